@@ -1,0 +1,38 @@
+# `make demo` and `make test` need nothing but make and Python 3.11 or newer.
+PYTHON ?= python3
+# Versions that are known to work together; empty takes the newest that pyproject.toml allows.
+CONSTRAINTS ?= -c constraints.txt
+BIN := .venv/bin
+
+.PHONY: setup test lint format demo serve clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; say which: make setup PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e '.[postgres,dev]'
+	touch $@
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	tests/chromium
+	$(BIN)/python -m pytest
+
+demo: setup
+	$(BIN)/python -m bench.demo
+
+serve: setup
+	$(BIN)/nas serve
+
+clean:
+	rm -rf .venv state downloads

@@ -1,0 +1,70 @@
+"""Datasets: named images with classes. One file each, found by name.
+
+A dataset is named "fashion_mnist", or "folder:/path/to/images" where a plug-in takes an argument behind the colon.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas import plugins
+
+
+class DatasetError(ValueError):
+    """These images cannot be used; the message says which, why, and what would do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """What is known without decoding the images. `resolution` is the images' own, or the default to resize to."""
+
+    name: str
+    classes: tuple[str, ...]
+    channels: int
+    resolution: int
+    train_images: int
+    test_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSet:
+    """Decoded images: uint8 (N, C, H, W), labels int64 (N). `skipped` names files that could not be decoded."""
+
+    info: DatasetInfo
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    skipped: tuple[str, ...] = ()
+
+
+class Dataset(Protocol):
+    """A module in `nas/datasets/`. Both raise DatasetError where the images cannot be used."""
+
+    def describe(self, argument: str, cache: Path) -> DatasetInfo:
+        """Cheap: lists files, decodes none, downloads nothing."""
+        ...
+
+    def load(self, argument: str, resolution: int, cache: Path) -> ImageSet:
+        """Fetched if need be, decoded once into `cache`, memory-mapped from there after that.
+
+        Images of a fixed size come in that size whatever `resolution` says; others are resized to it.
+        """
+        ...
+
+
+def describe(name: str, cache: Path) -> DatasetInfo:
+    """What is known of the dataset `name` before it is fetched or decoded."""
+    plugin, _, argument = name.partition(":")
+    info: DatasetInfo = plugins.load(__name__, plugin).describe(argument, cache)
+    return info
+
+
+def load(name: str, resolution: int, cache: Path) -> ImageSet:
+    """The images of the dataset `name`, from `cache` where they have been loaded before."""
+    plugin, _, argument = name.partition(":")
+    images: ImageSet = plugins.load(__name__, plugin).load(argument, resolution, cache)
+    return images

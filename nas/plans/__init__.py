@@ -1,0 +1,29 @@
+"""Plans turn a stored spec into numbered jobs and results into what comes next. They hold nothing that is not stored."""
+
+from typing import Protocol
+
+from nas.architecture import Images
+from nas.records import GrowthSpec, Job, Measurement, Run, SearchSpec
+
+
+class Plan(Protocol):
+    """A run's head. A new plan that is told all ended trials, in the order they ended, goes on where the old one was."""
+
+    def ask(self, number: int) -> Job | None:
+        """Job `number`, or None: nothing more until something is told or the budget is raised."""
+        ...
+
+    def tell(self, job: Job, measurement: Measurement | None) -> None:
+        """What came of `job`; None: it failed."""
+        ...
+
+
+def plan_for(run: Run, images: Images) -> Plan:
+    """The plan for `run`; `images` is what its dataset gives a network."""
+    from nas.plans.growth import GrowthPlan
+    from nas.plans.search import SearchPlan
+
+    if isinstance(run.spec, SearchSpec):
+        return SearchPlan(run.id, run.spec, run.trials, images)
+    assert isinstance(run.spec, GrowthSpec)
+    return GrowthPlan(run.id, run.spec)

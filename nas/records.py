@@ -1,0 +1,303 @@
+"""Records: everything that is stored or sent, as frozen dataclasses that check themselves."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args
+
+from nas.architecture import Architecture, Choice, Choices
+from nas.objective import Objective
+from nas.scaling import MEMBERS, CompoundScaling
+
+Kind = Literal["search", "growth"]
+RunState = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
+Wish = Literal["run", "pause", "stop", "cancel"]
+TrialState = Literal["running", "done", "refused", "failed", "cancelled"]
+
+ENDED: frozenset[RunState] = frozenset(("finished", "stopped", "cancelled", "failed"))
+MOST_TRIALS = 100_000
+
+
+class Refusal(ValueError):
+    """A record with a value that it must not have; the message names the value and what is allowed."""
+
+
+def _positive(record: object, *names: str) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise Refusal(f"{name} {value} is not a positive number")
+
+
+def _between(record: object, name: str, low: float, high: float) -> None:
+    value = getattr(record, name)
+    if not low <= value <= high:
+        raise Refusal(f"{name} {value} is not between {low} and {high}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained: SGD with Nesterov momentum, one learning-rate cycle that ends at zero."""
+
+    # An unknown field in a request is refused, not ignored; the setting is inert without pydantic.
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    epochs: int = 2
+    train_images: int | None = None  # a random, class-balanced part of the training images; None: all
+    batch: int = 128
+    learning_rate: float = 0.2
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 0.2  # fraction of the steps
+    label_smoothing: float = 0.1
+    flip: bool = True
+    crop_pixels: int = 0  # random shift by up to so many pixels, zero-padded
+    cutout_pixels: int = 0  # side of the square that is blanked
+
+    def __post_init__(self) -> None:
+        _between(self, "epochs", 1, 10_000)
+        _between(self, "batch", 2, 65_536)
+        _positive(self, "learning_rate", "train_images")
+        _between(self, "momentum", 0, 0.9999)
+        _between(self, "weight_decay", 0, 1)
+        _between(self, "warmup", 0, 1)
+        _between(self, "label_smoothing", 0, 0.9)
+        _between(self, "crop_pixels", 0, 256)
+        _between(self, "cutout_pixels", 0, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Hard caps; a candidate over one is refused before it is trained. None: no cap."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    params: int | None = None
+    mult_adds: int | None = None
+    latency_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        _positive(self, "params", "mult_adds", "latency_ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpec:
+    """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
+    searcher's own; `resolution` None takes the dataset's."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    name: str = ""
+    dataset: str
+    space: str = "mbconv"
+    resolution: int | None = None
+    knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    searcher: str = "evolution"
+    options: dict[str, Choice] = field(default_factory=dict)
+    objective: Objective = Objective()
+    limits: Limits = Limits()
+    device: str = "cpu"
+    recipe: Recipe = Recipe()
+    trials: int = 20
+    parallel: int = 2
+    seed: int = 0
+    save_weights: bool = False
+
+    def __post_init__(self) -> None:
+        _between(self, "trials", 1, MOST_TRIALS)
+        _between(self, "parallel", 1, 1024)
+        _between(self, "seed", 0, 2**31 - 1)
+        if self.resolution is not None:
+            _between(self, "resolution", 8, 2048)
+        for knob, choices in self.knobs.items():
+            if not choices:
+                raise Refusal(f"knob {knob!r} is left without a choice: name at least one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthSpec:
+    """A family to grow from one architecture; `scaling` None takes the published B0…B7 coefficients.
+
+    Every member is trained on all training images and tested once. `source` is the search and trial it came from.
+    """
+
+    name: str = ""
+    dataset: str
+    space: str
+    architecture: Architecture
+    source: tuple[str, int] | None = None
+    members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
+    scaling: CompoundScaling | None = None
+    device: str = "cpu"
+    recipe: Recipe = Recipe(epochs=20)
+    parallel: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise Refusal("members is empty: name at least one of " + ", ".join(MEMBERS))
+        for member in self.members:
+            if member not in MEMBERS:
+                raise Refusal(f"member {member!r} is none of {', '.join(MEMBERS)}")
+        if len(set(self.members)) < len(self.members):
+            raise Refusal(f"members {', '.join(self.members)} repeat themselves: name each once")
+        _between(self, "parallel", 1, 1024)
+        _between(self, "seed", 0, 2**31 - 1)
+
+
+Spec = SearchSpec | GrowthSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to evaluate, whole: whoever gets it needs nothing else but the dataset.
+
+    `final`: train on all training images and score the test images; otherwise a tenth of the training images is kept
+    out of training, and `accuracy` is measured there.
+    """
+
+    run: str
+    number: int
+    space: str
+    architecture: Architecture
+    choices: Choices = field(default_factory=dict)
+    member: str | None = None
+    dataset: str
+    device: str
+    recipe: Recipe
+    limits: Limits = Limits()
+    seed: int = 0
+    final: bool = False
+    save_weights: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Measured milliseconds for one image; `spread` is the interquartile range over the median.
+
+    `fingerprint` says on what: processor, threads, runtime, versions.
+    """
+
+    device: str
+    median_ms: float
+    p95_ms: float
+    minimum_ms: float
+    spread: float
+    runs: int
+    fingerprint: dict[str, str]
+
+    def __post_init__(self) -> None:
+        _positive(self, "median_ms", "p95_ms", "minimum_ms", "runs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What came back for a job. `refused` says which limit was broken; then nothing was trained.
+
+    `accuracy` is on the validation images, `test_accuracy` on the test images (of a final job only), both in [0, 1].
+    `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder.
+    """
+
+    params: int
+    mult_adds: int
+    latency: Latency | None = None
+    accuracy: float | None = None
+    test_accuracy: float | None = None
+    refused: str | None = None
+    train_seconds: float = 0.0
+    seconds: float = 0.0
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("accuracy", "test_accuracy"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise Refusal(f"{name} {value} is not between 0 and 1")
+
+    def cost(self, name: str) -> float | None:
+        """The measured value of the cost of that name, or None where it was not measured."""
+        if name == "latency_ms":
+            return self.latency.median_ms if self.latency else None
+        return float(self.mult_adds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a running trial is, sent after every epoch and when its phase changes."""
+
+    run: str
+    number: int
+    phase: Literal["waiting", "measuring", "training", "scoring"]
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    images_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One numbered job of a run. `finished` counts ended trials of the run in the order in which they ended."""
+
+    run: str
+    number: int
+    state: TrialState
+    job: Job
+    measurement: Measurement | None = None
+    error: str | None = None
+    progress: Progress | None = None
+    finished: int | None = None
+    started_at: float
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A search or a growth, its state as the coordinator left it and its wish as the user put it.
+
+    `trials` is the budget in force (a search's can be raised). Times are seconds since 1970, UTC.
+    """
+
+    id: str
+    kind: Kind
+    spec: SearchSpec | GrowthSpec
+    state: RunState
+    wish: Wish
+    trials: int
+    error: str | None = None
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A trained network that can be downloaded; `id` is "<run>-<trial number>"."""
+
+    id: str
+    run: str
+    number: int
+    sha256: str
+    bytes: int
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a run, in words; `id` rises."""
+
+    id: int
+    run: str
+    at: float
+    kind: str
+    text: str
+
+
+def replaced(recipe: Recipe, **changes: object) -> Recipe:
+    """`recipe` with the fields that are given and not None."""
+    known = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(recipe, **known)  # type: ignore[arg-type]
+
+
+TRIAL_STATES: tuple[str, ...] = get_args(TrialState)

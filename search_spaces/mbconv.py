@@ -1,0 +1,128 @@
+"""Stages of convolutions and inverted bottlenecks: the factorized space of MnasNet and EfficientNet.
+
+Tan et al. 2019 (MnasNet), Tan & Le 2019 and 2021 (EfficientNet, EfficientNetV2). Each stage chooses its operation,
+kernel, expansion, squeeze-and-excitation, width, repeats and skip on its own; blocks within a stage are alike.
+EfficientNet-B0 is one point of the space for images of 128 pixels and more.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from nas.architecture import Activation, Architecture, Choices, Images, Knobs, Stage, round_channels
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    import search_spaces.mbconv
+    from nas.architecture import SearchSpace
+
+    _satisfied: SearchSpace = search_spaces.mbconv
+
+SMALL_PIXELS = (8, 127)  # stem at full resolution, three reductions; from 128 pixels on ImageNet's five
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Skeleton:
+    """What the knobs vary around: per stage (stride, channels, repeats)."""
+
+    stem: int
+    stem_stride: int
+    stages: tuple[tuple[int, int, int], ...]
+    head: int
+    activation: Activation
+    dropout: float
+    drop_connect: float
+
+
+SMALL = Skeleton(
+    stem=16,
+    stem_stride=1,
+    stages=((2, 24, 2), (2, 48, 2), (2, 96, 2)),
+    head=128,
+    activation="relu",
+    dropout=0.0,
+    drop_connect=0.0,
+)
+LARGE = Skeleton(
+    stem=32,
+    stem_stride=2,
+    stages=((1, 16, 1), (2, 24, 2), (2, 40, 2), (2, 80, 3), (1, 112, 3), (2, 192, 4), (1, 320, 1)),
+    head=1280,
+    activation="swish",
+    dropout=0.2,
+    drop_connect=0.2,
+)
+
+
+def skeleton(images: Images) -> Skeleton:
+    return SMALL if images.resolution <= SMALL_PIXELS[1] else LARGE
+
+
+def knobs(images: Images) -> Knobs:
+    """Seven knobs a stage, named "stage1.op" and so on."""
+    table: dict[str, tuple[str | int | float | bool, ...]] = {}
+    for number, (_, _, repeats) in enumerate(skeleton(images).stages, 1):
+        table |= {
+            f"stage{number}.op": ("conv", "fused", "mbconv"),
+            f"stage{number}.kernel": (3, 5),
+            f"stage{number}.expand": (1, 3, 6),
+            f"stage{number}.se_ratio": (0.0, 0.25),
+            f"stage{number}.width": (0.75, 1.0, 1.25),
+            f"stage{number}.repeats": (repeats - 1, repeats, repeats + 1) if repeats > 1 else (1, 2),
+            f"stage{number}.skip": ("identity", "none"),
+        }
+    return table
+
+
+def architecture(choices: Choices, images: Images) -> Architecture:
+    """Width factors round to multiples of 8; `fused` without expansion is the plain convolution it amounts to."""
+    plan = skeleton(images)
+    stages = []
+    for number, (stride, channels, _) in enumerate(plan.stages, 1):
+        chosen: dict[str, Any] = {name: choices[f"stage{number}.{name}"] for name in _KNOBS}
+        plain = chosen["op"] == "conv" or (chosen["op"] == "fused" and chosen["expand"] == 1)
+        stages.append(
+            Stage(
+                op="conv" if plain else chosen["op"],
+                kernel=chosen["kernel"],
+                stride=stride,
+                expand=1 if plain else chosen["expand"],
+                channels=round_channels(channels, chosen["width"]),
+                repeats=chosen["repeats"],
+                se_ratio=chosen["se_ratio"],
+                skip=chosen["skip"] == "identity",
+            )
+        )
+    return Architecture(
+        images=images,
+        stem=plan.stem,
+        stem_stride=plan.stem_stride,
+        stages=tuple(stages),
+        head=plan.head,
+        activation=plan.activation,
+        dropout=plan.dropout,
+        drop_connect=plan.drop_connect,
+    )
+
+
+def canonical(choices: Choices, images: Images) -> Choices:
+    """Expansion of a plain convolution is 1; a skip that no block of the stage can take is "identity"."""
+    table = dict(choices)
+    built = architecture(choices, images)
+    channels = built.stem
+    for number, stage in enumerate(built.stages, 1):
+        if stage.op == "conv":
+            table |= {f"stage{number}.op": "conv", f"stage{number}.expand": 1}
+        if stage.repeats == 1 and (stage.stride > 1 or channels != stage.channels):
+            table[f"stage{number}.skip"] = "identity"
+        channels = stage.channels
+    return table
+
+
+def build(architecture: Architecture) -> "nn.Module":
+    from nas.blocks import network
+
+    return network(architecture)
+
+
+_KNOBS = ("op", "kernel", "expand", "se_ratio", "width", "repeats", "skip")
