@@ -1,8 +1,9 @@
 """The reward of a candidate: accuracy × (cost / target)^w (Tan et al. 2019, MnasNet)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 Cost = Literal["latency_ms", "mult_adds"]
 COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds")
@@ -13,7 +14,9 @@ HARD = (0.0, -1.0)  # free under the target, proportionally punished over it
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximises. `w_under` applies at or under the target, `w_over` above it; both 0 is plain accuracy."""
+    """What a search maximises; `w_under` applies up to the target, `w_over` above it, both 0 is plain accuracy."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     cost: Cost = "mult_adds"
     target: float = 5e6

@@ -1,7 +1,9 @@
 """Compound scaling: depth, width and resolution grown together (Tan & Le 2019, EfficientNet)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nas.architecture import Scale
 
@@ -29,6 +31,8 @@ MEMBERS = tuple(PUBLISHED)
 class CompoundScaling:
     """`depth = alpha^phi`, `width = beta^phi`, `resolution = gamma^phi`, so that multiply-adds grow by about
     `(alpha * beta^2 * gamma^2)^phi`; the paper's grid keeps that base near 2."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     alpha: float = 1.2
     beta: float = 1.1

@@ -1,4 +1,4 @@
-"""Plans turn a stored spec into numbered jobs and results into what comes next. They hold nothing that is not stored."""
+"""Plans turn a stored spec into numbered jobs and results into what comes next; all they hold is in the store."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from nas.records import GrowthSpec, Job, Measurement, Run, SearchSpec
 
 
 class Plan(Protocol):
-    """A run's head. A new plan that is told all ended trials, in the order they ended, goes on where the old one was."""
+    """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was."""
 
     def ask(self, number: int) -> Job | None:
         """Job `number`, or None: nothing more until something is told or the budget is raised."""
