@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     _satisfied: SearchSpace = search_spaces.mbconv
 
+_KNOBS = ("op", "kernel", "expand", "se_ratio", "width", "repeats", "skip")
+_WIDTHS = (0.75, 1.0, 1.25)
+
 SMALL_PIXELS = (8, 127)  # stem at full resolution, three reductions; from 128 pixels on ImageNet's five
 
 
@@ -67,7 +70,7 @@ def knobs(images: Images) -> Knobs:
             f"stage{number}.kernel": (3, 5),
             f"stage{number}.expand": (1, 3, 6),
             f"stage{number}.se_ratio": (0.0, 0.25),
-            f"stage{number}.width": (0.75, 1.0, 1.25),
+            f"stage{number}.width": _WIDTHS,
             f"stage{number}.repeats": (repeats - 1, repeats, repeats + 1) if repeats > 1 else (1, 2),
             f"stage{number}.skip": ("identity", "none"),
         }
@@ -106,11 +109,14 @@ def architecture(choices: Choices, images: Images) -> Architecture:
 
 
 def canonical(choices: Choices, images: Images) -> Choices:
-    """Expansion of a plain convolution is 1; a skip that no block of the stage can take is "identity"."""
+    """Expansion of a plain convolution is 1; a skip that no block of the stage can take is "identity"; of widths that
+    round to the same channels it is the narrowest."""
     table = dict(choices)
     built = architecture(choices, images)
     channels = built.stem
-    for number, stage in enumerate(built.stages, 1):
+    for number, (stage, (_, reference, _)) in enumerate(zip(built.stages, skeleton(images).stages), 1):
+        same = (width for width in _WIDTHS if round_channels(reference, width) == stage.channels)
+        table[f"stage{number}.width"] = next(same)
         if stage.op == "conv":
             table |= {f"stage{number}.op": "conv", f"stage{number}.expand": 1}
         if stage.repeats == 1 and (stage.stride > 1 or channels != stage.channels):
@@ -123,6 +129,3 @@ def build(architecture: Architecture) -> "nn.Module":
     from nas.blocks import network
 
     return network(architecture)
-
-
-_KNOBS = ("op", "kernel", "expand", "se_ratio", "width", "repeats", "skip")

@@ -26,18 +26,21 @@ class SearchPlan:
         if number >= self._trials or self.exhausted:
             return None
         for attempt in range(ATTEMPTS):
-            choices = self._searcher.ask(number + attempt * _STRIDE)
-            job = self._job(number, self._space.canonical(choices, self._images))
-            digest = job.architecture.digest()
-            if digest not in self._proposed and over_limit(job) is None:
-                self._proposed.add(digest)
+            job = self._job(number, self._searcher.ask(number + attempt * _STRIDE))
+            network = self._network(job)
+            if network not in self._proposed and over_limit(job) is None:
+                self._proposed.add(network)
                 return job
         self.exhausted = True
         return None
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:
-        self._proposed.add(job.architecture.digest())
+        self._proposed.add(self._network(job))
         self._searcher.tell(job.choices, self._outcome(measurement))
+
+    def _network(self, job: Job) -> str:
+        """Equal for jobs whose choices build the same network, though grown they may differ (a skip inert at B0)."""
+        return self._space.architecture(self._space.canonical(job.choices, self._images), self._images).digest()
 
     def _job(self, number: int, choices: Choices) -> Job:
         return Job(
@@ -89,18 +92,23 @@ def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:
 def searcher(spec: SearchSpec, images: Images) -> Searcher:
     """The searcher that `spec` names, on its knobs. Raises ValueError for an unknown name, knob or option."""
     chosen = space(spec.space)
+    knobs = narrowed(chosen.knobs(images), spec.knobs)
     make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
 
     def mult_adds(choices: Choices) -> float:
         return float(counts(chosen.architecture(choices, images)).mult_adds)
 
+    def canonical(choices: Choices) -> Choices:
+        representative = chosen.canonical(choices, images)
+        return {knob: choice if (choice := representative[knob]) in knobs[knob] else choices[knob] for knob in knobs}
+
     try:
         return make(
-            narrowed(chosen.knobs(images), spec.knobs),
+            knobs,
             spec.objective,
             seed=spec.seed,
             cost=mult_adds if spec.objective.cost == "mult_adds" else None,
-            canonical=lambda choices: chosen.canonical(choices, images),
+            canonical=canonical,
             **spec.options,
         )
     except TypeError as error:

@@ -1,0 +1,109 @@
+"""The plans of a search and of a growth."""
+
+import dataclasses
+
+import pytest
+
+from nas import plugins
+from nas.architecture import Images
+from nas.counts import counts
+from nas.objective import Objective
+from nas.plans.growth import GrowthPlan
+from nas.plans.search import SearchPlan, narrowed, searcher
+from nas.records import GrowthSpec, Job, Limits, Measurement, Recipe, Refusal, SearchSpec
+from tests.test_architecture import b0
+
+IMAGES = Images(resolution=28, channels=1, classes=10)
+SPEC = SearchSpec(dataset="fashion_mnist", searcher="random", trials=12)
+
+
+def measured(job: Job) -> Measurement:
+    """A made-up landscape: more multiply-adds, more accuracy."""
+    counted = counts(job.architecture)
+    return Measurement(
+        params=counted.params, mult_adds=counted.mult_adds, accuracy=1 - 1 / (1 + counted.mult_adds / 1e6)
+    )
+
+
+def run(plan: SearchPlan, until: int) -> list[Job]:
+    jobs = []
+    for number in range(until):
+        job = plan.ask(number)
+        if job is None:
+            break
+        plan.tell(job, measured(job))
+        jobs.append(job)
+    return jobs
+
+
+@pytest.mark.parametrize("name", plugins.names("nas.searchers"))
+class TestEverySearcher:
+    def test_no_network_is_proposed_twice_and_the_budget_ends_it(self, name: str) -> None:
+        plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name), 12, IMAGES)
+        jobs = run(plan, 100)
+        assert [job.number for job in jobs] == list(range(12))
+        assert len({job.architecture.digest() for job in jobs}) == 12
+
+    def test_a_new_plan_told_the_past_goes_on_as_the_old_one(self, name: str) -> None:
+        spec = dataclasses.replace(SPEC, searcher=name, trials=16)
+        whole = run(SearchPlan("r", spec, 16, IMAGES), 16)
+        again = SearchPlan("r", spec, 16, IMAGES)
+        for job in whole[:9]:
+            again.tell(job, measured(job))
+        assert [again.ask(9)] == whole[9:10]
+
+    def test_limits_that_are_known_before_training_are_kept(self, name: str) -> None:
+        limits = Limits(params=60_000, mult_adds=4_000_000)
+        for job in run(SearchPlan("r", dataclasses.replace(SPEC, searcher=name, limits=limits), 8, IMAGES), 8):
+            assert counts(job.architecture).params <= 60_000
+            assert counts(job.architecture).mult_adds <= 4_000_000
+
+    def test_a_space_with_fewer_networks_than_the_budget_is_exhausted(self, name: str) -> None:
+        knobs = SearchPlan("r", SPEC, 1, IMAGES).ask(0).choices  # type: ignore[union-attr]
+        fixed = {knob: (choice,) for knob, choice in knobs.items()} | {"stage3.width": (0.75, 1.0, 1.25)}
+        plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, knobs=fixed), 100, IMAGES)
+        assert len(run(plan, 100)) == 3
+        assert plan.exhausted
+
+
+def test_knobs_can_be_narrowed_to_choices_that_exist() -> None:
+    knobs = {"op": ("a", "b", "c"), "width": (1, 2)}
+    assert narrowed(knobs, {"op": ("c", "a")}) == {"op": ("a", "c"), "width": (1, 2)}
+    with pytest.raises(Refusal, match="unknown knob 'opp': there are op, width"):
+        narrowed(knobs, {"opp": ("a",)})
+    with pytest.raises(Refusal, match="knob 'op' has no choice 'd': there are 'a', 'b', 'c'"):
+        narrowed(knobs, {"op": ("d",)})
+
+
+def test_an_option_that_the_searcher_does_not_have_is_refused() -> None:
+    with pytest.raises(Refusal, match="populaton"):
+        searcher(dataclasses.replace(SPEC, searcher="evolution", options={"populaton": 3}), IMAGES)
+    with pytest.raises(ValueError, match="population 1 is less than 2"):
+        searcher(dataclasses.replace(SPEC, searcher="evolution", options={"population": 1}), IMAGES)
+
+
+def test_a_failed_trial_is_told_as_failed() -> None:
+    plan = SearchPlan("r", dataclasses.replace(SPEC, objective=Objective(cost="latency_ms")), 3, IMAGES)
+    job = plan.ask(0)
+    assert job is not None
+    plan.tell(job, None)
+    plan.tell(job, measured(job))  # it has no latency: no outcome either
+    assert plan.ask(1) is not None
+
+
+def test_a_family_is_trained_from_the_largest_to_the_smallest() -> None:
+    spec = GrowthSpec(
+        dataset="fashion_mnist",
+        space="mbconv",
+        architecture=b0(),
+        members=("B0", "B2", "B1"),
+        recipe=Recipe(epochs=3),
+        seed=7,
+    )
+    plan = GrowthPlan("g", spec)
+    jobs = [plan.ask(number) for number in range(4)]
+    assert jobs[3] is None
+    members = [job for job in jobs if job is not None]
+    assert [job.member for job in members] == ["B2", "B1", "B0"]
+    assert [counts(job.architecture).params for job in members] == [9_109_994, 7_794_184, 5_288_548]
+    assert all(job.final and job.save_weights and job.recipe.epochs == 3 and job.seed == 7 for job in members)

@@ -1,0 +1,161 @@
+"""Records, their JSON, the objective and the Pareto front."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas import plugins
+from nas.codec import Malformed, decode, encode
+from nas.objective import HARD, SOFT, Objective
+from nas.pareto import Point, front, hypervolume
+from nas.records import GrowthSpec, Job, Latency, Limits, Measurement, Recipe, SearchSpec
+from nas.scaling import CompoundScaling
+from tests.test_architecture import b0
+
+SEARCH = SearchSpec(
+    dataset="fashion_mnist",
+    knobs={"stage1.op": ("conv", "fused"), "stage1.width": (0.75, 1.0)},
+    objective=Objective(cost="latency_ms", target=2.5, w_under=HARD[0], w_over=HARD[1]),
+    limits=Limits(params=300_000),
+    options={"population": 8},
+)
+GROWTH = GrowthSpec(
+    dataset="fashion_mnist", space="mbconv", architecture=b0(), source=("abc", 3), scaling=CompoundScaling()
+)
+JOB = Job(
+    run="abc", number=0, space="mbconv", architecture=b0(), dataset="fashion_mnist", device="cpu", recipe=Recipe()
+)
+MEASUREMENT = Measurement(
+    params=1,
+    mult_adds=2,
+    accuracy=0.5,
+    latency=Latency(
+        device="cpu", median_ms=1.0, p95_ms=2.0, minimum_ms=0.5, spread=0.1, runs=10, fingerprint={"threads": "1"}
+    ),
+)
+
+
+@pytest.mark.parametrize("record", [SEARCH, GROWTH, JOB, MEASUREMENT], ids=lambda record: type(record).__name__)
+def test_a_record_survives_json(record: Any) -> None:
+    assert decode(type(record), encode(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "field 'dataset' is missing"),
+        ({"dataset": "x", "trails": 3}, "unknown field 'trails': there are name, dataset"),
+        ({"dataset": "x", "trials": "3"}, "SearchSpec.trials: '3' is not of type int"),
+        ({"dataset": "x", "trials": True}, "SearchSpec.trials: True is not of type int"),
+        ({"dataset": "x", "trials": 0}, "trials 0 is not between 1"),
+        ({"dataset": "x", "trials": 10**9}, "trials 1000000000 is not between 1"),
+        ({"dataset": "x", "knobs": {"stage1.op": []}}, "knob 'stage1.op' is left without a choice"),
+        ({"dataset": "x", "knobs": {"stage1.op": "conv"}}, "SearchSpec.knobs.stage1.op: 'conv' is not a list"),
+        ({"dataset": "x", "objective": {"cost": "watts"}}, "'watts' is none of 'latency_ms', 'mult_adds'"),
+        ({"dataset": "x", "recipe": {"epochs": 0}}, "epochs 0 is not between 1"),
+        ({"dataset": "x", "recipe": []}, "SearchSpec.recipe: .* is not an object"),
+        ({"dataset": "x", "limits": {"params": -1}}, "params -1 is not a positive number"),
+        ({"dataset": "x", "limits": {"params": 1.5}}, "SearchSpec.limits.params: 1.5 is not of type int"),
+        ([], "is not an object"),
+    ],
+)
+def test_malformed_json_is_refused_with_path_and_value(data: Any, message: str) -> None:
+    with pytest.raises(Malformed, match=message):
+        decode(SearchSpec, data)
+
+
+def test_a_whole_number_is_taken_where_a_fraction_is_asked_for() -> None:
+    spec = decode(SearchSpec, {"dataset": "x", "objective": {"target": 5}, "knobs": {"stage1.width": [1, 0.75]}})
+    assert isinstance(spec.objective.target, float)
+    assert spec.knobs["stage1.width"] == (1, 0.75)
+
+
+@pytest.mark.parametrize("target", [0, -1, math.nan, math.inf])
+def test_an_objective_without_a_target_is_refused(target: float) -> None:
+    with pytest.raises(ValueError, match=f"target {target} is not a positive number"):
+        Objective(target=target)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda: Objective(w_over=0.1),
+        lambda: Objective(w_under=math.nan),
+        lambda: Recipe(learning_rate=0),
+        lambda: Recipe(learning_rate=math.nan),
+        lambda: Recipe(warmup=1.5),
+        lambda: dataclasses.replace(GROWTH, members=()),
+        lambda: dataclasses.replace(GROWTH, members=("B0", "B9")),
+        lambda: dataclasses.replace(GROWTH, members=("B0", "B0")),
+        lambda: dataclasses.replace(SEARCH, seed=-1),
+        lambda: dataclasses.replace(SEARCH, parallel=0),
+        lambda: dataclasses.replace(MEASUREMENT, accuracy=1.5),
+        lambda: dataclasses.replace(MEASUREMENT.latency, median_ms=0.0) if MEASUREMENT.latency else None,
+    ],
+)
+def test_records_check_themselves(broken: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"is not|is none of|is empty|repeat"):
+        broken()
+
+
+def test_the_soft_objective_prices_a_doubled_cost_at_five_percent() -> None:
+    soft = Objective(cost="mult_adds", target=100, w_under=SOFT[0], w_over=SOFT[1])
+    assert soft.reward(0.8, 100) == pytest.approx(0.8)
+    assert soft.reward(0.8, 200) == pytest.approx(0.8 * 2**-0.07)
+    assert soft.reward(0.8, 50) == pytest.approx(0.8 * 2**0.07)
+
+
+def test_the_hard_objective_is_accuracy_up_to_the_target_and_falls_behind_it() -> None:
+    hard = Objective(cost="mult_adds", target=100, w_under=HARD[0], w_over=HARD[1])
+    assert hard.reward(0.8, 30) == hard.reward(0.8, 100) == pytest.approx(0.8)
+    assert hard.reward(0.8, 200) == pytest.approx(0.4)
+
+
+def test_a_cost_that_was_never_measured_has_no_reward() -> None:
+    with pytest.raises(ValueError, match=r"cost 0\.0 is not positive"):
+        Objective().reward(0.8, 0.0)
+
+
+def test_a_measurement_knows_its_costs() -> None:
+    assert MEASUREMENT.cost("latency_ms") == 1.0
+    assert MEASUREMENT.cost("mult_adds") == 2.0
+    assert Measurement(params=1, mult_adds=2).cost("latency_ms") is None
+
+
+points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+
+
+@given(points)
+def test_the_front_is_what_nothing_beats(drawn: list[Point]) -> None:
+    chosen = front(drawn)
+
+    def beaten(index: int) -> bool:
+        cost, accuracy = drawn[index]
+        return any(
+            (other[0] <= cost and other[1] >= accuracy and other != drawn[index])
+            or (other == drawn[index] and position < index)
+            for position, other in enumerate(drawn)
+        )
+
+    assert sorted(chosen) == [index for index in range(len(drawn)) if not beaten(index)]
+    assert [drawn[index][0] for index in chosen] == sorted(drawn[index][0] for index in chosen)
+
+
+@given(points)
+def test_hypervolume_is_the_area_counted_in_squares(drawn: list[Point]) -> None:
+    squares = sum(any(cost <= x and accuracy > y for cost, accuracy in drawn) for x in range(7) for y in range(-1, 6))
+    assert hypervolume(drawn, (7, -1)) == squares
+
+
+def test_plugins_are_found_by_name_and_a_wrong_name_is_told_which_exist() -> None:
+    assert "mbconv" in plugins.names("search_spaces")
+    assert {"random", "evolution"} <= set(plugins.names("nas.searchers"))
+    with pytest.raises(plugins.UnknownPlugin, match=r"unknown search space 'mbcnv': there are .*mbconv"):
+        plugins.load("search_spaces", "mbcnv")
+    with pytest.raises(plugins.UnknownPlugin, match="unknown searcher 'os'"):
+        plugins.load("nas.searchers", "os")
