@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from nas import plugins
-from nas.architecture import Images
+from nas.architecture import Choice, Images
 from nas.counts import counts
 from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
@@ -60,7 +60,8 @@ class TestEverySearcher:
 
     def test_a_space_with_fewer_networks_than_the_budget_is_exhausted(self, name: str) -> None:
         knobs = SearchPlan("r", SPEC, 1, IMAGES).ask(0).choices  # type: ignore[union-attr]
-        fixed = {knob: (choice,) for knob, choice in knobs.items()} | {"stage3.width": (0.75, 1.0, 1.25)}
+        fixed: dict[str, tuple[Choice, ...]] = {knob: (choice,) for knob, choice in knobs.items()}
+        fixed["stage3.width"] = (0.75, 1.0, 1.25)
         plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, knobs=fixed), 100, IMAGES)
         assert len(run(plan, 100)) == 3
         assert plan.exhausted
