@@ -1,0 +1,23 @@
+"""What a store raises, named by what the caller does next.
+
+StoreError   the database cannot be used: tell the operator; nothing was written
+NotFound     there is nothing of that name: correct the name
+Conflict     its state does not allow that: look at it again
+LostRun      somebody else may have the run by now: stop working on it
+"""
+
+
+class StoreError(RuntimeError):
+    """The database cannot be opened, read or written; the message says why and what to do."""
+
+
+class NotFound(LookupError):
+    """No run, trial or model of that name."""
+
+
+class Conflict(RuntimeError):
+    """The run or trial is in a state that does not allow what was asked."""
+
+
+class LostRun(RuntimeError):
+    """The run is not claimed by this owner, or the claim has run out."""

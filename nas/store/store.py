@@ -1,0 +1,360 @@
+"""The store: rows to records, one short transaction a method."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from nas.records import (
+    ENDED,
+    MOST_TRIALS,
+    Event,
+    GrowthSpec,
+    Job,
+    Kind,
+    Measurement,
+    Model,
+    Progress,
+    Refusal,
+    Run,
+    RunState,
+    SearchSpec,
+    Trial,
+    TrialState,
+    Wish,
+)
+from nas.store.database import Database
+from nas.store.errors import Conflict, LostRun, NotFound
+from nas.store.rows import plain, run_of, trial_of, written
+from nas.store.tables import EVENT, MODEL, RUN, TRIAL
+
+_LARGEST = 2**31 - 1  # integer of a column
+_LIVE = ("queued", "running", "paused")
+
+
+class Store:
+    """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening.
+
+    Promises:
+    - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
+      database. A run's spec, a trial's job and measurement, models and events never change once written.
+    - Every method is one transaction: done, or not at all. None waits for anything but the database.
+    - A run is held by one owner at a time. `renew`, `release`, `begin`, `progress` and `end` raise LostRun, and change
+      nothing, unless the run is claimed by that owner and the claim has not run out.
+    - A trial begins once and ends once; `finished` numbers the ended trials of a run 1, 2, 3, … in the order in which
+      they ended. What had ended survives a crash of whoever wrote it.
+    - A run, trial or model that is asked for by name and is not there raises NotFound.
+    - Whatever is wrong with the database itself raises StoreError, which never names the password.
+
+    A store may be used from several threads. `clock` gives seconds since 1970; owners' machines should agree on them
+    to well within the seconds of a claim.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._clock = Database(url), clock
+
+    def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        self._database.close()
+
+    # What a user does
+
+    def add_run(self, kind: Kind, spec: SearchSpec | GrowthSpec) -> Run:
+        """A new run, queued."""
+        assert isinstance(spec, SearchSpec if kind == "search" else GrowthSpec)
+        run, text = secrets.token_hex(6), written(spec)
+        trials = spec.trials if isinstance(spec, SearchSpec) else len(spec.members)
+        with self._database.writing() as connection:
+            connection.execute(
+                insert(RUN).values(
+                    id=run, kind=kind, spec=text, state="queued", wish="run", trials=trials, created_at=self._clock()
+                )
+            )
+            self._note(connection, run, "added", f"{kind} added, {trials} trials")
+            row = _run(connection, run)
+        return run_of(row)
+
+    def wish(self, run: str, wish: Wish) -> Run:
+        """What the user wants of the run; the coordinator brings it about. Raises Conflict when the run has ended."""
+        with self._database.writing() as connection:
+            row = _run(connection, run, lock=True)
+            if row.state in ENDED:
+                raise Conflict(f"run {run} is {row.state}: it cannot {wish} any more")
+            if row.wish != wish:
+                connection.execute(update(RUN).where(RUN.c.id == run).values(wish=wish))
+                self._note(connection, run, "wish", f"{wish} wished for")
+            row = _run(connection, run)
+        return run_of(row)
+
+    def raise_budget(self, run: str, trials: int) -> Run:
+        """A new number of trials for a search; a `finished` search that has some left then is queued again.
+
+        Raises Refusal for a number out of range, and Conflict for a growth, for a search that was stopped, cancelled
+        or failed, and for fewer trials than have begun.
+        """
+        if not 1 <= trials <= MOST_TRIALS:
+            raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}")
+        with self._database.writing() as connection:
+            row = _run(connection, run, lock=True)
+            if row.kind != "search":
+                raise Conflict(
+                    f"run {run} is a {row.kind}: its members are its trials, add another {row.kind} for more"
+                )
+            if row.state in ENDED and row.state != "finished":
+                raise Conflict(f"run {run} is {row.state}: it takes no more trials, add another search")
+            last = select(func.coalesce(func.max(TRIAL.c.number), -1)).where(TRIAL.c.run == run)
+            begun = connection.scalars(last).one() + 1
+            if trials < begun:
+                raise Conflict(f"trials {trials} is less than run {run} has begun: give at least {begun}")
+            values: dict[str, Any] = {"trials": trials}
+            if row.state == "finished" and trials > begun:
+                values |= {"state": "queued", "wish": "run", "ended_at": None}
+            connection.execute(update(RUN).where(RUN.c.id == run).values(values))
+            self._note(connection, run, "budget", f"{trials} trials instead of {row.trials}")
+            row = _run(connection, run)
+        return run_of(row)
+
+    def note(self, run: str, kind: str, text: str) -> None:
+        """Write an event down."""
+        with self._database.writing() as connection:
+            _run(connection, run, lock=True)
+            self._note(connection, run, kind, text)
+
+    # What an owner does
+
+    def claim(self, owner: str, seconds: float) -> Run | None:
+        """The oldest run that has something to be done and that nobody holds, claimed for so many seconds; None if
+        there is none. Its state becomes `running` unless its wish is another."""
+        with self._database.writing() as connection:
+            now = self._clock()
+            free = and_(
+                RUN.c.state.in_(_LIVE),
+                or_(RUN.c.state != "paused", RUN.c.wish != "pause"),
+                or_(RUN.c.owner.is_(None), RUN.c.expires_at <= now),
+            )
+            values = {
+                "owner": owner,
+                "expires_at": now + seconds,
+                "state": case((RUN.c.wish == "run", "running"), else_=RUN.c.state),
+                "started_at": func.coalesce(RUN.c.started_at, now),
+            }
+            while True:
+                oldest = select(RUN.c.id).where(free).order_by(RUN.c.serial).limit(1)
+                run = connection.scalars(oldest).one_or_none()
+                if run is None:
+                    return None
+                # Another owner may have been faster since; the condition is checked again where it counts.
+                if connection.execute(update(RUN).where(RUN.c.id == run, free).values(values)).rowcount:
+                    break
+            self._note(connection, run, "claimed", f"claimed by {owner}")
+            row = _run(connection, run)
+        return run_of(row)
+
+    def renew(self, run: str, owner: str, seconds: float) -> Run:
+        """The run as it is now, with its claim running out so many seconds from now."""
+        with self._database.writing() as connection:
+            self._hold(connection, run, owner)
+            connection.execute(update(RUN).where(RUN.c.id == run).values(expires_at=self._clock() + seconds))
+            row = _run(connection, run)
+        return run_of(row)
+
+    def release(
+        self, run: str, owner: str, state: RunState, error: str | None = None, trials: int | None = None
+    ) -> Run:
+        """The run in its new state, held by nobody.
+
+        `trials` is the budget that the owner worked to: a run that is `finished` by it, and was given a larger one in
+        the meantime, is queued again instead.
+        """
+        with self._database.writing() as connection:
+            held = self._hold(connection, run, owner)
+            if state == "finished" and trials is not None and held.trials > trials:
+                state = "queued"
+            connection.execute(
+                update(RUN)
+                .where(RUN.c.id == run)
+                .values(
+                    state=state,
+                    error=error and plain(error),
+                    ended_at=self._clock() if state in ENDED else None,
+                    owner=None,
+                    expires_at=None,
+                )
+            )
+            self._note(connection, run, state, f"{state}: {error}" if error else state)
+            row = _run(connection, run)
+        return run_of(row)
+
+    def begin(self, owner: str, job: Job) -> Trial:
+        """A new trial, running. Raises Conflict when one of that number has begun before."""
+        text = written(job)
+        with self._database.writing() as connection:
+            self._hold(connection, job.run, owner)
+            try:
+                connection.execute(
+                    insert(TRIAL).values(
+                        run=job.run, number=job.number, state="running", job=text, started_at=self._clock()
+                    )
+                )
+            except IntegrityError as error:
+                raise Conflict(f"trial {job.number} of run {job.run} has begun before") from error
+            row = _trial(connection, job.run, job.number)
+        return trial_of(row)
+
+    def progress(self, owner: str, progress: Progress) -> None:
+        """Keep how far a running trial is; of one that has ended, nothing is kept."""
+        text = written(progress)
+        with self._database.writing() as connection:
+            self._hold(connection, progress.run, owner)
+            connection.execute(update(TRIAL).where(_running(progress.run, progress.number)).values(progress=text))
+
+    def end(
+        self,
+        owner: str,
+        number: int,
+        run: str,
+        state: TrialState,
+        measurement: Measurement | None = None,
+        error: str | None = None,
+        checkpoint_bytes: int | None = None,
+    ) -> Trial:
+        """The trial, ended, with all that came of it; its saved weights, `checkpoint_bytes` long, become a model.
+
+        Raises Conflict when the trial has ended before.
+        """
+        weights = measurement.weights if measurement else None
+        assert state != "running"
+        assert measurement is not None or state in ("failed", "cancelled")
+        assert weights is None or checkpoint_bytes is not None
+        text, now = measurement and written(measurement), self._clock()
+        with self._database.writing() as connection:
+            self._hold(connection, run, owner)
+            last = select(func.coalesce(func.max(TRIAL.c.finished), 0)).where(TRIAL.c.run == run)
+            values = {
+                "state": state,
+                "measurement": text,
+                "error": error and plain(error),
+                "finished": connection.scalars(last).one() + 1,
+                "ended_at": now,
+            }
+            ended = connection.execute(update(TRIAL).where(_running(run, number)).values(values)).rowcount
+            row = _trial(connection, run, number)
+            if not ended:
+                raise Conflict(f"trial {number} of run {run} is {row.state} already: it ends once")
+            if weights:
+                connection.execute(
+                    insert(MODEL).values(
+                        id=f"{run}-{number}",
+                        run=run,
+                        number=number,
+                        sha256=weights,
+                        bytes=checkpoint_bytes,
+                        created_at=now,
+                    )
+                )
+            if state == "failed":
+                self._note(connection, run, "trial failed", f"trial {number} failed: {error}")
+        return trial_of(row)
+
+    # What there is
+
+    def run(self, run: str) -> Run:
+        with self._database.reading() as connection:
+            row = _run(connection, run)
+        return run_of(row)
+
+    def runs(self, limit: int = 50, before: str | None = None) -> list[Run]:
+        """Runs, newest first; `before` is the run that the last page ended with."""
+        query = select(RUN).order_by(RUN.c.serial.desc()).limit(_bounded(limit))
+        with self._database.reading() as connection:
+            if before is not None:
+                query = query.where(RUN.c.serial < _run(connection, before).serial)
+            rows = connection.execute(query).all()
+        return [run_of(row) for row in rows]
+
+    def trials(
+        self, run: str, after: int = -1, limit: int | None = None, state: TrialState | None = None
+    ) -> list[Trial]:
+        """Trials of a run by number; `after` is the number that the last page ended with."""
+        query = select(TRIAL).where(TRIAL.c.run == plain(run), TRIAL.c.number > _bounded(after, -1))
+        if state is not None:
+            query = query.where(TRIAL.c.state == state)
+        query = query.order_by(TRIAL.c.number).limit(None if limit is None else _bounded(limit))
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+            if not rows:
+                _run(connection, run)
+        return [trial_of(row) for row in rows]
+
+    def trial(self, run: str, number: int) -> Trial:
+        with self._database.reading() as connection:
+            row = _trial(connection, run, number)
+        return trial_of(row)
+
+    def models(self, run: str | None = None) -> list[Model]:
+        """All models, or those of a run, newest first."""
+        query = select(MODEL).order_by(MODEL.c.created_at.desc(), MODEL.c.number.desc())
+        if run is not None:
+            query = query.where(MODEL.c.run == plain(run))
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+            if run is not None and not rows:
+                _run(connection, run)
+        return [Model(**row._mapping) for row in rows]
+
+    def model(self, model: str) -> Model:
+        with self._database.reading() as connection:
+            row = connection.execute(select(MODEL).where(MODEL.c.id == plain(model))).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no model {model!r}")
+        return Model(**row._mapping)
+
+    def events(self, run: str, after: int = 0, limit: int = 200) -> list[Event]:
+        """Events of a run by id; `after` is the id that the last page ended with. None is ever written before that."""
+        query = select(EVENT).where(EVENT.c.run == plain(run), EVENT.c.id > _bounded(after))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(EVENT.c.id).limit(_bounded(limit))).all()
+            if not rows:
+                _run(connection, run)
+        return [Event(**row._mapping) for row in rows]
+
+    def _hold(self, connection: Connection, run: str, owner: str) -> Row[Any]:
+        """The run's row, which nobody else can change before the transaction ends. Raises LostRun."""
+        held = and_(RUN.c.id == plain(run), RUN.c.owner == owner, RUN.c.expires_at > self._clock())
+        row = connection.execute(select(RUN).where(held).with_for_update()).one_or_none()
+        if row is None:
+            raise LostRun(f"run {run} is not claimed by {owner}, or the claim has run out: leave it to its next owner")
+        return row
+
+    def _note(self, connection: Connection, run: str, kind: str, text: str) -> None:
+        # Only ever with the run's row locked, so that a run's events appear in the order of their ids.
+        connection.execute(insert(EVENT).values(run=run, at=self._clock(), kind=plain(kind), text=plain(text)))
+
+
+def _run(connection: Connection, run: str, lock: bool = False) -> Row[Any]:
+    query = select(RUN).where(RUN.c.id == plain(run))
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no run {run!r}")
+    return row
+
+
+def _trial(connection: Connection, run: str, number: int) -> Row[Any]:
+    query = select(TRIAL).where(TRIAL.c.run == plain(run), TRIAL.c.number == _bounded(number, -1))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        _run(connection, run)
+        raise NotFound(f"run {run} has no trial {number}")
+    return row
+
+
+def _running(run: str, number: int) -> ColumnElement[bool]:
+    return and_(TRIAL.c.run == run, TRIAL.c.number == number, TRIAL.c.state == "running")
+
+
+def _bounded(number: int, low: int = 0) -> int:
+    """`number`, or the nearest that a database takes; nothing is ever numbered as high."""
+    return max(low, min(number, _LARGEST))

@@ -1,0 +1,84 @@
+"""The tables. A column of JSON is text, so that every database gives back exactly what was put in."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+RUN = Table(
+    "run",
+    metadata,
+    Column("serial", Integer, primary_key=True),  # the order in which runs were added, whatever the clocks say
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("spec", Text, nullable=False),  # JSON: SearchSpec or GrowthSpec
+    Column("state", String, nullable=False),
+    Column("wish", String, nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("owner", String),  # the claim: whose token, and until when
+    Column("expires_at", Double),
+    Index(None, "state", "serial"),
+)
+
+TRIAL = Table(
+    "trial",
+    metadata,
+    Column("run", ForeignKey("run.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String, nullable=False),
+    Column("job", Text, nullable=False),  # JSON: Job
+    Column("measurement", Text),  # JSON: Measurement
+    Column("error", Text),
+    Column("progress", Text),  # JSON: Progress
+    Column("finished", Integer),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("run", "finished"),
+)
+
+MODEL = Table(
+    "model",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    ForeignKeyConstraint(["run", "number"], ["trial.run", "trial.number"]),
+    UniqueConstraint("run", "number"),
+)
+
+EVENT = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", ForeignKey("run.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "run", "id"),
+)

@@ -1,0 +1,188 @@
+"""A store filled with runs as a coordinator leaves them, measured by formula instead of training."""
+
+import dataclasses
+import hashlib
+import math
+import random
+import time
+from dataclasses import dataclass
+
+from nas import home
+from nas.architecture import Images
+from nas.counts import counts
+from nas.objective import HARD, Objective
+from nas.plans.growth import GrowthPlan
+from nas.plans.search import SearchPlan
+from nas.records import (
+    GrowthSpec,
+    Job,
+    Kind,
+    Latency,
+    Limits,
+    Measurement,
+    Progress,
+    Recipe,
+    Run,
+    SearchSpec,
+    TrialState,
+)
+from nas.store import Store
+
+OWNER = "coordinator of a test"
+GREY = Images(resolution=28, channels=1, classes=10)
+SEARCH = SearchSpec(
+    name="Fashion, 5 M multiply-adds",
+    dataset="fashion_mnist",
+    searcher="random",
+    objective=Objective(target=5e6),
+    limits=Limits(latency_ms=6.0),
+    recipe=Recipe(epochs=4),
+    trials=60,
+    parallel=3,
+)
+
+
+@dataclass
+class Clock:
+    """A clock that is put forward by hand, so that a store can be filled with a past."""
+
+    now: float
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Past:
+    """Writes into a store what a coordinator would have written, with measurements by formula instead of training."""
+
+    store: Store
+    clock: Clock
+    dice: random.Random
+
+    def search(self, spec: SearchSpec, done: int, *, running: int = 0) -> Run:
+        """A claimed search of which so many trials have ended: most are done, those over the limit are refused, and
+        trial 29 failed."""
+        run = self._claimed("search", spec)
+        plan = SearchPlan(run.id, spec, spec.trials, GREY)
+        for number in range(done + running):
+            job = plan.ask(number)
+            assert job is not None
+            self.store.begin(OWNER, job)
+            if number >= done:
+                self.progress(run, number, epoch=number - done + 1)
+                continue
+            self.clock.now += self.dice.uniform(15, 45)
+            self.end(job)
+        return run
+
+    def growth(self, search: Run, number: int, done: int) -> Run:
+        """A claimed growth of a search's trial, of which so many members are done and one is running."""
+        source = self.store.trial(search.id, number).job
+        spec = GrowthSpec(
+            name="Fashion family",
+            dataset="fashion_mnist",
+            space="mbconv",
+            architecture=source.architecture,
+            source=(search.id, number),
+        )
+        run = self._claimed("growth", spec)
+        plan = GrowthPlan(run.id, spec)
+        for index in range(min(done + 1, len(spec.members))):
+            job = plan.ask(index)
+            assert job is not None
+            self.store.begin(OWNER, job)
+            if index == done:
+                self.progress(run, index, epoch=7)
+                continue
+            self.clock.now += 400
+            self.end(job)
+        return run
+
+    def progress(self, run: Run, number: int, *, epoch: int) -> None:
+        self.store.progress(
+            OWNER,
+            Progress(
+                run=run.id,
+                number=number,
+                phase="training",
+                epoch=epoch,
+                epochs=run.spec.recipe.epochs,
+                loss=1.9 / (1 + epoch),
+                accuracy=0.9 - 0.2 / epoch,
+                images_per_second=4321.0,
+            ),
+        )
+
+    def end(self, job: Job) -> None:
+        if job.number == 29:
+            self.store.end(OWNER, job.number, job.run, "failed", error="RuntimeError: loss is not finite at epoch 2")
+            return
+        measured = self.measured(job)
+        state: TrialState = "refused" if measured.refused else "done"
+        size = (
+            (home.folder("artifacts") / f"{measured.weights}.safetensors").stat().st_size if measured.weights else None
+        )
+        self.store.end(OWNER, job.number, job.run, state, measured, checkpoint_bytes=size)
+
+    def measured(self, job: Job) -> Measurement:
+        counted = counts(job.architecture)
+        milliseconds = 0.12 + counted.mult_adds / 6.5e6 * self.dice.uniform(0.75, 1.35)
+        latency = Latency(
+            device=job.device,
+            median_ms=milliseconds,
+            p95_ms=1.2 * milliseconds,
+            minimum_ms=0.95 * milliseconds,
+            spread=self.dice.uniform(0.01, 0.08),
+            runs=200,
+            fingerprint={"processor": "a processor", "threads": "1"},
+        )
+        plain = Measurement(
+            params=counted.params, mult_adds=counted.mult_adds, latency=latency, train_seconds=26.0, seconds=30.0
+        )
+        limit = job.limits.latency_ms
+        if limit is not None and milliseconds > limit:
+            return dataclasses.replace(plain, refused=f"latency_ms {milliseconds:.2f} over the limit of {limit}")
+        promise = 0.935 - 0.2 * math.exp(-counted.mult_adds / 2.4e6) - 0.02 * math.exp(-counted.params / 1e5)
+        accuracy = promise - abs(self.dice.gauss(0, 0.008))
+        if not job.final:
+            return dataclasses.replace(plain, accuracy=accuracy)
+        return dataclasses.replace(plain, accuracy=accuracy, test_accuracy=accuracy - 0.004, weights=artifact(job))
+
+    def _claimed(self, kind: Kind, spec: SearchSpec | GrowthSpec) -> Run:
+        added = self.store.add_run(kind, spec)
+        while claimed := self.store.claim(OWNER, 1e6):
+            if claimed.id == added.id:
+                return claimed
+        raise AssertionError(f"run {added.id} is not to be had")
+
+
+def artifact(job: Job) -> str:
+    """The name of a checkpoint file with some bytes in it."""
+    data = job.architecture.digest().encode() * (counts(job.architecture).params // 3)
+    name = hashlib.sha256(data).hexdigest()
+    (home.folder("artifacts") / f"{name}.safetensors").write_bytes(data)
+    return name
+
+
+def seeded(url: str) -> tuple[Past, dict[str, Run]]:
+    """An old search that has finished, one that was stopped, a family that grows, a search that runs and one that is
+    paused; and the past, to go on writing."""
+    clock = Clock(time.time() - 9000)
+    past = Past(Store(url, clock), clock, random.Random(7))
+    store = past.store
+    old = past.search(dataclasses.replace(SEARCH, name="Fashion, first try", trials=30, seed=5), 30)
+    store.release(old.id, OWNER, "finished")
+    stopped = past.search(dataclasses.replace(SEARCH, name="", trials=200, seed=6), 12)
+    store.wish(stopped.id, "stop")
+    store.release(stopped.id, OWNER, "stopped")
+    clock.now = time.time() - 3000
+    family = past.growth(old, 4, 3)
+    clock.now = time.time() - 1700
+    hard = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
+    paused = past.search(dataclasses.replace(SEARCH, name="Fashion, 1 ms", objective=hard, seed=8), 4)
+    store.wish(paused.id, "pause")
+    store.release(paused.id, OWNER, "paused")
+    clock.now = time.time() - 1500
+    running = past.search(SEARCH, 44, running=2)
+    return past, {"old": old, "stopped": stopped, "family": family, "paused": paused, "running": running}
