@@ -1,5 +1,6 @@
 """Where things are kept on this machine: one folder, named by NAS_HOME."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -22,3 +23,25 @@ def folder(name: str) -> Path:
 def database_url() -> str:
     """NAS_DATABASE, else a SQLite file in the home."""
     return os.environ.get("NAS_DATABASE") or f"sqlite:///{home() / 'nas.db'}"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put `data` into `path`, which appears whole or not at all: written beside it, then renamed.
+
+    Raises OSError naming the path and the way out, with the errno of what went wrong (a full disk, no permission).
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        reason = (
+            f"{path.name} ({len(data):,} bytes) cannot be written to {path.parent} ({error.strerror}): "
+            "free some of that disk, or set NAS_HOME to a folder on another one"
+        )
+        raise OSError(error.errno, reason) from error

@@ -31,7 +31,10 @@ class DatasetInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSet:
-    """Decoded images: uint8 (N, C, H, W), labels int64 (N). `skipped` names files that could not be decoded."""
+    """Decoded images: uint8 (N, C, H, W), labels int64 (N), read-only, in no useful order (often class by class).
+
+    `skipped` names files that could not be decoded; the numbers in `info` are without them.
+    """
 
     info: DatasetInfo
     train_images: NDArray[np.uint8]
@@ -45,7 +48,7 @@ class Dataset(Protocol):
     """A module in `nas/datasets/`. Both raise DatasetError where the images cannot be used."""
 
     def describe(self, argument: str, cache: Path) -> DatasetInfo:
-        """Cheap: lists files, decodes none, downloads nothing."""
+        """Cheap: lists files and reads some headers, decodes no image, downloads nothing."""
         ...
 
     def load(self, argument: str, resolution: int, cache: Path) -> ImageSet:

@@ -1,0 +1,93 @@
+"""Quiet on a shared host: trainers stand still for the moments in which a latency is measured.
+
+Every training step runs between `with step:`, every measurement in `with measuring():`. Steps run side by side; a
+measurement runs alone, begins as soon as the steps under way are over, and holds back those that come after it. This
+holds between all processes and threads of one user on one host, whichever run they belong to.
+
+Two files are locked with flock(2), so the kernel lets go of what a killed process held. The room is where steps share
+and a measurement is alone; everybody passes the gate before it, and a waiting measurement keeps the gate, or a stream
+of overlapping steps would shut it out for ever.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
+from pathlib import Path
+from types import TracebackType
+
+POLL_SECONDS = 0.001
+
+
+class NotQuiet(TimeoutError):
+    """Training on this host did not pause in time; the message says for how long it was waited."""
+
+
+class Step:
+    """What a trainer holds during each of its steps: make one, then `with step:` every time (a few microseconds).
+
+    Work that a step only queues, as on a GPU, runs on after it. Not to be shared between threads.
+    """
+
+    def __init__(self) -> None:
+        self._gate, self._room = _open("gate"), _open("room")
+
+    def __enter__(self) -> None:
+        flock(self._gate, LOCK_SH)
+        try:
+            flock(self._room, LOCK_SH)
+        finally:
+            flock(self._gate, LOCK_UN)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        flock(self._room, LOCK_UN)
+
+    def __del__(self) -> None:
+        for name in ("_gate", "_room"):
+            if name in self.__dict__:  # the first may have opened and the second not
+                os.close(self.__dict__[name])
+
+
+@contextmanager
+def measuring(timeout_seconds: float = 300.0) -> Iterator[None]:
+    """No step and no other measurement of this user runs on this host meanwhile. Raises NotQuiet."""
+    deadline = time.monotonic() + timeout_seconds
+    files = [_open("gate"), _open("room")]
+    try:
+        for file in files:
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    raise NotQuiet(
+                        f"training on this host did not pause within {timeout_seconds:g} s: a step takes longer "
+                        f"than that, or a process that holds a file in {_folder()} is stopped; end it"
+                    )
+                time.sleep(POLL_SECONDS)
+        yield
+    finally:
+        for file in reversed(files):
+            flock(file, LOCK_UN)  # closing alone would leave it locked by a child forked meanwhile
+            os.close(file)
+
+
+def _locked(file: int) -> bool:
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _open(name: str) -> int:
+    return os.open(_folder() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"nas-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user: remove it, or set TMPDIR to a folder of your own")
+    return folder

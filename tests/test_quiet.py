@@ -1,0 +1,134 @@
+"""Trainers and meters as real processes of one host."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from nas import quiet
+
+TRAINER = """
+import sys, time
+from nas.quiet import Step
+step = Step()
+with open(sys.argv[1], "w", buffering=1) as file:
+    while True:
+        with step:
+            file.write("in\\n")
+            time.sleep(float(sys.argv[2]))
+            file.write("out\\n")
+"""
+METER = """
+import time
+from nas.quiet import measuring
+with measuring():
+    print("in", flush=True)
+    time.sleep(3600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Locks of this test alone."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@contextlib.contextmanager
+def process(program: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", program, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def _longer(logs: list[Path], texts: list[str]) -> bool:
+    return all(len(log.read_text()) > len(text) for log, text in zip(logs, texts))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened for a minute"
+        time.sleep(0.005)
+
+
+def test_a_meter_gets_in_between_hammering_trainers_who_stand_still_meanwhile(host: Path) -> None:
+    logs = [host / "one", host / "two"]
+    # Steps overlap nearly always, so that without the gate the room would never be free.
+    with process(TRAINER, str(logs[0]), "0.03"), process(TRAINER, str(logs[1]), "0.02"):
+        until(lambda: all(log.exists() and log.read_text().count("out") > 2 for log in logs))
+        for _ in range(5):
+            with quiet.measuring(timeout_seconds=60):
+                before = [log.read_text() for log in logs]
+                time.sleep(0.1)
+                assert [log.read_text() for log in logs] == before
+                assert all(text.endswith("out\n") for text in before)
+            until(partial(_longer, logs, before))
+
+
+def test_steps_run_side_by_side(host: Path) -> None:
+    logs = [host / "one", host / "two"]
+    with process(TRAINER, str(logs[0]), "3600"), process(TRAINER, str(logs[1]), "3600"):
+        until(lambda: all(log.exists() and log.read_text() == "in\n" for log in logs))
+
+
+def test_a_second_meter_waits_for_the_first() -> None:
+    with process(METER) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "in\n"
+        with pytest.raises(quiet.NotQuiet, match=r"did not pause within 0\.05 s"), quiet.measuring(0.05):
+            pass
+
+
+@pytest.mark.parametrize("program", [TRAINER, METER])
+def test_a_killed_holder_lets_go(host: Path, program: str) -> None:
+    log = host / "log"
+    with process(program, str(log), "3600") as holder:
+        if program == TRAINER:
+            until(lambda: log.exists() and log.read_text() == "in\n")
+        else:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+        with pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+        with quiet.measuring(60), pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
+            pass
+
+
+def test_a_step_that_fails_lets_go() -> None:
+    step = quiet.Step()
+    with pytest.raises(ZeroDivisionError), step:
+        raise ZeroDivisionError
+    with quiet.measuring(0.05):
+        pass
+    with step, pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
+        pass
+
+
+def test_steps_leave_no_open_files() -> None:
+    quiet.Step()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        quiet.Step()
+        with quiet.measuring():
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_another_users_folder_is_not_used(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 123456789)
+    with pytest.raises(PermissionError, match="belongs to another user: remove it, or set TMPDIR"):
+        quiet.Step()
