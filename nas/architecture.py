@@ -2,21 +2,27 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from nas.layers import Activation as Activation
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from nas.lowering import AnyArchitecture
 
 Choice: TypeAlias = str | int | float | bool
 Choices: TypeAlias = dict[str, Choice]
 Knobs: TypeAlias = Mapping[str, tuple[Choice, ...]]
 
 Op = Literal["conv", "fused", "mbconv"]
-Activation = Literal["relu", "swish"]
+
+VERSION = 1  # of the JSON of architectures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +69,7 @@ class Stage:
     channels: int
     repeats: int
     se_ratio: float = 0.0
-    skip: bool = True
+    skip: bool | Literal["pooling"] = True
 
     def __post_init__(self) -> None:
         if self.op not in ("conv", "fused", "mbconv"):
@@ -101,13 +107,18 @@ class Architecture:
     activation: Activation = "relu"
     dropout: float = 0.0
     drop_connect: float = 0.0
+    version: int = VERSION
 
     def __post_init__(self) -> None:
-        strides = math.prod(stage.stride for stage in self.stages) * self.stem_stride
-        if strides > self.images.resolution:
+        check_version(self.version)
+        each = (stage.stride for stage in self.stages)
+        strides = list(itertools.accumulate(each, int.__mul__, initial=self.stem_stride))
+        if strides[-1] > self.images.resolution:
+            first = next(number for number, total in enumerate(strides) if total > self.images.resolution)
+            place = f"stage {first}" if first else "the stem"
             raise ValueError(
-                f"resolution {self.images.resolution} is too small for total stride {strides}: "
-                f"give at least {strides} pixels or fewer strides"
+                f"resolution {self.images.resolution} is too small for total stride {strides[-1]}: less than a pixel "
+                f"is left in {place}; give at least {strides[-1]} pixels or fewer strides"
             )
 
     def scaled(self, scale: Scale) -> "Architecture":
@@ -130,8 +141,19 @@ class Architecture:
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that are equal for equal architectures, and stable across versions."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest(self)
+
+
+def digest(architecture: Any) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out."""
+    fields = {name: value for name, value in dataclasses.asdict(architecture).items() if name != "version"}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_version(version: int) -> None:
+    if version != VERSION:
+        raise ValueError(f"version {version} of an architecture is not {VERSION}, the one that is understood here")
 
 
 def round_channels(channels: int, width: float, divisor: int = 8) -> int:
@@ -150,7 +172,7 @@ class SearchSpace(Protocol):
         """Each knob's name and its choices; the names and their order are the same for equal `images`."""
         ...
 
-    def architecture(self, choices: Choices, images: Images) -> Architecture:
+    def architecture(self, choices: Choices, images: Images) -> "AnyArchitecture":
         """The network that `choices`, one per knob, describe."""
         ...
 
@@ -158,6 +180,6 @@ class SearchSpace(Protocol):
         """The one representative of all choices that build the same network (an inert knob at its first choice)."""
         ...
 
-    def build(self, architecture: Architecture) -> "nn.Module":
+    def build(self, architecture: "AnyArchitecture") -> "nn.Module":
         """The network with fresh weights: float images (N, channels, resolution, resolution) to logits (N, classes)."""
         ...

@@ -1,122 +1,279 @@
-"""The torch modules that stage rows are built from."""
+"""Torch modules for layers, and the network of an architecture."""
 
 import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from nas.architecture import Activation, Architecture, Stage
+from nas import layers
+from nas.architecture import Images
+from nas.layers import Activation, Join, Layer, Shape, after, pair
+from nas.lowering import AnyArchitecture, lowered
+from nas.network import Part, walk
 
 NORM_EPSILON = 1e-3  # TensorFlow's, as in the MnasNet and EfficientNet releases
 
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "swish": nn.SiLU,
+    "relu6": nn.ReLU6,
+    "hswish": nn.Hardswish,
+    "hsigmoid": nn.Hardsigmoid,
+}
 
-def network(architecture: Architecture) -> nn.Module:
+
+def network(architecture: AnyArchitecture) -> nn.Module:
     """The network of `architecture` with freshly drawn weights; float (N, C, H, W) in, logits (N, classes) out."""
-    stem = ConvNorm(
-        architecture.images.channels, architecture.stem, 3, architecture.stem_stride, architecture.activation
-    )
-    blocks: list[nn.Module] = [stem]
-    channels = architecture.stem
-    total = sum(stage.repeats for stage in architecture.stages)
-    for stage in architecture.stages:
-        for index, entering in enumerate(stage.inputs(channels)):
-            drop = architecture.drop_connect * (len(blocks) - 1) / total
-            stride = stage.stride if index == 0 else 1
-            blocks.append(Block(stage, entering, stride, architecture.activation, drop))
-        channels = stage.channels
-    if architecture.head:
-        blocks.append(ConvNorm(channels, architecture.head, 1, 1, architecture.activation))
-        channels = architecture.head
-    built = nn.Sequential(
-        *blocks,
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Dropout(architecture.dropout),
-        nn.Linear(channels, architecture.images.classes),
-    )
-    built.apply(_initialise)
-    return built
+    return assembled(lowered(architecture), architecture.images)
 
 
-def activation(name: Activation) -> nn.Module:
-    return nn.SiLU(inplace=True) if name == "swish" else nn.ReLU(inplace=True)
+def assembled(parts: tuple[Part, ...], images: Images) -> nn.Module:
+    """The network of `parts`, one submodule each."""
+    modules = [_part(part, *entering) for part, entering, _ in walk(parts, images)]
+    if any(part.inputs or part.auxiliary for part in parts):
+        return Wired(modules, parts)
+    return nn.Sequential(*modules)
 
 
-class ConvNorm(nn.Sequential):
-    """Convolution without bias, batch normalisation, and an activation unless `act` is None."""
-
-    def __init__(
-        self, entering: int, leaving: int, kernel: int, stride: int, act: Activation | None, groups: int = 1
-    ) -> None:
-        super().__init__(
-            nn.Conv2d(entering, leaving, kernel, stride, kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(leaving, eps=NORM_EPSILON),
-            *([activation(act)] if act else []),
-        )
+def schedule(network: nn.Module, progress: float) -> None:
+    """Tell scheduled drop paths that `progress` of the training, from 0 to 1, is over; untold, they drop at full
+    rate."""
+    for module in network.modules():
+        if isinstance(module, DropPath) and module.scheduled:
+            module.progress = progress
 
 
-class SqueezeExcitation(nn.Module):
-    """Channel gates from the pooled features (Hu et al. 2018)."""
+def auxiliary_logits(network: nn.Module) -> Tensor | None:
+    """What the auxiliary classifier of a network in training answered to its last batch; None where there is none."""
+    return network.auxiliary if isinstance(network, Wired) and network.training else None
 
-    def __init__(self, channels: int, squeezed: int, act: Activation) -> None:
+
+class Wired(nn.Module):
+    """Parts that read other states than the one before them."""
+
+    def __init__(self, modules: list[nn.Module], parts: tuple[Part, ...]) -> None:
         super().__init__()
-        self.gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, squeezed, 1),
-            activation(act),
-            nn.Conv2d(squeezed, channels, 1),
-            nn.Sigmoid(),
-        )
+        self.parts = nn.ModuleList(modules)
+        self.inputs = [part.inputs or (number,) for number, part in enumerate(parts)]
+        self.last_use = {state: number for number, inputs in enumerate(self.inputs) for state in inputs}
+        self.in_training_only = [part.auxiliary for part in parts]
+        self.auxiliary: Tensor | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        states: dict[int, Tensor] = {0: images}
+        for number, (part, inputs) in enumerate(zip(self.parts, self.inputs)):
+            if not self.in_training_only[number]:
+                states[number + 1] = part(*(states[state] for state in inputs))
+            elif self.training:
+                self.auxiliary = part(*(states[state] for state in inputs))
+            for state in inputs:
+                if self.last_use[state] == number:
+                    del states[state]
+        (logits,) = states.values()
+        return logits
+
+
+class Branches(nn.Module):
+    """Branches over one input, joined as `layers.Branches` says."""
+
+    def __init__(self, branches: list[nn.Module], join: Join) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.join = join
 
     def forward(self, features: Tensor) -> Tensor:
-        gate: Tensor = self.gate(features)
-        return features * gate
+        return _join([branch(features) for branch in self.branches], self.join)
 
 
-class Block(nn.Module):
-    """One layer of a stage; adds its input to its output where shapes agree and the stage asks for it."""
+class Graph(nn.Module):
+    """A cell; its forward takes as many states as it has adapters."""
 
-    def __init__(self, stage: Stage, entering: int, stride: int, act: Activation, drop: float) -> None:
+    def __init__(self, graph: layers.Graph, *entering: Shape) -> None:
         super().__init__()
-        self.skip = stage.skip and stride == 1 and entering == stage.channels
-        self.drop = drop
-        expanded = entering * stage.expand
-        squeezed = max(1, int(entering * stage.se_ratio))
-        layers: list[nn.Module] = []
-        if stage.op == "conv":
-            expanded = stage.channels
-            layers.append(ConvNorm(entering, expanded, stage.kernel, stride, act))
-        elif stage.op == "fused":
-            layers.append(ConvNorm(entering, expanded, stage.kernel, stride, act))
-        else:
-            if stage.expand != 1:
-                layers.append(ConvNorm(entering, expanded, 1, 1, act))
-            layers.append(ConvNorm(expanded, expanded, stage.kernel, stride, act, groups=expanded))
-        if stage.se_ratio:
-            layers.append(SqueezeExcitation(expanded, squeezed, act))
-        if stage.op != "conv":
-            layers.append(ConvNorm(expanded, stage.channels, 1, 1, None))
-        self.layers = nn.Sequential(*layers)
+        shapes = [after(adapter, shape) for adapter, shape in zip(graph.adapters, entering)]
+        self.adapters = nn.ModuleList(module(adapter, shape) for adapter, shape in zip(graph.adapters, entering))
+        self.nodes = (*graph.nodes, graph.output)
+        self.steps = nn.ModuleList()  # of all nodes, one after the other
+        for node in self.nodes:
+            self.steps.extend(module(step.applied, shapes[step.state]) for step in node.steps)
+            leaving = [after(step.applied, shapes[step.state]) for step in node.steps]
+            shapes.append(layers.joined(leaving, node.join))
+
+    def forward(self, *entering: Tensor) -> Tensor:
+        states: list[Tensor] = [adapter(state) for adapter, state in zip(self.adapters, entering)]
+        steps = iter(self.steps)
+        for node in self.nodes:
+            states.append(_join([next(steps)(states[step.state]) for step in node.steps], node.join))
+        return states[-1]
+
+
+class DropPath(nn.Module):
+    """Zeroes whole images' features in training and scales up the others, so that the mean stays."""
+
+    def __init__(self, rate: float, scheduled: bool) -> None:
+        super().__init__()
+        self.rate, self.scheduled, self.progress = rate, scheduled, 1.0
 
     def forward(self, features: Tensor) -> Tensor:
-        out: Tensor = self.layers(features)
-        if not self.skip:
-            return out
-        if self.training and self.drop:
-            keep = 1 - self.drop
-            mask = torch.empty(len(out), 1, 1, 1, dtype=out.dtype, device=out.device).bernoulli_(keep)
-            out = out * mask / keep
-        return features + out
+        keep = 1 - self.rate * self.progress
+        if not self.training or keep == 1:
+            return features
+        mask = torch.empty(len(features), 1, 1, 1, dtype=features.dtype, device=features.device).bernoulli_(keep)
+        return features * mask / keep
 
 
-def _initialise(module: nn.Module) -> None:
-    """EfficientNet's draw: convolutions normal with variance 2 / fan-out, the classifier uniform."""
-    if isinstance(module, nn.Conv2d):
-        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
-        nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.Linear):
-        bound = 1.0 / math.sqrt(module.out_features)
-        nn.init.uniform_(module.weight, -bound, bound)
-        nn.init.zeros_(module.bias)
+class Shuffle(nn.Module):
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.channel_shuffle(features, self.groups)
+
+
+class Shift(nn.Module):
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.pad(features[:, :, 1:, 1:], (0, 1, 0, 1))
+
+
+class Scale(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features * self.factor
+
+
+def module(layer: Layer, *entering: Shape) -> nn.Module:
+    """The module for `layer` on what enters it, with fresh weights."""
+    shape = entering[0]
+    match layer:
+        case layers.Conv():
+            return _convolution(layer, shape)
+        case layers.Pool():
+            return _pool(layer, shape)
+        case layers.GlobalPool():
+            return nn.AdaptiveAvgPool2d(1)
+        case layers.Linear():
+            values = shape.channels * shape.height * shape.width
+            return _flat(nn.Flatten(), _linear(values, layer), layer.activation)
+        case layers.Dropout():
+            return nn.Dropout(layer.rate)
+        case layers.DropPath():
+            return DropPath(layer.rate, layer.scheduled)
+        case layers.Norm():
+            return _norm(shape.channels) if layer.kind == "batch" else nn.LocalResponseNorm(5)
+        case layers.Activate():
+            return activation(layer.activation)
+        case layers.Shuffle():
+            return Shuffle(layer.groups)
+        case layers.Widen():
+            return nn.ConstantPad3d((0, 0, 0, 0, 0, layer.out - shape.channels), 0.0)
+        case layers.Shift():
+            return Shift()
+        case layers.Scale():
+            return Scale(layer.factor)
+        case layers.Sequence():
+            modules = []
+            for inner in layer.layers:
+                modules.append(module(inner, shape))
+                shape = after(inner, shape)
+            return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+        case layers.Branches():
+            return Branches([module(branch, shape) for branch in layer.branches], layer.join)
+        case layers.Graph():
+            return Graph(layer, *entering)
+
+
+def activation(name: Activation, *, inplace: bool = False) -> nn.Module:
+    """`inplace` only where nobody else reads what enters."""
+    if name == "sigmoid":
+        return nn.Sigmoid()
+    return nn.Tanh() if name == "tanh" else _ACTIVATIONS[name](inplace=inplace)
+
+
+def _part(part: Part, *entering: Shape) -> nn.Module:
+    if len(entering) > 1:
+        return module(part.blocks[0], *entering)
+    return module(layers.Sequence(part.blocks), *entering)
+
+
+def _convolution(layer: layers.Conv, shape: Shape) -> nn.Module:
+    kernel, stride = pair(layer.kernel), pair(layer.stride)
+    ahead: list[nn.Module] = []
+    padding: tuple[int, int] = (0, 0)
+    if layer.padding == "same":
+        padding = (kernel[0] // 2 * layer.dilation, kernel[1] // 2 * layer.dilation)
+    elif layer.padding == "tensorflow":
+        ahead.append(_tensorflow_padding(shape, kernel, stride, layer.dilation))
+    elif layer.padding != "valid":
+        padding = (layer.padding, layer.padding)
+    convolution = nn.Conv2d(
+        shape.channels, layer.out, kernel, stride, padding, layer.dilation, layer.groups, bias=layer.bias
+    )
+    # EfficientNet's draw: normal with variance 2 / fan-out.
+    nn.init.normal_(convolution.weight, 0.0, math.sqrt(2.0 * layer.groups / (kernel[0] * kernel[1] * layer.out)))
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+    norm = [_norm(layer.out)] if layer.norm else []
+    return _flat(*ahead, convolution, *norm, layer.activation)
+
+
+def _flat(*modules: nn.Module | Activation | None) -> nn.Module:
+    """The modules in sequence, a name standing for that activation."""
+    made = [activation(each, inplace=True) if isinstance(each, str) else each for each in modules if each is not None]
+    return made[0] if len(made) == 1 else nn.Sequential(*made)
+
+
+def _norm(channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=NORM_EPSILON)
+
+
+def _linear(entering: int, layer: layers.Linear) -> nn.Linear:
+    linear = nn.Linear(entering, layer.out, bias=layer.bias)
+    if layer.activation:
+        nn.init.kaiming_normal_(linear.weight)
+    else:
+        bound = 1.0 / math.sqrt(layer.out)
+        nn.init.uniform_(linear.weight, -bound, bound)
+    if layer.bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def _pool(layer: layers.Pool, shape: Shape) -> nn.Module:
+    padding, ahead = 0, []
+    if layer.padding == "same":
+        padding = layer.kernel // 2
+    elif layer.padding == "tensorflow":
+        # Zeros are no smaller than what follows a ReLU; an average over them is TensorFlow's but for the border.
+        ahead.append(_tensorflow_padding(shape, pair(layer.kernel), pair(layer.stride)))
+    elif layer.padding != "valid":
+        padding = layer.padding
+    if layer.kind == "max":
+        return _flat(*ahead, nn.MaxPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil))
+    average = nn.AvgPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil, count_include_pad=False)
+    return _flat(*ahead, average)
+
+
+def _tensorflow_padding(shape: Shape, kernel: layers.Pair, stride: layers.Pair, dilation: int = 1) -> nn.Module:
+    """Zeros around, the odd one at the bottom and right; fixed for images of the size that the network is built for."""
+    borders: list[int] = []
+    for size, window, step in zip(reversed(shape[1:]), reversed(kernel), reversed(stride)):
+        total = max(0, (-(-size // step) - 1) * step + dilation * (window - 1) + 1 - size)
+        borders += [total // 2, total - total // 2]
+    return nn.ZeroPad2d(tuple(borders))  # type: ignore[arg-type]
+
+
+def _join(branches: list[Tensor], join: Join) -> Tensor:
+    if join == "concat":
+        return torch.cat(branches, 1) if len(branches) > 1 else branches[0]
+    if join == "gate":
+        gate, one, other = branches
+        return gate * one + (1 - gate) * other
+    joined = branches[0]
+    for branch in branches[1:]:
+        joined = joined + branch if join == "add" else joined * branch
+    return joined

@@ -25,8 +25,11 @@ def encode(value: Any) -> Any:
 
 
 def decode(record: type[Record], data: Any) -> Record:
-    """The record that `encode` gave `data` for. Raises Malformed for an unknown, missing or wrong field."""
-    value: Record = _decode(record, data, record.__name__)
+    """The record that `encode` gave `data` for. Raises Malformed for an unknown, missing or wrong field.
+
+    Of a union of records it is the one whose fields `data` has.
+    """
+    value: Record = _decode(record, data, getattr(record, "__name__", "record"))
     return value
 
 
@@ -92,6 +95,14 @@ def _decode_record(kind: Any, data: Any, path: str) -> Any:
 def _decode_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:
     if data is None and type(None) in kinds:
         return None
+    records = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
+    if records and isinstance(data, dict):
+        nearest = min(records, key=lambda kind: (len(_wrong_tags(kind, data)), _misfits(kind, data)))
+        if len(records) > 1:
+            for tag in _wrong_tags(nearest, data):
+                known = {repr(value): None for kind in records for value in _tags(kind).get(tag, ())}
+                raise Malformed(f"{path}.{tag}: {data[tag]!r} is none of {', '.join(known)}")
+        return _decode(nearest, data, path)
     exact = [kind for kind in kinds if kind is type(data)]
     failures = []
     for kind in exact or [kind for kind in kinds if kind is not type(None)]:
@@ -104,3 +115,18 @@ def _decode_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:
     raise Malformed(
         f"{path}: {data!r} fits none of {', '.join(getattr(kind, '__name__', str(kind)) for kind in kinds)}"
     )
+
+
+def _tags(record: Any) -> dict[str, tuple[Any, ...]]:
+    """The fields that hold one of a few words, by which records are told apart."""
+    return {name: get_args(kind) for name, (kind, _) in _fields(record).items() if get_origin(kind) is Literal}
+
+
+def _wrong_tags(record: Any, data: dict[str, Any]) -> list[str]:
+    return [tag for tag, words in _tags(record).items() if tag in data and data[tag] not in words]
+
+
+def _misfits(record: Any, data: dict[str, Any]) -> int:
+    """How many fields of `data` are unknown to `record` or missing for it."""
+    fields = _fields(record)
+    return len(data.keys() - fields.keys()) + sum(need and name not in data for name, (_, need) in fields.items())

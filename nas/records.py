@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from nas.architecture import Architecture, Choice, Choices
+from nas.architecture import Choice, Choices
+from nas.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.scaling import MEMBERS, CompoundScaling
 
 Kind = Literal["search", "growth"]
 RunState = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
 Wish = Literal["run", "pause", "stop", "cancel"]
+Phase = Literal["waiting", "measuring", "training", "scoring"]
 TrialState = Literal["running", "done", "refused", "failed", "cancelled"]
 
 ENDED: frozenset[RunState] = frozenset(("finished", "stopped", "cancelled", "failed"))
@@ -84,7 +86,8 @@ class Limits:
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
-    searcher's own; `resolution` None takes the dataset's."""
+    searcher's own; `resolution` None takes the dataset's. `baselines` are reference networks to compare with: they are
+    the first trials, trained and measured like the others, and no limit refuses them."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -95,6 +98,7 @@ class SearchSpec:
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     searcher: str = "evolution"
     options: dict[str, Choice] = field(default_factory=dict)
+    baselines: tuple[str, ...] = ()
     objective: Objective = Objective()
     limits: Limits = Limits()
     device: str = "cpu"
@@ -113,6 +117,12 @@ class SearchSpec:
         for knob, choices in self.knobs.items():
             if not choices:
                 raise Refusal(f"knob {knob!r} is left without a choice: name at least one")
+        if len(set(self.baselines)) < len(self.baselines):
+            raise Refusal(f"baselines {', '.join(self.baselines)} repeat themselves: name each once")
+        if self.baselines and len(self.baselines) >= self.trials:
+            raise Refusal(
+                f"{len(self.baselines)} baselines leave none of {self.trials} trials to the search: give more"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +135,7 @@ class GrowthSpec:
     name: str = ""
     dataset: str
     space: str
-    architecture: Architecture
+    architecture: AnyArchitecture
     source: tuple[str, int] | None = None
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
@@ -153,16 +163,17 @@ Spec = SearchSpec | GrowthSpec
 class Job:
     """What to evaluate, whole: whoever gets it needs nothing else but the dataset.
 
-    `final`: train on all training images and score the test images; otherwise a tenth of the training images is kept
-    out of training, and `accuracy` is measured there.
+    `baseline` names the reference network that it is, if it is one. `final`: train on all training images and score the
+    test images; otherwise a tenth of the training images is kept out of training, and `accuracy` is measured there.
     """
 
     run: str
     number: int
     space: str
-    architecture: Architecture
+    architecture: AnyArchitecture
     choices: Choices = field(default_factory=dict)
     member: str | None = None
+    baseline: str | None = None
     dataset: str
     device: str
     recipe: Recipe
@@ -228,7 +239,7 @@ class Progress:
 
     run: str
     number: int
-    phase: Literal["waiting", "measuring", "training", "scoring"]
+    phase: Phase
     epoch: int = 0
     epochs: int = 0
     loss: float | None = None

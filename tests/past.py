@@ -177,12 +177,12 @@ def seeded(url: str) -> tuple[Past, dict[str, Run]]:
     store.wish(stopped.id, "stop")
     store.release(stopped.id, OWNER, "stopped")
     clock.now = time.time() - 3000
-    family = past.growth(old, 4, 3)
+    family = past.growth(old, 15, 3)
     clock.now = time.time() - 1700
     hard = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
     paused = past.search(dataclasses.replace(SEARCH, name="Fashion, 1 ms", objective=hard, seed=8), 4)
     store.wish(paused.id, "pause")
     store.release(paused.id, OWNER, "paused")
     clock.now = time.time() - 1500
-    running = past.search(SEARCH, 44, running=2)
+    running = past.search(SEARCH, 44, running=3)
     return past, {"old": old, "stopped": stopped, "family": family, "paused": paused, "running": running}

@@ -18,10 +18,13 @@ from typing import Any, get_args
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import event, insert, select, text, update
 
+from nas import plugins
 from nas.architecture import Architecture, Images, Stage
 from nas.codec import encode
+from nas.lowering import AnyArchitecture, lowered
+from nas.network import Network
 from nas.objective import Objective
 from nas.records import (
     ENDED,
@@ -138,6 +141,10 @@ def as_json(record: object) -> str:
     return json.dumps(encode(record))
 
 
+def spelled_out(architecture: AnyArchitecture) -> Network:
+    return Network(images=architecture.images, parts=lowered(architecture))
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -200,7 +207,7 @@ class TestRecords:
 
     def test_weights_become_a_model(self, store: Store, clock: Clock) -> None:
         run = claimed(store).id
-        for number in range(3):
+        for number in (2, 1, 0):
             store.begin("anna", job(run, number))
             clock.now += 1
             weights = None if number == 1 else f"{number}" * 64
@@ -210,9 +217,33 @@ class TestRecords:
         newest, oldest = store.models(run)
         assert store.models() == [newest, oldest]
         assert store.models(other) == []
-        assert (newest.id, newest.run, newest.number, newest.created_at) == (f"{run}-2", run, 2, 1003.0)
-        assert (oldest.id, oldest.sha256, oldest.bytes) == (f"{run}-0", "0" * 64, 5_000_000_000)
+        assert (newest.id, newest.run, newest.number, newest.created_at) == (f"{run}-0", run, 0, 1003.0)
+        assert (oldest.id, oldest.sha256, oldest.bytes) == (f"{run}-2", "2" * 64, 5_000_000_000)
         assert store.model(newest.id) == newest
+
+    @pytest.mark.parametrize("space", plugins.names("search_spaces"))
+    def test_networks_of_every_space_come_back(self, tmp_path: Path, space: str) -> None:
+        store = Store(f"sqlite:///{tmp_path}/nas.db")
+        run = claimed(store).id
+        module, images = plugins.load("search_spaces", space), Images(resolution=128, classes=10)
+        choices = {knob: values[-1] for knob, values in module.knobs(images).items()}
+        architecture = module.architecture(choices, images)
+        asked = dataclasses.replace(job(run), space=space, choices=choices, architecture=architecture)
+        store.begin("anna", asked)
+        store.begin("anna", dataclasses.replace(asked, number=1, architecture=spelled_out(architecture)))
+        found, spelled = store.trials(run)
+        assert (found.job, as_json(found.job)) == (asked, as_json(asked))
+        assert spelled.job.architecture == spelled_out(architecture)
+        assert as_json(spelled.job.architecture) == as_json(spelled_out(architecture))
+        store.close()
+
+    def test_equal_numbers_of_different_types_are_not_confused(self, store: Store) -> None:
+        run = claimed(store).id
+        for number, nothing in enumerate((0.0, 0, 0.0)):
+            (stage, *_) = ARCHITECTURE.stages
+            architecture = dataclasses.replace(ARCHITECTURE, stages=(dataclasses.replace(stage, se_ratio=nothing),))
+            began = store.begin("anna", dataclasses.replace(job(run, number), architecture=architecture))
+            assert began.job.architecture.digest() == architecture.digest()
 
     def test_what_no_database_takes_as_text_is_kept_readable(self, store: Store) -> None:
         run = claimed(store).id
@@ -649,6 +680,12 @@ class TestTogether:
         assert second.run(run).state == "failed"
         assert second.events(run)[-1].kind == "new"
 
+    def test_who_writes_does_not_wait_for_who_reads(self, store: Store, second: Store) -> None:
+        run = claimed(store).id
+        with second._database.reading() as connection:
+            assert connection.execute(select(RUN.c.state)).scalar_one() == "running"
+            assert store.release(run, "anna", "finished").state == "finished"
+
     def test_who_reads_sees_trials_whole_while_another_writes(self, store: Store, second: Store) -> None:
         run = claimed(store, trials=50).id
         done = threading.Event()
@@ -677,6 +714,19 @@ class TestTogether:
                     assert (trial.finished, trial.measurement) == (number + 1, MEASUREMENT)
             writing.result()
         assert seen == 50
+
+    def test_many_open_databases_of_their_own_at_once(self, tmp_path: Path) -> None:
+        barrier = threading.Barrier(4)
+
+        def open_new(number: int) -> list[Run]:
+            barrier.wait()
+            store = Store(f"sqlite:///{tmp_path}/{number}.db")
+            runs = store.runs()
+            store.close()
+            return runs
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(open_new, range(4))) == [[]] * 4
 
     def test_many_open_a_new_database_at_once(self, database_url: str) -> None:
         barrier = threading.Barrier(6)

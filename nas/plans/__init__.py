@@ -7,10 +7,20 @@ from nas.records import GrowthSpec, Job, Measurement, Run, SearchSpec
 
 
 class Plan(Protocol):
-    """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was."""
+    """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was.
+
+    `trials` is the budget and may be raised at any time; `exhausted` says that `ask` has run out of networks before it.
+    """
+
+    trials: int
+    exhausted: bool
 
     def ask(self, number: int) -> Job | None:
         """Job `number`, or None: nothing more until something is told or the budget is raised."""
+        ...
+
+    def begun(self, job: Job) -> None:
+        """`job` was handed out by an earlier plan and is evaluated now: it must not be handed out again."""
         ...
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:

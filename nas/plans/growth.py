@@ -1,9 +1,13 @@
 """The plan of a growth: one architecture scaled into a family, each member trained whole."""
 
-from nas.architecture import Architecture
+from typing import TypeVar, cast
+
 from nas.counts import counts
+from nas.lowering import AnyArchitecture
 from nas.records import GrowthSpec, Job, Measurement
 from nas.scaling import PUBLISHED, CompoundScaling
+
+Grown = TypeVar("Grown", bound=AnyArchitecture)
 
 
 class GrowthPlan:
@@ -13,6 +17,8 @@ class GrowthPlan:
         self._run, self._spec = run, spec
         family = {name: member(spec.architecture, name, spec.scaling) for name in spec.members}
         self._family = sorted(family.items(), key=lambda item: -counts(item[1]).mult_adds)
+        self.trials = len(family)
+        self.exhausted = False
 
     def ask(self, number: int) -> Job | None:
         if number >= len(self._family):
@@ -32,11 +38,14 @@ class GrowthPlan:
             save_weights=True,
         )
 
+    def begun(self, job: Job) -> None:
+        """A member's number says which it is."""
+
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         """Members do not depend on each other."""
 
 
-def member(architecture: Architecture, name: str, scaling: CompoundScaling | None = None) -> Architecture:
+def member(architecture: Grown, name: str, scaling: CompoundScaling | None = None) -> Grown:
     """Member `name` ("B0" to "B7") of the family of `architecture`: by the published coefficients, or by `scaling` with
-    phi the number in the name."""
-    return architecture.scaled(PUBLISHED[name] if scaling is None else scaling.at(int(name[1:])))
+    phi the number in the name. Raises ValueError for a network that cannot be scaled."""
+    return cast(Grown, architecture.scaled(PUBLISHED[name] if scaling is None else scaling.at(int(name[1:]))))

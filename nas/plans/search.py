@@ -2,10 +2,11 @@
 
 from typing import cast
 
-from nas import plugins
+from nas import plugins, spaces, zoo
 from nas.architecture import Choices, Images, Knobs, SearchSpace
 from nas.counts import counts
-from nas.records import Job, Measurement, Refusal, SearchSpec
+from nas.limits import over_limit
+from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
 from nas.searchers import MakeSearcher, Outcome, Searcher
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
@@ -13,46 +14,60 @@ _STRIDE = 2**32  # between the proposal numbers of a trial's attempts, so that t
 
 
 class SearchPlan:
-    """Proposes each network once, and none that is over a limit on parameters or multiply-adds."""
+    """Hands out the baselines, then proposes each network once, and none that is over a limit on parameters or
+    multiply-adds."""
 
     def __init__(self, run: str, spec: SearchSpec, trials: int, images: Images) -> None:
-        self._run, self._spec, self._trials, self._images = run, spec, trials, images
+        self._run, self._spec, self._images = run, spec, images
         self._space = space(spec.space)
         self._searcher = searcher(spec, images)
+        self._baselines = [zoo.reference(name, images) for name in spec.baselines]
         self._proposed: set[str] = set()
+        self.trials = trials
         self.exhausted = False
 
     def ask(self, number: int) -> Job | None:
-        if number >= self._trials or self.exhausted:
+        if number >= self.trials or self.exhausted:
             return None
+        if number < len(self._baselines):
+            return self._job(number, {})
         for attempt in range(ATTEMPTS):
             job = self._job(number, self._searcher.ask(number + attempt * _STRIDE))
             network = self._network(job)
-            if network not in self._proposed and over_limit(job) is None:
+            if network not in self._proposed and over_limit(job.limits, counts(job.architecture)) is None:
                 self._proposed.add(network)
                 return job
         self.exhausted = True
         return None
 
+    def begun(self, job: Job) -> None:
+        self._proposed.add(self._network(job))
+
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         self._proposed.add(self._network(job))
-        self._searcher.tell(job.choices, self._outcome(measurement))
+        if job.baseline is None:
+            self._searcher.tell(job.choices, self._outcome(measurement))
 
     def _network(self, job: Job) -> str:
         """Equal for jobs whose choices build the same network, though grown they may differ (a skip inert at B0)."""
+        if job.baseline is not None:
+            return job.architecture.digest()
         return self._space.architecture(self._space.canonical(job.choices, self._images), self._images).digest()
 
     def _job(self, number: int, choices: Choices) -> Job:
+        """A baseline has no choices of the space, so the searcher never hears of it, and no limits."""
+        baseline = self._spec.baselines[number] if number < len(self._baselines) else None
         return Job(
             run=self._run,
             number=number,
             space=self._spec.space,
-            architecture=self._space.architecture(choices, self._images),
+            architecture=self._space.architecture(choices, self._images) if choices else self._baselines[number],
             choices=choices,
+            baseline=baseline,
             dataset=self._spec.dataset,
             device=self._spec.device,
             recipe=self._spec.recipe,
-            limits=self._spec.limits,
+            limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed,
             save_weights=self._spec.save_weights,
         )
@@ -64,18 +79,9 @@ class SearchPlan:
         return Outcome(accuracy=measurement.accuracy, cost=cost)
 
 
-def over_limit(job: Job) -> str | None:
-    """Which limit the job's network breaks that is known by arithmetic, in words; None if it breaks none."""
-    counted = counts(job.architecture)
-    for name, value in (("params", counted.params), ("mult_adds", counted.mult_adds)):
-        limit = getattr(job.limits, name)
-        if limit is not None and value > limit:
-            return f"{name} {value:,} over the limit of {limit:,}"
-    return None
-
-
 def space(name: str) -> SearchSpace:
-    return cast(SearchSpace, plugins.load("search_spaces", name))
+    """The space of that name. Raises plugins.UnknownPlugin."""
+    return spaces.load(name)
 
 
 def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:

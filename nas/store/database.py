@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -61,7 +60,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One transaction that sees one state of the database and does not wait for writers."""
+        """One transaction that only reads, and does not wait for who writes."""
         with self._explained(), self._reader.begin() as connection:
             yield connection
 
@@ -83,7 +82,7 @@ class Database:
     def _migrate(self) -> None:
         """Bring the tables up to date; of several programs that open the database at once, one does it."""
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.set_main_option("script_location", "nas.store:migrations")
         script = ScriptDirectory.from_config(config)
         with self.reading() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()

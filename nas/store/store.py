@@ -28,8 +28,9 @@ from nas.records import (
 )
 from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun, NotFound
-from nas.store.rows import plain, run_of, trial_of, written
+from nas.store.rows import run_of, trial_of
 from nas.store.tables import EVENT, MODEL, RUN, TRIAL
+from nas.store.text import plain, written
 
 _LARGEST = 2**31 - 1  # integer of a column
 _LIVE = ("queued", "running", "paused")

@@ -1,0 +1,93 @@
+"""What is checked before a search is taken: that everything it names exists here and fits together."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from api import signature
+from api.bodies import together
+from api.problems import Fault
+from nas import datasets, home, plugins, zoo
+from nas.architecture import Images, SearchSpace
+from nas.objective import Objective
+from nas.plans.search import narrowed, searcher, space
+from nas.records import SearchSpec
+
+LONGEST_NAME = 200
+Checked = TypeVar("Checked")
+
+
+def admit(spec: SearchSpec, *, remote_workers: bool = False) -> None:
+    """Raise Problem naming every value of `spec` that cannot work.
+
+    With `remote_workers` the device need not be on this machine.
+    """
+    faults: list[Fault] = []
+
+    def checked(pointer: str, value: object, check: Callable[[], Checked]) -> Checked | None:
+        try:
+            return check()
+        except ValueError as error:
+            faults.append(Fault(pointer=pointer, value=value, detail=str(error)))
+            return None
+
+    checked("/name", spec.name, lambda: name(spec.name))
+    checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
+    checked("/device", spec.device, lambda: device(spec.device, remote_workers))
+    checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
+    chosen = checked("/space", spec.space, lambda: space(spec.space))
+    images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
+    if chosen and images:
+        checked("/knobs", spec.knobs, lambda: narrowed(chosen.knobs(images), spec.knobs))
+        checked("/resolution", images.resolution, lambda: fits(chosen, images))
+        for index, baseline in enumerate(spec.baselines):
+            checked(f"/baselines/{index}", baseline, lambda: reference(baseline, images))  # noqa: B023  # called at once
+    if not faults:
+        checked("/options", spec.options, lambda: signature.check(spec.searcher, spec.options))
+    if not faults and images and signature.is_light(spec.searcher):
+        checked("/options", spec.options, lambda: searcher(spec, images))
+    if faults:
+        raise together(faults)
+
+
+def name(text: str) -> None:
+    """Raise ValueError unless `text` fits on a line."""
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"name {text[:20]!r}… has {len(text):,} characters: give at most {LONGEST_NAME}")
+    if not text.isprintable():
+        raise ValueError(f"name {text!r} has control characters: give one line of text")
+
+
+def device(chosen: str, remote_workers: bool = False) -> None:
+    """Raise ValueError unless there is such a device, here if the workers are here."""
+    plugins.check("nas.devices", chosen)
+    reason = None if remote_workers else plugins.load("nas.devices", chosen).available()
+    if reason:
+        raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
+
+
+def dataset(chosen: str, resolution: int | None = None) -> Images:
+    """What its images give a network. Raises ValueError."""
+    plugins.check("nas.datasets", chosen.partition(":")[0])
+    info = datasets.describe(chosen, home.folder("datasets"))
+    return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
+
+
+def target(objective: Objective) -> None:
+    """Raise ValueError for a latency whose target was left at the default, which counts multiply-adds."""
+    if objective.cost == "latency_ms" and objective.target == Objective().target:
+        raise ValueError(f"target {objective.target:g} is the default for mult_adds: give one in milliseconds")
+
+
+def reference(baseline: str, images: Images) -> None:
+    """Raise ValueError unless the zoo has that network, and the images are large enough for it."""
+    try:
+        zoo.reference(baseline, images)
+    except zoo.UnknownReference:
+        raise
+    except ValueError as error:
+        raise ValueError(f"baseline {baseline!r} does not fit the images: {error}") from error
+
+
+def fits(chosen: SearchSpace, images: Images) -> None:
+    """Raise ValueError where the space's networks reduce these images to nothing."""
+    chosen.architecture({knob: choices[0] for knob, choices in chosen.knobs(images).items()}, images)

@@ -1,0 +1,106 @@
+"""The HTTP service: `create_app(store)` puts the API under /v1 and the dashboard at /."""
+
+import mimetypes
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from api import catalogue, examples, growths, models, runs, searches
+from api.gate import Gate, known_parameters
+from api.history import History
+from api.problems import HANDLERS, ProblemDocument
+from nas.store import Store
+
+DASHBOARD = Path(__file__).parent / "dashboard"
+DESCRIPTION = """Give it images, a device and a latency or compute budget; get the best network that fits.
+
+Submit a search, look at its Pareto front, grow its best network into a family, download the checkpoints. Every error is
+an RFC 9457 problem document whose `errors` name each wrong value; a misspelt field or parameter is refused. Times are
+seconds since 1970, UTC; accuracies are in [0, 1]; `mult_adds` are the multiply-adds of one image."""
+
+
+class Service(FastAPI):
+    """FastAPI, with the schema of problem documents and examples of answers in its description."""
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            document = super().openapi()
+            problem = TypeAdapter(ProblemDocument).json_schema(ref_template="#/components/schemas/{model}")
+            schemas = document["components"]["schemas"]
+            schemas |= problem.pop("$defs") | {"ProblemDocument": problem}
+            _illustrate(document, examples.answers())
+        return super().openapi()
+
+
+def create_app(
+    store: Store, *, remote_workers: bool = False, coordinator: Callable[[], str | None] = lambda: None
+) -> FastAPI:
+    """The service on `store`.
+
+    With `remote_workers` a device need not be on this machine to be taken; `coordinator` says how the one beside this
+    process is, None where there is none.
+    """
+    app = Service(
+        title="nas-service",
+        version=version("nas-service"),
+        description=DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # they would load scripts from elsewhere, and work offline only by half
+        redoc_url=None,
+        dependencies=[Depends(known_parameters)],
+        exception_handlers=HANDLERS,
+        generate_unique_id_function=_operation,
+        separate_input_output_schemas=False,
+    )
+    app.state.history = History(store)
+    app.state.remote_workers = remote_workers
+    app.state.coordinator = coordinator
+    app.add_middleware(Gate)
+    for router in (
+        searches.router,
+        runs.common("search"),
+        growths.router,
+        runs.common("growth"),
+        runs.router,
+        models.router,
+        catalogue.router,
+    ):
+        app.include_router(router, prefix="/v1")
+    _serve_dashboard(app)
+    return app
+
+
+def _illustrate(document: dict[str, Any], answers: dict[str, Any]) -> None:
+    """Put an example into every successful response whose schema has one."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json", {})
+                name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+                if status in ("200", "201") and name in answers:
+                    content["example"] = answers[name]
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name
+
+
+def _serve_dashboard(app: FastAPI) -> None:
+    mimetypes.add_type("text/javascript", ".js")  # some systems' tables say otherwise, and browsers then refuse it
+    files = StaticFiles(directory=DASHBOARD)
+
+    async def dashboard(request: Request) -> Response:
+        response = await files.get_response(request.path_params.get("file", "index.html"), request.scope)
+        response.headers["Cache-Control"] = "no-cache"  # asked for again each time, answered with 304 by its ETag
+        return response
+
+    for path in ("/", "/{file}"):
+        app.add_route(path, dashboard, methods=["GET", "HEAD"], include_in_schema=False)

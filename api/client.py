@@ -1,0 +1,280 @@
+"""A Python client with the service's verbs: `Client().search(dataset="fashion_mnist", trials=8)`.
+
+What is sent and what comes back are the API's JSON objects as dictionaries; /v1/openapi.json describes them.
+"""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import httpx
+
+from nas.home import write
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+ENDED = ("finished", "stopped", "cancelled", "failed")
+PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
+TIMEOUT_SECONDS = 60
+PAGE = 1000
+
+Json: TypeAlias = dict[str, Any]
+Report: TypeAlias = Callable[[int], object]
+
+
+class ServiceError(RuntimeError):
+    """The service refused, or could not be reached (`status` None). `faults` has an entry for each wrong value, with
+    `pointer`, `value` and `detail`."""
+
+    def __init__(self, detail: str, status: int | None = None, faults: list[Json] | None = None) -> None:
+        super().__init__(detail)
+        self.detail, self.status, self.faults = detail, status, faults or []
+
+
+class Client:
+    """The service at `url`; NAS_URL, else port 8000 of this machine. Every method raises ServiceError."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = (url or os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/")
+        if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/\S*)?", self.url):
+            raise ServiceError(f"{self.url!r} is no address: give one like {DEFAULT_URL}")
+        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # Runs
+
+    def search(self, **spec: Any) -> Json:
+        """Submit a search; the fields are those of SearchSpec."""
+        return self._json("POST", "/v1/searches", body=spec)
+
+    def grow(self, search: str, **request: Any) -> Json:
+        """Grow a search's trial, by default its best, into a family; the fields are those of GrowthRequest."""
+        return self._json("POST", "/v1/growths", body={"search": search, **request})
+
+    def run(self, run: str) -> Json:
+        """A search or a growth."""
+        return self._json("GET", f"/v1/runs/{quote(run, safe='')}")
+
+    def runs(self, limit: int = 50) -> list[Json]:
+        """Searches and growths, newest first."""
+        return self._list(f"/v1/runs?limit={min(limit, PAGE)}", "runs", limit)
+
+    def searches(self, limit: int = 50) -> list[Json]:
+        return self._list(f"/v1/searches?limit={min(limit, PAGE)}", "searches", limit)
+
+    def growths(self, limit: int = 50) -> list[Json]:
+        return self._list(f"/v1/growths?limit={min(limit, PAGE)}", "growths", limit)
+
+    def pause(self, run: str) -> Json:
+        return self._wish(run, "pause")
+
+    def resume(self, run: str) -> Json:
+        return self._wish(run, "resume")
+
+    def stop(self, run: str) -> Json:
+        return self._wish(run, "stop")
+
+    def cancel(self, run: str) -> Json:
+        return self._wish(run, "cancel")
+
+    def raise_budget(self, search: str, trials: int) -> Json:
+        return self._json("PATCH", f"/v1/searches/{quote(search, safe='')}", body={"trials": trials})
+
+    def trials(self, run: str, after: int = -1, state: str | None = None) -> list[Json]:
+        """All trials with a number above `after`, in one state or any."""
+        address = f"{self._address(run)}/trials?limit={PAGE}&after={after}"
+        return self._list(f"{address}&state={state}" if state else address, "trials")
+
+    def events(self, run: str, after: int = 0) -> list[Json]:
+        found: list[Json] = []
+        while True:
+            page = self._json("GET", f"{self._address(run)}/events?limit={PAGE}&after={after}")["events"]
+            found += page
+            if len(page) < PAGE:
+                return found
+            after = page[-1]["id"]
+
+    def pareto(self, search: str, **ranking: Any) -> Json:
+        """The Pareto front; `cost`, `target`, `w`, `w_under`, `w_over` rank again what was measured."""
+        given = {name: value for name, value in ranking.items() if value is not None}
+        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=given)
+
+    def watch(self, run: str, seconds: float = 1.0) -> Iterator[tuple[Json, list[Json]]]:
+        """The run and its trials that had not ended when last looked at, every so many seconds, until it has ended.
+
+        Waits a minute for a service that went away in the meantime.
+        """
+        settled, away = -1, 0.0
+        while True:
+            try:
+                seen, trials = self.run(run), self.trials(run, after=settled)
+            except ServiceError as error:
+                if error.status is not None or settled < 0 or away > PATIENCE_SECONDS:
+                    raise
+                away += seconds
+                time.sleep(seconds)
+                continue
+            away = 0.0
+            yield seen, trials
+            if seen["state"] in ENDED:
+                return
+            for trial in trials:
+                if trial["state"] == "running":
+                    break
+                settled = trial["number"]
+            time.sleep(seconds)
+
+    # Models
+
+    def models(self, run: str | None = None) -> list[Json]:
+        """Trained networks, newest first; of a run, or of all."""
+        return self._list(f"/v1/models?limit={PAGE}" + (f"&run={quote(run, safe='')}" if run else ""), "models")
+
+    def model(self, model: str) -> Json:
+        return self._json("GET", f"/v1/models/{quote(model, safe='')}")
+
+    def card(self, model: str) -> Json:
+        return self._json("GET", f"/v1/models/{quote(model, safe='')}/card")
+
+    def download(self, model: str, to: str | Path = ".", report: Report | None = None) -> Path:
+        """Fetch a checkpoint and its card into the folder `to`; `report` is told how many bytes there are.
+
+        A download that broke off goes on where it was. The file is checked against its SHA-256 and appears whole or
+        not at all. Raises OSError where the disk is full or not writable.
+        """
+        about = self.model(model)
+        folder = Path(to)
+        folder.mkdir(parents=True, exist_ok=True)
+        path: Path = folder / about["file"]
+        if not (path.exists() and _sha256(path) == about["sha256"]):
+            part = path.with_name(f".{path.name}.part")
+            self._fetch(about, part, report)
+            found = _sha256(part)
+            if found != about["sha256"]:
+                part.unlink()
+                detail = f"what came of model {model} has the SHA-256 {found} instead of {about['sha256']}"
+                raise ServiceError(f"{detail}: it is thrown away, try again")
+            part.replace(path)
+        card = json.dumps(self.card(model), indent=2, ensure_ascii=False) + "\n"
+        write(path.with_suffix(".json"), card.encode())
+        return path
+
+    # What there is
+
+    def spaces(self) -> list[Json]:
+        return self._list("/v1/spaces", "spaces")
+
+    def space(self, name: str, resolution: int, channels: int, classes: int) -> Json:
+        """A space's knobs for such images."""
+        images = {"resolution": resolution, "channels": channels, "classes": classes}
+        return self._json("GET", f"/v1/spaces/{quote(name, safe='')}", parameters=images)
+
+    def searchers(self) -> list[Json]:
+        return self._list("/v1/searchers", "searchers")
+
+    def devices(self) -> list[Json]:
+        return self._list("/v1/devices", "devices")
+
+    def datasets(self) -> list[Json]:
+        return self._list("/v1/datasets", "datasets")
+
+    def dataset(self, name: str) -> Json:
+        return self._json("GET", f"/v1/datasets/{quote(name)}")
+
+    def references(self) -> list[Json]:
+        return self._list("/v1/references", "references")
+
+    def recipes(self) -> dict[str, Json]:
+        recipes: dict[str, Json] = self._json("GET", "/v1/recipes")["recipes"]
+        return recipes
+
+    def health(self) -> Json:
+        return self._json("GET", "/v1/health")
+
+    # How it is asked
+
+    def _address(self, run: str) -> str:
+        address: str = self.run(run)["links"]["self"]
+        return address
+
+    def _wish(self, run: str, verb: str) -> Json:
+        return self._json("POST", f"{self._address(run)}/{verb}")
+
+    def _list(self, address: str | None, name: str, most: int | None = None) -> list[Json]:
+        found: list[Json] = []
+        while address and (most is None or len(found) < most):
+            page = self._json("GET", address)
+            found += page[name]
+            address = page.get("next")
+        return found[:most]
+
+    def _json(self, method: str, address: str, *, body: Any = None, parameters: Json | None = None) -> Json:
+        try:
+            response = self._http.request(method, address, json=body, params=parameters)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        _check(response)
+        try:
+            answer: Json = response.json()
+        except ValueError as error:
+            raise ServiceError(f"{self.url} answers, but not as this service: is the address right?") from error
+        return answer
+
+    def _fetch(self, about: Json, part: Path, report: Report | None) -> None:
+        """Complete the file `part`, from where it broke off if what is there belongs to the same file."""
+        have = part.stat().st_size if part.exists() else 0
+        if have >= about["bytes"]:
+            have = 0
+        tag = f'"{about["sha256"]}"'
+        headers = {"Range": f"bytes={have}-", "If-Range": tag} if have else {}
+        try:
+            with self._http.stream("GET", about["links"]["checkpoint"], headers=headers) as response:
+                if response.is_error:
+                    response.read()
+                _check(response)
+                done = have if response.status_code == 206 else 0
+                with open(part, "ab" if done else "wb") as file:
+                    for chunk in response.iter_bytes():
+                        file.write(chunk)
+                        done += len(chunk)
+                        if report:
+                            report(done)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.HTTPError) -> ServiceError:
+        if isinstance(error, httpx.TimeoutException):
+            return ServiceError(f"{self.url} did not answer within {TIMEOUT_SECONDS} seconds: its log may say why")
+        reason = f"no answer from {self.url} ({error})"
+        return ServiceError(f"{reason}: is `nas serve` running there? Another address goes into --url or NAS_URL")
+
+
+def _check(response: httpx.Response) -> None:
+    if not response.is_error:
+        return
+    try:
+        problem = response.json()
+        detail = problem["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"{response.url} answered {response.status_code} {response.reason_phrase}: is the address right?"
+        raise ServiceError(detail, response.status_code) from None
+    raise ServiceError(detail, response.status_code, problem.get("errors"))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

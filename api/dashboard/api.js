@@ -1,0 +1,45 @@
+// The service's addresses. Every answer is JSON; every refusal is a problem document (RFC 9457).
+
+export class Unreachable extends Error {}
+
+export class Problem extends Error {
+  constructor(document) {
+    super(document.detail || document.title);
+    this.status = document.status;
+    this.faults = document.errors || [];
+  }
+}
+
+async function ask(method, path, { body, signal } = {}) {
+  const options = {
+    method,
+    signal,
+    headers: body ? { "Content-Type": "application/json" } : {},
+    body: body && JSON.stringify(body),
+  };
+  let response;
+  try {
+    response = await fetch(`/v1/${path}`, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable("the service does not answer");
+  }
+  const answer = await response.json().catch(() => null);
+  if (response.status >= 502 && response.status <= 504) throw new Unreachable(answer?.detail || response.statusText);
+  if (answer === null) throw new Unreachable("the service answers in something that is not JSON");
+  if (!response.ok) throw new Problem(answer);
+  return answer;
+}
+
+export const get = (path, signal) => ask("GET", path, { signal });
+export const post = (path, body) => ask("POST", path, { body });
+export const patch = (path, body) => ask("PATCH", path, { body });
+
+// "searches/1f2e": where a run of either kind lives.
+export const home = (kind, id) => `${kind === "growth" ? "growths" : "searches"}/${encodeURIComponent(id)}`;
+
+// A query string from the values that are there.
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}

@@ -1,0 +1,54 @@
+// Which page belongs to which address, and the pulse that keeps it fresh.
+
+import { absent } from "./absent.js";
+import { element } from "./element.js";
+import { growthPage } from "./growth.js";
+import { modelsPage } from "./models.js";
+import { proposalPage } from "./proposal.js";
+import { pulse } from "./pulse.js";
+import { runsPage } from "./runs.js";
+import { searchPage } from "./search.js";
+
+const PAGES = [
+  [/^#\/searches\/([^/]+)$/, searchPage],
+  [/^#\/growths\/([^/]+)$/, growthPage],
+  [/^#\/models$/, modelsPage],
+  [/^#\/new$/, proposalPage],
+  [/^(#\/?)?$/, runsPage],
+];
+
+let beating = null;
+
+function open() {
+  beating?.stop();
+  const page = element("main", { id: "page", tabindex: -1 });
+  document.getElementById("page").replaceWith(page);
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === (location.hash || "#/")) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const found = PAGES.map(([pattern, make]) => [pattern.exec(location.hash), make]).find(([match]) => match);
+  if (!found) {
+    absent(page, "There is no such page.");
+    return;
+  }
+  const [match, make] = found;
+  let refresh = null;
+  // A page is made on the first beat that succeeds, so that a service which is away is waited for.
+  beating = pulse(async (signal) => {
+    refresh ??= await make(page, () => beating.now(), decodeURIComponent(match[1] ?? ""));
+    if (refresh) await refresh(signal);
+    else beating.stop();
+  }, page);
+}
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("page").focus();
+});
+window.addEventListener("hashchange", () => {
+  open();
+  scrollTo(0, 0);
+  document.getElementById("page").focus({ preventScroll: true });
+});
+open();

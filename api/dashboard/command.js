@@ -1,0 +1,28 @@
+// The curl command that does what a form does.
+
+import { element, say } from "./element.js";
+
+export function command(path, body) {
+  const code = element("code");
+  const copy = element("button", { type: "button", class: "quiet", click: copied }, "Copy");
+  const node = element(
+    "div",
+    { class: "command" },
+    element("pre", { tabindex: 0, "aria-label": "curl command" }, code),
+    copy,
+  );
+
+  async function copied() {
+    await navigator.clipboard.writeText(code.textContent);
+    copy.textContent = "Copied";
+    setTimeout(() => (copy.textContent = "Copy"), 1500);
+  }
+
+  function show(given) {
+    const quoted = JSON.stringify(given, null, 2).replaceAll("'", "'\\''");
+    say(code, `curl ${location.origin}/v1/${path} \\\n  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`);
+  }
+
+  show(body);
+  return { node, show };
+}

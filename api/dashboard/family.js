@@ -1,0 +1,103 @@
+// A family as a table and as a chart of test accuracy over parameters.
+
+import { costly, linear } from "./axis.js";
+import { element, pill, svg } from "./element.js";
+import { ends, frame } from "./frame.js";
+import { brief, duration, milliseconds, percent, short } from "./numbers.js";
+import { points } from "./points.js";
+import { table } from "./table.js";
+
+export function familyTable() {
+  return table({
+    label: "family",
+    key: (row) => row.member,
+    empty: "This growth has no members.",
+    columns: [
+      { title: "Member", text: (row) => row.member },
+      { title: "State", text: (row) => JSON.stringify([row.state, row.error, row.progress]), fill: state },
+      { title: "Resolution", number: true, minor: true, text: (row) => `${row.resolution} px` },
+      { title: "Parameters", number: true, minor: true, text: (row) => short(row.params) },
+      { title: "Multiply-adds", number: true, minor: true, text: (row) => short(row.mult_adds) },
+      { title: "Latency", number: true, minor: true, text: (row) => milliseconds(row.latency_ms) },
+      { title: "Test accuracy", number: true, text: (row) => percent(row.test_accuracy) },
+      { title: "Took", number: true, minor: true, text: (row) => duration(row.seconds) },
+      { title: "Checkpoint", text: (row) => row.model ?? "–", fill: download },
+    ],
+  });
+}
+
+function state(cell, row) {
+  const parts = [pill(row.state)];
+  if (row.error) parts.push(element("span", { class: "why", title: row.error }, row.error));
+  if (row.state === "running" && row.progress?.epochs) {
+    parts.push(element("span", { class: "why" }, `epoch ${row.progress.epoch} of ${row.progress.epochs}`));
+  }
+  cell.replaceChildren(...parts);
+}
+
+export function download(cell, row) {
+  const id = row.model ?? row.id;
+  cell.replaceChildren(
+    id ? element("a", { href: `/v1/models/${encodeURIComponent(id)}/checkpoint`, download: "" }, "Download") : "–",
+  );
+}
+
+export function familyChart() {
+  let rows = [];
+  const chart = frame({
+    label: "Test accuracy over parameters. Arrow keys walk from member to member.",
+    height: 320,
+    redraw: draw,
+  });
+  const line = svg("path", { class: "front-line" });
+  const names = svg("g", { class: "names" });
+  chart.root.insertBefore(line, chart.marks);
+  chart.over.append(names);
+  const showPoints = points(chart, null);
+  const note = element("p", { class: "chart-note muted" }, "No member has been tested yet.");
+  chart.node.append(note);
+
+  function draw() {
+    const tested = rows.filter((row) => row.test_accuracy !== null);
+    note.hidden = tested.length > 0;
+    const { area } = chart;
+    const [least, most] = ends((tested.length ? tested : rows).map((row) => row.params));
+    const x = costly(0.9 * least, 1.1 * most, area.left + 8, area.right - 24);
+    const y = linear(...ends(tested.map((row) => row.test_accuracy)), area.bottom - 8, area.top + 12);
+    chart.axes(
+      x,
+      y,
+      { x: "Parameters", y: "Test accuracy" },
+      { x: brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
+    );
+    const placed = tested.map((row) => ({
+      key: row.member,
+      x: x.at(row.params),
+      y: y.at(row.test_accuracy),
+      radius: 6,
+      class: "point front",
+      title: row.member,
+      rows: [
+        ["Test accuracy", percent(row.test_accuracy)],
+        ["Parameters", short(row.params)],
+        ["Multiply-adds", short(row.mult_adds)],
+      ],
+    }));
+    showPoints(placed);
+    line.setAttribute(
+      "d",
+      placed.map((each, index) => `${index ? "L" : "M"}${each.x.toFixed(1)},${each.y.toFixed(1)}`).join(""),
+    );
+    names.replaceChildren(
+      ...placed.map((each) => svg("text", { x: each.x, y: each.y - 13, "text-anchor": "middle" }, each.key)),
+    );
+  }
+
+  return {
+    node: chart.node,
+    show(family) {
+      rows = family;
+      draw();
+    },
+  };
+}

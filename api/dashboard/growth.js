@@ -1,0 +1,64 @@
+// The page of a growth.
+
+import { get, home } from "./api.js";
+import { element } from "./element.js";
+import { events } from "./events.js";
+import { familyChart, familyTable } from "./family.js";
+import { ended, heading } from "./heading.js";
+import { live } from "./live.js";
+
+export function growthPage(page, again, id) {
+  const top = heading("growth", id, again);
+  const running = live("Training now", (row) => row.member);
+  const list = familyTable();
+  const chart = familyChart();
+  const log = events("growth", id);
+  const source = element("p", { class: "muted", hidden: true });
+  let drawn = "";
+  page.replaceChildren(
+    top.node,
+    running.node,
+    element("section", { class: "card" }, element("h2", {}, "Family"), source, list.node),
+    element("section", { class: "card" }, element("h2", {}, "Test accuracy over parameters"), chart.node),
+    log.node,
+  );
+
+  return async function refresh(signal) {
+    const run = await get(home("growth", id), signal);
+    top.show(run, { facts: facts(run.spec), objective: scaling(run.spec) });
+    running.show(
+      run.family.filter((row) => row.state === "running"),
+      Math.min(run.spec.parallel, run.family.length),
+      ended(run),
+    );
+    list.show(run.family);
+    if (run.spec.source && source.hidden) {
+      const [search, number] = run.spec.source;
+      source.replaceChildren(
+        "Grown from ",
+        element("a", { href: `#/searches/${encodeURIComponent(search)}` }, `trial ${number} of search ${search}`),
+        ".",
+      );
+      source.hidden = false;
+    }
+    const now = JSON.stringify(run.family.map((row) => [row.member, row.test_accuracy]));
+    if (now !== drawn) chart.show(run.family);
+    drawn = now;
+    await log.refresh(signal);
+  };
+}
+
+function facts({ dataset, space, device, recipe, parallel }) {
+  return [
+    dataset,
+    `space ${space}`,
+    `device ${device}`,
+    `${recipe.epochs} epochs a member`,
+    `${parallel} at once`,
+  ].join(" · ");
+}
+
+function scaling({ scaling }) {
+  if (scaling === null) return "Depth, width and resolution grow together by the published B0 to B7 coefficients.";
+  return `Depth, width and resolution grow together: α ${scaling.alpha}, β ${scaling.beta}, γ ${scaling.gamma} to the power of the number in a member's name.`;
+}

@@ -1,0 +1,120 @@
+// The top of a run's page: what it is, how far it is, and what can be wished of it.
+
+import { home, patch, post } from "./api.js";
+import { confirmation } from "./confirmation.js";
+import { bar, element, pill, say } from "./element.js";
+import { duration, moment } from "./numbers.js";
+
+const ENDED = ["finished", "stopped", "cancelled", "failed"];
+const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
+export const ended = (run) => ENDED.includes(run.state);
+
+export const trialsEnded = ({ counts }) => counts.done + counts.refused + counts.failed + counts.cancelled;
+
+// A wish that the coordinator has not come to yet is shown as such: "pausing".
+export function shownState(run) {
+  if (ended(run)) return run.state;
+  if (run.wish === "pause" && run.state === "paused") return "paused";
+  if (run.wish !== "run") return PENDING[run.wish];
+  return run.state === "paused" ? PENDING.run : run.state;
+}
+
+export function heading(kind, id, changed) {
+  const [title, state] = [element("h1"), element("span")];
+  const facts = element("p", { class: "facts muted" });
+  const objective = element("p", { class: "objective" });
+  const count = element("p", { "aria-live": "polite" });
+  const times = element("p", { class: "muted" });
+  const complaint = element("p", { class: "error", role: "alert" });
+  const progress = bar("Trials that have ended");
+  const wishes = Object.fromEntries(
+    [
+      ["pause", "Pause"],
+      ["resume", "Resume"],
+      ["stop", "Stop"],
+      ["cancel", "Cancel"],
+    ].map(([verb, words]) => [
+      verb,
+      element("button", { type: "button", class: verb === "cancel" ? "danger" : "", click: () => wish(verb) }, words),
+    ]),
+  );
+  const budget = element("input", { id: "budget", name: "budget", type: "number", min: 1, step: 1, required: true });
+  const raise = element(
+    "form",
+    { class: "raise", hidden: kind === "growth", submit: raised },
+    element("label", { for: "budget" }, "Trials"),
+    budget,
+    element("button", {}, "Raise budget"),
+  );
+  const sure = confirmation(kind);
+  const node = element(
+    "header",
+    { class: "card heading" },
+    element("div", { class: "title" }, title, state),
+    facts,
+    objective,
+    element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
+    element("div", { class: "actions" }, ...Object.values(wishes), raise),
+    complaint,
+    sure.node,
+  );
+
+  async function act(request) {
+    say(complaint, "");
+    try {
+      await request();
+    } catch (error) {
+      say(complaint, error.message);
+    }
+    changed();
+  }
+
+  async function wish(verb) {
+    if (verb === "cancel" && !(await sure.ask())) return;
+    await act(() => post(`${home(kind, id)}/${verb}`));
+  }
+
+  async function raised(event) {
+    event.preventDefault();
+    await act(() => patch(home(kind, id), { trials: budget.valueAsNumber }));
+  }
+
+  return {
+    node,
+    show(run, words) {
+      document.title = `${run.name || run.id} · Architecture search`;
+      say(title, run.name || run.id);
+      const now = shownState(run);
+      if (state.textContent !== now) state.replaceChildren(pill(now));
+      say(facts, words.facts);
+      say(objective, words.objective);
+      const over = trialsEnded(run);
+      progress.show(over / run.trials);
+      say(count, tally(run, over, kind === "growth" ? "members" : "trials"));
+      say(times, timing(run));
+      wishes.pause.disabled = ended(run) || run.wish !== "run";
+      wishes.resume.disabled = ended(run) || run.wish === "run";
+      wishes.stop.disabled = ended(run) || run.wish === "stop" || run.wish === "cancel";
+      wishes.cancel.disabled = ended(run) || run.wish === "cancel";
+      raise.hidden = kind === "growth" || (ended(run) && run.state !== "finished");
+      if (document.activeElement !== budget && budget.min !== String(run.trials + 1)) {
+        budget.min = run.trials + 1;
+        budget.value = run.trials + 10;
+      }
+      if (run.error) say(complaint, run.error);
+    },
+  };
+}
+
+function tally(run, over, units) {
+  const parts = ["running", "refused", "failed", "cancelled"]
+    .filter((name) => run.counts[name])
+    .map((name) => `${run.counts[name]} ${name}`);
+  return [`${over.toLocaleString("en")} of ${run.trials.toLocaleString("en")} ${units}`, ...parts].join(" · ");
+}
+
+function timing(run) {
+  if (run.started_at === null) return `created ${moment(run.created_at)}`;
+  const left = !(run.remaining_seconds >= 1) ? "" : ` · about ${duration(run.remaining_seconds)} left`;
+  return `started ${moment(run.started_at)} · ${duration(run.seconds)}${left}`;
+}

@@ -1,0 +1,85 @@
+// Numbers as people read them; a dash where there is none.
+
+const NONE = "–";
+const missing = (value) => value === null || value === undefined || Number.isNaN(value);
+
+export function percent(fraction, digits = 2) {
+  return missing(fraction) ? NONE : `${(100 * fraction).toFixed(digits)} %`;
+}
+
+// 5288548 is "5.29 M": three digits, which is what measurements of this kind are good for.
+export function short(value) {
+  if (missing(value)) return NONE;
+  for (const [factor, unit] of [
+    [1e12, " T"],
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ]) {
+    if (Math.abs(value) >= 0.9995 * factor) return digits(value / factor) + unit;
+  }
+  return digits(value);
+}
+
+function digits(value) {
+  const text = value.toPrecision(3);
+  return text.includes("e") ? String(Number(text)) : text;
+}
+
+// For ticks and sentences: "5 M", not "5.00 M".
+export function brief(value) {
+  return short(value).replace(/\.(\d*?)0+(?= |$)/, (_, kept) => (kept ? `.${kept}` : ""));
+}
+
+export function milliseconds(value) {
+  return missing(value) ? NONE : `${digits(value)} ms`;
+}
+
+export const COSTS = {
+  mult_adds: { title: "Multiply-adds", words: "multiply-adds", show: short, brief },
+  latency_ms: {
+    title: "Latency",
+    words: "latency",
+    show: milliseconds,
+    brief: (value) => `${Number(value.toPrecision(3))} ms`,
+  },
+};
+
+// The middle half of the timings lies within the percentage.
+export function latency(measured) {
+  return missing(measured) ? NONE : `${milliseconds(measured.median_ms)} ± ${(50 * measured.spread).toFixed(1)} %`;
+}
+
+export function decimal(value, places = 4) {
+  return missing(value) ? NONE : value.toFixed(places);
+}
+
+export function bytes(value) {
+  return missing(value) ? NONE : `${short(value)}B`.replace(/(\d)B$/, "$1 B");
+}
+
+export function duration(seconds) {
+  if (missing(seconds)) return NONE;
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours
+    ? `${hours} h ${String(minutes).padStart(2, "0")} min`
+    : `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
+}
+
+export function ago(time, now = Date.now() / 1000) {
+  const seconds = now - time;
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return moment(time);
+}
+
+export function moment(time) {
+  return missing(time) ? NONE : new Date(1000 * time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function clock(time) {
+  return new Date(1000 * time).toLocaleTimeString([], { hour12: false });
+}

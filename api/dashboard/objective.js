@@ -1,0 +1,19 @@
+// An objective in words.
+
+import { COSTS } from "./numbers.js";
+
+export const PRESETS = { soft: [-0.07, -0.07], hard: [0, -1], accuracy: [0, 0] };
+
+export function inWords({ cost, target, w_under, w_over }) {
+  const goal = `${COSTS[cost].brief(target)}${cost === "mult_adds" ? " multiply-adds" : " latency"}`;
+  if (w_under === 0 && w_over === 0) return "Maximises accuracy alone, whatever it costs.";
+  if (w_under === w_over) {
+    const worth = (100 * (2 ** -w_over - 1)).toFixed(0);
+    return `Maximises accuracy × (cost / target)ʷ with a soft target of ${goal}, w = ${sign(w_over)}: twice the cost must bring ${worth} % more accuracy.`;
+  }
+  if (w_under === 0)
+    return `Maximises accuracy with a hard target of ${goal}: free below it, accuracy × (cost / target)ʷ above, w = ${sign(w_over)}.`;
+  return `Maximises accuracy × (cost / target)ʷ with a target of ${goal}; w is ${sign(w_under)} below it and ${sign(w_over)} above.`;
+}
+
+const sign = (value) => String(value).replace("-", "−");

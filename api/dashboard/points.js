@@ -1,0 +1,80 @@
+// Points of a chart that can be pointed at, walked with the arrow keys and picked; each has {key, x, y, radius, title, rows}.
+
+import { element, svg } from "./element.js";
+
+const REACH = 28; // pixels from a point at which it is meant
+
+export function points(chart, pick) {
+  const circles = new Map();
+  const tip = element("div", { class: "tip", role: "status", hidden: true });
+  const ring = svg("circle", { class: "ring", visibility: "hidden" });
+  chart.over.append(ring);
+  chart.node.append(tip);
+  let [shown, current] = [[], null];
+
+  chart.root.addEventListener("pointermove", (event) => point(nearest(event)));
+  chart.root.addEventListener("pointerleave", () => point(null));
+  chart.root.addEventListener("blur", () => point(null));
+  chart.root.addEventListener("click", (event) => {
+    const found = nearest(event);
+    if (found && pick) pick(found.key);
+  });
+  chart.root.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    const index = shown.findIndex((each) => each.key === current);
+    if (by && shown.length) point(shown[(index + by + shown.length + (index < 0 && by < 0)) % shown.length]);
+    else if (event.key === "Enter" && index >= 0 && pick) pick(current);
+    else if (event.key === "Escape") point(null);
+    else return;
+    event.preventDefault();
+  });
+
+  function nearest(event) {
+    const box = chart.root.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    let [found, least] = [null, REACH ** 2];
+    for (const each of shown) {
+      const distance = (each.x - x) ** 2 + (each.y - y) ** 2;
+      if (distance < least) [found, least] = [each, distance];
+    }
+    return found;
+  }
+
+  function point(found) {
+    if (found?.key === current) return;
+    current = found?.key ?? null;
+    tip.hidden = !found;
+    ring.setAttribute("visibility", found ? "visible" : "hidden");
+    if (!found) return;
+    place(ring, { ...found, radius: found.radius + 4 });
+    const rows = found.rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+    tip.replaceChildren(element("strong", {}, found.title), element("dl", {}, ...rows));
+    const left = found.x + 16 + tip.offsetWidth > chart.area.right + 18 ? found.x - 16 - tip.offsetWidth : found.x + 16;
+    tip.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, found.y - tip.offsetHeight / 2)}px)`;
+  }
+
+  return function show(given) {
+    shown = [...given].sort((a, b) => a.x - b.x);
+    const wanted = new Set(given.map((each) => each.key));
+    for (const [key, circle] of circles) if (!wanted.has(key)) (circle.remove(), circles.delete(key));
+    for (const each of given) {
+      const circle = circles.get(each.key) ?? svg("circle", { "data-key": each.key });
+      circle.setAttribute("class", each.class);
+      place(circle, each);
+      if (!circles.has(each.key)) (circles.set(each.key, circle), chart.marks.append(circle));
+      // What is drawn last lies on top.
+      if (each.class !== "point" && circle !== chart.marks.lastChild) chart.marks.append(circle);
+    }
+    const again = shown.find((each) => each.key === current) ?? null;
+    current = null;
+    tip.hidden = true;
+    ring.setAttribute("visibility", "hidden");
+    point(again);
+  };
+}
+
+function place(circle, { x, y, radius }) {
+  circle.setAttribute("cx", x.toFixed(1));
+  circle.setAttribute("cy", y.toFixed(1));
+  circle.setAttribute("r", radius.toFixed(1));
+}

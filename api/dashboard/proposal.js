@@ -1,0 +1,132 @@
+// The form for a new search.
+
+import { get, post } from "./api.js";
+import { command } from "./command.js";
+import { element, field, say, select } from "./element.js";
+import { blame, cleared, request } from "./request.js";
+
+const TARGETS = { mult_adds: 5e6, latency_ms: 1 };
+const number = (name, value, more = {}) => element("input", { type: "number", name, value, step: "any", ...more });
+
+export async function proposalPage(page) {
+  document.title = "New search · Architecture search";
+  const [datasets, spaces, searchers, devices] = await Promise.all(
+    ["datasets", "spaces", "searchers", "devices"].map((list) => get(list)),
+  );
+  const names = (answer, list) => answer[list].map((each) => each.name);
+  const known = element(
+    "datalist",
+    { id: "known-datasets" },
+    ...datasets.datasets.map(({ name, info }) =>
+      element("option", { value: name }, info ? `${info.classes.length} classes, ${info.resolution} pixels` : ""),
+    ),
+  );
+  const cost = select(
+    "/objective/cost",
+    [
+      ["mult_adds", "multiply-adds"],
+      ["latency_ms", "latency, ms"],
+    ],
+    "mult_adds",
+  );
+  const target = number("/objective/target", TARGETS.mult_adds);
+  cost.addEventListener("change", () => (target.value = TARGETS[cost.value]));
+  const complaint = element("p", { class: "error", role: "alert" });
+  const start = element("button", { class: "primary" }, "Start the search");
+  const form = element(
+    "form",
+    { class: "card proposal", novalidate: true, submit, input: preview },
+    known,
+    group("What", [
+      field(
+        "Name",
+        element("input", { name: "/name", maxlength: 200, autocomplete: "off" }),
+        "for you to find it again",
+      ),
+      field(
+        "Dataset",
+        element("input", {
+          name: "/dataset",
+          value: datasets.datasets.find(({ info }) => info)?.name ?? "",
+          list: "known-datasets",
+          autocomplete: "off",
+        }),
+        "a known name, or folder:/path/to/images",
+      ),
+      field("Space", select("/space", names(spaces, "spaces"), "mbconv")),
+      field("Searcher", select("/searcher", names(searchers, "searchers"), "evolution")),
+    ]),
+    group("How much", [
+      field("Trials", number("/trials", 20), "networks to try"),
+      field("Parallel", number("/parallel", 2), "at once"),
+      field("Epochs", number("/recipe/epochs", 2), "of training a trial"),
+      field("Training images", number("/recipe/train_images", "", { placeholder: "all" }), "a random, balanced part"),
+    ]),
+    group("Objective", [
+      field("Cost", cost),
+      field("Target", target, "of one image"),
+      field(
+        "Preset",
+        select(
+          "/objective/w_over",
+          [
+            ["soft", "soft: w = −0.07"],
+            ["hard", "hard: w = −1 over the target"],
+            ["accuracy", "accuracy alone"],
+          ],
+          "soft",
+        ),
+        "how the target weighs",
+      ),
+      field(
+        "Device",
+        select(
+          "/device",
+          devices.devices.map(({ name, available }) => [name, available === false ? `${name} (not here)` : name]),
+          "cpu",
+        ),
+        "where latency is measured",
+      ),
+    ]),
+    group("Limits", [
+      field("Parameters", number("/limits/params", "", { placeholder: "none" }), "larger networks are refused"),
+      field("Multiply-adds", number("/limits/mult_adds", "", { placeholder: "none" }), "before they are trained"),
+      field("Latency, ms", number("/limits/latency_ms", "", { placeholder: "none" }), "on the device chosen above"),
+    ]),
+    complaint,
+    element("div", { class: "actions" }, start),
+  );
+  const curl = command("searches", {});
+  page.replaceChildren(
+    element("header", { class: "page-title" }, element("h1", {}, "New search")),
+    element(
+      "div",
+      { class: "split" },
+      form,
+      element("aside", { class: "card" }, element("h2", {}, "The same from a terminal"), curl.node),
+    ),
+  );
+  preview();
+
+  function preview() {
+    curl.show(request(form));
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    cleared(form);
+    say(complaint, "");
+    start.disabled = true;
+    try {
+      const search = await post("searches", request(form));
+      location.hash = `#/searches/${encodeURIComponent(search.id)}`;
+    } catch (error) {
+      say(complaint, blame(form, error));
+    }
+    start.disabled = false;
+  }
+}
+
+function group(title, fields) {
+  return element("fieldset", { class: "fields" }, element("legend", {}, title), ...fields);
+}

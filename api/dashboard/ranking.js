@@ -1,0 +1,135 @@
+// The objective as sliders and fields: another target or exponent re-ranks what was measured, and trains nothing.
+
+import { element } from "./element.js";
+import { COSTS } from "./numbers.js";
+import { ends } from "./frame.js";
+import { costOf } from "./scatter.js";
+
+const STEPS = 1000; // of the target's slider, even on a logarithmic scale
+
+export function ranking(changed) {
+  const chosen = { cost: null, target: null, w_under: null, w_over: null };
+  let [asked, reach, best] = [null, [1, 10], null];
+
+  const costs = Object.entries(COSTS).map(([cost, { title }]) => {
+    const input = element("input", { type: "radio", name: "cost", value: cost, change: () => chooseCost(cost) });
+    return { input, node: element("label", {}, input, element("span", {}, title)) };
+  });
+  const unit = element("span", { class: "unit" });
+  const slide = element("input", {
+    type: "range",
+    min: 0,
+    max: STEPS,
+    "aria-label": "Target, by slider",
+    input: () => chooseTarget(position(slide.valueAsNumber / STEPS)),
+  });
+  const target = element("input", {
+    type: "number",
+    name: "target",
+    id: "target",
+    step: "any",
+    change: () => chooseTarget(target.valueAsNumber),
+  });
+  const wSlide = element("input", {
+    type: "range",
+    min: -1,
+    max: 0,
+    step: 0.01,
+    "aria-label": "Exponent w, by slider",
+    input: () => chooseW(wSlide.valueAsNumber),
+  });
+  const w = element("input", {
+    type: "number",
+    name: "w",
+    id: "w",
+    step: "any",
+    min: -10,
+    max: 0,
+    change: () => chooseW(w.valueAsNumber),
+  });
+  const over = element("input", { type: "checkbox", name: "over", change: () => chooseW(w.valueAsNumber) });
+  const complaint = element("p", { class: "error", role: "alert" });
+  const node = element(
+    "form",
+    { class: "ranking", submit: (event) => event.preventDefault(), reset: (event) => (event.preventDefault(), back()) },
+    element("fieldset", { class: "segments" }, element("legend", {}, "Cost"), ...costs.map((cost) => cost.node)),
+    element(
+      "div",
+      { class: "dial" },
+      element("label", { for: "target" }, "Target"),
+      slide,
+      element("span", { class: "entry" }, target, unit),
+    ),
+    element("div", { class: "dial" }, element("label", { for: "w" }, "Exponent w"), wSlide, w),
+    element("label", { class: "check" }, over, "only over the target"),
+    element("button", { type: "reset", class: "quiet" }, "As searched"),
+    complaint,
+  );
+
+  function position(fraction) {
+    return Number((reach[0] * (reach[1] / reach[0]) ** fraction).toPrecision(3));
+  }
+
+  function chooseCost(cost) {
+    const unlike = cost !== asked.cost && best ? costOf(best, cost) : null;
+    Object.assign(chosen, {
+      cost,
+      target: cost === asked.cost ? asked.target : unlike && Number(unlike.toPrecision(2)),
+    });
+    told();
+  }
+
+  function chooseTarget(value) {
+    chosen.target = Number.isNaN(value) ? asked.target : value;
+    told();
+  }
+
+  function chooseW(value) {
+    const exponent = Number.isNaN(value) ? asked.w_over : value;
+    Object.assign(chosen, { w_under: over.checked ? 0 : exponent, w_over: exponent });
+    told();
+  }
+
+  function back() {
+    Object.assign(chosen, asked);
+    told();
+  }
+
+  function told() {
+    draw();
+    changed();
+  }
+
+  function draw() {
+    for (const { input } of costs) input.checked = input.value === chosen.cost;
+    unit.textContent = chosen.cost === "latency_ms" ? "ms" : "";
+    if (document.activeElement !== target) target.value = chosen.target ?? "";
+    if (document.activeElement !== w) w.value = chosen.w_over;
+    slide.value = chosen.target ? (STEPS * Math.log(chosen.target / reach[0])) / Math.log(reach[1] / reach[0]) : 0;
+    slide.setAttribute("aria-valuetext", chosen.target ? COSTS[chosen.cost].brief(chosen.target) : "none");
+    wSlide.value = chosen.w_over;
+    over.checked = chosen.w_under === 0 && chosen.w_over !== 0;
+  }
+
+  return {
+    node,
+    complain: (text) => (complaint.textContent = text),
+    // What to ask /pareto for: nothing while the objective is the search's own.
+    wanted() {
+      if (!asked || Object.keys(chosen).every((name) => chosen[name] === asked[name])) return {};
+      return {
+
+        target: chosen.target,
+        w: chosen.w_under === chosen.w_over ? chosen.w_over : `${chosen.w_under},${chosen.w_over}`,
+      };
+    },
+    show(objective, trials, bestTrial) {
+      best = bestTrial;
+      if (!asked) Object.assign(chosen, (asked = { ...objective }));
+      const known = trials.map((trial) => costOf(trial, chosen.cost)).filter((cost) => cost !== null);
+      const [low, high] = known.length ? ends(known) : [chosen.target, chosen.target];
+      reach = [low / 2, high * 2];
+      draw();
+    },
+  };
+}

@@ -1,0 +1,147 @@
+// The scatter of a search: accuracy against cost, the Pareto front as a step line, the best trial as a star.
+
+import { element, say, svg } from "./element.js";
+import { costly, linear } from "./axis.js";
+import { ends, frame } from "./frame.js";
+import { COSTS, percent, short } from "./numbers.js";
+import { points } from "./points.js";
+
+const STAR = "M0,-11 L3.1,-3.9 10.5,-3.4 4.9,1.5 6.6,8.9 0,5 -6.6,8.9 -4.9,1.5 -10.5,-3.4 -3.1,-3.9Z";
+
+export function scatter(pick) {
+  let drawn = null;
+  const chart = frame({
+    label: "Accuracy against cost. Arrow keys walk from trial to trial, Enter selects one.",
+    height: 460,
+    redraw: () => drawn && draw(),
+  });
+  const target = svg("line", { class: "target" });
+  const targetText = svg("text", { class: "target-text" });
+  const contour = svg("path", { class: "contour" });
+  const step = svg("path", { class: "front-line" });
+  const star = svg("path", { class: "star", d: STAR });
+  chart.root.insertBefore(svg("g", {}, target, targetText, contour, step), chart.marks);
+  chart.over.append(star);
+  const showPoints = points(chart, (key) => pick(Number(key)));
+  const note = element("p", { class: "chart-note muted" }, "No trial has been measured yet.");
+  const legend = element(
+    "p",
+    { class: "legend" },
+    ...[
+      ["front", "Pareto front"],
+      ["other", "other trials"],
+      ["best", "best reward"],
+      ["equal", "equal reward"],
+      ["goal", "target"],
+    ].map(([name, words]) => element("span", { class: `key ${name}` }, words)),
+    element("span", {}, "area of a point: parameters"),
+  );
+  chart.node.append(note);
+
+  function draw() {
+    const { trials, pareto, selected } = drawn;
+    const { cost, target: goal } = pareto.objective;
+    const measured = trials.filter((trial) => accuracy(trial) !== null && costOf(trial, cost) !== null);
+    note.hidden = measured.length > 0;
+    const { area } = chart;
+    const [least, most] = ends(measured.map((trial) => costOf(trial, cost)));
+    const reach = measured.length
+      ? [Math.min(least, goal > least / 2 ? goal : least), Math.max(most, goal < 2 * most ? goal : most)]
+      : [goal / 10, goal * 2];
+    const pixels = area.right - area.left;
+    const x = costly(reach[0], reach[1], area.left + 8, area.right - 8, Math.max(3, Math.round(pixels / 90)));
+    const y = linear(...ends(measured.map(accuracy)), area.bottom - 8, area.top);
+    chart.axes(
+      x,
+      y,
+      { x: COSTS[cost].title, y: "Validation accuracy" },
+      { x: COSTS[cost].brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
+    );
+
+    const unbeaten = new Set(pareto.front.map((row) => row.number));
+    const [fewest, largest] = ends(measured.map((trial) => trial.measurement.params));
+    const fine = measured.length > 1000 ? 1.5 : 3; // pixels
+    showPoints(
+      measured.map((trial) => ({
+        key: String(trial.number),
+        x: x.at(costOf(trial, cost)),
+        y: y.at(accuracy(trial)),
+        radius:
+          fine +
+          2 * fine * Math.sqrt(largest > fewest ? (trial.measurement.params - fewest) / (largest - fewest) : 0.2),
+        class: ["point", unbeaten.has(trial.number) && "front", trial.number === selected && "selected"]
+          .filter(Boolean)
+          .join(" "),
+        title: `Trial ${trial.number}`,
+        rows: [
+          ["Accuracy", percent(accuracy(trial))],
+          [COSTS[cost].title, COSTS[cost].show(costOf(trial, cost))],
+          ["Parameters", short(trial.measurement.params)],
+        ],
+      })),
+    );
+
+    const line = pareto.front.map((row, index) => {
+      const [px, py] = [x.at(row.cost).toFixed(1), y.at(row.accuracy).toFixed(1)];
+      return index ? `H${px} V${py}` : `M${px},${area.bottom} V${py}`;
+    });
+    step.setAttribute("d", pareto.front.length ? `${line.join(" ")} H${area.right}` : "");
+    mark(pareto, x, y, area);
+  }
+
+  function mark({ objective, best }, x, y, area) {
+    const inside = objective.target >= x.low && objective.target <= x.high;
+    for (const node of [target, targetText]) node.setAttribute("visibility", inside ? "visible" : "hidden");
+    if (inside) {
+      const at = x.at(objective.target);
+      for (const [name, value] of Object.entries({ x1: at, x2: at, y1: area.top - 6, y2: area.bottom }))
+        target.setAttribute(name, value);
+      const right = at > area.right - 110;
+      targetText.setAttribute("x", at + (right ? -6 : 6));
+      targetText.setAttribute("y", area.bottom - 8);
+      targetText.setAttribute("text-anchor", right ? "end" : "start");
+      say(targetText, `target ${COSTS[objective.cost].brief(objective.target)}`);
+    }
+    star.setAttribute("visibility", best ? "visible" : "hidden");
+    if (best)
+      star.setAttribute("transform", `translate(${x.at(best.cost).toFixed(1)} ${y.at(best.accuracy).toFixed(1)})`);
+    contour.setAttribute("d", best ? equal(objective, best.reward, x, y, area) : "");
+  }
+
+  return {
+    node: element("div", {}, chart.node, legend),
+    show(given) {
+      drawn = given;
+      draw();
+    },
+  };
+}
+
+// Where a trial would have to lie to be worth as much as the best one.
+function equal(objective, reward, x, y, area) {
+  const parts = [];
+  let pen = "M";
+  const least = Math.max(x.low, x.high / 1e4);
+  for (let index = 0; index <= 120; index++) {
+    const cost = least * (x.high / least) ** (index / 120);
+    const at = y.at(reward / worth(objective, 1, cost));
+    if (at < area.top - 8 || at > area.bottom) pen = "M";
+    else {
+      parts.push(`${pen}${x.at(cost).toFixed(1)},${at.toFixed(1)}`);
+      pen = "L";
+    }
+  }
+  return parts.join("");
+}
+
+// accuracy × (cost / target)^w, as in nas/objective.py: only to draw, and to fill the table's column after a re-ranking.
+export function worth(objective, value, cost) {
+  return value * (cost / objective.target) ** (cost <= objective.target ? objective.w_under : objective.w_over);
+}
+
+export const accuracy = (trial) => trial.measurement?.accuracy ?? null;
+
+export function costOf(trial, cost) {
+  if (cost === "latency_ms") return trial.measurement?.latency?.median_ms ?? null;
+  return trial.measurement?.mult_adds ?? null;
+}

@@ -1,0 +1,106 @@
+// The page of a search.
+
+import { get, home, Problem, query } from "./api.js";
+import { element, say } from "./element.js";
+import { events } from "./events.js";
+import { growForm } from "./grow.js";
+import { ended, heading } from "./heading.js";
+import { ledger } from "./ledger.js";
+import { live } from "./live.js";
+import { inWords } from "./objective.js";
+import { ranking } from "./ranking.js";
+import { accuracy, costOf, scatter, worth } from "./scatter.js";
+import { trialCard } from "./trial.js";
+import { trialsTable } from "./trials.js";
+
+export function searchPage(page, again, id) {
+  let [trials, pareto, selected, drawn, asking, name] = [new Map(), null, null, "", null, id];
+  const readTrials = ledger("search", id);
+  const top = heading("search", id, again);
+  const running = live("Running now", (trial) => `Trial ${trial.number}`);
+  const rank = ranking(() => rerank().catch(() => again()));
+  const chart = scatter(select);
+  const leftOut = element("p", { class: "muted left-out" });
+  const card = trialCard(() => select(null));
+  const grow = growForm(id);
+  const list = trialsTable(reward, select);
+  const log = events("search", id);
+  card.node.append(grow.node);
+  page.replaceChildren(
+    top.node,
+    running.node,
+    element(
+      "div",
+      { class: "split" },
+      element("section", { class: "card" }, element("h2", {}, "Accuracy against cost"), rank.node, chart.node, leftOut),
+      card.node,
+    ),
+    element("section", { class: "card" }, element("h2", {}, "Trials"), list.node),
+    log.node,
+  );
+
+  function reward(trial) {
+    const cost = pareto && costOf(trial, pareto.objective.cost);
+    return cost && accuracy(trial) !== null ? worth(pareto.objective, accuracy(trial), cost) : null;
+  }
+
+  function select(number) {
+    selected = number;
+    draw();
+  }
+
+  // Asks for the front by the objective that is set; a newer question makes an older one void.
+  async function rerank() {
+    asking?.abort();
+    const mine = (asking = new AbortController());
+    try {
+      pareto = await get(`${home("search", id)}/pareto${query(rank.wanted())}`, mine.signal);
+      rank.complain("");
+    } catch (error) {
+      if (mine.signal.aborted) return;
+      if (!(error instanceof Problem)) throw error;
+      rank.complain(error.message);
+    }
+    if (pareto) draw();
+  }
+
+  function draw() {
+    const all = [...trials.values()];
+    const shown = trials.get(selected ?? pareto.best?.number) ?? null;
+    chart.show({ trials: all, pareto, selected });
+    card.show(shown, shown !== null && shown.number === pareto.best?.number, shown && reward(shown));
+    grow.show(shown, name);
+    list.show(all);
+    list.choose(selected);
+    rank.show(pareto.objective, all, trials.get(pareto.best?.number) ?? null);
+    const out = ["running", "refused", "failed", "cancelled"]
+      .map((state) => [state, all.filter((trial) => trial.state === state).length])
+      .filter(([, count]) => count);
+    say(leftOut, out.length ? `Not plotted: ${out.map(([state, count]) => `${count} ${state}`).join(", ")}.` : "");
+  }
+
+  return async function refresh(signal) {
+    const run = await get(home("search", id), signal);
+    if (!pareto) await rerank();
+    name = run.name || run.id;
+    top.show(run, { facts: facts(run.spec), objective: inWords(run.spec.objective) });
+    await readTrials(signal, (found) => {
+      trials = found;
+      if (pareto) draw();
+    }).then((found) => (trials = found));
+    const going = [...trials.values()].filter((trial) => trial.state === "running");
+    running.show(going, run.spec.parallel, ended(run));
+    const now = JSON.stringify([trials.size, run.counts, going.map((trial) => trial.number)]);
+    if (now !== drawn) await rerank();
+    drawn = now;
+    await log.refresh(signal);
+  };
+}
+
+function facts({ dataset, space, searcher, device, recipe, parallel, resolution }) {
+  const size = resolution ? `${resolution} pixels` : null;
+  const epochs = `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a trial`;
+  return [dataset, size, `space ${space}`, `searcher ${searcher}`, `device ${device}`, epochs, `${parallel} at once`]
+    .filter(Boolean)
+    .join(" · ");
+}

@@ -1,0 +1,79 @@
+// One trial as a card: what was measured, and its architecture as a table of stages.
+
+import { element, pill, say } from "./element.js";
+import { imagesOf, stageRows } from "./stages.js";
+import { decimal, duration, latency, percent, short } from "./numbers.js";
+
+const HEADINGS = ["Stage", "Kernel", "Channels", "Repeats", "Output"];
+
+export function trialCard(back) {
+  const title = element("h2");
+  const tag = element("span");
+  const bestAgain = element("button", { type: "button", class: "quiet", click: back, hidden: true }, "Show the best");
+  const figures = element("dl", { class: "figures" });
+  const why = element("p", { class: "error" });
+  const body = element("tbody");
+  const stages = element(
+    "table",
+    { class: "stages", "aria-label": "Architecture" },
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        ...HEADINGS.map((words, index) => element("th", { scope: "col", class: index > 0 && "number" }, words)),
+      ),
+    ),
+    body,
+  );
+  const footing = element("p", { class: "muted" });
+  const empty = element("p", { class: "muted" }, "The best trial appears here as soon as one has been measured.");
+  const node = element(
+    "section",
+    { class: "card trial" },
+    element("div", { class: "title" }, title, tag, bestAgain),
+    empty,
+    figures,
+    why,
+    element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Architecture" }, stages),
+    footing,
+  );
+  let before = null;
+
+  return {
+    node,
+    show(trial, best, reward) {
+      const drawn = trial && JSON.stringify([trial.number, trial.state, best, reward]);
+      if (drawn === before && before !== null) return;
+      before = drawn;
+      empty.hidden = Boolean(trial);
+      for (const part of [figures, stages, footing]) part.hidden = !trial;
+      bestAgain.hidden = !trial || best;
+      say(title, best || !trial ? "Best trial" : `Trial ${trial.number}`);
+      tag.replaceChildren(
+        trial ? (best ? element("span", { class: "badge" }, `★ ${trial.number}`) : pill(trial.state)) : "",
+      );
+      say(why, trial?.error ?? trial?.measurement?.refused ?? "");
+      if (!trial) return;
+      const measured = trial.measurement;
+      const rows = [
+        ["Validation accuracy", percent(measured?.accuracy)],
+        ["Reward", decimal(reward)],
+        ["Multiply-adds", short(measured?.mult_adds)],
+        ["Latency", latency(measured?.latency)],
+        ["Parameters", short(measured?.params)],
+        ["Trained in", duration(measured?.train_seconds || null)],
+      ];
+      figures.replaceChildren(
+        ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+      );
+      body.replaceChildren(...stageRows(trial.job.architecture).map((row) => element("tr", {}, ...row.map(cell))));
+      say(footing, imagesOf(trial.job.architecture));
+    },
+  };
+}
+
+function cell(value, index, { length }) {
+  return element("td", { class: index > 0 && "number", colspan: length === 1 && HEADINGS.length }, String(value));
+}

@@ -1,0 +1,88 @@
+// The table of a search's trials.
+
+import { element, pill } from "./element.js";
+import { decimal, duration, latency, percent, short } from "./numbers.js";
+import { table } from "./table.js";
+
+export function trialsTable(reward, pick) {
+  const measured = (trial, name) => trial.measurement?.[name] ?? null;
+  return table({
+    label: "trials",
+    key: (trial) => trial.number,
+    empty: "No trial has begun yet.",
+    sort: 0,
+    descending: true,
+    pick: (key) => pick(Number(key)),
+    columns: [
+      {
+        title: "Trial",
+        number: true,
+        text: (trial) => String(trial.number),
+        value: (trial) => trial.number,
+        fill: number,
+      },
+      {
+        title: "State",
+        text: (trial) => `${trial.state} ${why(trial)}`,
+        value: (trial) => trial.state,
+        fill: state,
+        wide: true,
+      },
+      {
+        title: "Accuracy",
+        number: true,
+        text: (trial) => percent(measured(trial, "accuracy")),
+        value: (trial) => measured(trial, "accuracy"),
+        hint: "on validation images",
+      },
+      {
+        title: "Reward",
+        number: true,
+        text: (trial) => decimal(reward(trial)),
+        value: reward,
+        hint: "by the ranking chosen above",
+      },
+      {
+        title: "Multiply-adds",
+        number: true,
+        text: (trial) => short(measured(trial, "mult_adds")),
+        value: (trial) => measured(trial, "mult_adds"),
+      },
+      {
+        title: "Latency",
+        number: true,
+        minor: true,
+        text: (trial) => latency(trial.measurement?.latency),
+        value: (trial) => trial.measurement?.latency?.median_ms ?? null,
+        hint: "median of one image; the middle half of the timings lies within the spread",
+      },
+      {
+        title: "Parameters",
+        number: true,
+        minor: true,
+        text: (trial) => short(measured(trial, "params")),
+        value: (trial) => measured(trial, "params"),
+      },
+      { title: "Took", number: true, minor: true, text: (trial) => duration(took(trial)), value: took },
+    ],
+  });
+}
+
+const took = (trial) => (trial.ended_at === null ? null : trial.ended_at - trial.started_at);
+const why = (trial) =>
+  trial.error ?? trial.measurement?.refused ?? (trial.job.baseline ? `baseline ${trial.job.baseline}` : "");
+
+function number(cell, trial) {
+  cell.replaceChildren(
+    element(
+      "button",
+      { type: "button", class: "link", "aria-label": `Show trial ${trial.number}` },
+      String(trial.number),
+    ),
+  );
+}
+
+function state(cell, trial) {
+  const words = why(trial);
+  cell.replaceChildren(pill(trial.state), words && element("span", { class: "why", title: words }, words));
+}

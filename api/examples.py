@@ -1,0 +1,117 @@
+"""Examples for the OpenAPI document: requests to copy, and answers made by the code that makes the real ones."""
+
+from typing import Any
+
+from api import views
+from nas.architecture import Images
+from nas.codec import encode
+from nas.counts import counts
+from nas.plans.search import SearchPlan
+from nas.records import GrowthSpec, Latency, Measurement, Run, SearchSpec, Trial
+
+SEARCHES: dict[str, Any] = {
+    "smallest": {"summary": "Everything but the images by default", "value": {"dataset": "fashion_mnist"}},
+    "own images": {
+        "summary": "Your own images, a latency target, a cap on size",
+        "value": {
+            "name": "flowers",
+            "dataset": "folder:/data/flowers",
+            "objective": {"cost": "latency_ms", "target": 2.0},
+            "limits": {"params": 300000},
+            "trials": 30,
+        },
+    },
+    "narrowed": {
+        "summary": "Some knobs fixed, a searcher's options, a shorter training",
+        "value": {
+            "dataset": "fashion_mnist",
+            "knobs": {"stage1.op": ["conv", "fused"], "stage1.kernel": [3]},
+            "searcher": "evolution",
+            "options": {"population": 8, "sample": 3},
+            "recipe": {"epochs": 1, "train_images": 10000},
+        },
+    },
+}
+GROWTHS: dict[str, Any] = {
+    "best": {
+        "summary": "The best candidate as B0 to B3 by the published coefficients",
+        "value": {"search": "0a1b2c3d4e5f", "members": ["B0", "B1", "B2", "B3"], "recipe": {"epochs": 8}},
+    },
+    "own scaling": {
+        "summary": "One trial, by α, β, γ of your own",
+        "value": {
+            "search": "0a1b2c3d4e5f",
+            "trial": 7,
+            "members": ["B0", "B2"],
+            "scaling": {"alpha": 1.2, "beta": 1.1, "gamma": 1.15},
+        },
+    },
+}
+
+
+def answers() -> dict[str, Any]:
+    """An example for each of the main schemas, by its name."""
+    spec = SearchSpec(name="clothes", dataset="fashion_mnist", trials=20)
+    run = _run("0a1b2c3d4e5f", spec)
+    plan = SearchPlan(run.id, spec, spec.trials, Images(resolution=28, channels=1, classes=10))
+    trials = [_trial(plan, number, accuracy) for number, accuracy in enumerate((0.8712, 0.8954))]
+    growth = GrowthSpec(
+        name="clothes family",
+        dataset=spec.dataset,
+        space=spec.space,
+        architecture=trials[1].job.architecture,
+        source=(run.id, 1),
+        members=("B0", "B1"),
+    )
+    pages = {"next": None}
+    shown = {"Search": views.search(run, trials), "Growth": views.growth(_run("6f7a8b9c0d1e", growth), ())}
+    examples = {
+        **shown,
+        "Searches": {"searches": [shown["Search"]], **pages},
+        "Growths": {"growths": [shown["Growth"]], **pages},
+        "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
+        "Trials": {"trials": [views.scored(trials[0], spec.objective)], **pages},
+        "Pareto": views.pareto(run.id, trials, spec.objective),
+    }
+    return {name: encode(example) for name, example in examples.items()}
+
+
+def _run(name: str, spec: SearchSpec | GrowthSpec) -> Run:
+    return Run(
+        id=name,
+        kind="search" if isinstance(spec, SearchSpec) else "growth",
+        spec=spec,
+        state="stopped",
+        wish="stop",
+        trials=spec.trials if isinstance(spec, SearchSpec) else len(spec.members),
+        created_at=1_767_225_600.0,
+        started_at=1_767_225_601.0,
+        ended_at=1_767_225_900.0,
+    )
+
+
+def _trial(plan: SearchPlan, number: int, accuracy: float) -> Trial:
+    job = plan.ask(number)
+    assert job is not None
+    counted = counts(job.architecture)
+    latency = Latency(
+        device="cpu",
+        median_ms=0.41,
+        p95_ms=0.44,
+        minimum_ms=0.4,
+        spread=0.03,
+        runs=300,
+        fingerprint={"processor": "Example 3000", "threads": "1", "runtime": "onnxruntime 1.20"},
+    )
+    return Trial(
+        run=job.run,
+        number=number,
+        state="done",
+        job=job,
+        measurement=Measurement(
+            params=counted.params, mult_adds=counted.mult_adds, latency=latency, accuracy=accuracy, train_seconds=40.5
+        ),
+        finished=number + 1,
+        started_at=1_767_225_602.0 + 50 * number,
+        ended_at=1_767_225_650.0 + 50 * number,
+    )

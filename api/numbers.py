@@ -1,0 +1,41 @@
+"""Numbers as people read them; what is not known is a dash."""
+
+
+def percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def short(number: float | None) -> str:
+    """With three digits and k, M, G or T."""
+    if number is None:
+        return "–"
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= 0.9995 * size:
+            return f"{_three(number / size)} {unit}"
+    return f"{number:g}"
+
+
+def _three(number: float) -> str:
+    """With three significant digits, of which no more than three are behind the point."""
+    rounded = float(f"{number:.3g}")
+    return f"{rounded:.{3 - len(str(int(rounded)))}f}" if rounded >= 1 else f"{rounded:.3f}"
+
+
+def milliseconds(latency_ms: float | None) -> str:
+    return "–" if latency_ms is None else f"{_three(latency_ms)} ms"
+
+
+def reward(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d}" if hours < 100 else f"{hours / 24:.0f} d"

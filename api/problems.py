@@ -1,0 +1,203 @@
+"""Errors over HTTP: every one is a problem document (RFC 9457) that names the value and what is allowed."""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nas.datasets import DatasetError
+from nas.plugins import UnknownPlugin
+from nas.records import Refusal
+from nas.store import Conflict, NotFound, StoreError
+
+MEDIA_TYPE = "application/problem+json"
+STATUS: dict[type[Exception], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Refusal: 422,
+    UnknownPlugin: 422,
+    DatasetError: 422,
+    StoreError: 503,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One wrong value: where it is in the body (a JSON pointer) or in the query ("?name"), and what is allowed."""
+
+    pointer: str
+    value: Any
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemDocument:
+    """The body of every error: `detail` names the value, the state and the way out; `errors` has one entry a value."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: tuple[Fault, ...] = ()
+
+
+class Problem(HTTPException):
+    """Raised anywhere in a request, it ends the request with this status and document."""
+
+    def __init__(
+        self, status: int, detail: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.faults = tuple(faults)
+
+
+def refused(pointer: str, value: Any, detail: str) -> Problem:
+    """The problem of one value that cannot be taken."""
+    return Problem(422, detail, faults=[Fault(pointer=pointer, value=value, detail=detail)])
+
+
+def handle(request: Request, error: Exception) -> Response:
+    """The response to any exception that ends a request."""
+    return response(request.url.path, _problem(request, error))
+
+
+HANDLED: list[type[Exception]] = [HTTPException, RequestValidationError, *STATUS, Exception]
+HANDLERS: dict[int | type[Exception], Any] = dict.fromkeys(HANDLED, handle)
+
+
+def response(path: str, problem: HTTPException) -> Response:
+    document = ProblemDocument(
+        type="about:blank",
+        title=HTTPStatus(problem.status_code).phrase,
+        status=problem.status_code,
+        detail=problem.detail,
+        instance=path,
+        errors=getattr(problem, "faults", ()),
+    )
+    body = json.dumps(_writable(dataclasses.asdict(document)), ensure_ascii=False, allow_nan=False)
+    return Response(body, problem.status_code, dict(problem.headers or {}), MEDIA_TYPE)
+
+
+WRITES = {"_403": "POST from a page of https://elsewhere.example is not taken: use this service's own dashboard"}
+TAKES_BODY = WRITES | {
+    "_400": "the body is not JSON: Expecting ',' delimiter at character 31",
+    "_413": "the body has 5,000,000 bytes or more: 1,000,000 are taken at most",
+    "_415": "the body is not declared as JSON: send it with Content-Type: application/json",
+}
+
+
+def documented(**examples: str) -> dict[int | str, dict[str, Any]]:
+    """A route's `responses`: documented(_404="no search 'x'", **WRITES) shows the document with these details."""
+    known = {f"_{status}": detail for status, detail in _ANYWHERE.items()} | examples
+    return {int(name[1:]): _documentation(int(name[1:]), detail) for name, detail in known.items()}
+
+
+_ANYWHERE = {
+    422: "limit 0 is not greater than or equal to 1",
+    500: "the service met an error of its own; its log says more",
+    503: "the database cannot be reached: connection refused",
+}
+
+
+def _documentation(status: int, detail: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    example = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": "/v1/…",
+        "errors": [],
+    }
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {"description": title, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
+
+
+def _problem(request: Request, error: Exception) -> HTTPException:
+    path = request.url.path
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        if error.status_code == 404:
+            return Problem(404, f"there is nothing at {path}: /v1/openapi.json lists every address")
+        if error.status_code == 405:
+            allowed = _methods(request) or (error.headers or {}).get("Allow", "")
+            detail = f"{request.method} is not possible at {path}: use {allowed}"
+            return Problem(405, detail, headers={"Allow": allowed})
+        if error.status_code == 400:  # the framework's words for anything that its parser does not say itself
+            return Problem(
+                400, "the body is not JSON: it is no UTF-8 text, or has too long a number or too deep a nest"
+            )
+        return error
+    for kind, status in STATUS.items():
+        if isinstance(error, kind):
+            return Problem(status, str(error), headers={"Retry-After": "5"} if status == 503 else None)
+    return Problem(500, _ANYWHERE[500])
+
+
+def _methods(request: Request) -> str:
+    """All that the address takes; the framework knows only those of one route."""
+    found = [
+        method.upper()
+        for template, operations in request.app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path)
+        for method in operations
+    ]
+    return ", ".join(sorted(found))
+
+
+def _invalid(error: RequestValidationError) -> Problem:
+    """What the framework itself found wrong: text that is no JSON, or a parameter in the query."""
+    faults = []
+    for found in error.errors():
+        place, *names = found["loc"]
+        if found["type"] == "json_invalid":
+            return Problem(400, f"the body is not JSON: {found['ctx']['error']} at character {names[0]}")
+        if place == "body":
+            detail = "the body is empty: send a JSON object with Content-Type: application/json"
+            return refused("", None, detail)
+        name = ".".join(map(str, names))
+        detail = complaint(name, found["input"], found["msg"])
+        if place == "path":
+            return Problem(404, detail)
+        faults.append(Fault(pointer=f"?{name}", value=found["input"], detail=detail))
+    return Problem(422, "; ".join(fault.detail for fault in faults), faults=faults)
+
+
+def complaint(name: str, value: Any, message: str) -> str:
+    """One of pydantic's messages, with the name and the value that it leaves out."""
+    allowed = message.removeprefix("Input should be ")
+    return (
+        f"{name} {shown(value)} is not {allowed}"
+        if message.startswith("Input should be ")
+        else f"{name} {shown(value)}: {message}"
+    )
+
+
+def shown(value: Any, most: int = 80) -> str:
+    """`value` as JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _writable(value: Any) -> Any:
+    """`value` with NaN and infinities, which JSON lacks, as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _writable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(item) for item in value]
+    return value

@@ -1,0 +1,124 @@
+"""Searches: submit, list, look at, raise the budget, and rank again what was measured."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from api import examples, views
+from api.admission import admit
+from api.bodies import strictly
+from api.history import Histories, Rows
+from api.problems import TAKES_BODY, documented, refused
+from api.runs import UNKNOWN, Before, Id, Limit, following, page, run_of, seen
+from api.views import Pareto, Search
+from nas.objective import Cost
+from nas.records import SearchSpec
+
+router = APIRouter(prefix="/searches", tags=["searches"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searches:
+    """A page of searches, newest first; `next` is the address of the page after it."""
+
+    searches: tuple[Search, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What can be changed of a search: its number of trials."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    trials: int
+
+
+@router.post("", status_code=201, summary="Submit a search", responses=documented(**TAKES_BODY))
+def create_search(
+    spec: Annotated[SearchSpec, strictly(SearchSpec), Body(openapi_examples=examples.SEARCHES)],
+    request: Request,
+    response: Response,
+    history: Histories,
+) -> Search:
+    """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
+    has the default shown in the schema; `recipe` and `objective` may be given in part."""
+    admit(spec, remote_workers=request.app.state.remote_workers)
+    run = history.store.add_run("search", spec)
+    response.headers["Location"] = f"/v1/searches/{run.id}"
+    return views.search(run, ())
+
+
+@router.get("", summary="Searches, newest first", responses=documented(_404=UNKNOWN))
+def list_searches(history: Histories, limit: Limit = 50, before: Before = None) -> Searches:
+    """Each with its counts, its best candidate so far, and a forecast."""
+    rows = page(history.store, limit, before, "search")
+    return Searches(searches=tuple(seen(history, run) for run in rows), next=following("/v1/searches", rows, limit))
+
+
+@router.get("/{run}", summary="A search", responses=documented(_404=UNKNOWN))
+def get_search(run: Id, history: Histories) -> Search:
+    """As submitted, with its state, counts, best candidate so far, and a forecast."""
+    return views.search(run_of(history.store, "search", run), history.trials(run))
+
+
+@router.patch(
+    "/{run}",
+    summary="Raise the budget of a search",
+    responses=documented(
+        **TAKES_BODY, _404=UNKNOWN, _409="trials 3 is less than run 0a1b2c3d4e5f has begun: give at least 8"
+    ),
+)
+def raise_budget(
+    run: Id,
+    budget: Annotated[Budget, strictly(Budget), Body(openapi_examples={"more": {"value": {"trials": 200}}})],
+    history: Histories,
+) -> Search:
+    """A search that has finished goes on; what it has learnt is kept."""
+    run_of(history.store, "search", run)
+    return views.search(history.store.raise_budget(run, budget.trials), history.trials(run))
+
+
+@router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))
+def pareto(
+    run: Id,
+    history: Histories,
+    store: Rows,
+    cost: Annotated[Cost | None, Query(description="the cost to rank by; the search's own if left out")] = None,
+    target: Annotated[float | None, Query(description="the target T, in units of the cost")] = None,
+    w: Annotated[str | None, Query(description='the exponent, or "UNDER,OVER" the target', examples=["-0.07"])] = None,
+    w_under: Annotated[float | None, Query(description="the exponent up to the target alone")] = None,
+    w_over: Annotated[float | None, Query(description="the exponent above the target alone")] = None,
+) -> Pareto:
+    """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target or exponent
+    ranks again what was measured; nothing is stored or trained."""
+    spec = run_of(store, "search", run).spec
+    assert isinstance(spec, SearchSpec)
+    if cost not in (None, spec.objective.cost) and target is None:
+        detail = f"target is missing: search {run} has one for {spec.objective.cost}, and cost {cost!r} needs its own"
+        raise refused("?target", None, detail)
+    both = _exponents(w) if w is not None else (None, None)
+    given = {"cost": cost, "target": target, "w_under": _first(w_under, both[0]), "w_over": _first(w_over, both[1])}
+    changes = {name: value for name, value in given.items() if value is not None}
+    try:
+        objective = dataclasses.replace(spec.objective, **changes)  # type: ignore[arg-type]
+    except ValueError as error:
+        name = str(error).partition(" ")[0]
+        raise refused(f"?{name}", given[name], str(error)) from error
+    return views.pareto(run, history.trials(run), objective)
+
+
+def _exponents(w: str) -> tuple[float, float]:
+    try:
+        numbers = [float(part) for part in w.split(",")]
+        if len(numbers) > 2:
+            raise ValueError(w)
+    except ValueError:
+        raise refused("?w", w, f"w {w!r} is neither a number nor two with a comma between, under and over") from None
+    return numbers[0], numbers[-1]
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

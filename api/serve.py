@@ -1,0 +1,176 @@
+"""`nas serve`: the API, and beside it a coordinator that is started again when it dies."""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from api.app import create_app
+from nas import home
+from nas.store import Store, StoreError
+
+PATIENCE_SECONDS = 20  # for a coordinator that was asked to leave
+LONGEST_PAUSE_SECONDS = 30  # between two starts of one that dies
+STEADY_SECONDS = 60  # after which one that dies is started again at once
+
+log = logging.getLogger("nas.serve")
+
+
+class CannotServe(RuntimeError):
+    """The service does not start; the message says why and what to do."""
+
+
+class Lock:
+    """One `nas serve` on a home: held as long as the process lives, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "a+")  # noqa: SIM115  # closed by the end of the process, which gives the lock back
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotServe(
+                f"{self._holder()} on {path.parent}: stop that one, or set NAS_HOME to another folder"
+            ) from None
+
+    def note(self, url: str) -> None:
+        """Write down who holds it, for whoever tries."""
+        self._file.truncate(0)
+        self._file.write(json.dumps({"pid": os.getpid(), "url": url}))
+        self._file.flush()
+
+    def _holder(self) -> str:
+        self._file.seek(0)
+        try:
+            found = json.loads(self._file.read())
+        except ValueError:  # it holds the lock and has not written yet
+            return "another `nas serve` is starting"
+        return f"`nas serve` is running already, as process {found['pid']} at {found['url']},"
+
+
+class Coordinator:
+    """`python -m workers` as a child that ends with this process: it leaves when its standard input ends."""
+
+    def __init__(self, database: str) -> None:
+        self._environment = {**os.environ, "NAS_DATABASE": database}
+        self._leaving = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="coordinator", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def state(self) -> str:
+        child = self._child
+        return "running" if child is not None and child.poll() is None else "restarting"
+
+    def stop(self) -> None:
+        """Ask it to leave, and wait until it has; kill it if it does not."""
+        self._leaving.set()
+        child = self._child
+        if child is not None:
+            assert child.stdin is not None
+            child.stdin.close()
+            try:
+                child.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                log.warning("the coordinator (process %d) does not leave: it is killed", child.pid)
+                child.kill()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        pause = 0.0
+        while not self._leaving.wait(pause):
+            began = time.monotonic()
+            # A session of its own: Ctrl-C in the terminal reaches this process alone, which then ends it in order.
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "workers", "--until-eof"],
+                stdin=subprocess.PIPE,
+                env=self._environment,
+                start_new_session=True,
+            )
+            if self._leaving.is_set():  # meanwhile; stop() knows only the one before
+                self._child.communicate()
+            code = self._child.wait()
+            if not self._leaving.is_set():
+                lived = time.monotonic() - began
+                pause = 0.0 if lived > STEADY_SECONDS else min(LONGEST_PAUSE_SECONDS, 2 * pause or 1.0)
+                how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                log.warning("the coordinator ended with %s: it is started again in %g s", how, pause)
+
+
+class Server(uvicorn.Server):
+    """Says where it is as soon as it answers."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(f"Dashboard: {self._url}   API: {self._url}/v1   Ctrl-C stops it", flush=True)
+
+    def leave(self, number: int, frame: FrameType | None) -> None:
+        """A signal's handler. The server handles them while it runs, but raises them once more when it has stopped,
+        which by default would end this process with the code of a failure."""
+        self.should_exit = True
+
+
+def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code."""
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
+    try:
+        lock = Lock(home.home() / "serve.lock")
+        listening = _listen(host, port)
+        url = _url(host, listening.getsockname()[1])
+        database = database or home.database_url()
+        store = Store(database)
+    except (CannotServe, StoreError, OSError) as error:
+        print(f"nas serve: {error}", file=sys.stderr)
+        return 1
+    lock.note(url)
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("whoever reaches %s:%s can submit work and read results: there is no password", host, port)
+    child = Coordinator(database) if coordinator else None
+    app = create_app(store, remote_workers=child is None, coordinator=child.state if child else lambda: None)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    server = Server(config, url)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, server.leave)
+    if child:
+        child.start()
+    try:
+        server.run([listening])
+    finally:
+        if child:
+            child.stop()
+        store.close()
+    print("Stopped.", flush=True)
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket at that address, before anything is started. Raises CannotServe."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        detail = f"{host}:{port} cannot be listened at ({reason})"
+        raise CannotServe(f"{detail}: another --port may be free, and --port 0 takes one that is") from error
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"

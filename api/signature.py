@@ -1,0 +1,88 @@
+"""What plug-ins say of themselves, read from their source: nothing that they need is imported."""
+
+import ast
+import functools
+import sys
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+from nas import plugins
+from nas.architecture import Choice, Choices
+from nas.records import Refusal
+
+GIVEN = ("seed", "cost", "canonical")  # to every searcher, by the plan
+TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option of a searcher's own, with the type and the default that its constructor declares."""
+
+    name: str
+    type: str
+    default: Choice | None
+
+
+def documentation(package: str, plugin: str) -> str:
+    """The docstring of the plug-in's file."""
+    return ast.get_docstring(_tree(package, plugin)) or ""
+
+
+def options(searcher: str) -> tuple[Option, ...]:
+    """The options of a searcher, in the order of its signature."""
+    for node in ast.walk(_tree("nas.searchers", searcher)):
+        if isinstance(node, ast.ClassDef) and node.name == "Searcher":
+            constructor = next(
+                (part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"), None
+            )
+            return tuple(_options(constructor.args)) if constructor else ()
+    return ()
+
+
+def check(searcher: str, given: Choices) -> None:
+    """Raise Refusal unless the searcher has these options with values of these types."""
+    known = {option.name: option for option in options(searcher)}
+    for name, value in given.items():
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "it has none"
+            raise Refusal(f"searcher {searcher!r} has no option {name!r}: {there}")
+        types = TYPES.get(known[name].type)
+        if types and type(value) not in types:
+            raise Refusal(f"option {name!r} of searcher {searcher!r} is {value!r}: it takes {known[name].type}")
+
+
+def is_light(searcher: str) -> bool:
+    """Whether the searcher needs nothing but the standard library, so that this process may import it."""
+    for node in ast.walk(_tree("nas.searchers", searcher)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if any(name.partition(".")[0] not in {*sys.stdlib_module_names, "nas"} for name in names):
+            return False
+    return True
+
+
+def _options(arguments: ast.arguments) -> list[Option]:
+    found = []
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
+        if argument.arg not in GIVEN:
+            type_ = ast.unparse(argument.annotation) if argument.annotation else "str"
+            found.append(Option(name=argument.arg, type=type_, default=_literal(default)))
+    return found
+
+
+def _literal(node: ast.expr | None) -> Choice | None:
+    try:
+        value: Choice | None = ast.literal_eval(node) if node else None
+    except ValueError:  # a name: its value is only known where the module may be imported
+        return None
+    return value
+
+
+@functools.cache
+def _tree(package: str, plugin: str) -> ast.Module:
+    plugins.check(package, plugin)
+    found = PathFinder.find_spec(f"{package}.{plugin}", sys.modules[package].__path__)
+    assert found is not None
+    assert found.origin is not None
+    return ast.parse(Path(found.origin).read_text())

@@ -1,0 +1,326 @@
+"""What the command line prints: tables of the API's JSON objects, made to fit 80 columns."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from api import numbers
+
+Json = dict[str, Any]
+GAP = 2  # characters between columns
+LEAST = 6  # characters that a column which is cut keeps
+COLOURS = {
+    "running": "cyan",
+    "done": "green",
+    "finished": "green",
+    "failed": "red",
+    "refused": "yellow",
+    "cancelled": "yellow",
+    "paused": "yellow",
+}
+
+
+def state(name: str) -> Text:
+    return Text(name, style=COLOURS.get(name, ""))
+
+
+@dataclass
+class Fitted:
+    """A table in which only the `flexible` columns are cut where the terminal is narrow.
+
+    A heading that begins with ">" stands, like its column, to the right.
+    """
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str | Text]]
+    flexible: Sequence[str] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = [heading.removeprefix(">") for heading in self.headings]
+        widths = [
+            max(len(name), *(len(row[index]) for row in self.rows), 0) if self.rows else len(name)
+            for index, name in enumerate(names)
+        ]
+        excess = sum(widths) + GAP * (len(widths) - 1) - options.max_width
+        for index in sorted(range(len(names)), key=lambda index: -widths[index]):
+            if names[index] in self.flexible and excess > 0:
+                cut = min(excess, widths[index] - max(LEAST, len(names[index])))
+                widths[index] -= max(0, cut)
+                excess -= max(0, cut)
+        made = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+        for name, heading, width in zip(names, self.headings, widths):
+            side: Literal["left", "right"] = "left" if name == heading else "right"
+            made.add_column(name, justify=side, no_wrap=True, overflow="ellipsis", width=width)
+        for row in self.rows:
+            made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        yield made
+
+
+def objective(spec: Json) -> str:
+    cost, target = spec["cost"], spec["target"]
+    goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} multiply-adds"
+    under, over = spec["w_under"], spec["w_over"]
+    exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
+    return f"accuracy × (cost / target)^w, target {goal}, {exponent}"
+
+
+def pareto(front: Json) -> RenderableType:
+    if not front["front"]:
+        return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
+    best = front["best"]["number"]
+    rows = [
+        (
+            "★" if row["number"] == best else "",
+            str(row["number"]),
+            numbers.percent(row["accuracy"]),
+            numbers.short(row["mult_adds"]),
+            numbers.milliseconds(row["latency_ms"]),
+            numbers.short(row["params"]),
+            numbers.reward(row["reward"]),
+        )
+        for row in front["front"]
+    ]
+    return Group(
+        Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks"),
+        Fitted(["", ">Trial", ">Accuracy", ">Mult-adds", ">Latency", ">Params", ">Reward"], rows),
+        Text(f"★ highest reward: {objective(front['objective'])}", style="dim"),
+    )
+
+
+def trials(rows: Sequence[Json]) -> RenderableType:
+    if not rows:
+        return Text("No trial yet.")
+    cells = []
+    for trial in rows:
+        measured = trial["measurement"] or {}
+        latency = measured.get("latency") or {}
+        took = trial["ended_at"] and trial["ended_at"] - trial["started_at"]
+        cells.append(
+            (
+                str(trial["number"]),
+                state(trial["state"]),
+                numbers.percent(measured.get("accuracy")),
+                numbers.short(measured.get("mult_adds")),
+                numbers.milliseconds(latency.get("median_ms")),
+                numbers.short(measured.get("params")),
+                numbers.reward(trial["reward"]),
+                numbers.duration(took),
+                why(trial) or how_far(trial.get("progress")),
+            )
+        )
+    headings = [">Trial", "State", ">Accuracy", ">Mult-adds", ">Latency", ">Params", ">Reward", ">Took", ""]
+    return Fitted(headings, cells, flexible=[""])
+
+
+def why(trial: Json) -> str:
+    """Why a trial has no accuracy, in a line."""
+    reason = trial.get("error") or (trial.get("measurement") or {}).get("refused") or ""
+    return " ".join(reason.split())
+
+
+def how_far(progress: Json | None) -> str:
+    if progress is None:
+        return ""
+    return f"epoch {progress['epoch']}/{progress['epochs']}" if progress["phase"] == "training" else progress["phase"]
+
+
+def family(growth: Json) -> RenderableType:
+    rows = [
+        (
+            row["member"],
+            state(row["state"]),
+            f"{row['resolution']} px",
+            numbers.short(row["params"]),
+            numbers.short(row["mult_adds"]),
+            numbers.milliseconds(row["latency_ms"]),
+            numbers.percent(row["test_accuracy"]),
+            numbers.duration(row["seconds"]),
+            row["model"] or why(row) or (how_far(row["progress"]) if row["state"] == "running" else ""),
+        )
+        for row in growth["family"]
+    ]
+    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", ">Latency", ">Test", ">Took", "Model"]
+    search, number = growth["spec"]["source"] or ("?", "?")
+    return Group(
+        Text(f"Family of trial {number} of search {search}, tested on images that no training and no search has seen"),
+        Fitted(headings, rows, flexible=["Model"]),
+    )
+
+
+def runs(rows: Sequence[Json]) -> RenderableType:
+    if not rows:
+        return Text("No run yet: nas search --dataset fashion_mnist")
+    cells = []
+    for run in rows:
+        over = sum(count for name, count in run["counts"].items() if name != "running")
+        cells.append(
+            (
+                run["id"],
+                run["kind"],
+                state(run["state"]),
+                f"{over}/{run['trials']}",
+                numbers.percent(_best(run)),
+                numbers.duration(time.time() - run["created_at"]),
+                run["spec"]["dataset"],
+                run["name"],
+            )
+        )
+    headings = ["Run", "Kind", "State", ">Trials", ">Best", ">Age", "Dataset", "Name"]
+    return Fitted(headings, cells, flexible=["Dataset", "Name"])
+
+
+def _best(run: Json) -> float | None:
+    if run["kind"] == "search":
+        return run["best"]["accuracy"] if run["best"] else None
+    return max((row["test_accuracy"] for row in run["family"] if row["test_accuracy"] is not None), default=None)
+
+
+def run(found: Json) -> RenderableType:
+    """A search or a growth, whole."""
+    spec, counts = found["spec"], found["counts"]
+    over = sum(count for name, count in counts.items() if name != "running")
+    split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    wish = f" (wish: {found['wish']})" if found["wish"] not in ("run", found["state"]) else ""
+    facts = {
+        "Name": found["name"] or "–",
+        "State": found["state"] + wish + (f": {found['error']}" if found["error"] else ""),
+        "Trials": f"{over} of {found['trials']} ended" + (f" ({split})" if split else ""),
+        "Time": numbers.duration(found["seconds"])
+        + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
+        "Dataset": spec["dataset"],
+        "Space": f"{spec['space']}, measured on {spec['device']}",
+        "Training": f"{spec['recipe']['epochs']} epochs, {spec['parallel']} at once",
+    }
+    if found["kind"] == "search":
+        facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
+        best = found["best"]
+        facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best))}" if best else "–"
+    lines = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        lines.add_row(Text(name, style="dim"), Text(value))
+    parts: list[RenderableType] = [Text(f"{found['kind'].capitalize()} {found['id']}", style="bold"), lines]
+    return Group(*parts, Text(), family(found)) if found["kind"] == "growth" else Group(*parts)
+
+
+def _facts(best: Json) -> tuple[str, ...]:
+    return (
+        numbers.percent(best["accuracy"]),
+        f"{numbers.short(best['mult_adds'])} multiply-adds",
+        f"{numbers.short(best['params'])} parameters",
+        numbers.milliseconds(best["latency_ms"]),
+        f"reward {numbers.reward(best['reward'])}",
+    )
+
+
+def models(rows: Sequence[Json]) -> RenderableType:
+    if not rows:
+        return Text("No model yet: a growth saves its members, a search its trials with --save-weights")
+    cells = [
+        (
+            row["id"],
+            row["member"] or "–",
+            numbers.percent(row["test_accuracy"] if row["test_accuracy"] is not None else row["accuracy"]),
+            "test" if row["test_accuracy"] is not None else "validation",
+            numbers.short(row["params"]),
+            numbers.milliseconds(row["latency_ms"]),
+            f"{numbers.short(row['bytes'])}B",
+            row["file"],
+        )
+        for row in rows
+    ]
+    headings = ["Model", "", ">Accuracy", "on", ">Params", ">Latency", ">Size", "File"]
+    return Fitted(headings, cells, flexible=["File"])
+
+
+def datasets(rows: Sequence[Json]) -> RenderableType:
+    """Of each its shape, or what has to be given for it to have one."""
+    parts: list[RenderableType] = []
+    for row in rows:
+        info = row["info"]
+        shape = (
+            f"{len(info['classes'])} classes, {info['train_images']:,} + {info['test_images']:,} "
+            f"{'grey' if info['channels'] == 1 else 'colour'} images of {info['resolution']} pixels"
+            if info
+            else row["problem"]
+        )
+        parts += [Text(row["name"], style="bold"), _indented(shape), _indented(_first(row), "dim"), Text()]
+    return Group(*parts[:-1])
+
+
+def plugins(rows: Sequence[Json]) -> RenderableType:
+    """Spaces, searchers or devices with the first line of their descriptions."""
+    parts: list[RenderableType] = []
+    for row in rows:
+        parts += [Text(row["name"], style="bold"), _indented(_first(row), "dim")]
+        if row.get("problem"):
+            parts.append(_indented(f"not here: {row['problem']}", "yellow"))
+        for option in row.get("options", ()):
+            parts.append(_indented(f"--option {option['name']}={option['default']}  ({option['type']})"))
+    return Group(*parts)
+
+
+def knobs(space: Json) -> RenderableType:
+    rows = [(name, ", ".join(map(str, choices))) for name, choices in space["knobs"].items()]
+    sizes = " to ".join(map(numbers.short, space["params"]))
+    title = f"Space {space['name']} for images of {space['images']['resolution']} pixels"
+    return Group(
+        Text(f"{title}: {space['networks']:.1e} combinations, {sizes} parameters"),
+        Fitted(["Knob", "Choices"], rows, flexible=["Choices"]),
+    )
+
+
+def references(rows: Sequence[Json]) -> RenderableType:
+    cells = [
+        (
+            row["name"],
+            row["dataset"],
+            f"{row['images']['resolution']} px",
+            numbers.short(row["exact_params"] or row["params"]),
+            numbers.short(row["exact_mult_adds"] or row["mult_adds"]),
+            "–" if row["top1"] is None else f"{row['top1']:.1f} %",
+        )
+        for row in rows
+    ]
+    return Fitted(
+        ["Network", "Published for", ">Pixels", ">Params", ">Mult-adds", ">Top-1"], cells, flexible=["Network"]
+    )
+
+
+def events(rows: Sequence[Json]) -> RenderableType:
+    cells = [(time.strftime("%H:%M:%S", time.localtime(row["at"])), row["text"]) for row in rows]
+    return Fitted(["At", "What"], cells, flexible=["What"])
+
+
+def health(found: Json) -> RenderableType:
+    waiting = found["waiting_seconds"]
+    lines = [f"nas-service {found['version']}: {found['status']}, database {found['database']}"]
+    lines.append(f"coordinator: {found['coordinator'] or 'not started by this service'}")
+    if waiting is not None:
+        lines.append(f"the oldest run has waited for {numbers.duration(waiting)} and none is worked on")
+    return Text("\n".join(lines))
+
+
+def recipes(named: dict[str, Json]) -> RenderableType:
+    fields = ("epochs", "train_images", "batch", "learning_rate", "label_smoothing", "crop_pixels", "cutout_pixels")
+    rows = [
+        (name, *("all" if recipe[field] is None else f"{recipe[field]:g}" for field in fields))
+        for name, recipe in named.items()
+    ]
+    headings = ["Recipe", ">Epochs", ">Images", ">Batch", ">Rate", ">Smoothing", ">Crop", ">Cutout"]
+    return Fitted(headings, rows)
+
+
+def _first(row: Json) -> str:
+    line: str = row["description"].partition("\n")[0]
+    return line
+
+
+def _indented(text: str, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, 2))

@@ -1,0 +1,242 @@
+"""What is shown of a run, computed from its rows when it is read; nothing here is stored."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nas.architecture import Choices
+from nas.counts import counts
+from nas.objective import Objective
+from nas.pareto import front
+from nas.plans.growth import member
+from nas.records import (
+    ENDED,
+    TRIAL_STATES,
+    GrowthSpec,
+    Kind,
+    Progress,
+    Run,
+    RunState,
+    SearchSpec,
+    Trial,
+    TrialState,
+    Wish,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A measured network of a search. `accuracy` is on the validation images; `cost` is the one that the objective in
+    force names; `baseline` names the reference network that it is, if it is none of the space; `model` can be
+    downloaded, and is null where the search saves no weights."""
+
+    number: int
+    reward: float
+    accuracy: float
+    cost: float
+    params: int
+    mult_adds: int
+    latency_ms: float | None
+    choices: Choices
+    baseline: str | None
+    model: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a search and a growth have in common. `trials` is the budget in force, `counts` the trials begun, by state;
+    `seconds` counts from the start, and `remaining_seconds` is a forecast from the trials that have ended."""
+
+    id: str
+    kind: Kind
+    name: str
+    state: RunState
+    wish: Wish
+    trials: int
+    counts: dict[str, int]
+    error: str | None
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    seconds: float | None
+    remaining_seconds: float | None
+    links: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Shown):
+    """A search: its specification as stored, and its best candidate so far."""
+
+    spec: SearchSpec
+    best: Candidate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A row of a family's table. `number` and what is measured are null until its training has begun or ended."""
+
+    member: str
+    state: Literal["queued"] | TrialState
+    number: int | None
+    resolution: int
+    params: int
+    mult_adds: int
+    latency_ms: float | None = None
+    test_accuracy: float | None = None
+    seconds: float | None = None
+    model: str | None = None
+    progress: Progress | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth(Shown):
+    """A growth: its specification as stored, and its family, smallest member first."""
+
+    spec: GrowthSpec
+    family: tuple[Member, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pareto:
+    """The candidates of a search that no other beats in both accuracy and cost, by rising cost. `best` has the highest
+    reward by `objective`; `measured` candidates were compared."""
+
+    search: str
+    objective: Objective
+    measured: int
+    front: tuple[Candidate, ...]
+    best: Candidate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored(Trial):
+    """A trial with its reward by the search's own objective; null where it was not measured, and in a growth."""
+
+    reward: float | None = None
+
+
+def search(run: Run, trials: Sequence[Trial]) -> Search:
+    assert isinstance(run.spec, SearchSpec)
+    found = candidates(trials, run.spec.objective)
+    return Search(**_common(run, trials, f"/v1/searches/{run.id}", "pareto"), spec=run.spec, best=best(found))
+
+
+def growth(run: Run, trials: Sequence[Trial]) -> Growth:
+    assert isinstance(run.spec, GrowthSpec)
+    return Growth(**_common(run, trials, f"/v1/growths/{run.id}"), spec=run.spec, family=family(run.spec, trials))
+
+
+def view(run: Run, trials: Sequence[Trial]) -> Search | Growth:
+    return search(run, trials) if isinstance(run.spec, SearchSpec) else growth(run, trials)
+
+
+def candidates(trials: Iterable[Trial], objective: Objective) -> list[Candidate]:
+    """Those of `trials` that have an accuracy and the objective's cost."""
+    found = []
+    for trial in trials:
+        measured = trial.measurement
+        cost = measured.cost(objective.cost) if measured else None
+        if measured is None or measured.accuracy is None or cost is None:
+            continue
+        found.append(
+            Candidate(
+                number=trial.number,
+                reward=objective.reward(measured.accuracy, cost),
+                accuracy=measured.accuracy,
+                cost=cost,
+                params=measured.params,
+                mult_adds=measured.mult_adds,
+                latency_ms=measured.latency.median_ms if measured.latency else None,
+                choices=trial.job.choices,
+                baseline=trial.job.baseline,
+                model=f"{trial.run}-{trial.number}" if measured.weights else None,
+            )
+        )
+    return found
+
+
+def best(found: Iterable[Candidate]) -> Candidate | None:
+    """The highest reward that the search itself found; of equal ones the cheapest, then the earliest."""
+    own = (row for row in found if row.baseline is None)
+    return max(own, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
+
+
+def pareto(run: str, trials: Iterable[Trial], objective: Objective) -> Pareto:
+    found = candidates(trials, objective)
+    unbeaten = front([(row.cost, row.accuracy) for row in found])
+    return Pareto(
+        search=run,
+        objective=objective,
+        measured=len(found),
+        front=tuple(found[index] for index in unbeaten),
+        best=best(found),
+    )
+
+
+def scored(trial: Trial, objective: Objective | None) -> Scored:
+    row = candidates([trial], objective) if objective else []
+    return Scored(**vars(trial), reward=row[0].reward if row else None)
+
+
+def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
+    """One row a member, in the order of the names; what is not trained yet is known by arithmetic."""
+    begun = {trial.job.member: trial for trial in trials}
+    return tuple(_member(name, spec, begun.get(name)) for name in sorted(spec.members))
+
+
+def _member(name: str, spec: GrowthSpec, trial: Trial | None) -> Member:
+    architecture = member(spec.architecture, name, spec.scaling)
+    counted = counts(architecture)
+    measured = trial.measurement if trial else None
+    return Member(
+        member=name,
+        state=trial.state if trial else "queued",
+        number=trial.number if trial else None,
+        resolution=architecture.images.resolution,
+        params=counted.params,
+        mult_adds=counted.mult_adds,
+        latency_ms=measured.latency.median_ms if measured and measured.latency else None,
+        test_accuracy=measured.test_accuracy if measured else None,
+        seconds=measured.seconds if measured else None,
+        model=f"{trial.run}-{trial.number}" if trial and measured and measured.weights else None,
+        progress=trial.progress if trial else None,
+        error=trial.error if trial else None,
+    )
+
+
+def _common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict[str, Any]:
+    now = time.time()
+    states: list[str] = [trial.state for trial in trials]
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": run.spec.name,
+        "state": run.state,
+        "wish": run.wish,
+        "trials": run.trials,
+        "counts": {state: states.count(state) for state in TRIAL_STATES},
+        "error": run.error,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "seconds": (run.ended_at or now) - run.started_at if run.started_at else None,
+        "remaining_seconds": None if run.state in ENDED else remaining_seconds(run, trials, now),
+        "links": {"self": address} | {name: f"{address}/{name}" for name in ("trials", "events", *more)},
+    }
+
+
+def remaining_seconds(run: Run, trials: Iterable[Trial], now: float) -> float | None:
+    """What is left of the budget at the mean duration so far, `parallel` at once; None before a trial has ended."""
+    ended, running = [], []
+    for trial in trials:
+        if trial.ended_at is None:
+            running.append(now - trial.started_at)
+        else:
+            ended.append(trial.ended_at - trial.started_at)
+    if not ended:
+        return None
+    mean = sum(ended) / len(ended)
+    left = mean * max(0, run.trials - len(ended)) - sum(min(elapsed, mean) for elapsed in running)
+    return max(0.0, left / min(run.spec.parallel, max(1, run.trials - len(ended))))

@@ -1,0 +1,126 @@
+"""The main job, end to end, on real images: `python -m bench.demo`.
+
+Serves, searches, shows the Pareto front, grows B0 into B1–B3, downloads, reloads and scores again. It does what a user
+would do, by the command line that a user has; its last line is one line of JSON about the best B0.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+STATE = Path("state/demo")
+DOWNLOADS = Path("downloads")
+SEARCH = (
+    "--name", "demo", "--dataset", "fashion_mnist", "--searcher", "evolution", "--option", "population=4",
+    "--trials", "8", "--parallel", "2", "--recipe", "proxy",
+    "--cost", "latency_ms", "--target", "0.5", "--limit-params", "300000",
+)  # fmt: skip
+GROWTH = ("--name", "demo family", "--members", "B0,B1,B2,B3", "--recipe", "short", "--parallel", "2")
+
+
+def main() -> int:
+    started = time.monotonic()
+    STATE.mkdir(parents=True, exist_ok=True)
+    try:
+        with service(free_port()) as url:
+            summary = main_job(url)
+    except KeyboardInterrupt:
+        say("Interrupted: the service is stopped, finished trials are kept in", STATE)
+        return 130
+    except subprocess.CalledProcessError as error:
+        say(f"`nas {' '.join(error.cmd[3:])}` ended with exit code {error.returncode}")
+        return 1
+    say(f"Stopped. Look at it again: NAS_HOME={STATE} .venv/bin/nas serve, then open http://127.0.0.1:8000")
+    print(json.dumps(summary | {"seconds": round(time.monotonic() - started, 1)}))
+    return 0
+
+
+def main_job(url: str) -> dict[str, Any]:
+    say("Searching: eight candidates of at most 300,000 parameters, ranked on held-out training images")
+    search = nas_json(url, "search", *SEARCH)
+    nas(url, "watch", search["id"])
+    nas(url, "pareto", search["id"])
+    say("Growing the best one into B1, B2 and B3, all trained whole and tested once")
+    growth = nas_json(url, "grow", search["id"], *GROWTH)
+    nas(url, "watch", growth["id"])
+    say("Downloading the checkpoints; each is reloaded and scored again on the test images")
+    folder = DOWNLOADS / growth["id"]
+    files = [Path(path) for path in nas_json(url, "download", growth["id"], "--to", str(folder))["files"]]
+    nas(url, "score", *map(str, files))
+    search, growth = nas_json(url, "show", search["id"]), nas_json(url, "show", growth["id"])
+    best = next(member for member in growth["family"] if member["member"] == "B0")
+    checkpoint = next(file for file in files if "B0" in file.name)
+    say("The dashboard is at", url, "while the service runs")
+    return {
+        "test_accuracy": best["test_accuracy"],
+        "params": best["params"],
+        "mult_adds": best["mult_adds"],
+        "latency_ms": best["latency_ms"],
+        "trials": search["counts"]["done"],
+        "members": len(files),
+        "checkpoint": str(checkpoint),
+    }
+
+
+@contextlib.contextmanager
+def service(port: int) -> Iterator[str]:
+    """`nas serve` in a session of its own, so that Ctrl-C reaches it through us only, once and in order."""
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment(url), start_new_session=True)
+    try:
+        wait_for(url, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            raise subprocess.CalledProcessError(process.returncode, [*process.args[:4]])  # type: ignore[index]
+        if nas(url, "health", "--json", quiet=True) == 0:
+            return
+    raise TimeoutError(f"no answer from {url}")
+
+
+def nas(url: str, *arguments: str, quiet: bool = False) -> int:
+    command = [sys.executable, "-m", "api.cli", *arguments]
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run(command, env=environment(url), check=not quiet, stdout=output, stderr=output).returncode
+
+
+def nas_json(url: str, *arguments: str) -> Any:
+    command = [sys.executable, "-m", "api.cli", *arguments, "--json"]
+    ran = subprocess.run(command, env=environment(url), check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(ran.stdout)
+
+
+def environment(url: str) -> dict[str, str]:
+    return {**os.environ, "NAS_HOME": str(STATE.resolve()), "NAS_URL": url}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def say(*words: object) -> None:
+    width = min(100, shutil.get_terminal_size().columns)
+    print("\n" + "─" * width, *words, sep=" " if len(words) > 1 else "\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""One job, from its architecture to its accuracy: `python -m nas.evaluate < job.json > measurement.json`
+
+Progress goes to the standard error as lines of JSON. Exit status 2: the job is malformed; 1: it cannot be evaluated.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+import torch
+from torch import nn
+
+from nas import datasets, home, plugins
+from nas.architecture import Images, SearchSpace
+from nas.codec import Malformed, decode, encode
+from nas.counts import Counts, counts
+from nas.datasets import DatasetError, DatasetInfo, ImageSet
+from nas.devices import Device, DeviceError
+from nas.limits import over_limit
+from nas.models import checkpoint
+from nas.models.checkpoint import Card
+from nas.records import Job, Latency, Measurement, Phase, Progress
+from nas.training import TrainingFailed
+from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
+from nas.training.device import alone, training_device
+from nas.training.resume import Resume, Unfinished
+from nas.training.score import accuracy
+from nas.training.train import Diverged, Epoch, train
+
+Report = Callable[[Progress], None]
+SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
+
+log = logging.getLogger(__name__)
+
+
+def ignore(progress: Progress) -> None:
+    """A report for callers that do not care."""
+
+
+def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = None) -> Measurement:
+    """Count, measure latency, train and score the network of `job`; its weights are saved where it says so.
+
+    `images` are those of its dataset, loaded here if they are not given. `report` is called when the phase changes and
+    after every epoch. An interrupted job goes on from its last epoch. Random numbers come from `job.seed`; a process
+    evaluates one job at a time.
+
+    Raises TrainingFailed, DeviceError (no latency), DatasetError, ValueError for a job that does not fit its dataset or
+    names a plug-in that is not there, ModuleNotFoundError for a package to install, OSError where weights cannot be
+    kept.
+    """
+    begun = time.perf_counter()
+    counted = counts(job.architecture)
+    measured = partial(Measurement, params=counted.params, mult_adds=counted.mult_adds)
+    refused = over_limit(job.limits, counted)
+    if refused:
+        return measured(refused=refused, seconds=time.perf_counter() - begun)
+    if job.save_weights:
+        checkpoint.require()
+    if images is None:
+        images = datasets.load(job.dataset, job.architecture.images.resolution, home.folder("datasets"))
+    _fit(images.info, job.architecture.images)
+    device = training_device()
+    with alone(device):
+        resume = Resume(job, images.info)
+        unfinished = resume.load()
+        if unfinished is None:
+            report(_phase(job, "measuring"))
+        latency = unfinished.latency if unfinished else _latency(job)
+        refused = over_limit(job.limits, counted, latency)
+        if refused:
+            return measured(latency=latency, refused=refused, seconds=time.perf_counter() - begun)
+
+        if job.final:
+            training, held = everything(images.train_labels), None
+        else:
+            training, held = split(images.train_labels)
+        training = training[: job.recipe.train_images]
+        how = normalisation(images.train_images, training)
+        view = View(job.architecture.images.resolution, how, device)
+        batches = Batches(images.train_images, images.train_labels, training, job.recipe, view, device)
+        network, train_seconds = _trained(job, batches, device, resume, unfinished, latency, report)
+
+        report(_phase(job, "scoring"))
+        if held is None:
+            scored = accuracy(network, images.test_images, images.test_labels, view, device)
+        else:
+            scored = accuracy(network, images.train_images[held], images.train_labels[held], view, device)
+        weights = None
+        if job.save_weights:
+            card = _card(job, images.info, how, counted, latency, scored)
+            weights = checkpoint.save(network, card)
+        resume.remove()
+    return measured(
+        latency=latency,
+        accuracy=None if job.final else scored,
+        test_accuracy=scored if job.final else None,
+        train_seconds=train_seconds,
+        seconds=time.perf_counter() - begun,
+        weights=weights,
+    )
+
+
+def _phase(job: Job, phase: Phase) -> Progress:
+    epochs = job.recipe.epochs if phase == "scoring" else 0
+    return Progress(run=job.run, number=job.number, phase=phase, epoch=epochs, epochs=epochs)
+
+
+def _fit(info: DatasetInfo, images: Images) -> None:
+    """Raise ValueError where the network was described for other images than the dataset has."""
+    found = (info.channels, len(info.classes))
+    if found != (images.channels, images.classes):
+        raise ValueError(
+            f"dataset {info.name!r} has {found[0]} channels and {found[1]} classes, and the network is for "
+            f"{images.channels} and {images.classes}: the dataset has changed since, submit the run again"
+        )
+
+
+def _build(job: Job) -> nn.Module:
+    space = cast(SearchSpace, plugins.load("search_spaces", job.space))
+    torch.manual_seed(job.seed)
+    return space.build(job.architecture)
+
+
+def _latency(job: Job) -> Latency:
+    device = cast(Device, plugins.load("nas.devices", job.device))
+    missing = device.available()
+    if missing:
+        raise DeviceError(missing)
+    return device.latency(_build(job).eval(), job.architecture.images)
+
+
+def _trained(
+    job: Job,
+    batches: Batches,
+    device: torch.device,
+    resume: Resume,
+    unfinished: Unfinished | None,
+    latency: Latency,
+    report: Report,
+) -> tuple[nn.Module, float]:
+    """The trained network and the seconds it took, those of interrupted evaluations included."""
+    rate = unfinished.learning_rate if unfinished else job.recipe.learning_rate
+    earlier = unfinished.train_seconds if unfinished else 0.0
+    start = unfinished.state if unfinished else None
+    begun = time.perf_counter()
+
+    def after(epoch: Epoch) -> None:
+        seconds = earlier + time.perf_counter() - begun
+        resume.save(Unfinished(latency=latency, learning_rate=rate, train_seconds=seconds, state=epoch.state))
+        report(
+            Progress(
+                run=job.run,
+                number=job.number,
+                phase="training",
+                epoch=epoch.number,
+                epochs=job.recipe.epochs,
+                loss=epoch.loss,
+                images_per_second=epoch.images_per_second,
+            )
+        )
+
+    while True:
+        network = _build(job).to(device)
+        done = start.epoch if start else 0
+        report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=job.recipe.epochs))
+        try:
+            recipe = dataclasses.replace(job.recipe, learning_rate=rate)
+            train(network, batches, recipe, seed=job.seed, device=device, start=start, after_epoch=after)
+        except Diverged as error:
+            if rate < job.recipe.learning_rate:
+                raise
+            log.warning("run %s, trial %d: %s; trying once more at a third of it", job.run, job.number, error)
+            rate, start = rate * SECOND_ATTEMPT, None
+        else:
+            return network, earlier + time.perf_counter() - begun
+
+
+def _card(job: Job, info: DatasetInfo, how: Normalisation, counted: Counts, latency: Latency, scored: float) -> Card:
+    return Card(
+        space=job.space,
+        architecture=job.architecture,
+        choices=job.choices,
+        run=job.run,
+        number=job.number,
+        member=job.member,
+        dataset=job.dataset,
+        classes=info.classes,
+        mean=how.mean,
+        std=how.std,
+        accuracy=None if job.final else scored,
+        test_accuracy=scored if job.final else None,
+        params=counted.params,
+        mult_adds=counted.mult_adds,
+        latency=latency,
+        recipe=job.recipe,
+        seed=job.seed,
+    )
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        job = decode(Job, json.load(sys.stdin))
+    except (Malformed, ValueError) as error:
+        print(f"the job on standard input cannot be read: {error}", file=sys.stderr)
+        return 2
+    try:
+        measurement = evaluate(job, lambda progress: print(json.dumps(encode(progress)), file=sys.stderr, flush=True))
+    except (TrainingFailed, DatasetError, DeviceError, ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(encode(measurement)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""Hard caps on a candidate: what breaks one, in words."""
+
+from nas.counts import Counts
+from nas.records import Latency, Limits
+
+
+def over_limit(limits: Limits, counted: Counts, latency: Latency | None = None) -> str | None:
+    """Which of `limits` is broken, the value and the cap; None if none is. `latency` counts once measured."""
+    values = {"params": counted.params, "mult_adds": counted.mult_adds}
+    for name, value in values.items():
+        limit = getattr(limits, name)
+        if limit is not None and value > limit:
+            return f"{name} {value:,} over the limit of {limit:,}"
+    if latency is not None and limits.latency_ms is not None and latency.median_ms > limits.latency_ms:
+        return f"latency_ms {latency.median_ms:.3g} over the limit of {limits.latency_ms:g}"
+    return None

@@ -1,0 +1,159 @@
+"""Trained networks as files: weights in safetensors, and a card in the header that says what they are.
+
+`card` needs the standard library only. A file's name in the artifact folder is the SHA-256 of its bytes.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from nas import home, plugins
+from nas.architecture import Choices, SearchSpace
+from nas.codec import Malformed, decode, encode
+from nas.counts import counts
+from nas.lowering import AnyArchitecture
+from nas.records import Latency, Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = "nas-checkpoint-1"
+KEY = "nas"  # one key, as the order of several is not fixed and the name depends on every byte
+MOST_HEADER_BYTES = 100_000_000  # safetensors' own limit
+
+
+class BadCheckpoint(ValueError):
+    """The file is not a checkpoint of this service, or not any more; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What weights are: everything to rebuild the network, feed it and check it.
+
+    Images go in as `(value / 255 - mean) / std` per channel, resized to the architecture's resolution. `accuracy` was
+    measured on validation images, `test_accuracy` on test images. `tensors` is the SHA-256 of the weights alone.
+    """
+
+    format: str = FORMAT
+    space: str
+    architecture: AnyArchitecture
+    choices: Choices
+    run: str
+    number: int
+    member: str | None
+    dataset: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    accuracy: float | None
+    test_accuracy: float | None
+    params: int
+    mult_adds: int
+    latency: Latency | None
+    recipe: Recipe
+    seed: int
+    tensors: str = ""
+
+
+def require() -> None:
+    """Raise ModuleNotFoundError naming the package to install, before hours of training, where saving is impossible."""
+    try:
+        import safetensors.torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("checkpoints need the package safetensors: pip install safetensors") from error
+
+
+def save(network: "nn.Module", card: Card) -> str:
+    """Write `network` and its card into the artifact folder; the file is named by the SHA-256 that is returned.
+
+    Raises OSError where the disk is full or not writable; then nothing is left behind.
+    """
+    require()
+    import safetensors.torch
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    card = dataclasses.replace(card, tensors=_digest(tensors))
+    data = safetensors.torch.save(tensors, {KEY: json.dumps(encode(card), sort_keys=True)})
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = artifact(sha256)
+    if not path.exists():
+        home.write(path, data)
+    return sha256
+
+
+def artifact(sha256: str) -> Path:
+    """Where the checkpoint of that hash is kept."""
+    return home.folder("artifacts") / f"{sha256}.safetensors"
+
+
+def card(path: Path) -> Card:
+    """The card in the header of the checkpoint at `path`. Raises BadCheckpoint; OSError where there is no such file."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if not 2 <= size <= MOST_HEADER_BYTES:
+            raise BadCheckpoint(f"{path} is not a safetensors file: its header would be {size:,} bytes")
+        header = file.read(size)
+        file.seek(0, 2)
+        behind = file.tell() - 8 - size
+    try:
+        table = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in table.items() if name != "__metadata__"]
+        text = table.get("__metadata__", {}).get(KEY)
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
+        raise BadCheckpoint(f"{path} is not a safetensors file: its header is not what it should be") from error
+    if text is None:
+        raise BadCheckpoint(f"{path} has no card of this service in its header: it was saved by something else")
+    whole = max(ends, default=0)
+    if behind != whole:
+        raise BadCheckpoint(f"{path} has {behind:,} bytes of weights instead of {whole:,}: it was cut off")
+    try:
+        found = decode(Card, json.loads(text))
+    except (Malformed, ValueError) as error:
+        raise BadCheckpoint(f"{path} has a card that cannot be read: {error}") from error
+    if found.format != FORMAT:
+        raise BadCheckpoint(f"{path} is of format {found.format!r}, and this version reads {FORMAT!r}")
+    return found
+
+
+def load(path: Path) -> tuple["nn.Module", Card]:
+    """The network in evaluation mode and its card. A file that is still named by its hash is checked against it.
+
+    Raises BadCheckpoint where file, weights and card do not fit together.
+    """
+    require()
+    import safetensors.torch
+
+    found = card(path)
+    data = path.read_bytes()
+    if re.fullmatch("[0-9a-f]{64}", path.stem) and hashlib.sha256(data).hexdigest() != path.stem:
+        raise BadCheckpoint(f"{path} is not what its name promises: it was changed or damaged, download it again")
+    try:
+        tensors = safetensors.torch.load(data)
+    except Exception as error:
+        raise BadCheckpoint(f"{path} cannot be read: {error}") from error
+    if _digest(tensors) != found.tensors:
+        raise BadCheckpoint(f"{path} has other weights than its card says: it was changed or damaged")
+    counted = counts(found.architecture)
+    if (counted.params, counted.mult_adds) != (found.params, found.mult_adds):
+        raise BadCheckpoint(f"{path} has a card whose counts are not those of its architecture: it was changed")
+    network = cast(SearchSpace, plugins.load("search_spaces", found.space)).build(found.architecture)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise BadCheckpoint(f"{path} has weights that do not fit its architecture: {error}") from error
+    return network.eval(), found
+
+
+def _digest(tensors: "dict[str, Tensor]") -> str:
+    """Of names, kinds, shapes and values, in the order of the names."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

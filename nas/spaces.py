@@ -1,0 +1,161 @@
+"""Search spaces by name, and what is wrong with one.
+
+A space is a file in `search_spaces/`, or in a folder that NAS_SPACES names, with `knobs(images)` and
+`architecture(choices, images)`. `canonical` and `build` may be left out: then every choice counts as another network,
+and `nas.blocks` builds it.
+"""
+
+import importlib.util
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast, get_args
+
+from nas import plugins
+from nas.architecture import Choices, Images, SearchSpace
+from nas.codec import decode, encode
+from nas.counts import counts
+from nas.lowering import AnyArchitecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DRAWS = 20  # random networks that a check looks at, for each kind of images
+
+
+def load(name: str) -> SearchSpace:
+    """The space of that name. Raises plugins.UnknownPlugin."""
+    return complete(plugins.load("search_spaces", name))
+
+
+def complete(module: ModuleType) -> SearchSpace:
+    """`module` with what it leaves out."""
+    for name, default in (("canonical", _itself), ("build", _built)):
+        if not hasattr(module, name):
+            setattr(module, name, default)
+    return cast(SearchSpace, module)
+
+
+def from_file(path: Path) -> SearchSpace:
+    """The space in the file at `path`, wherever it lies. Raises what importing it raises, and OSError."""
+    path.open().close()
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file: a space is one that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return complete(module)
+
+
+def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: bool = True) -> list[str]:
+    """What is wrong with `space` for such images, as far as random networks show it; nothing where it may be searched.
+
+    `build` also builds one of them and lets it answer, which needs torch.
+    """
+    for name in ("knobs", "architecture"):
+        if not callable(getattr(space, name, None)):
+            return [f"there is no function {name}: a space has knobs(images) and architecture(choices, images)"]
+    try:
+        knobs = space.knobs(images)
+    except Exception as error:
+        return [f"knobs(images) raises {_said(error)}"]
+    if found := _knobs(knobs):
+        return found
+    if space.knobs(images) != knobs or list(space.knobs(images)) != list(knobs):
+        return ["knobs(images) gives other knobs when it is asked again: it must depend on the images alone"]
+    known: dict[str, None] = {}
+    for seed in range(draws):
+        draw = random.Random(seed)
+        choices = {knob: draw.choice(options) for knob, options in knobs.items()}
+        known |= dict.fromkeys(_network(space, choices, images))
+    if build and not known:
+        known |= dict.fromkeys(_answers(space, {knob: options[-1] for knob, options in knobs.items()}, images))
+    return list(known)
+
+
+def _knobs(knobs: object) -> list[str]:
+    if not isinstance(knobs, Mapping) or not knobs:
+        return [f"knobs(images) gives {knobs!r}: give a dictionary of names to tuples of choices"]
+    found = []
+    for name, options in knobs.items():
+        if not isinstance(name, str):
+            found.append(f"knob {name!r} is not named by a string")
+        elif not isinstance(options, tuple):
+            found.append(f"knob {name!r} has {options!r}: give a tuple of choices")
+        elif not options:
+            found.append(f"knob {name!r} is left without a choice: give it one, or leave the knob out")
+        elif wrong := [option for option in options if type(option) not in (str, int, float, bool)]:
+            found.append(f"knob {name!r} has choice {wrong[0]!r}: give strings, numbers or booleans")
+        elif len(set(options)) < len(options):
+            found.append(f"knob {name!r} has a choice twice: {options!r}")
+    return found
+
+
+def _network(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
+    """What is wrong with one network; the message ends in the choices that show it."""
+    try:
+        made = space.architecture(dict(choices), images)
+    except Exception as error:
+        return [f"architecture raises {_said(error)}, for {choices}"]
+    if not isinstance(made, get_args(AnyArchitecture)):
+        return [f"architecture gives a {type(made).__name__}: give an Architecture, a CellArchitecture or a Network"]
+    if made.images != images:
+        return [f"architecture gives a network for {made.images}, and was asked for {images}"]
+    if space.architecture(dict(choices), images) != made:
+        return [f"architecture gives another network when it is asked again, for {choices}"]
+    if decode(type(made), encode(made)) != made:
+        return [f"the network does not survive JSON, for {choices}"]
+    try:
+        counted = counts(made)
+    except ValueError as error:
+        return [f"the network cannot be: {error}, for {choices}"]
+    try:
+        canonical = space.canonical(dict(choices), images)
+        again = space.canonical(dict(canonical), images)
+        same = counts(space.architecture(canonical, images)) == counted
+    except Exception as error:
+        return [f"canonical raises {_said(error)}, for {choices}"]
+    found = []
+    knobs = space.knobs(images)
+    if canonical.keys() != choices.keys() or any(canonical[knob] not in knobs[knob] for knob in choices):
+        found.append(f"canonical gives {canonical}, which are not choices of the knobs, for {choices}")
+    if again != canonical:
+        found.append(f"canonical changes its own answer {canonical} to {again}")
+    if not same:
+        found.append(f"canonical gives choices of another size of network: {canonical}, for {choices}")
+    return found
+
+
+def _answers(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
+    import torch
+
+    architecture = space.architecture(choices, images)
+    try:
+        network = space.build(architecture)
+        logits = network(torch.zeros(2, images.channels, images.resolution, images.resolution))
+    except Exception as error:
+        return [f"build gives no network that answers: {_said(error)}, for {choices}"]
+    found = []
+    params, counted = sum(tensor.numel() for tensor in network.parameters()), counts(architecture).params
+    if params != counted:
+        found.append(f"build gives {params:,} parameters where {counted:,} are counted, for {choices}")
+    if tuple(logits.shape) != (2, images.classes):
+        found.append(
+            f"build gives a network that answers {tuple(logits.shape)} to 2 images: it must be (2, {images.classes})"
+        )
+    return found
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _itself(choices: Choices, images: Images) -> Choices:
+    return choices
+
+
+def _built(architecture: AnyArchitecture) -> "nn.Module":
+    from nas.blocks import network
+
+    return network(architecture)

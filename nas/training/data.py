@@ -1,0 +1,187 @@
+"""Images on the training device: split, shuffled, augmented and normalised there, as tensors."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas.records import Recipe
+
+HELD_OUT = 10  # one training image in so many is kept for validation
+CHUNK = 4096  # images at a time where all are gone through
+
+Indices = NDArray[np.int64]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation:
+    """Per channel, in units of 255: what images are shifted and divided by before a network sees them."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def split(labels: Indices) -> tuple[Indices, Indices]:
+    """Indices to train on and the class-balanced tenth to validate on, the same for everybody: no seed enters.
+
+    A class keeps at least one image for validation where it has two. Indices to train on come so that any first part
+    of them has as many of each class as there are.
+    """
+    rank = _rank(labels)
+    sizes = np.bincount(labels)[labels]
+    held = rank < np.where(sizes > 1, np.maximum(1, sizes // HELD_OUT), 0)
+    order = np.lexsort((labels, rank))
+    return order[~held[order]], np.flatnonzero(held)
+
+
+def everything(labels: Indices) -> Indices:
+    """All indices, in such an order that any first part of them has as many of each class as there are."""
+    return np.lexsort((labels, _rank(labels)))
+
+
+def _rank(labels: Indices) -> Indices:
+    """Each image's place among those of its class, in an order that only looks random."""
+    scattered = _scatter(np.arange(len(labels), dtype=np.uint64))
+    order = np.lexsort((scattered, labels))
+    starts = np.searchsorted(labels[order], labels[order])
+    rank = np.empty(len(labels), np.int64)
+    rank[order] = np.arange(len(labels)) - starts
+    return rank
+
+
+def _scatter(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's finish (Steele, Lea, Flood 2014): a hash that no library's next version changes."""
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def normalisation(images: NDArray[np.uint8], indices: Indices) -> Normalisation:
+    """Mean and standard deviation of each channel over the images at `indices`; a constant channel is left as it is."""
+    channels = images.shape[1]
+    histogram = np.zeros((channels, 256), np.int64)
+    indices = np.sort(indices)  # in the order in which they lie on the disk
+    for start in range(0, len(indices), CHUNK):
+        chunk = tensor(images[indices[start : start + CHUNK]])
+        for channel in range(channels):
+            histogram[channel] += torch.bincount(chunk[:, channel].flatten(), minlength=256).numpy()
+    values = np.arange(256) / 255
+    mean = (histogram * values).sum(1) / histogram.sum(1)
+    variance = (histogram * (values - mean[:, None]) ** 2).sum(1) / histogram.sum(1)
+    std = np.where(variance > 0, np.sqrt(variance), 1.0)
+    return Normalisation(mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+
+def tensor(array: NDArray[Any]) -> Tensor:
+    """`array` as a tensor that shares its memory, to be read only."""
+    with warnings.catch_warnings():
+        # Images that processes share and images mapped from a file are not writable, and nobody writes to them.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
+class View:
+    """What a network is shown of raw images: uint8 (N, C, H, W) on any device to normalised float of the network's
+    resolution, channels last."""
+
+    def __init__(self, resolution: int, how: Normalisation, device: torch.device) -> None:
+        self._resolution = resolution
+        self._scale = 1 / (255 * torch.tensor(how.std, device=device)[:, None, None])
+        self._shift = -torch.tensor(how.mean, device=device)[:, None, None] * 255 * self._scale
+
+    def __call__(self, raw: Tensor, resolution: int | None = None) -> Tensor:
+        images = torch.addcmul(self._shift, raw.to(torch.float32), self._scale)
+        size = resolution or self._resolution
+        if images.shape[-1] != size or images.shape[-2] != size:
+            images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class Batches:
+    """The training images at `indices`, in shuffled batches, augmented as the recipe says.
+
+    They are kept on `device` as they are, unless it is too small for them; nothing is decoded or copied twice.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: Indices,
+        indices: Indices,
+        recipe: Recipe,
+        view: View,
+        device: torch.device,
+    ) -> None:
+        self._images = _placed(tensor(images), device)
+        self._labels = tensor(labels).to(device)
+        self._indices = tensor(indices).to(device)
+        self._recipe, self._view, self._device = recipe, view, device
+
+    def __len__(self) -> int:
+        """Batches in an epoch. None is smaller than asked for, as normalisation needs several images."""
+        return max(1, len(self._indices) // self._recipe.batch)
+
+    @property
+    def images(self) -> int:
+        """Images in an epoch."""
+        return len(self._indices)
+
+    def shuffled(self, draw: torch.Generator) -> Iterator[Tensor]:
+        """Every image once, as the indices of each batch."""
+        order = torch.randperm(len(self._indices), generator=draw, device=self._device)
+        return iter(self._indices[order].tensor_split(len(self)))
+
+    def batch(self, indices: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images (N, C, resolution, resolution) ready for the network and their labels (N)."""
+        raw = self._images[indices.to(self._images.device)].to(self._device, non_blocking=True)
+        images = self._view(_moved(raw, self._recipe, draw))
+        if self._recipe.cutout_pixels:
+            images = images * _uncut(images, self._recipe.cutout_pixels, draw)
+        return images, self._labels[indices]
+
+
+def _placed(images: Tensor, device: torch.device) -> Tensor:
+    try:
+        return images.to(device)
+    except torch.OutOfMemoryError:
+        log.warning("%d images do not fit on %s: they stay in the host's memory", len(images), device)
+        return images
+
+
+def _moved(raw: Tensor, recipe: Recipe, draw: torch.Generator) -> Tensor:
+    """Each image flipped and shifted on its own, by one look-up of its pixels."""
+    if not recipe.flip and not recipe.crop_pixels:
+        return raw
+    count, _, height, width = raw.shape
+    device, pixels = raw.device, recipe.crop_pixels
+    rows = torch.arange(height, device=device).expand(count, -1)
+    columns = torch.arange(width, device=device).expand(count, -1)
+    if recipe.flip:
+        flipped = torch.rand(count, 1, generator=draw, device=device) < 0.5
+        columns = torch.where(flipped, width - 1 - columns, columns)
+    if pixels:
+        raw = F.pad(raw, (pixels,) * 4)
+        offsets = torch.randint(0, 2 * pixels + 1, (2, count, 1), generator=draw, device=device)
+        rows, columns = rows + offsets[0], columns + offsets[1]
+    number = torch.arange(count, device=device)[:, None, None]
+    return raw[number, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _uncut(images: Tensor, pixels: int, draw: torch.Generator) -> Tensor:
+    """1 everywhere but in a square somewhere in each image (DeVries & Taylor 2017); blanked is the channel's mean."""
+    count, _, height, width = images.shape
+    inside = []
+    for size in (height, width):
+        centre = torch.randint(0, size, (count, 1), generator=draw, device=images.device)
+        distance = torch.arange(size, device=images.device) - centre + pixels // 2
+        inside.append((distance >= 0) & (distance < pixels))
+    return ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])

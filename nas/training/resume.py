@@ -1,0 +1,88 @@
+"""Unfinished trainings on disk: one file a job, written after every epoch, gone when the job is done.
+
+What a file holds counts only for the very job it was written for; anything else in its place is left alone with a
+warning and the training begins anew.
+"""
+
+import io
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import torch
+
+from nas import home
+from nas.codec import decode, encode
+from nas.datasets import DatasetInfo
+from nas.records import Job, Latency
+from nas.training.train import State
+
+FORMAT = 1
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """Where a job's evaluation stands: what was measured before training, and the training itself.
+
+    `learning_rate` is the one in force, which is not the recipe's after a divergence.
+    """
+
+    latency: Latency
+    learning_rate: float
+    train_seconds: float
+    state: State
+
+
+class Resume:
+    """The file of one job on the images of one dataset."""
+
+    def __init__(self, job: Job, info: DatasetInfo) -> None:
+        self.path = home.folder("resume") / f"{quote(job.run, safe='')}-{job.number}.pt"
+        self._job = json.dumps([FORMAT, encode(job), encode(info)], sort_keys=True)
+
+    def load(self) -> Unfinished | None:
+        """What was saved last for this job, or None."""
+        try:
+            data = torch.load(self.path, map_location="cpu", weights_only=True)
+            if not isinstance(data, Mapping) or data.get("job") != self._job:
+                log.warning("%s belongs to another training and is not used", self.path)
+                return None
+            state = State(epoch=data["epoch"], network=data["network"], optimizer=data["optimizer"])
+            return Unfinished(
+                latency=decode(Latency, json.loads(data["latency"])),
+                learning_rate=data["learning_rate"],
+                train_seconds=data["train_seconds"],
+                state=state,
+            )
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # torch.load raises all sorts of things at a damaged file
+            log.warning("%s is damaged (%s) and is not used", self.path, str(error).partition("\n")[0])
+            return None
+
+    def save(self, unfinished: Unfinished) -> None:
+        """Keep `unfinished`, or what was saved before where that is not possible: a training goes on without."""
+        file = io.BytesIO()
+        data: dict[str, Any] = {
+            "job": self._job,
+            "latency": json.dumps(encode(unfinished.latency)),
+            "learning_rate": unfinished.learning_rate,
+            "train_seconds": unfinished.train_seconds,
+            "epoch": unfinished.state.epoch,
+            "network": unfinished.state.network,
+            "optimizer": unfinished.state.optimizer,
+        }
+        torch.save(data, file)
+        try:
+            home.write(self.path, file.getvalue())
+        except OSError as error:
+            log.warning("this training cannot be resumed if it is interrupted: %s", error)
+
+    def remove(self) -> None:
+        """Forget the job, and what processes killed while they wrote left beside its file."""
+        for path in [self.path, *self.path.parent.glob(f".{self.path.name}.*")]:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,141 @@
+"""The training loop."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from nas import quiet
+from nas.records import Recipe
+from nas.training import TrainingFailed
+from nas.training.data import Batches
+from nas.training.precision import reduced
+
+log = logging.getLogger(__name__)
+
+
+class Diverged(TrainingFailed):
+    """The loss became infinite or not a number; a lower learning rate may do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A training between two epochs, `epoch` of them done; all that the rest of it depends on."""
+
+    epoch: int
+    network: dict[str, Any]
+    optimizer: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What is known after an epoch: its number from 1, the mean loss in it, and the state to go on from."""
+
+    number: int
+    loss: float
+    images_per_second: float
+    state: State
+
+
+def train(
+    network: nn.Module,
+    batches: Batches,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device,
+    start: State | None = None,
+    after_epoch: Callable[[Epoch], None],
+) -> None:
+    """Train `network`, which is on `device`, in place; from `start` on if there is one.
+
+    An epoch draws its random numbers from `seed` and its own number, so one that is repeated after a crash is the same
+    again, bit for bit on a CPU. Raises Diverged, or TrainingFailed where the device's memory is too small.
+    """
+    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimizer = _sgd(network, recipe)
+    if start:
+        network.load_state_dict(start.network)
+        optimizer.load_state_dict(start.optimizer)
+    step, steps = (start.epoch if start else 0) * len(batches), recipe.epochs * len(batches)
+    draw, quietly, parts = torch.Generator(device), quiet.Step(), 1
+    with reduced(network, device) as precision:
+        for number in range(start.epoch if start else 0, recipe.epochs):
+            begun = time.perf_counter()
+            torch.manual_seed(_mixed(seed, number))  # dropout
+            draw.manual_seed(_mixed(seed, number) + 1)  # order and augmentation
+            total = torch.zeros((), device=device)
+            for indices in batches.shuffled(draw):
+                with quietly:
+                    for group in optimizer.param_groups:
+                        group["lr"] = recipe.learning_rate * cycle((step + 1) / steps, recipe.warmup)
+                    images, labels = batches.batch(indices, draw)
+                    loss, parts = _gradients(network, images, labels, recipe.label_smoothing, precision, parts)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                total += loss
+                step += 1
+            mean = total.item() / len(batches)
+            if not math.isfinite(mean):
+                raise Diverged(
+                    f"the loss became {mean} in epoch {number + 1} at learning rate {recipe.learning_rate:g}"
+                )
+            state = State(epoch=number + 1, network=network.state_dict(), optimizer=optimizer.state_dict())
+            speed = batches.images / (time.perf_counter() - begun)
+            after_epoch(Epoch(number=number + 1, loss=mean, images_per_second=speed, state=state))
+
+
+def cycle(progress: float, warmup: float) -> float:
+    """The learning rate's factor after a fraction `progress` of the steps: up in a line, down in half a cosine to 0."""
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - warmup) / (1 - warmup)) if warmup < 1 else 1.0
+
+
+def _sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Weight decay pulls at the weights of convolutions and linear layers; on biases and norms it only does harm."""
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, foreach=True
+    )
+
+
+def _gradients(
+    network: nn.Module, images: Tensor, labels: Tensor, smoothing: float, precision: Any, parts: int
+) -> tuple[Tensor, int]:
+    """Add the batch's gradients and return its mean loss, and in how many parts it went through the memory."""
+    while True:
+        try:
+            total = torch.zeros((), device=labels.device)
+            for part, answers in zip(images.tensor_split(parts), labels.tensor_split(parts)):
+                with precision:
+                    logits = network(part)
+                loss = F.cross_entropy(logits.float(), answers, label_smoothing=smoothing, reduction="sum")
+                loss = loss / len(labels)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            return total, parts
+        except torch.OutOfMemoryError as error:
+            if len(labels) // (2 * parts) < 2:  # normalisation needs several images
+                raise TrainingFailed(
+                    f"{labels.device} runs out of memory even with {len(labels) // parts} images at a time: "
+                    "take a smaller network or resolution, or a device with more memory"
+                ) from error
+        parts *= 2
+        log.warning("%s ran out of memory: batches go through it in %d parts from here on", labels.device, parts)
+        network.zero_grad()
+        if labels.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _mixed(seed: int, epoch: int) -> int:
+    """Different for every epoch of every seed (seeds are below 2^31)."""
+    return (seed * 1_000_003 + epoch) * 2

@@ -1,0 +1,203 @@
+"""The service on a port of its own, over a store that a test fills by hand."""
+
+import contextlib
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from api.app import create_app
+from nas.architecture import Images
+from nas.codec import encode
+from nas.models.checkpoint import KEY, Card, artifact
+from nas.plans import plan_for
+from nas.records import GrowthSpec, Job, Latency, Measurement, Run, SearchSpec, Trial
+from nas.store import Store
+
+OWNER = "a test"
+GREY = Images(resolution=28, channels=1, classes=10)
+
+
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address at which `app` is served."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@dataclass
+class Service:
+    """A store, and a client of the service over it that compares every answer with what OpenAPI says of it."""
+
+    store: Store
+    http: httpx.Client
+
+    @property
+    def url(self) -> str:
+        return str(self.http.base_url).rstrip("/")
+
+    def get(self, path: str, status: int = 200, **more: Any) -> Any:
+        return self.ask("GET", path, status, **more)
+
+    def post(self, path: str, body: Any = None, status: int = 201) -> Any:
+        return self.ask("POST", path, status, json=body)
+
+    def ask(self, method: str, path: str, status: int, **more: Any) -> Any:
+        response = self.http.request(method, path, **more)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    def search(self, points: list[tuple[float, int]], *, running: int = 0, **spec: Any) -> Run:
+        """A claimed search whose trials have these accuracies and multiply-adds; so many more have begun."""
+        wanted = SearchSpec(dataset="fashion_mnist", searcher="random", **spec)
+        run = self.claimed(self.store.add_run("search", wanted))
+        plan = plan_for(run, GREY)
+        for number in range(len(points) + running):
+            job = plan.ask(number)
+            assert job is not None
+            self.store.begin(OWNER, job)
+            if number < len(points):
+                accuracy, mult_adds = points[number]
+                self.end(job, Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy))
+        return run
+
+    def growth(self, search: Run, members: tuple[str, ...] = ("B0", "B1"), ended: int = 99, **spec: Any) -> Run:
+        """A claimed growth of a search's trial 0, of which so many members have ended, each with a checkpoint."""
+        architecture = self.store.trial(search.id, 0).job.architecture
+        wanted = GrowthSpec(
+            dataset="fashion_mnist",
+            space="mbconv",
+            architecture=architecture,
+            source=(search.id, 0),
+            members=members,
+            **spec,
+        )
+        run = self.claimed(self.store.add_run("growth", wanted))
+        plan = plan_for(run, GREY)
+        for number in range(min(ended, len(members))):
+            job = plan.ask(number)
+            assert job is not None
+            self.store.begin(OWNER, job)
+            measured = Measurement(
+                params=1000, mult_adds=5000, latency=latency(0.5), accuracy=0.9, test_accuracy=0.91, seconds=30
+            )
+            sha256, size = checkpoint(job, measured)
+            self.end(job, Measurement(**{**vars(measured), "weights": sha256}), size)
+        return run
+
+    def claimed(self, run: Run) -> Run:
+        while (claimed := self.store.claim(OWNER, 1e6)) and claimed.id != run.id:
+            pass
+        assert claimed
+        return claimed
+
+    def end(self, job: Job, measurement: Measurement, size: int | None = None) -> Trial:
+        return self.store.end(OWNER, job.number, job.run, "done", measurement, checkpoint_bytes=size)
+
+
+@contextlib.contextmanager
+def service(url: str) -> Iterator[Service]:
+    """The service over the database at `url`."""
+    store = Store(url)
+    app = create_app(store)
+    with (
+        serving(app) as address,
+        httpx.Client(base_url=address, event_hooks={"response": [Contract(app).check]}) as http,
+    ):
+        yield Service(store, http)
+    store.close()
+
+
+class Contract:
+    """What the OpenAPI document promises, held against real answers."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._document = app.openapi()
+        self._operations = [
+            (re.compile(re.sub(r"{(\w+)(:path)?}", lambda name: ".+" if name[2] else "[^/]+", path)), method, operation)
+            for path, operations in self._document["paths"].items()
+            for method, operation in operations.items()
+        ]
+
+    def check(self, response: httpx.Response) -> None:
+        request = response.request
+        for pattern, method, operation in self._operations:
+            if method.upper() == request.method and pattern.fullmatch(request.url.path):
+                kind = response.headers.get("content-type", "").partition(";")[0]
+                if kind.endswith("json"):
+                    response.read()
+                    self.conforms(operation["responses"], response.status_code, kind, response.json())
+                return
+
+    def conforms(self, responses: Any, status: int, kind: str, body: Any) -> None:
+        assert str(status) in responses, f"status {status} is not documented"
+        schema = responses[str(status)]["content"][kind]["schema"]
+        self.valid(schema, body)
+
+    def valid(self, schema: Any, body: Any) -> None:
+        Draft202012Validator({**schema, "components": self._document["components"]}).validate(body)
+
+
+def latency(median_ms: float) -> Latency:
+    return Latency(
+        device="cpu",
+        median_ms=median_ms,
+        p95_ms=1.2 * median_ms,
+        minimum_ms=0.9 * median_ms,
+        spread=0.05,
+        runs=100,
+        fingerprint={"threads": "1"},
+    )
+
+
+def checkpoint(job: Job, measured: Measurement) -> tuple[str, int]:
+    """The name and size of a file in the artifact folder: a real card over weights that are only bytes."""
+    weights = job.architecture.digest().encode() * 5000
+    card = Card(
+        space=job.space,
+        architecture=job.architecture,
+        choices=job.choices,
+        run=job.run,
+        number=job.number,
+        member=job.member,
+        dataset=job.dataset,
+        classes=("a", "b"),
+        mean=(0.5,),
+        std=(0.25,),
+        accuracy=measured.accuracy,
+        test_accuracy=measured.test_accuracy,
+        params=measured.params,
+        mult_adds=measured.mult_adds,
+        latency=measured.latency,
+        recipe=job.recipe,
+        seed=job.seed,
+        tensors="0" * 64,
+    )
+    header = json.dumps(
+        {
+            "__metadata__": {KEY: json.dumps(encode(card))},
+            "weights": {"dtype": "U8", "shape": [len(weights)], "data_offsets": [0, len(weights)]},
+        }
+    ).encode()
+    data = len(header).to_bytes(8, "little") + header + weights
+    sha256 = hashlib.sha256(data).hexdigest()
+    artifact(sha256).write_bytes(data)
+    return sha256, len(data)

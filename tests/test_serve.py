@@ -1,0 +1,183 @@
+"""`nas serve` as a program: its lock, its port, its signals, and the coordinator that it keeps alive."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+PATIENCE_SECONDS = 90
+
+
+@dataclass
+class Serving:
+    """A running `nas serve`, where it answers, and the file that its log goes to."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    log: Path
+
+    def leave(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "api.cli", "serve", *arguments]
+
+
+def environment(home: Path) -> dict[str, str]:
+    unset = ("NAS_DATABASE", "NAS_URL")
+    return {name: value for name, value in os.environ.items() if name not in unset} | {"NAS_HOME": str(home)}
+
+
+@contextlib.contextmanager
+def serving(home: Path, *arguments: str) -> Iterator[Serving]:
+    log = home.with_suffix(".log")
+    with open(log, "a") as file:
+        process = subprocess.Popen(
+            command("--port", "0", *arguments), env=environment(home), stdout=subprocess.PIPE, stderr=file, text=True
+        )
+    assert process.stdout is not None
+    try:
+        said = process.stdout.readline()
+        found = re.match(r"Dashboard: (http://\S+)", said)
+        assert found, said + log.read_text()
+        yield Serving(process, found[1], log)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+        process.stdout.close()
+
+
+def refused(home: Path, *arguments: str) -> str:
+    """What a `nas serve` says that does not start."""
+    ran = subprocess.run(command(*arguments), env=environment(home), capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
+    assert "Traceback" not in ran.stderr
+    return ran.stderr
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_says_where_it_is_and_stops_in_order(tmp_path: Path, number: int) -> None:
+    with serving(tmp_path / "home", "--no-coordinator") as service:
+        assert httpx.get(service.url).status_code == 200
+        assert httpx.get(f"{service.url}/v1/health").json()["coordinator"] is None
+        assert service.leave(number) == 0
+        assert service.process.stdout is not None
+        assert service.process.stdout.read() == "Stopped.\n"
+        assert service.log.read_text() == ""
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(service.url)
+
+
+def test_a_second_one_on_the_same_state_names_the_first(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home, "--no-coordinator") as first:
+        said = refused(home, "--port", "0", "--no-coordinator")
+        assert f"process {first.process.pid} at {first.url}" in said
+        assert "NAS_HOME" in said
+        assert httpx.get(f"{first.url}/v1/health").status_code == 200
+        with serving(tmp_path / "another", "--no-coordinator") as other:
+            assert other.url != first.url
+        # However it ends, the next one may start.
+        first.leave(signal.SIGKILL)
+    with serving(home, "--no-coordinator") as next_:
+        assert next_.leave() == 0
+
+
+def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = refused(tmp_path / "home", "--port", str(port))
+    assert f"127.0.0.1:{port} cannot be listened at" in said
+    assert "--port 0" in said
+    assert not (tmp_path / "home" / "nas.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--port", "99999"), "99999"),
+        (("--host", "no-such-host.invalid", "--port", "0"), "no-such-host.invalid"),
+        (("--host", "192.0.2.1", "--port", "0"), "192.0.2.1"),
+        (("--port", "0", "--database", "mysql://somewhere/db"), "mysql"),
+        (("--port", "0", "--database", "sqlite:////no/such/folder/nas.db"), "/no/such/folder"),
+        (("--port", "0", "--database", "postgresql://me:secret@127.0.0.1:1/db"), "127.0.0.1"),
+    ],
+)
+def test_what_cannot_be_served_is_said(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    said = refused(tmp_path / "home", *arguments)
+    assert words in said
+    assert "secret" not in said
+
+
+def test_a_home_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    assert str(tmp_path / "home") in refused(tmp_path / "home", "--port", "0")
+
+
+def test_an_address_for_everybody_is_warned_of(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--no-coordinator", "--host", "0.0.0.0") as service:
+        assert service.url.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{service.url}/v1/health").status_code == 200
+        assert "there is no password" in service.log.read_text()
+
+
+def coordinators(service: Serving) -> list[int]:
+    """The process of the coordinator, if one is alive."""
+    children = Path(f"/proc/{service.process.pid}/task").glob("*/children")
+    found = [int(pid) for file in children for pid in file.read_text().split()]
+    return [pid for pid in found if b"workers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for children in /proc, which Linux has")
+def test_a_coordinator_that_dies_is_started_again_and_leaves_with_the_service(tmp_path: Path) -> None:
+    with serving(tmp_path / "home") as service:
+        eventually(lambda: len(coordinators(service)) == 1)
+        (first,) = coordinators(service)
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: coordinators(service) not in ([], [first]))
+        (second,) = coordinators(service)
+        assert "SIGKILL" in service.log.read_text()
+        assert httpx.get(f"{service.url}/v1/health").json()["coordinator"] == "running"
+        assert service.leave() == 0
+        assert not alive(second)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for children in /proc, which Linux has")
+def test_a_coordinator_does_not_outlive_a_service_that_was_killed(tmp_path: Path) -> None:
+    with serving(tmp_path / "home") as service:
+        eventually(lambda: len(coordinators(service)) == 1)
+        (child,) = coordinators(service)
+        service.leave(signal.SIGKILL)
+        eventually(lambda: not alive(child))
+
+
+def test_the_lock_file_is_for_reading(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--no-coordinator") as service:
+        held = json.loads((tmp_path / "home" / "serve.lock").read_text())
+        assert held == {"pid": service.process.pid, "url": service.url}

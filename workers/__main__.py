@@ -1,0 +1,52 @@
+"""`python -m workers`: a coordinator and its Ray pool."""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+
+from nas import home
+from nas.store import Store, StoreError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers", description="Claim runs and drive them, until SIGINT or SIGTERM."
+    )
+    parser.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
+    parser.add_argument("--ray-address", metavar="ADDRESS", help="a Ray cluster to join; RAY_ADDRESS, else none")
+    parser.add_argument("--once", action="store_true", help="leave when there is no run to be claimed")
+    parser.add_argument("--until-eof", action="store_true", help="leave when standard input ends, as a child does")
+    chosen = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("workers").setLevel(logging.INFO)
+    leave = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave.set())
+    if chosen.until_eof:
+        threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
+    try:
+        store = Store(chosen.database or home.database_url())
+    except StoreError as error:
+        print(f"workers: {error}", file=sys.stderr)
+        return 1
+    # Imported late: a wrong database is told at once, not after the seconds that torch and Ray take.
+    from workers.coordinator import coordinate
+    from workers.pool import RayPool
+
+    address = chosen.ray_address or os.environ.get("RAY_ADDRESS")
+    with contextlib.closing(store), RayPool(address) as pool:
+        coordinate(store, pool, leave, once=chosen.once)
+    return 0
+
+
+def _until_eof(leave: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    leave.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

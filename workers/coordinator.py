@@ -1,0 +1,104 @@
+"""The coordinator: claims runs, one at a time, and drives each until it ends."""
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+
+from nas import datasets, home
+from nas.architecture import Images
+from nas.evaluate import evaluate
+from nas.plans import plan_for
+from nas.records import ENDED, Run, SearchSpec
+from nas.store import LostRun, Store, StoreError
+from workers.drive import LEASE_SECONDS, Inbox, drive
+from workers.pool import RayPool
+
+IDLE_SECONDS = 1.0  # between two looks for a run that can be claimed
+LONGEST_PAUSE_SECONDS = 30.0  # between two tries while the database is away
+
+log = logging.getLogger("workers")
+
+
+def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: bool = False) -> None:
+    """Claim and drive runs until `leave` is set, or with `once` until there is none to be claimed.
+
+    What is under way when it leaves stays `running` in the store; whoever claims the run next goes on with it.
+    """
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    inbox, pause = pool.inbox(), IDLE_SECONDS
+    while not leave.is_set():
+        try:
+            run = store.claim(owner, LEASE_SECONDS)
+            if run is None and once:
+                return
+            if run is not None:
+                with _kept(store, run, owner):
+                    _drive(store, pool, inbox, run, owner, leave)
+            pause = IDLE_SECONDS
+        except LostRun as error:
+            log.warning("%s", error)
+        except StoreError as error:
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            log.warning("%s; trying again in %g s", error, pause)
+        if run is None or pause > IDLE_SECONDS:
+            leave.wait(pause)
+
+
+def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leave: threading.Event) -> None:
+    log.info("run %s: %s of %s claimed", run.id, run.kind, run.spec.dataset)
+    try:
+        plan = plan_for(run, _images(run))
+        if run.wish == "run":
+            pool.images(run.spec.dataset, _images(run).resolution)
+    except (ValueError, ImportError, OSError) as error:
+        _fail(store, run, owner, str(error))
+        return
+    pool.parallel = run.spec.parallel
+    left = drive(store, owner, run, plan, pool, evaluate, inbox, leave)
+    if left is None:
+        if leave.is_set():
+            store.release(run.id, owner, "running")  # to be claimed at once, not when the claim has run out
+    else:
+        log.info("run %s: %s%s", left.id, left.state, f": {left.error}" if left.error else "")
+        if left.state in ENDED:
+            for path in home.folder("resume").glob(f"*{left.id}-*"):
+                path.unlink(missing_ok=True)
+
+
+def _images(run: Run) -> Images:
+    """What the run's dataset gives a network. Raises DatasetError, and UnknownPlugin for a dataset that is none."""
+    if not isinstance(run.spec, SearchSpec):
+        return run.spec.architecture.images
+    info = datasets.describe(run.spec.dataset, home.folder("datasets"))
+    return Images(resolution=run.spec.resolution or info.resolution, channels=info.channels, classes=len(info.classes))
+
+
+def _fail(store: Store, run: Run, owner: str, error: str) -> None:
+    """End a run that cannot be driven here at all, and its trials with it."""
+    log.error("run %s: %s", run.id, error)
+    for trial in store.trials(run.id, state="running"):
+        store.end(owner, trial.number, run.id, "failed", error=error)
+    store.release(run.id, owner, "failed", error)
+
+
+@contextlib.contextmanager
+def _kept(store: Store, run: Run, owner: str) -> Iterator[None]:
+    """The claim is renewed meanwhile, however long a dataset takes to load. The drive loop sees it if it is lost."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(LEASE_SECONDS / 4):
+            with contextlib.suppress(LostRun, StoreError):
+                store.renew(run.id, owner, LEASE_SECONDS)
+
+    thread = threading.Thread(target=renew, name=f"claim of {run.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,154 @@
+"""The loop that drives a run: ask the plan, evaluate in the pool, write down, tell the plan."""
+
+import errno
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import Protocol
+
+from nas.home import folder
+from nas.plans import Plan
+from nas.records import Job, Measurement, Progress, Run, RunState, Trial, TrialState
+from nas.store import LostRun, Store
+
+LEASE_SECONDS = 10.0  # a run whose owner has not renewed its claim for so long is taken over
+TURN_SECONDS = 0.5  # the longest that a wish or a progress message waits to be seen
+FAILURES_IN_A_ROW = 5  # after which more trials would only fail as well
+
+log = logging.getLogger("workers")
+
+
+class Inbox(Protocol):
+    """Progress on its way from the evaluations to the store; a message may get lost, none is waited for."""
+
+    def put(self, progress: Progress) -> None: ...
+
+    def drain(self) -> Iterable[Progress]: ...
+
+
+def drive(
+    store: Store,
+    owner: str,
+    run: Run,
+    plan: Plan,
+    pool: Executor,
+    evaluate: Callable[..., Measurement],
+    inbox: Inbox,
+    leave: threading.Event | None = None,
+) -> Run | None:
+    """Drive a claimed run until it ends or is paused, and release it; gives the run as it was left.
+
+    `plan` is new and is told the run's past here. None: the run was lost to another owner, or `leave` was set; trials
+    under way then stay `running` in the store, and whoever claims the run next evaluates them again.
+    """
+    leave = leave or threading.Event()
+    running: dict[Future[Measurement], Job] = {}
+    try:
+        errors, begun = _replay(plan, store.trials(run.id))
+        number = len(errors) + len(begun)
+        for job in begun:
+            running[pool.submit(evaluate, job, inbox.put)] = job
+        while not leave.is_set():
+            run = store.renew(run.id, owner, LEASE_SECONDS)
+            plan.trials = run.trials
+            if run.wish == "cancel" or _hopeless(errors):
+                for future in running:
+                    future.cancel()
+            elif run.wish == "run":
+                while len(running) < run.spec.parallel and (proposed := plan.ask(number)):
+                    store.begin(owner, proposed)
+                    running[pool.submit(evaluate, proposed, inbox.put)] = proposed
+                    number += 1
+            if not running:
+                state, reason = _verdict(run, errors)
+                if plan.exhausted and state == "finished":
+                    store.note(run.id, "exhausted", f"there are no more than {number} networks in reach of this search")
+                return store.release(run.id, owner, state, reason, run.trials)
+            done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
+            for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
+                store.progress(owner, progress)
+            for future in sorted(done, key=lambda future: running[future].number):
+                job = running.pop(future)
+                if _disk_is_full(future):
+                    _pause(store, run, job, future)
+                    continue
+                trial = _end(store, owner, job, future)
+                errors.append(trial.error)
+                plan.tell(job, trial.measurement)
+    except LostRun as error:
+        log.warning("%s", error)
+        for future in running:
+            future.cancel()
+    return None
+
+
+def _replay(plan: Plan, trials: list[Trial]) -> tuple[list[str | None], list[Job]]:
+    """Tell the plan what has been. Gives the ended trials' errors in the order they ended, and the jobs under way."""
+    ended = sorted((trial.finished, trial) for trial in trials if trial.finished is not None)
+    for _, trial in ended:
+        plan.tell(trial.job, trial.measurement)
+    begun = [trial.job for trial in trials if trial.finished is None]
+    for job in begun:
+        plan.begun(job)
+    return [trial.error for _, trial in ended], begun
+
+
+def _hopeless(errors: list[str | None]) -> bool:
+    return len(errors) >= FAILURES_IN_A_ROW and all(errors[-FAILURES_IN_A_ROW:])
+
+
+def _verdict(run: Run, errors: list[str | None]) -> tuple[RunState, str | None]:
+    """What becomes of a run that has nothing under way, and why if it failed."""
+    if run.wish == "cancel":
+        return "cancelled", None
+    if _hopeless(errors):
+        return "failed", f"the last {FAILURES_IN_A_ROW} trials failed, the last one with {errors[-1]}"
+    if run.wish == "pause":
+        return "paused", None
+    if run.wish == "stop":
+        return "stopped", None
+    if errors and all(errors):
+        return "failed", f"every trial failed, the last one with {errors[-1]}"
+    return "finished", None
+
+
+def _end(store: Store, owner: str, job: Job, future: Future[Measurement]) -> Trial:
+    """Write down what came of the job."""
+    if future.cancelled():
+        trial = store.end(owner, job.number, job.run, "cancelled")
+    elif error := future.exception():
+        trial = store.end(owner, job.number, job.run, "failed", error=_said(error))
+    else:
+        measurement = future.result()
+        state: TrialState = "refused" if measurement.refused else "done"
+        trial = store.end(owner, job.number, job.run, state, measurement, checkpoint_bytes=_bytes(measurement))
+    log.info("run %s: trial %d %s%s", job.run, job.number, trial.state, f": {trial.error}" if trial.error else "")
+    return trial
+
+
+class EvaluationFailed(RuntimeError):
+    """A job failed somewhere else; the message says with what, and can be shown as it is."""
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, EvaluationFailed) else f"{type(error).__name__}: {error}"
+
+
+def _bytes(measurement: Measurement) -> int | None:
+    """How long the saved checkpoint is."""
+    if measurement.weights is None:
+        return None
+    return (folder("artifacts") / f"{measurement.weights}.safetensors").stat().st_size
+
+
+def _disk_is_full(future: Future[Measurement]) -> bool:
+    error = None if future.cancelled() else future.exception()
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _pause(store: Store, run: Run, job: Job, future: Future[Measurement]) -> None:
+    """Nothing is wrong with the trial: it stays `running`, and is evaluated again when the run is resumed."""
+    store.note(run.id, "disk full", f"trial {job.number}: {future.exception()}; resume the run when there is room")
+    if run.wish == "run":
+        store.wish(run.id, "pause")

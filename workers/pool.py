@@ -1,0 +1,184 @@
+"""Ray behind the standard library's Executor: evaluations on the processors and GPUs of a machine or a cluster."""
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, InvalidStateError
+from dataclasses import dataclass
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported; nothing is reported to anybody
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's next default, about which it warns
+
+import ray
+
+from nas import datasets, home
+from nas.datasets import ImageSet
+from nas.records import Job, Measurement, Progress
+from nas.training import ALLOCATOR
+from workers.drive import EvaluationFailed
+
+RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
+MOST_DATASETS = 2  # kept in the object store at a time
+OBJECT_STORE_BYTES = 2**31
+POLL_SECONDS = 5.0
+
+log = logging.getLogger("workers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    """What an evaluation raised. Sent instead of the exception, which its reader might not be able to rebuild."""
+
+    text: str
+    errno: int | None
+
+
+class _Future(Future[Measurement]):
+    """Cancelling it kills the process that works on it."""
+
+    reference: Any = None
+
+    def cancel(self) -> bool:
+        if self.cancelled() or not super().cancel():
+            return self.cancelled()
+        self.set_running_or_notify_cancel()  # whoever waits for it is told at once, not when the process is gone
+        if self.reference is not None:
+            ray.cancel(self.reference, force=True)
+        return True
+
+
+class Inbox:
+    """Progress of all evaluations, kept by an actor until it is drained; of each trial the last message counts."""
+
+    def __init__(self) -> None:
+        self._mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
+
+    def put(self, progress: Progress) -> None:
+        self._mailbox.put.remote(progress)
+
+    def drain(self) -> Iterable[Progress]:
+        try:
+            messages: list[Progress] = ray.get(self._mailbox.drain.remote(), timeout=POLL_SECONDS)
+        except (ray.exceptions.RayError, TimeoutError) as error:
+            log.warning("progress cannot be read: %s", error)
+            return []
+        return messages
+
+
+@ray.remote(num_cpus=0, max_restarts=-1)
+class _Mailbox:
+    def __init__(self) -> None:
+        self._messages: dict[tuple[str, int], Progress] = {}
+
+    def put(self, progress: Progress) -> None:
+        self._messages[progress.run, progress.number] = progress
+
+    def drain(self) -> list[Progress]:
+        messages, self._messages = list(self._messages.values()), {}
+        return messages
+
+
+@ray.remote(max_retries=RETRIES)
+def _evaluate(function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet) -> Measurement | _Failure:
+    try:
+        return function(job, report, images=images)
+    except Exception as error:
+        return _Failure(text=f"{type(error).__name__}: {error}", errno=getattr(error, "errno", None))
+
+
+class RayPool(Executor):
+    """One evaluation a processor; where there are GPUs, `parallel` evaluations at once share them.
+
+    Starts Ray on this machine, or joins the cluster at `address`. A dataset is put into the object store once, and
+    every evaluation on a machine reads that one copy.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self._folder = None if address else tempfile.mkdtemp(prefix="nas-ray-")  # short: sockets' paths must be
+        environment = {"OMP_NUM_THREADS": "1", "NAS_HOME": str(home.home()), **ALLOCATOR}
+        common: dict[str, Any] = {
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+            "runtime_env": {"env_vars": environment},
+        }
+        if address:
+            ray.init(address, **common)
+        else:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # no other user's process is let in
+            ray.init(
+                "local",
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=self._folder,
+                _node_ip_address="127.0.0.1",
+                **common,
+            )
+        self.parallel = 1
+        self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
+
+    def inbox(self) -> Inbox:
+        return Inbox()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """`function(job, report, images=…)` in a process of Ray's; only calls of that form are taken.
+
+        The future raises EvaluationFailed, or OSError where that is what the evaluation met.
+        """
+        job, report = args
+        assert isinstance(job, Job)
+        future = _Future()
+        task = _evaluate.options(num_cpus=1, num_gpus=self._gpus())
+        future.reference = task.remote(
+            function, job, report, self.images(job.dataset, job.architecture.images.resolution)
+        )
+        future.reference.future().add_done_callback(lambda done: _settle(future, done))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Stop Ray, and with it every evaluation that is under way."""
+        self._images.clear()
+        ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _gpus(self) -> float:
+        """Of a GPU, for each evaluation."""
+        gpus: float = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+        return min(1.0, gpus / self.parallel)
+
+    def images(self, dataset: str, resolution: int) -> Any:
+        """A reference to the images in the object store, where they are put if need be. Raises DatasetError."""
+        key = (dataset, resolution)
+        if key not in self._images:
+            images = datasets.load(*key, home.folder("datasets"))
+            own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
+            self._images[own] = self._images[key] = self._images.get(own) or ray.put(images)
+            while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:
+                self._images.popitem(last=False)
+        self._images.move_to_end(key)
+        return self._images[key]
+
+
+def _settle(future: _Future, done: Future[Measurement | _Failure]) -> None:
+    """Give what came back to `future`, unless it was cancelled meanwhile."""
+    try:
+        if future.cancelled() or not future.set_running_or_notify_cancel():
+            return
+    except (InvalidStateError, RuntimeError):  # cancelled between the one and the other
+        return
+    error = done.exception()
+    result = None if error else done.result()
+    if error is not None:
+        died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
+        text = f"its process died {RETRIES + 1} times" if died else f"{type(error).__name__}"
+        future.set_exception(EvaluationFailed(f"{text}: {str(error).strip().splitlines()[-1]}"))
+    elif isinstance(result, _Failure):
+        failed = OSError(result.errno, result.text) if result.errno is not None else EvaluationFailed(result.text)
+        future.set_exception(failed)
+    else:
+        future.set_result(result)  # type: ignore[arg-type]
