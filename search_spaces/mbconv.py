@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
     import search_spaces.mbconv
     from nas.architecture import SearchSpace
+    from nas.lowering import AnyArchitecture
 
     _satisfied: SearchSpace = search_spaces.mbconv
 
 _KNOBS = ("op", "kernel", "expand", "se_ratio", "width", "repeats", "skip")
 _WIDTHS = (0.75, 1.0, 1.25)
 
-SMALL_PIXELS = (8, 127)  # stem at full resolution, three reductions; from 128 pixels on ImageNet's five
+SMALL_PIXELS = (8, 127)  # three reductions; from 128 pixels on ImageNet's five
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,9 +40,9 @@ class Skeleton:
 
 SMALL = Skeleton(
     stem=16,
-    stem_stride=1,
-    stages=((2, 24, 2), (2, 48, 2), (2, 96, 2)),
-    head=128,
+    stem_stride=2,
+    stages=((1, 24, 2), (2, 48, 2), (2, 96, 2)),
+    head=0,
     activation="relu",
     dropout=0.0,
     drop_connect=0.0,
@@ -125,7 +126,7 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return table
 
 
-def build(architecture: Architecture) -> "nn.Module":
+def build(architecture: "AnyArchitecture") -> "nn.Module":
     from nas.blocks import network
 
     return network(architecture)

@@ -1,0 +1,119 @@
+"""The reference zoo: published networks as data, a file a family, with the numbers that were published.
+
+Every family has `NETWORKS`: names to functions that spell the network for given images.
+"""
+
+import csv
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TypeAlias, cast
+
+from nas import plugins
+from nas.architecture import Images
+from nas.counts import counts
+from nas.lowering import AnyArchitecture
+
+Make: TypeAlias = Callable[[Images], AnyArchitecture]
+
+_DATASETS = {"ImageNet": (3, 1000), "CIFAR-10": (3, 10), "MNIST": (1, 10), "Fashion-MNIST": (1, 10)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What is known of a network. `top1` is in percent; the exact counts were recomputed from the official code, with
+    the running means and variances among the parameters where `statistics` says so (Keras prints them so)."""
+
+    name: str
+    dataset: str
+    images: Images
+    params: int | None
+    mult_adds: int | None
+    top1: float | None
+    exact_params: int | None
+    exact_mult_adds: int | None
+    statistics: bool
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A network of the zoo as counted here, beside what was published of it."""
+
+    name: str
+    params: int
+    mult_adds: int
+    input_size: int
+    published: Published
+
+    @property
+    def exact(self) -> bool | None:
+        """Whether all exact counts that are known hold; None where none are."""
+        pairs = ((self.params, self.published.exact_params), (self.mult_adds, self.published.exact_mult_adds))
+        known = [counted == exact for counted, exact in pairs if exact is not None]
+        return all(known) if known else None
+
+
+class UnknownReference(ValueError):
+    """No network of that name in the zoo; the message says which come near."""
+
+
+@cache
+def published() -> Mapping[str, Published]:
+    """The table of the literature, networks that are not in the zoo among them."""
+    with resources.files(__package__).joinpath("published.csv").open(encoding="utf-8") as file:
+        return {row["name"]: _published(row) for row in csv.DictReader(file)}
+
+
+@cache
+def makers() -> Mapping[str, Make]:
+    """Every network of every family, by name, in the order of the published table."""
+    found: dict[str, Make] = {}
+    for family in plugins.names(__package__):
+        found |= cast(Mapping[str, Make], plugins.load(__package__, family).NETWORKS)
+    order = {name: place for place, name in enumerate(published())}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
+
+
+def reference(name: str, images: Images | None = None) -> AnyArchitecture:
+    """The network of that name for `images`, else for those it was published for. Raises UnknownReference, and
+    ValueError where such images are too small for it."""
+    known = makers()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 4, 0.4) or list(known)
+        raise UnknownReference(f"unknown reference network {name!r}: there are {', '.join(near)}")
+    return known[name](images or published()[name].images)
+
+
+def entry(name: str) -> Entry:
+    """The network of that name, counted for the images it was published for. Raises UnknownReference."""
+    counted, known = counts(reference(name)), published()[name]
+    return Entry(
+        name=name,
+        params=counted.params + (counted.statistics if known.statistics else 0),
+        mult_adds=counted.mult_adds,
+        input_size=known.images.resolution,
+        published=known,
+    )
+
+
+def _published(row: dict[str, str]) -> Published:
+    channels, classes = _DATASETS[row["dataset"]]
+    return Published(
+        name=row["name"],
+        dataset=row["dataset"],
+        images=Images(resolution=int(row["input_size"]), channels=channels, classes=classes),
+        params=_number(row["published_params"]),
+        mult_adds=_number(row["published_mult_adds"]),
+        top1=float(row["published_top1"]) if row["published_top1"] else None,
+        exact_params=_number(row["exact_params"]),
+        exact_mult_adds=_number(row["exact_mult_adds"]),
+        statistics=row["statistics"] == "yes",
+        source=row["source"],
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
