@@ -20,9 +20,9 @@ from typing import Any
 STATE = Path("state/demo")
 DOWNLOADS = Path("downloads")
 SEARCH = (
-    "--name", "demo", "--dataset", "fashion_mnist", "--searcher", "evolution", "--option", "population=4",
+    "--name", "demo", "--dataset", "fashion_mnist", "--searcher", "evolution", "--option", "population=4", "--option", "sample=2",
     "--trials", "8", "--parallel", "2", "--recipe", "proxy",
-    "--cost", "latency_ms", "--target", "0.5", "--limit-params", "300000",
+    "--cost", "latency_ms", "--target", "0.1", "--limit-params", "300000", "--limit-mult-adds", "5000000",
 )  # fmt: skip
 GROWTH = ("--name", "demo family", "--members", "B0,B1,B2,B3", "--recipe", "short", "--parallel", "2")
 

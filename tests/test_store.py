@@ -23,6 +23,7 @@ from sqlalchemy import event, insert, select, text, update
 from nas import plugins
 from nas.architecture import Architecture, Images, Stage
 from nas.codec import encode
+from nas.layers import Conv
 from nas.lowering import AnyArchitecture, lowered
 from nas.network import Network
 from nas.objective import Objective
@@ -45,6 +46,7 @@ from nas.records import (
 from nas.scaling import CompoundScaling
 from nas.store import Conflict, LostRun, NotFound, Store, StoreError
 from nas.store.tables import EVENT, RUN, metadata
+from nas.store.text import restored, written
 
 ARCHITECTURE = Architecture(
     images=Images(resolution=28, channels=1, classes=10),
@@ -236,6 +238,10 @@ class TestRecords:
         assert spelled.job.architecture == spelled_out(architecture)
         assert as_json(spelled.job.architecture) == as_json(spelled_out(architecture))
         store.close()
+
+    def test_a_number_or_a_pair_comes_back_as_either(self) -> None:
+        for convolution in (Conv(8, (1, 7), stride=2), Conv(8, 3, stride=(2, 1))):
+            assert restored(Conv, written(convolution)) == convolution
 
     def test_equal_numbers_of_different_types_are_not_confused(self, store: Store) -> None:
         run = claimed(store).id
@@ -797,6 +803,10 @@ class TestSchema:
                 connection, opts={"compare_type": True, "compare_server_default": True}
             )
             assert compare_metadata(context, metadata) == []
+
+    def test_nothing_belongs_to_a_run_that_is_not_there(self, store: Store) -> None:
+        with pytest.raises(StoreError, match=r"(?i)foreign key"), store._database.writing() as connection:
+            connection.execute(insert(EVENT).values(run="nope", at=0.0, kind="new", text=""))
 
     def test_a_database_of_a_newer_version_is_left_alone(self, store: Store, database_url: str) -> None:
         with store._database.writing() as connection:

@@ -37,6 +37,8 @@ def main() -> int:
     from workers.coordinator import coordinate
     from workers.pool import RayPool
 
+    if leave.is_set():  # meanwhile; Ray need not be started for that
+        return 0
     address = chosen.ray_address or os.environ.get("RAY_ADDRESS")
     with contextlib.closing(store), RayPool(address) as pool:
         coordinate(store, pool, leave, once=chosen.once)

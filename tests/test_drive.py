@@ -1,0 +1,334 @@
+"""The drive loop over a real store, with a formula in place of training."""
+
+import dataclasses
+import errno
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas import plugins
+from nas.architecture import Choice, Images
+from nas.counts import counts
+from nas.plans import Plan, plan_for
+from nas.records import GrowthSpec, Job, Limits, Measurement, Progress, Run, SearchSpec, Wish
+from nas.store import Store
+from tests.test_architecture import b0
+from tests.test_plans import measured
+from workers.drive import FAILURES_IN_A_ROW, LEASE_SECONDS, drive
+
+IMAGES = Images(resolution=28, channels=1, classes=10)
+SPEC = SearchSpec(dataset="none", searcher="random", trials=6, parallel=2)
+
+Evaluate = Callable[..., Measurement]
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+
+    def put(self, progress: Progress) -> None:
+        self._messages.put(progress)
+
+    def drain(self) -> Iterable[Progress]:
+        while not self._messages.empty():
+            yield self._messages.get()
+
+
+class Inline(Executor):
+    """Evaluates at once, so that what ends first is certain."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Store]:
+    store = Store(f"sqlite:///{tmp_path}/nas.db")
+    yield store
+    store.close()
+
+
+def by_formula(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    report(Progress(run=job.run, number=job.number, phase="training", epoch=1, epochs=1))
+    return measured(job)
+
+
+def claimed(store: Store) -> tuple[Run, Plan]:
+    run = store.claim("me", LEASE_SECONDS)
+    assert run is not None
+    return run, plan_for(run, IMAGES)
+
+
+def driven(store: Store, evaluate: Evaluate = by_formula, pool: Executor | None = None) -> Run | None:
+    run, plan = claimed(store)
+    with pool or Inline() as executor:
+        return drive(store, "me", run, plan, executor, evaluate, Inbox())
+
+
+def test_a_search_is_driven_to_its_budget(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    trials = sqlite.trials(run.id)
+    assert [trial.number for trial in trials] == list(range(6))
+    assert {trial.state for trial in trials} == {"done"}
+    assert [trial.measurement for trial in trials] == [measured(trial.job) for trial in trials]
+
+
+def test_no_more_trials_run_at_once_than_asked_for(sqlite: Store) -> None:
+    sqlite.add_run("search", dataclasses.replace(SPEC, trials=9, parallel=3))
+    lock, now, most = threading.Lock(), 0, 0
+
+    def counting(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        return measured(job)
+
+    driven(sqlite, counting, ThreadPoolExecutor(8))
+    assert most == 3
+
+
+def test_progress_reaches_the_store(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=1))
+    seen: list[Progress | None] = []
+
+    def slow(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        report(Progress(run=job.run, number=job.number, phase="training", epoch=2, epochs=3))
+        while not (seen and seen[-1]):
+            seen.append(sqlite.trial(run.id, 0).progress)
+            time.sleep(0.05)
+        return measured(job)
+
+    driven(sqlite, slow, ThreadPoolExecutor(1))
+    assert seen[-1] is not None
+    assert seen[-1].epoch == 2
+
+
+@pytest.mark.parametrize("name", plugins.names("nas.searchers"))
+def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(sqlite: Store, name: str) -> None:
+    spec = dataclasses.replace(SPEC, searcher=name, trials=10, parallel=1)
+    whole, cut = sqlite.add_run("search", spec), sqlite.add_run("search", spec)
+    driven(sqlite)
+    run, plan = claimed(sqlite)
+    leave = threading.Event()
+
+    def until_the_fourth(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        if job.number == 3:
+            leave.set()
+        return measured(job)
+
+    assert drive(sqlite, "me", run, plan, Inline(), until_the_fourth, Inbox(), leave) is None
+    kept = sqlite.trials(cut.id)
+    sqlite.release(cut.id, "me", "running")
+    left = driven(sqlite)
+    assert left is not None
+    assert left.id == cut.id
+    assert sqlite.trials(cut.id)[: len(kept)] == kept
+    assert [trial.job.choices for trial in sqlite.trials(cut.id)] == [
+        trial.job.choices for trial in sqlite.trials(whole.id)
+    ]
+
+
+def test_a_trial_under_way_in_a_crash_is_evaluated_again_from_its_row(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+    _, plan = claimed(sqlite)
+    job = plan.ask(0)
+    assert job is not None
+    sqlite.begin("me", job)
+    sqlite.release(run.id, "me", "running")
+    seen: list[Job] = []
+
+    def watched(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        seen.append(job)
+        return measured(job)
+
+    driven(sqlite, watched)
+    assert seen[0] == job
+    assert sorted(job.number for job in seen) == list(range(6))
+    assert len({job.architecture.digest() for job in seen}) == 6
+
+
+@pytest.mark.parametrize(("wish", "state"), [("pause", "paused"), ("stop", "stopped")])
+def test_a_wish_lets_running_trials_end_and_begins_no_more(sqlite: Store, wish: Wish, state: str) -> None:
+    run = sqlite.add_run("search", SPEC)
+
+    def wishing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        sqlite.wish(run.id, wish)
+        return measured(job)
+
+    left = driven(sqlite, wishing)
+    assert left is not None
+    assert left.state == state
+    trials = sqlite.trials(run.id)
+    assert 1 <= len(trials) <= 2
+    assert {trial.state for trial in trials} == {"done"}
+
+
+def test_a_paused_search_is_left_alone_until_it_is_resumed(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+    sqlite.wish(run.id, "pause")
+    assert driven(sqlite) is not None
+    assert sqlite.run(run.id).state == "paused"
+    assert sqlite.claim("me", LEASE_SECONDS) is None
+    sqlite.wish(run.id, "run")
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    assert len(sqlite.trials(run.id)) == 6
+
+
+def test_a_cancelled_search_ends_its_trials(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+
+    class Never(Inline):
+        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            sqlite.wish(run.id, "cancel")
+            return future
+
+    left = driven(sqlite, pool=Notifying(Never()))
+    assert left is not None
+    assert left.state == "cancelled"
+    assert {trial.state for trial in sqlite.trials(run.id)} == {"cancelled"}
+
+
+class Notifying(Executor):
+    """Futures that tell whoever waits for them that they are cancelled, as the pools' do."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = self._pool.submit(function, *args, **kwargs)
+        cancel = future.cancel
+
+        def notifying() -> bool:
+            if not future.cancelled() and cancel():
+                future.set_running_or_notify_cancel()
+            return future.cancelled()
+
+        future.cancel = notifying  # type: ignore[method-assign]
+        return future
+
+
+def test_a_search_whose_trials_all_fail_gives_up_and_says_why(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=50, parallel=1))
+
+    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        raise RuntimeError("the oven is cold")
+
+    left = driven(sqlite, failing)
+    assert left is not None
+    assert left.state == "failed"
+    assert "the oven is cold" in (left.error or "")
+    trials = sqlite.trials(run.id)
+    assert len(trials) == FAILURES_IN_A_ROW
+    assert {trial.error for trial in trials} == {"RuntimeError: the oven is cold"}
+
+
+def test_one_failure_fails_one_trial(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+
+    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        if job.number == 2:
+            raise RuntimeError("unlucky")
+        return measured(job)
+
+    left = driven(sqlite, failing)
+    assert left is not None
+    assert left.state == "finished"
+    assert [trial.state for trial in sqlite.trials(run.id)] == ["done", "done", "failed", "done", "done", "done"]
+
+
+def test_a_refused_candidate_is_a_refused_trial(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=1, limits=Limits(latency_ms=1.0)))
+
+    def slow(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        counted = counts(job.architecture)
+        return Measurement(params=counted.params, mult_adds=counted.mult_adds, refused="latency_ms 2 over 1")
+
+    driven(sqlite, slow)
+    assert sqlite.trial(run.id, 0).state == "refused"
+
+
+def test_a_full_disk_pauses_the_run_and_keeps_the_trial(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=1))
+
+    def full(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    left = driven(sqlite, full)
+    assert left is not None
+    assert left.state == "paused"
+    assert [trial.state for trial in sqlite.trials(run.id)] == ["running"]
+    assert any("No space left" in event.text for event in sqlite.events(run.id))
+    sqlite.wish(run.id, "run")
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
+
+
+def test_a_budget_raised_on_the_way_is_used(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=2))
+
+    def raising(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        if job.number == 1:
+            sqlite.raise_budget(run.id, 5)
+        return measured(job)
+
+    driven(sqlite, raising)
+    assert len(sqlite.trials(run.id)) == 5
+
+
+def test_an_exhausted_space_finishes_early_and_says_so(sqlite: Store) -> None:
+    knobs = plan_for(sqlite.add_run("search", SPEC), IMAGES).ask(0).choices  # type: ignore[union-attr]
+    driven(sqlite)
+    fixed: dict[str, tuple[Choice, ...]] = {knob: (choice,) for knob, choice in knobs.items()}
+    fixed["stage3.width"] = (0.75, 1.0)
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=100, knobs=fixed))
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    assert len(sqlite.trials(run.id)) == 2
+    assert "exhausted" in {event.kind for event in sqlite.events(run.id)}
+
+
+def test_a_run_that_is_lost_is_not_written_to(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+    first, plan = claimed(sqlite)
+
+    def losing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        sqlite.release(run.id, "me", "running")
+        assert sqlite.claim("other", LEASE_SECONDS) is not None
+        return measured(job)
+
+    assert drive(sqlite, "me", first, plan, Inline(), losing, Inbox()) is None
+    assert [trial.state for trial in sqlite.trials(run.id)] == ["running"]
+    sqlite.renew(run.id, "other", LEASE_SECONDS)
+
+
+def test_a_growth_is_driven_member_by_member(sqlite: Store) -> None:
+    spec = GrowthSpec(dataset="none", space="mbconv", architecture=b0(), members=("B0", "B1"), parallel=1)
+    run = sqlite.add_run("growth", spec)
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    assert [trial.job.member for trial in sqlite.trials(run.id)] == ["B1", "B0"]

@@ -1,0 +1,261 @@
+"""Real Ray, real coordinators, and what is left when they are killed."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas import home
+from nas.architecture import Choice, Images
+from nas.datasets import ImageSet
+from nas.objective import Objective
+from nas.plans import plan_for
+from nas.records import Job, Measurement, Progress, Recipe, Run, SearchSpec
+from nas.store import Store
+from tests.test_plans import measured
+from workers.drive import LEASE_SECONDS, drive
+from workers.pool import RayPool
+
+# Ray's own sockets and files are left to the garbage collector when it shuts down.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+IMAGES = Images(resolution=16, channels=3, classes=2)
+NARROW: dict[str, tuple[Choice, ...]] = {f"stage{stage}.op": ("conv",) for stage in (1, 2, 3)}
+NARROW |= {f"stage{stage}.repeats": (1,) for stage in (1, 2, 3)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Reddish and bluish noise, 60 images of each."""
+    place = tmp_path_factory.mktemp("images")
+    draw = np.random.default_rng(0)
+    for name, tint in (("red", (90, 0, 0)), ("blue", (0, 0, 90))):
+        (place / name).mkdir()
+        for number in range(60):
+            pixels = (draw.integers(0, 120, (16, 16, 3)) + np.array(tint)).astype(np.uint8)
+            Image.fromarray(pixels).save(place / name / f"{number}.png")
+    return place
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    place = tmp_path_factory.mktemp("home")
+    before = os.environ.get("NAS_HOME")
+    os.environ["NAS_HOME"] = str(place)
+    yield place
+    if before is None:
+        del os.environ["NAS_HOME"]
+    else:
+        os.environ["NAS_HOME"] = before
+
+
+@pytest.fixture(scope="module")
+def pool(state: Path) -> Iterator[RayPool]:
+    with RayPool() as started:
+        yield started
+
+
+@pytest.fixture
+def store(state: Path) -> Iterator[Store]:
+    opened = Store(home.database_url())
+    yield opened
+    for run in opened.runs():
+        if run.state in ("queued", "running", "paused"):
+            opened.wish(run.id, "cancel")
+            opened.claim("cleaner", LEASE_SECONDS)
+            opened.release(run.id, "cleaner", "cancelled")
+    opened.close()
+
+
+def spec(folder: Path, **changes: object) -> SearchSpec:
+    plain = SearchSpec(
+        dataset=f"folder:{folder}",
+        searcher="random",
+        knobs=NARROW,
+        objective=Objective(cost="latency_ms", target=1.0),
+        recipe=Recipe(epochs=2, batch=16),
+        trials=3,
+        parallel=2,
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def with_ray(store: Store, pool: RayPool, run: Run, evaluate: Callable[..., Measurement]) -> Run:
+    claimed = store.claim("me", 60)
+    assert claimed is not None
+    assert claimed.id == run.id
+    left = drive(store, "me", claimed, plan_for(claimed, IMAGES), pool, evaluate, pool.inbox())
+    assert left is not None
+    return left
+
+
+def test_a_search_of_a_folder_is_evaluated_by_ray(store: Store, pool: RayPool, folder: Path) -> None:
+    from nas.evaluate import evaluate
+
+    run = store.add_run("search", spec(folder, save_weights=True))
+    assert with_ray(store, pool, run, evaluate).state == "finished"
+    for trial in store.trials(run.id):
+        assert trial.measurement is not None, trial.error
+        assert trial.measurement.accuracy is not None
+        assert trial.measurement.latency is not None
+        assert trial.measurement.latency.median_ms > 0
+        assert (home.folder("artifacts") / f"{trial.measurement.weights}.safetensors").stat().st_size > 0
+    assert len(store.models(run.id)) == 3
+    assert not list(home.folder("resume").iterdir())
+
+
+def looking(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
+    array = images.train_images
+    assert not array.flags.owndata, "the images were copied"
+    assert not array.flags.writeable
+    for epoch in range(4):
+        report(Progress(run=job.run, number=job.number, phase="training", epoch=epoch, epochs=4))
+        time.sleep(0.4)
+    return measured(job)
+
+
+def test_images_are_read_without_a_copy_and_progress_arrives(store: Store, pool: RayPool, folder: Path) -> None:
+    run = store.add_run("search", spec(folder, trials=2))
+    assert with_ray(store, pool, run, looking).state == "finished"
+    for trial in store.trials(run.id):
+        assert trial.error is None
+        assert trial.progress is not None
+        assert trial.progress.epochs == 4
+
+
+def failing(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
+    if job.number == 0:
+        raise ArithmeticError("no such luck")
+    return measured(job)
+
+
+def test_what_an_evaluation_raises_is_the_trials_error_in_one_line(store: Store, pool: RayPool, folder: Path) -> None:
+    run = store.add_run("search", spec(folder, trials=2))
+    assert with_ray(store, pool, run, failing).state == "finished"
+    failed, done = store.trials(run.id)
+    assert failed.error == "ArithmeticError: no such luck"
+    assert done.state == "done"
+
+
+def dying_once(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
+    mark = home.folder("resume") / f"died-{job.run}-{job.number}"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    mark.unlink()
+    return measured(job)
+
+
+def test_an_evaluation_whose_process_is_killed_is_evaluated_again(store: Store, pool: RayPool, folder: Path) -> None:
+    run = store.add_run("search", spec(folder, trials=1))
+    assert with_ray(store, pool, run, dying_once).state == "finished"
+    assert store.trial(run.id, 0).state == "done"
+
+
+def endless(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
+    (home.folder("resume") / f"pid-{job.run}-{job.number}").write_text(str(os.getpid()))
+    time.sleep(600)
+    return measured(job)
+
+
+def test_cancelling_kills_what_runs(store: Store, pool: RayPool, folder: Path) -> None:
+    run = store.add_run("search", spec(folder, trials=1))
+    pids = home.folder("resume") / f"pid-{run.id}-0"
+
+    def cancel() -> None:
+        until(lambda: pids.exists() and pids.read_text() != "")
+        store.wish(run.id, "cancel")
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    left = with_ray(store, pool, run, endless)
+    thread.join()
+    assert left.state == "cancelled"
+    assert store.trial(run.id, 0).state == "cancelled"
+    pid = int(pids.read_text())
+    until(lambda: not alive(pid))
+    pids.unlink()
+
+
+def coordinator(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "workers", *arguments], stdin=subprocess.PIPE)
+
+
+def until(true: Callable[[], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def descendants(pid: int) -> set[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
+    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2])))
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+class TestACoordinator:
+    def test_killed_half_way_loses_no_finished_trial_and_leaves_no_process(self, store: Store, folder: Path) -> None:
+        run = store.add_run("search", spec(folder, trials=6, recipe=Recipe(epochs=12, batch=8), parallel=1))
+        first = coordinator()
+        until(lambda: sum(trial.state == "done" for trial in store.trials(run.id)) >= 2)
+        children = descendants(first.pid)
+        first.kill()
+        first.wait()
+        kept = [trial for trial in store.trials(run.id) if trial.state == "done"]
+        until(lambda: not any(alive(child) for child in children), seconds=30)
+
+        second = coordinator("--once")
+        until(lambda: store.run(run.id).state == "finished")
+        assert second.wait(60) == 0
+        trials = store.trials(run.id)
+        assert [trial for trial in trials if trial.number in {old.number for old in kept}] == kept
+        assert [trial.number for trial in trials] == list(range(6))
+        assert {trial.state for trial in trials} == {"done"}
+        assert sorted(trial.finished or 0 for trial in trials) == [1, 2, 3, 4, 5, 6]
+
+    @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "end of input"])
+    def test_asked_to_leave_gives_its_run_back_at_once(self, store: Store, folder: Path, how: str) -> None:
+        run = store.add_run("search", spec(folder, trials=50, recipe=Recipe(epochs=200, batch=8)))
+        child = coordinator("--until-eof")
+        until(lambda: any(trial.state == "running" for trial in store.trials(run.id)))
+        if how == "end of input":
+            assert child.stdin is not None
+            child.stdin.close()
+        else:
+            child.send_signal(getattr(signal, how))
+        assert child.wait(30) == 0
+        claimed = store.claim("next", LEASE_SECONDS)
+        assert claimed is not None
+        assert claimed.id == run.id
+        store.release(run.id, "next", "cancelled")
+
+    def test_a_dataset_that_is_gone_fails_the_run_and_says_so(self, store: Store, folder: Path) -> None:
+        run = store.add_run("search", spec(folder, dataset="folder:/nowhere/at/all"))
+        assert coordinator("--once").wait(60) == 0
+        left = store.run(run.id)
+        assert left.state == "failed"
+        assert "/nowhere/at/all" in (left.error or "")
