@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api import proposal, tables
+from api import proposal, reference, tables
 from api.client import DEFAULT_URL, Client, ServiceError
 from api.watch import watch
 
@@ -210,10 +210,6 @@ def devices(session: Session) -> int:
     return session.show(session.client.devices(), tables.plugins)
 
 
-def references(session: Session) -> int:
-    return session.show(session.client.references(), tables.references)
-
-
 def recipes(session: Session) -> int:
     return session.show(session.client.recipes(), tables.recipes)
 
@@ -290,9 +286,9 @@ def parser() -> argparse.ArgumentParser:
     spaced.add_argument("--dataset", metavar="NAME", help="show the knobs for these images")
     add("searchers", searchers, "searchers and their options")
     add("devices", devices, "devices that latency can be measured on")
-    add("references", references, "published networks that a search can be compared with")
     add("recipes", recipes, "recipes for training, by name")
     add("health", health, "how the service is")
+    reference.add_arguments(verbs)
     return whole
 
 

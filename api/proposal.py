@@ -42,7 +42,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a published network to compare with, of `nas references`; may be repeated",
+        help="a published network to compare with, of `nas reference`; may be repeated",
     )
     ranking_arguments(ranking)
     ranking.add_argument("--limit-params", type=whole, metavar="N", help="larger networks are not trained")
@@ -69,7 +69,10 @@ def ranking_arguments(parser: Any) -> None:
     parser.add_argument("--cost", choices=("mult_adds", "latency_ms"), help="what is to be small")
     parser.add_argument("--target", type=number, metavar="T", help="the cost that is wanted, such as 5e6 or 2.0")
     parser.add_argument(
-        "--w", type=exponents, metavar="W", help="the exponent, such as -0.07; or two, up to and above the target: 0,-1"
+        "--w",
+        type=exponents,
+        metavar="W",
+        help="the exponent, such as -0.07; or two, up to and above the target: 0,-1 or --w=-0.1,-1",
     )
 
 

@@ -19,7 +19,7 @@ from api.app import create_app
 from nas import home
 from nas.store import Store, StoreError
 
-PATIENCE_SECONDS = 20  # for a coordinator that was asked to leave
+PATIENCE_SECONDS = 30  # for a coordinator that was asked to leave
 LONGEST_PAUSE_SECONDS = 30  # between two starts of one that dies
 STEADY_SECONDS = 60  # after which one that dies is started again at once
 
@@ -154,6 +154,7 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
         server.run([listening])
     finally:
         if child:
+            print("Stopping: the coordinator leaves, what it is training goes on from its last epoch", flush=True)
             child.stop()
         store.close()
     print("Stopped.", flush=True)

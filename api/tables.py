@@ -196,7 +196,7 @@ def run(found: Json) -> RenderableType:
         + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
         "Dataset": spec["dataset"],
         "Space": f"{spec['space']}, measured on {spec['device']}",
-        "Training": f"{spec['recipe']['epochs']} epochs, {spec['parallel']} at once",
+        "Training": f"epochs {spec['recipe']['epochs']}, {spec['parallel']} at once",
     }
     if found["kind"] == "search":
         facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
@@ -273,23 +273,6 @@ def knobs(space: Json) -> RenderableType:
     return Group(
         Text(f"{title}: {space['networks']:.1e} combinations, {sizes} parameters"),
         Fitted(["Knob", "Choices"], rows, flexible=["Choices"]),
-    )
-
-
-def references(rows: Sequence[Json]) -> RenderableType:
-    cells = [
-        (
-            row["name"],
-            row["dataset"],
-            f"{row['images']['resolution']} px",
-            numbers.short(row["exact_params"] or row["params"]),
-            numbers.short(row["exact_mult_adds"] or row["mult_adds"]),
-            "–" if row["top1"] is None else f"{row['top1']:.1f} %",
-        )
-        for row in rows
-    ]
-    return Fitted(
-        ["Network", "Published for", ">Pixels", ">Params", ">Mult-adds", ">Top-1"], cells, flexible=["Network"]
     )
 
 

@@ -72,9 +72,8 @@ def watch(client: Client, run: str, console: Console) -> Json:
                 bars.show(found, trials)
             if found["state"] == "queued" and not lonely and time.monotonic() - began > LONELY_SECONDS:
                 lonely = True
-                console.print(
-                    "It waits in the queue: is a coordinator running? `nas health` says, `nas serve` starts one"
-                )
+                if client.health()["coordinator"] != "running":
+                    console.print(f"Run {run} waits in the queue: `nas serve` starts a coordinator", soft_wrap=True)
     return found
 
 

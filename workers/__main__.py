@@ -24,8 +24,7 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("workers").setLevel(logging.INFO)
     leave = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: leave.set())
+    _leave_on_signals(leave)
     if chosen.until_eof:
         threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
     try:
@@ -41,12 +40,19 @@ def main() -> int:
         return 0
     address = chosen.ray_address or os.environ.get("RAY_ADDRESS")
     with contextlib.closing(store), RayPool(address) as pool:
+        _leave_on_signals(leave)  # again, as Ray has put handlers of its own in place
         coordinate(store, pool, leave, once=chosen.once)
     return 0
 
 
+def _leave_on_signals(leave: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave.set())
+
+
 def _until_eof(leave: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not through sys.stdin, whose lock a thread must not hold when the interpreter ends
+        pass
     leave.set()
 
 

@@ -1,5 +1,6 @@
 """Ray behind the standard library's Executor: evaluations on the processors and GPUs of a machine or a cluster."""
 
+import dataclasses
 import logging
 import os
 import secrets
@@ -14,6 +15,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported; nothing is reported to anybody
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's next default, about which it warns
 
+import numpy as np
 import ray
 
 from nas import datasets, home
@@ -157,11 +159,18 @@ class RayPool(Executor):
         if key not in self._images:
             images = datasets.load(*key, home.folder("datasets"))
             own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
-            self._images[own] = self._images[key] = self._images.get(own) or ray.put(images)
+            self._images[own] = self._images[key] = self._images.get(own) or ray.put(_shareable(images))
             while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:
                 self._images.popitem(last=False)
         self._images.move_to_end(key)
         return self._images[key]
+
+
+def _shareable(images: ImageSet) -> ImageSet:
+    """Arrays of numpy's own class: of one mapped from a file every reader would get a copy."""
+    return dataclasses.replace(
+        images, train_images=np.asarray(images.train_images), test_images=np.asarray(images.test_images)
+    )
 
 
 def _settle(future: _Future, done: Future[Measurement | _Failure]) -> None:

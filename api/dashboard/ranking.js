@@ -118,7 +118,7 @@ export function ranking(changed) {
     wanted() {
       if (!asked || Object.keys(chosen).every((name) => chosen[name] === asked[name])) return {};
       return {
-
+        cost: chosen.cost,
         target: chosen.target,
         w: chosen.w_under === chosen.w_over ? chosen.w_over : `${chosen.w_under},${chosen.w_over}`,
       };
