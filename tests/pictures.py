@@ -1,0 +1,57 @@
+"""Small made-up images that a small network can learn in a second."""
+
+import numpy as np
+
+from nas.architecture import Architecture, Images, Stage
+from nas.datasets import DatasetInfo, ImageSet
+from nas.records import Job, Recipe
+
+CLASSES = ("left", "right", "top", "bottom")
+TINY = Architecture(
+    images=Images(resolution=12, channels=1, classes=4),
+    stem=8,
+    stem_stride=2,
+    stages=(Stage(op="mbconv", kernel=3, stride=1, expand=3, channels=8, repeats=2, se_ratio=0.25),),
+    head=16,
+    dropout=0.1,
+)
+RECIPE = Recipe(epochs=3, batch=32, learning_rate=0.1, flip=False, crop_pixels=1)
+
+
+def pictures(train: int = 400, test: int = 100, seed: int = 0) -> ImageSet:
+    """Noise that is brighter in one half; which half is the class."""
+    draw = np.random.default_rng(seed)
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(count) % 4
+        images = draw.integers(0, 150, (count, 1, 12, 12))
+        halves = ((slice(None), slice(0, 6)), (slice(None), slice(6, 12)), (slice(0, 6),), (slice(6, 12),))
+        for label, half in enumerate(halves):
+            for index in np.flatnonzero(labels == label):
+                images[index, 0][half] += 100
+        return images.astype(np.uint8), labels.astype(np.int64)
+
+    train_images, train_labels = part(train)
+    test_images, test_labels = part(test)
+    return ImageSet(
+        info=DatasetInfo(
+            name="pictures", classes=CLASSES, channels=1, resolution=12, train_images=train, test_images=test
+        ),
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+    )
+
+
+def job(**changes: object) -> Job:
+    plain: dict[str, object] = {
+        "run": "run",
+        "number": 0,
+        "space": "mbconv",
+        "architecture": TINY,
+        "dataset": "pictures",
+        "device": "cpu",
+        "recipe": RECIPE,
+    }
+    return Job(**(plain | changes))  # type: ignore[arg-type]

@@ -1,0 +1,250 @@
+"""One job, from its architecture to its accuracy."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas import home
+from nas.codec import decode, encode
+from nas.counts import counts
+from nas.evaluate import evaluate
+from nas.models import checkpoint
+from nas.models.checkpoint import BadCheckpoint
+from nas.models.score import score
+from nas.records import Job, Limits, Measurement, Progress
+from nas.training import TrainingFailed
+from tests.pictures import RECIPE, TINY, job, pictures
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_a_candidate_is_counted_measured_trained_and_scored_on_images_it_never_saw() -> None:
+    seen: list[Progress] = []
+    measurement = evaluate(job(), seen.append, images=pictures())
+    assert (measurement.params, measurement.mult_adds) == (counts(TINY).params, counts(TINY).mult_adds)
+    assert measurement.latency is not None
+    assert measurement.latency.device == "cpu"
+    assert measurement.latency.median_ms > 0
+    assert measurement.accuracy is not None
+    assert measurement.accuracy * 40 == pytest.approx(round(measurement.accuracy * 40))  # a tenth of 400 images
+    assert measurement.test_accuracy is None
+    assert measurement.weights is None
+    assert [message.phase for message in seen] == ["measuring"] + ["training"] * 4 + ["scoring"]
+    assert [message.epoch for message in seen if message.phase == "training"] == [0, 1, 2, 3]
+    assert not list(home.folder("resume").iterdir())
+
+
+def test_a_candidate_never_touches_the_test_images() -> None:
+    images = pictures()
+    spoilt = dataclasses.replace(images, test_images=images.test_images[:0], test_labels=images.test_labels[:0])
+    assert evaluate(job(), images=spoilt).accuracy is not None
+
+
+def test_a_final_network_is_trained_on_everything_and_tested() -> None:
+    measurement = evaluate(job(final=True, save_weights=True), images=pictures())
+    assert measurement.accuracy is None
+    assert measurement.test_accuracy is not None
+    assert measurement.test_accuracy >= 0.8
+    assert measurement.weights is not None
+
+
+@pytest.mark.parametrize(
+    ("limits", "words", "measured"),
+    [
+        (Limits(params=100), "params .* over the limit of 100", False),
+        (Limits(mult_adds=100), "mult_adds .* over the limit of 100", False),
+        (Limits(latency_ms=1e-6), "latency_ms .* over the limit of 1e-06", True),
+    ],
+)
+def test_over_a_limit_nothing_is_trained(limits: Limits, words: str, measured: bool) -> None:
+    import re
+
+    seen: list[Progress] = []
+    measurement = evaluate(job(limits=limits), seen.append, images=pictures())
+    assert re.search(words, measurement.refused or "")
+    assert measurement.accuracy is None
+    assert (measurement.latency is not None) == measured
+    assert "training" not in {message.phase for message in seen}
+
+
+def test_a_divergence_is_tried_once_more_and_then_fails_with_the_reason() -> None:
+    rates = dataclasses.replace(RECIPE, learning_rate=1e18)
+    with pytest.raises(TrainingFailed, match="learning rate 3"):
+        evaluate(job(recipe=rates), images=pictures())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"device": "toaster"}, "unknown device 'toaster'"),
+        ({"space": "outer"}, "unknown search space 'outer'"),
+        ({"architecture": dataclasses.replace(TINY, images=dataclasses.replace(TINY.images, classes=7))}, "4 classes"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        evaluate(job(**changes), images=pictures())
+
+
+KILLED = """
+import os, signal, sys
+from nas.codec import decode
+from nas.evaluate import evaluate
+from nas.records import Job
+from tests.pictures import pictures
+import json
+def report(progress):
+    if progress.epoch == 2 and progress.phase == "training" and "kill" in sys.argv:
+        os.kill(os.getpid(), signal.SIGKILL)
+print(evaluate(decode(Job, json.load(sys.stdin)), report, images=pictures()).weights)
+"""
+
+
+def elsewhere(work: Job, *arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
+        input=json.dumps(encode(work)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NAS_HOME": str(place)},
+        cwd=Path(__file__).parent.parent,
+    )
+
+
+def test_killed_and_submitted_again_it_ends_with_the_weights_of_an_uninterrupted_run(tmp_path: Path) -> None:
+    work = job(save_weights=True)
+    killed = elsewhere(work, "kill", place=tmp_path / "cut")
+    assert killed.returncode == -signal.SIGKILL
+    (unfinished,) = (tmp_path / "cut" / "resume").iterdir()
+    assert torch.load(unfinished, weights_only=True)["epoch"] == 2
+    again = elsewhere(work, place=tmp_path / "cut")
+    whole = elsewhere(work, place=tmp_path / "whole")
+    found, expected = (
+        checkpoint_tensors(tmp_path / place / "artifacts" / f"{ran.stdout.strip()}.safetensors")
+        for place, ran in (("cut", again), ("whole", whole))
+    )
+    assert found == expected
+    assert not list((tmp_path / "cut" / "resume").iterdir())
+
+
+def checkpoint_tensors(path: Path) -> str:
+    return checkpoint.card(path).tensors
+
+
+def test_what_was_left_by_another_job_is_not_gone_on_from(caplog: pytest.LogCaptureFixture) -> None:
+    path = home.folder("resume") / "run-0.pt"
+    path.write_bytes(b"not a training")
+    assert evaluate(job(), images=pictures()).accuracy is not None
+    assert "damaged" in caplog.text
+    assert not path.exists()
+
+
+class TestACheckpoint:
+    @pytest.fixture
+    def saved(self) -> tuple[Path, Measurement]:
+        measurement = evaluate(job(final=True, save_weights=True), images=pictures())
+        assert measurement.weights is not None
+        return checkpoint.artifact(measurement.weights), measurement
+
+    def test_reloads_with_the_accuracy_that_was_promised(self, saved: tuple[Path, Measurement]) -> None:
+        path, measurement = saved
+        network, card = checkpoint.load(path)
+        assert card.architecture == TINY
+        assert card.test_accuracy == measurement.test_accuracy
+        assert not network.training
+        found = score(path, images=pictures())
+        assert found.kept
+        assert found.accuracy == measurement.test_accuracy
+        assert found.images == 100
+
+    def test_of_a_candidate_is_scored_on_the_validation_images(self) -> None:
+        measurement = evaluate(job(save_weights=True), images=pictures())
+        assert measurement.weights is not None
+        found = score(checkpoint.artifact(measurement.weights), images=pictures())
+        assert (found.part, found.images, found.accuracy) == ("validation", 40, measurement.accuracy)
+
+    def test_notices_images_that_are_not_those_it_was_promised_on(self, saved: tuple[Path, Measurement]) -> None:
+        other = pictures()
+        wrong = dataclasses.replace(other, test_labels=(other.test_labels + 1) % 4)
+        assert not score(saved[0], images=wrong).kept
+
+    def test_that_is_cut_off_changed_or_foreign_is_refused(self, saved: tuple[Path, Measurement]) -> None:
+        path, _ = saved
+        data = path.read_bytes()
+        for name, broken, words in (
+            ("cut", data[:-100], "cut off"),
+            ("changed", data[:-4] + b"\0\0\0\1", "other weights"),
+            ("foreign", b"PK\3\4" + data, "not a safetensors file"),
+            ("empty", b"", "not a safetensors file"),
+        ):
+            file = path.with_name(f"{name}.safetensors")
+            file.write_bytes(broken)
+            with pytest.raises(BadCheckpoint, match=words):
+                checkpoint.load(file)
+        path.write_bytes(data[:-4] + b"\0\0\0\1")
+        with pytest.raises(BadCheckpoint, match="not what its name promises"):
+            checkpoint.load(path)
+
+    def test_that_cannot_be_written_leaves_nothing_behind(self, own_home: Path) -> None:
+        folder = home.folder("artifacts")
+        folder.rmdir()
+        folder.write_text("in the way")  # works for root too, whom permissions do not stop
+        with pytest.raises(OSError, match=r"artifacts|File exists"):
+            evaluate(job(save_weights=True), images=pictures())
+        assert folder.read_text() == "in the way"
+
+
+class TestTheCommand:
+    def run(self, text: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "nas.evaluate"]
+        return subprocess.run(command, input=text, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+
+    def test_takes_a_job_and_gives_a_measurement(self, tmp_path: Path) -> None:
+        from PIL import Image
+
+        data = pictures(train=60)
+        for index, (image, label) in enumerate(zip(data.train_images, data.train_labels)):
+            folder = tmp_path / "images" / data.info.classes[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.kron(image[0], np.ones((2, 2), np.uint8))).save(folder / f"{index}.png")
+        architecture = dataclasses.replace(TINY, images=dataclasses.replace(TINY.images, resolution=16))
+        ran = self.run(json.dumps(encode(job(dataset=f"folder:{tmp_path}/images", architecture=architecture))))
+        assert ran.returncode == 0, ran.stderr
+        measurement = decode(Measurement, json.loads(ran.stdout))
+        assert measurement.accuracy is not None
+        progress = [json.loads(line) for line in ran.stderr.splitlines() if line.startswith("{")]
+        assert progress[-1]["phase"] == "scoring"
+
+    @pytest.mark.parametrize(
+        ("text", "code", "words"),
+        [
+            ("{", 2, "cannot be read"),
+            ('{"run": "x"}', 2, "field 'number' is missing"),
+            (json.dumps(encode(job(dataset="folder:/nowhere"))), 1, "/nowhere"),
+        ],
+    )
+    def test_says_what_is_wrong(self, text: str, code: int, words: str) -> None:
+        ran = self.run(text)
+        assert ran.returncode == code
+        assert words in ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert ran.stdout == ""
+
+
+def test_time_is_accounted_for() -> None:
+    begun = time.perf_counter()
+    measurement = evaluate(job(), images=pictures())
+    assert 0 < measurement.train_seconds <= measurement.seconds <= time.perf_counter() - begun
