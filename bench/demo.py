@@ -43,9 +43,8 @@ def main() -> int:
         say(f"Interrupted: the service is stopped, finished trials are kept in {STATE}")
         return 130
     except subprocess.CalledProcessError as error:
-        say(
-            f"`nas {' '.join(error.cmd[3:])}` ended with exit code {error.returncode}; what the service said is in {LOG}"
-        )
+        words = " ".join(error.cmd[3:])
+        say(f"`nas {words}` ended with exit code {error.returncode}; what the service said is in {LOG}")
         return 1
     say(f"The service is stopped. To look at it again: NAS_HOME={STATE} .venv/bin/nas serve")
     print(json.dumps(summary | {"seconds": round(time.monotonic() - started, 1)}))
