@@ -17,7 +17,7 @@ from nas.architecture import Choice, Images
 from nas.counts import counts
 from nas.plans import Plan, plan_for
 from nas.records import GrowthSpec, Job, Limits, Measurement, Progress, Run, SearchSpec, Wish
-from nas.store import Store
+from nas.store import Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
 from workers.drive import FAILURES_IN_A_ROW, LEASE_SECONDS, drive
@@ -332,3 +332,28 @@ def test_a_growth_is_driven_member_by_member(sqlite: Store) -> None:
     assert left is not None
     assert left.state == "finished"
     assert [trial.job.member for trial in sqlite.trials(run.id)] == ["B1", "B0"]
+
+
+def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store) -> None:
+    run = sqlite.add_run("search", SPEC)
+    claimed_run, plan = claimed(sqlite)
+    futures: list[Future[Any]] = []
+
+    class Pending(Inline):
+        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            futures.append(Future())
+            return futures[-1]
+
+    class Away(Store):
+        def renew(self, run: str, owner: str, seconds: float) -> Run:
+            if futures:
+                raise StoreError("it is away")
+            return sqlite.renew(run, owner, seconds)
+
+    away = Away.__new__(Away)
+    away.__dict__.update(sqlite.__dict__)
+    with pytest.raises(StoreError, match="away"):
+        drive(away, "me", claimed_run, plan, Pending(), by_formula, Inbox())
+    assert len(futures) == 2
+    assert all(future.cancelled() for future in futures)
+    assert {trial.state for trial in sqlite.trials(run.id)} == {"running"}

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 from nas import datasets, home
 from nas.architecture import Images
+from nas.datasets import DatasetError
 from nas.evaluate import evaluate
 from nas.plans import plan_for
-from nas.records import ENDED, Run, SearchSpec
+from nas.plugins import UnknownPlugin
+from nas.records import ENDED, Refusal, Run, SearchSpec
 from nas.store import LostRun, Store, StoreError
 from workers.drive import LEASE_SECONDS, Inbox, drive
 from workers.pool import RayPool
@@ -31,6 +33,7 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     inbox, pause = pool.inbox(), IDLE_SECONDS
     while not leave.is_set():
+        run = None
         try:
             run = store.claim(owner, LEASE_SECONDS)
             if run is None and once:
@@ -51,14 +54,18 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
 def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leave: threading.Event) -> None:
     log.info("run %s: %s of %s claimed", run.id, run.kind, run.spec.dataset)
     try:
-        plan = plan_for(run, _images(run))
+        plan, resolution = plan_for(run, _images(run)), _images(run).resolution
         if run.wish == "run":
-            pool.images(run.spec.dataset, _images(run).resolution)
-    except (ValueError, ImportError, OSError) as error:
-        _fail(store, run, owner, str(error))
+            pool.images(run.spec.dataset, resolution)
+        pool.parallel = run.spec.parallel
+        left = drive(store, owner, run, plan, pool, evaluate, inbox, leave)
+    except (LostRun, StoreError):
+        raise
+    except Exception as error:  # whatever is wrong with one run must not keep the others from being driven
+        expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, OSError, ImportError))
+        log.error("run %s: %s", run.id, error, exc_info=not expected)
+        _fail(store, run, owner, str(error) if expected else f"{type(error).__name__}: {error}")
         return
-    pool.parallel = run.spec.parallel
-    left = drive(store, owner, run, plan, pool, evaluate, inbox, leave)
     if left is None:
         if leave.is_set():
             store.release(run.id, owner, "running")  # to be claimed at once, not when the claim has run out
@@ -79,7 +86,6 @@ def _images(run: Run) -> Images:
 
 def _fail(store: Store, run: Run, owner: str, error: str) -> None:
     """End a run that cannot be driven here at all, and its trials with it."""
-    log.error("run %s: %s", run.id, error)
     for trial in store.trials(run.id, state="running"):
         store.end(owner, trial.number, run.id, "failed", error=error)
     store.release(run.id, owner, "failed", error)

@@ -78,6 +78,7 @@ def drive(
                 plan.tell(job, trial.measurement)
     except LostRun as error:
         log.warning("%s", error)
+    finally:
         for future in running:
             future.cancel()
     return None
