@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.given import image_arguments, images, network
 from nas import codec, describe, drawing, spaces, zoo
-from nas.architecture import Images
+from nas.architecture import Architecture, Images
 from nas.lowering import AnyArchitecture
-from nas.plans.search import narrowed
+from nas.models import timm_strings
 from nas.zoo import Entry
 
 # Widths that a pipe gets: whatever reads it cuts by itself.
@@ -53,12 +54,13 @@ def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     told.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what leads from A to B instead")
     told.add_argument("--svg", type=Path, metavar="FILE", help="and draw it there")
+    told.add_argument("--timm", action="store_true", help="print what timm is told to build it instead")
     told.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
-    _image_arguments(told, "what the network is for")
+    image_arguments(told, "what the network is for")
 
     checked = add("check-space", "what is wrong with a search space of one's own")
     checked.add_argument("space", help="its name, or its file")
-    _image_arguments(checked, "images to check it with; grey, colour and large ones if none are given")
+    image_arguments(checked, "images to check it with; grey, colour and large ones if none are given")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -93,6 +95,8 @@ def described(arguments: argparse.Namespace) -> int:
     if arguments.svg:
         title = arguments.what if arguments.what in zoo.makers() else f"Network {architecture.digest()}"
         arguments.svg.write_text(drawing.svg(architecture, title), encoding="utf-8")
+    if arguments.timm:
+        return _timm(architecture)
     lines, facts = describe.table(architecture), describe.facts(architecture)
     if arguments.json:
         described = {"architecture": architecture, "stages": [codec.encode(line) for line in lines], "facts": facts}
@@ -105,47 +109,27 @@ def described(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def network(what: str, arguments: argparse.Namespace) -> AnyArchitecture:
-    """The network that `what` names or spells: a reference network, an architecture, something that has one (a job, a
-    trial, a checkpoint's card), or choices of a search space. Raises ValueError and OSError."""
-    text = _text(what)
-    if text is None:
-        return zoo.reference(what, _images(arguments, zoo.published()[what].images) if what in zoo.makers() else None)
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{what[:60]!r} is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{what[:60]!r} is not a JSON object")
-    data = data.get("job", data)
-    data = data.get("architecture", data)
-    if "images" in data:
-        return codec.decode(AnyArchitecture, data)  # type: ignore[arg-type]
-    space, images = spaces.load(arguments.space), _images(arguments, Images(resolution=224))
-    choices = data.get("choices", data)
-    knobs = space.knobs(images)
-    missing = [knob for knob in knobs if knob not in choices]
-    if missing:
-        raise ValueError(
-            f"knob {missing[0]!r} of space {arguments.space!r} has no choice: there are {', '.join(knobs)}"
-        )
-    narrowed(knobs, {knob: (choice,) for knob, choice in choices.items()})
-    return space.architecture(choices, images)
+def _timm(architecture: AnyArchitecture) -> int:
+    if not isinstance(architecture, Architecture):
+        raise ValueError("timm's strings are for stage rows, and this network has others")
+    said = {"arch_def": timm_strings.strings(architecture), **timm_strings.arguments(architecture)}
+    print(json.dumps(said, indent=2))
+    return 0
 
 
 def check_space(arguments: argparse.Namespace) -> int:
     path = Path(arguments.space)
     space = spaces.from_file(path) if path.suffix == ".py" else spaces.load(arguments.space)
-    given = _images(arguments, None)
+    given = images(arguments, None)
     kinds = (
         [given]
         if given
         else [Images(resolution=28, channels=1, classes=10), Images(resolution=32, classes=10), Images(resolution=224)]
     )
     found: dict[str, list[str]] = {}
-    for images in kinds:
-        name = f"{images.resolution}×{images.resolution}×{images.channels}, {images.classes:,} classes"
-        found[name] = spaces.problems(space, images)
+    for kind in kinds:
+        name = f"{kind.resolution}×{kind.resolution}×{kind.channels}, {kind.classes:,} classes"
+        found[name] = spaces.problems(space, kind)
     if arguments.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return int(any(found.values()))
@@ -155,34 +139,6 @@ def check_space(arguments: argparse.Namespace) -> int:
         if not problems:
             print(f"{name}: nothing is wrong")
     return int(any(found.values()))
-
-
-def _text(what: str) -> str | None:
-    """The JSON that `what` is or leads to; None for a name."""
-    if what.lstrip().startswith("{"):
-        return what
-    if what == "-":
-        return sys.stdin.read()
-    if what not in zoo.makers() and Path(what).is_file():
-        return Path(what).read_text(encoding="utf-8")
-    return None
-
-
-def _image_arguments(parser: argparse.ArgumentParser, words: str) -> None:
-    group = parser.add_argument_group(words)
-    group.add_argument("--resolution", type=int, metavar="PIXELS")
-    group.add_argument("--channels", type=int, metavar="N", help="1 or 3")
-    group.add_argument("--classes", type=int, metavar="N")
-
-
-def _images(arguments: argparse.Namespace, default: Images | None) -> Any:
-    """`default` with what was said otherwise; None if there is neither."""
-    said = {name: getattr(arguments, name) for name in ("resolution", "channels", "classes")}
-    said = {name: value for name, value in said.items() if value is not None}
-    if not said:
-        return default
-    base = default or Images(resolution=224)
-    return Images(**{"resolution": base.resolution, "channels": base.channels, "classes": base.classes} | said)
 
 
 def _fields(entry: Entry) -> list[Any]:

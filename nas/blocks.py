@@ -1,6 +1,7 @@
 """Torch modules for layers, and the network of an architecture."""
 
 import math
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from nas.lowering import AnyArchitecture, lowered
 from nas.network import Part, walk
 
 NORM_EPSILON = 1e-3  # TensorFlow's, as in the MnasNet and EfficientNet releases
+
+Borders: TypeAlias = tuple[int, int, int, int]
 
 _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -45,8 +48,11 @@ def schedule(network: nn.Module, progress: float) -> None:
 
 
 def auxiliary_logits(network: nn.Module) -> Tensor | None:
-    """What the auxiliary classifier of a network in training answered to its last batch; None where there is none."""
-    return network.auxiliary if isinstance(network, Wired) and network.training else None
+    """What the auxiliary classifier answered to the last batch of training, told once; None where there is nothing."""
+    if not isinstance(network, Wired):
+        return None
+    logits, network.auxiliary = network.auxiliary, None
+    return logits
 
 
 class Wired(nn.Module):
@@ -72,6 +78,10 @@ class Wired(nn.Module):
                     del states[state]
         (logits,) = states.values()
         return logits
+
+    def __getstate__(self) -> dict[str, object]:
+        """A copy does not answer for its original's last batch."""
+        return {**self.__dict__, "auxiliary": None}
 
 
 class Branches(nn.Module):
@@ -123,18 +133,51 @@ class DropPath(nn.Module):
         return features * mask / keep
 
 
+class TensorflowConvolution(nn.Conv2d):
+    """Pads zeros as TensorFlow does, the odd one at the bottom and right; for images of the size it is built for."""
+
+    borders: Borders = (0, 0, 0, 0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(functional.pad(features, self.borders))
+
+
 class Shuffle(nn.Module):
     def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups
 
     def forward(self, features: Tensor) -> Tensor:
-        return functional.channel_shuffle(features, self.groups)
+        # torch.channel_shuffle has no translation to ONNX.
+        count, channels, height, width = features.shape
+        dealt = features.reshape(count, self.groups, channels // self.groups, height, width).transpose(1, 2)
+        return dealt.reshape(count, channels, height, width)
 
 
+class LocalNorm(nn.Module):
+    """AlexNet's local response normalisation, over five channels, with torch's constants."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        squares = features.square().flatten(2).unsqueeze(1)
+        means = functional.avg_pool2d(squares, (5, 1), 1, (2, 0)).reshape(features.shape)
+        return features * (1 + 1e-4 * means) ** -0.75
+
+
+# Zeros are concatenated where padding would do: torch.onnx warns at every network that pads.
 class Shift(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
-        return functional.pad(features[:, :, 1:, 1:], (0, 1, 0, 1))
+        lower = torch.cat((features[:, :, 1:, 1:], torch.zeros_like(features[:, :, :1, 1:])), 2)
+        return torch.cat((lower, torch.zeros_like(features[:, :, :, :1])), 3)
+
+
+class Widen(nn.Module):
+    def __init__(self, extra: int) -> None:
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, features: Tensor) -> Tensor:
+        zeros = torch.zeros_like(features[:, :1]).expand(-1, self.extra, -1, -1)
+        return torch.cat((features, zeros), 1)
 
 
 class Scale(nn.Module):
@@ -164,13 +207,13 @@ def module(layer: Layer, *entering: Shape) -> nn.Module:
         case layers.DropPath():
             return DropPath(layer.rate, layer.scheduled)
         case layers.Norm():
-            return _norm(shape.channels) if layer.kind == "batch" else nn.LocalResponseNorm(5)
+            return _norm(shape.channels) if layer.kind == "batch" else LocalNorm()
         case layers.Activate():
             return activation(layer.activation)
         case layers.Shuffle():
             return Shuffle(layer.groups)
         case layers.Widen():
-            return nn.ConstantPad3d((0, 0, 0, 0, 0, layer.out - shape.channels), 0.0)
+            return Widen(layer.out - shape.channels)
         case layers.Shift():
             return Shift()
         case layers.Scale():
@@ -202,23 +245,21 @@ def _part(part: Part, *entering: Shape) -> nn.Module:
 
 def _convolution(layer: layers.Conv, shape: Shape) -> nn.Module:
     kernel, stride = pair(layer.kernel), pair(layer.stride)
-    ahead: list[nn.Module] = []
     padding: tuple[int, int] = (0, 0)
     if layer.padding == "same":
         padding = (kernel[0] // 2 * layer.dilation, kernel[1] // 2 * layer.dilation)
-    elif layer.padding == "tensorflow":
-        ahead.append(_tensorflow_padding(shape, kernel, stride, layer.dilation))
-    elif layer.padding != "valid":
+    elif isinstance(layer.padding, int):
         padding = (layer.padding, layer.padding)
-    convolution = nn.Conv2d(
-        shape.channels, layer.out, kernel, stride, padding, layer.dilation, layer.groups, bias=layer.bias
-    )
+    made = nn.Conv2d if layer.padding != "tensorflow" else TensorflowConvolution
+    convolution = made(shape.channels, layer.out, kernel, stride, padding, layer.dilation, layer.groups, layer.bias)
+    if isinstance(convolution, TensorflowConvolution):
+        convolution.borders = _tensorflow_borders(shape, kernel, stride, layer.dilation)
     # EfficientNet's draw: normal with variance 2 / fan-out.
     nn.init.normal_(convolution.weight, 0.0, math.sqrt(2.0 * layer.groups / (kernel[0] * kernel[1] * layer.out)))
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
     norm = [_norm(layer.out)] if layer.norm else []
-    return _flat(*ahead, convolution, *norm, layer.activation)
+    return _flat(convolution, *norm, layer.activation)
 
 
 def _flat(*modules: nn.Module | Activation | None) -> nn.Module:
@@ -244,27 +285,23 @@ def _linear(entering: int, layer: layers.Linear) -> nn.Linear:
 
 
 def _pool(layer: layers.Pool, shape: Shape) -> nn.Module:
-    padding, ahead = 0, []
-    if layer.padding == "same":
-        padding = layer.kernel // 2
-    elif layer.padding == "tensorflow":
-        # Zeros are no smaller than what follows a ReLU; an average over them is TensorFlow's but for the border.
-        ahead.append(_tensorflow_padding(shape, pair(layer.kernel), pair(layer.stride)))
-    elif layer.padding != "valid":
-        padding = layer.padding
-    if layer.kind == "max":
-        return _flat(*ahead, nn.MaxPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil))
-    average = nn.AvgPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil, count_include_pad=False)
-    return _flat(*ahead, average)
+    padding = layer.kernel // 2 if layer.padding == "same" else layer.padding if isinstance(layer.padding, int) else 0
+    if layer.kind == "average":
+        return nn.AvgPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil, count_include_pad=False)
+    pool = nn.MaxPool2d(layer.kernel, layer.stride, padding, ceil_mode=layer.ceil)
+    if layer.padding != "tensorflow":
+        return pool
+    borders = _tensorflow_borders(shape, pair(layer.kernel), pair(layer.stride))
+    return _flat(nn.ConstantPad2d(borders, -math.inf), pool)
 
 
-def _tensorflow_padding(shape: Shape, kernel: layers.Pair, stride: layers.Pair, dilation: int = 1) -> nn.Module:
-    """Zeros around, the odd one at the bottom and right; fixed for images of the size that the network is built for."""
-    borders: list[int] = []
-    for size, window, step in zip(reversed(shape[1:]), reversed(kernel), reversed(stride)):
-        total = max(0, (-(-size // step) - 1) * step + dilation * (window - 1) + 1 - size)
-        borders += [total // 2, total - total // 2]
-    return nn.ZeroPad2d(tuple(borders))  # type: ignore[arg-type]
+def _tensorflow_borders(shape: Shape, kernel: layers.Pair, stride: layers.Pair, dilation: int = 1) -> Borders:
+    """How many zeros to the left, right, top and bottom."""
+    down, across = (
+        max(0, (-(-size // step) - 1) * step + dilation * (window - 1) + 1 - size)
+        for size, window, step in zip(shape[1:], kernel, stride)
+    )
+    return (across // 2, across - across // 2, down // 2, down - down // 2)
 
 
 def _join(branches: list[Tensor], join: Join) -> Tensor:

@@ -15,8 +15,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from nas import datasets, home, plugins
-from nas.architecture import Images, SearchSpace
+from nas import datasets, home, plugins, spaces
+from nas.architecture import Images
 from nas.codec import Malformed, decode, encode
 from nas.counts import Counts, counts
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
@@ -76,20 +76,23 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
             return measured(latency=latency, refused=refused, seconds=time.perf_counter() - begun)
 
         if job.final:
-            training, held = everything(images.train_labels), None
+            training, unseen, answers = everything(images.train_labels), images.test_images, images.test_labels
         else:
             training, held = split(images.train_labels)
+            unseen, answers = images.train_images[held], images.train_labels[held]
         training = training[: job.recipe.train_images]
+        if len(training) < 2 or not len(answers):
+            raise DatasetError(
+                f"dataset {job.dataset!r} leaves {len(training)} images to train on and {len(answers)} to score: "
+                "there must be 2 and 1 at least"
+            )
         how = normalisation(images.train_images, training)
         view = View(job.architecture.images.resolution, how, device)
         batches = Batches(images.train_images, images.train_labels, training, job.recipe, view, device)
         network, train_seconds = _trained(job, batches, device, resume, unfinished, latency, report)
 
         report(_phase(job, "scoring"))
-        if held is None:
-            scored = accuracy(network, images.test_images, images.test_labels, view, device)
-        else:
-            scored = accuracy(network, images.train_images[held], images.train_labels[held], view, device)
+        scored = accuracy(network, unseen, answers, view, device)
         weights = None
         if job.save_weights:
             card = _card(job, images.info, how, counted, latency, scored)
@@ -121,7 +124,7 @@ def _fit(info: DatasetInfo, images: Images) -> None:
 
 
 def _build(job: Job) -> nn.Module:
-    space = cast(SearchSpace, plugins.load("search_spaces", job.space))
+    space = spaces.load(job.space)
     torch.manual_seed(job.seed)
     return space.build(job.architecture)
 
@@ -173,7 +176,9 @@ def _trained(
             train(network, batches, recipe, seed=job.seed, device=device, start=start, after_epoch=after)
         except Diverged as error:
             if rate < job.recipe.learning_rate:
-                raise
+                raise TrainingFailed(
+                    f"{error}, and before that at {job.recipe.learning_rate:g}: lower recipe.learning_rate"
+                ) from error
             log.warning("run %s, trial %d: %s; trying once more at a third of it", job.run, job.number, error)
             rate, start = rate * SECOND_ATTEMPT, None
         else:

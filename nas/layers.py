@@ -56,6 +56,10 @@ class Pool:
     ceil: bool = False
     layer: Literal["pool"] = "pool"
 
+    def __post_init__(self) -> None:
+        if self.kind == "average" and self.padding == "tensorflow":
+            raise ValueError('padding "tensorflow" is for convolutions and maxima: an average pads alike on all sides')
+
 
 @dataclass(frozen=True)
 class GlobalPool:

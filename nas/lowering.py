@@ -1,10 +1,11 @@
 """Every kind of architecture, lowered to parts of layers."""
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from nas.architecture import Architecture, Stage
 from nas.cells import CellArchitecture, family
-from nas.layers import Activation, Conv, Layer
+from nas.layers import Activation, Branches, Conv, Layer, Pool, Sequence
 from nas.network import Network, Part
 from nas.units import classifier, inverted, skipping, squeeze_excite
 
@@ -47,6 +48,22 @@ def last_parts(head: int, classes: int, activation: Activation = "relu", dropout
     """The 1×1 head, unless `head` is 0, and the classifier."""
     answer = Part(name="classifier", blocks=classifier(classes, dropout))
     return (Part(name="head", blocks=(Conv(head, activation=activation),)), answer) if head else (answer,)
+
+
+def tensorflow_padded(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The same parts, padding where they stride as TensorFlow does; no cells are among them."""
+    return tuple(replace(part, blocks=tuple(_tensorflow(block) for block in part.blocks)) for part in parts)
+
+
+def _tensorflow(layer: Layer) -> Layer:
+    match layer:
+        case Conv(padding="same") | Pool(kind="max", padding="same"):
+            return replace(layer, padding="tensorflow")
+        case Sequence():
+            return replace(layer, layers=tuple(map(_tensorflow, layer.layers)))
+        case Branches():
+            return replace(layer, branches=tuple(map(_tensorflow, layer.branches)))
+    return layer
 
 
 def _block(stage: Stage, activation: Activation, entering: int, stride: int, drop: float) -> Layer:

@@ -41,7 +41,8 @@ class Network:
         *_, (part, _, logits) = walk(self.parts, self.images)
         if logits != (self.images.classes, 1, 1):
             raise ValueError(
-                f"part {part.name!r} gives {logits}, not one value for each of {self.images.classes} classes"
+                f"part {part.name!r} gives {logits.channels}×{logits.height}×{logits.width} values, not one for each "
+                f"of {self.images.classes} classes"
             )
 
     def scaled(self, scale: Scale) -> "Network":

@@ -4,6 +4,7 @@ The benchmark stacks three times five cells behind a stem of 16 filters, with re
 128 pixels and more here, behind a stem that strides; others get three times one cell.
 """
 
+import functools
 import itertools
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     _satisfied: SearchSpace = search_spaces.nasbench201
 
 Edge: TypeAlias = tuple[int, int]
-Cells: TypeAlias = tuple[str, ...]  # the operation of each edge
 
 NODES = 4
 EDGES: tuple[Edge, ...] = tuple((source, node) for node in range(NODES) for source in range(node))
@@ -56,16 +56,8 @@ def architecture(choices: Choices, images: Images) -> CellArchitecture:
 
 
 def canonical(choices: Choices, images: Images) -> Choices:
-    """The first of all cells that compute the same: dead edges are "none", the middle nodes may change places, and a
-    node that only skips another may stand in for it."""
-    start = _key(_alive(_edges(choices)))
-    known, found = {start}, [start]
-    for cell in found:
-        for other in _neighbours(cell):
-            if other not in known:
-                known.add(other)
-                found.append(other)
-    return {_knob(edge): CHOICES[index] for edge, index in zip(EDGES, min(known))}
+    """The first of all cells that compute the same function of their weights."""
+    return {_knob(edge): op for edge, op in zip(EDGES, _first()[_function(_alive(_edges(choices)))])}
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
@@ -82,10 +74,6 @@ def _edges(choices: Choices) -> dict[Edge, str]:
     return {edge: str(choices[_knob(edge)]) for edge in EDGES}
 
 
-def _key(edges: dict[Edge, str]) -> tuple[int, ...]:
-    return tuple(CHOICES.index(edges[edge]) for edge in EDGES)
-
-
 def _alive(edges: dict[Edge, str]) -> dict[Edge, str]:
     """The cell without edges that come from nothing or lead nowhere."""
     fed, read = {0}, {NODES - 1}
@@ -98,20 +86,44 @@ def _alive(edges: dict[Edge, str]) -> dict[Edge, str]:
     return {(a, b): op if a in fed and b in read else "none" for (a, b), op in edges.items()}
 
 
-def _neighbours(cell: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Cells that compute the same by one change of place."""
-    edges = {edge: CHOICES[index] for edge, index in zip(EDGES, cell)}
-    found = []
-    if edges[1, 2] == "none":
-        places = {(0, 1): (0, 2), (0, 2): (0, 1), (1, 3): (2, 3), (2, 3): (1, 3)}
-        found.append({edge: edges[places.get(edge, edge)] for edge in EDGES})
-    for source, stand_in in itertools.combinations(range(NODES - 1), 2):
-        inputs = [edge for edge in EDGES if edge[1] == stand_in and edges[edge] != "none"]
-        outputs = [edge for edge in EDGES if edge[0] == stand_in and edges[edge] != "none"]
-        for node in range(stand_in + 1, NODES):
-            here, there = (source, node), (stand_in, node)
-            if inputs == [(source, stand_in)] and edges[inputs[0]] == "skip_connect" and edges[here] == "none":
-                found.append(edges | {here: edges[there], there: "none"})
-            if not inputs and not outputs and edges[here] != "none":
-                found.append(edges | {(source, stand_in): "skip_connect", there: edges[here], here: "none"})
-    return [_key(_alive(each)) for each in found]
+@functools.cache
+def _first() -> dict[str, tuple[str, ...]]:
+    """Every function that a cell can be, with the first cell that is it; takes a second."""
+    table: dict[str, tuple[str, ...]] = {}
+    for operations in itertools.product(CHOICES, repeat=len(EDGES)):
+        table.setdefault(_function(_alive(dict(zip(EDGES, operations)))), operations)
+    return table
+
+
+def _function(edges: dict[Edge, str]) -> str:
+    """What a live cell computes: sums of the input, of poolings, which are linear, and of convolutions, each of which
+    is a number of its own. Of all ways to number convolutions of equal kind and input it is the first in the
+    alphabet."""
+    trees = {edge: _sums(edges, None)[edge] for edge in EDGES if edges[edge].startswith("nor_conv")}
+    alike = [list(group) for _, group in itertools.groupby(sorted(trees, key=trees.__getitem__), trees.__getitem__)]
+    functions = []
+    for orders in itertools.product(*map(itertools.permutations, alike)):
+        numbers = {edge: str(number) for number, edge in enumerate(itertools.chain(*orders))}
+        sums = _sums(edges, numbers)
+        functions.append(" ".join([*(sums[edge] for edge in numbers), sums[NODES - 1, NODES]]))
+    return min(functions)
+
+
+def _sums(edges: dict[Edge, str], numbers: dict[Edge, str] | None) -> dict[Edge, str]:
+    """What each convolution does to what, and behind the last node the output; convolutions are written by their
+    `numbers`, or in full."""
+    terms: dict[int, list[str]] = {0: ["x"]}
+    found = {}
+    for node in range(1, NODES):
+        terms[node] = []
+        for source in range(node):
+            operation = edges[source, node]
+            if operation.startswith("nor_conv"):
+                found[source, node] = f"{operation}({'+'.join(terms[source])})"
+                terms[node].append(numbers[source, node] if numbers else found[source, node])
+            elif operation == "avg_pool_3x3":
+                terms[node] += [f"pool({term})" for term in terms[source]]
+            elif operation == "skip_connect":
+                terms[node] += terms[source]
+        terms[node].sort()
+    return found | {(NODES - 1, NODES): "+".join(terms[NODES - 1])}

@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,13 @@ import torch
 from nas import home
 from nas.codec import decode, encode
 from nas.counts import counts
+from nas.datasets import DatasetError
 from nas.evaluate import evaluate
 from nas.models import checkpoint
-from nas.models.checkpoint import BadCheckpoint
-from nas.models.score import score
-from nas.records import Job, Limits, Measurement, Progress
+from nas.records import Job, Limits, Measurement, Progress, Recipe
 from nas.training import TrainingFailed
+from nas.training.data import Batches
+from nas.training.train import Diverged, train
 from tests.pictures import RECIPE, TINY, job, pictures
 
 
@@ -82,8 +85,37 @@ def test_over_a_limit_nothing_is_trained(limits: Limits, words: str, measured: b
 
 def test_a_divergence_is_tried_once_more_and_then_fails_with_the_reason() -> None:
     rates = dataclasses.replace(RECIPE, learning_rate=1e18)
-    with pytest.raises(TrainingFailed, match="learning rate 3"):
+    with pytest.raises(TrainingFailed, match=r"rate 3.*e\+17, and before that at 1e\+18: lower recipe.learning_rate"):
         evaluate(job(recipe=rates), images=pictures())
+
+
+def test_a_third_of_a_learning_rate_that_diverges_may_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which rates diverge is chance, so the first attempt is made to; what is trained after it is real."""
+    from nas import evaluate as module
+
+    rates: list[float] = []
+
+    def first_diverges(network: torch.nn.Module, batches: Batches, recipe: Recipe, **rest: object) -> None:
+        rates.append(recipe.learning_rate)
+        if len(rates) == 1:
+            for parameter in network.parameters():
+                parameter.data.fill_(torch.nan)
+            raise Diverged("the loss became nan")
+        train(network, batches, recipe, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "train", first_diverges)
+    measurement = evaluate(job(recipe=dataclasses.replace(RECIPE, learning_rate=0.3)), images=pictures())
+    assert rates == [0.3, pytest.approx(0.1)]
+    assert measurement.accuracy is not None
+
+
+def test_a_dataset_with_nothing_to_score_is_refused_before_training() -> None:
+    images = pictures()
+    none = dataclasses.replace(images, test_images=images.test_images[:0], test_labels=images.test_labels[:0])
+    seen: list[Progress] = []
+    with pytest.raises(DatasetError, match="400 images to train on and 0 to score"):
+        evaluate(job(final=True), seen.append, images=none)
+    assert "training" not in {message.phase for message in seen}
 
 
 @pytest.mark.parametrize(
@@ -152,59 +184,47 @@ def test_what_was_left_by_another_job_is_not_gone_on_from(caplog: pytest.LogCapt
     assert not path.exists()
 
 
-class TestACheckpoint:
-    @pytest.fixture
-    def saved(self) -> tuple[Path, Measurement]:
-        measurement = evaluate(job(final=True, save_weights=True), images=pictures())
-        assert measurement.weights is not None
-        return checkpoint.artifact(measurement.weights), measurement
+def test_a_training_by_another_recipe_is_not_gone_on_from(
+    own_home: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Exception):
+        pass
 
-    def test_reloads_with_the_accuracy_that_was_promised(self, saved: tuple[Path, Measurement]) -> None:
-        path, measurement = saved
-        network, card = checkpoint.load(path)
-        assert card.architecture == TINY
-        assert card.test_accuracy == measurement.test_accuracy
-        assert not network.training
-        found = score(path, images=pictures())
-        assert found.kept
-        assert found.accuracy == measurement.test_accuracy
-        assert found.images == 100
+    def stop(progress: Progress) -> None:
+        if progress.epoch == 2:
+            raise Stop
 
-    def test_of_a_candidate_is_scored_on_the_validation_images(self) -> None:
-        measurement = evaluate(job(save_weights=True), images=pictures())
-        assert measurement.weights is not None
-        found = score(checkpoint.artifact(measurement.weights), images=pictures())
-        assert (found.part, found.images, found.accuracy) == ("validation", 40, measurement.accuracy)
+    with pytest.raises(Stop):
+        evaluate(job(), stop, images=pictures())
+    (left,) = home.folder("resume").iterdir()
+    seen: list[Progress] = []
+    evaluate(job(recipe=dataclasses.replace(RECIPE, momentum=0.8)), seen.append, images=pictures())
+    assert "belongs to another training" in caplog.text
+    assert seen[0].phase == "measuring"
+    assert not left.exists()
 
-    def test_notices_images_that_are_not_those_it_was_promised_on(self, saved: tuple[Path, Measurement]) -> None:
-        other = pictures()
-        wrong = dataclasses.replace(other, test_labels=(other.test_labels + 1) % 4)
-        assert not score(saved[0], images=wrong).kept
 
-    def test_that_is_cut_off_changed_or_foreign_is_refused(self, saved: tuple[Path, Measurement]) -> None:
-        path, _ = saved
-        data = path.read_bytes()
-        for name, broken, words in (
-            ("cut", data[:-100], "cut off"),
-            ("changed", data[:-4] + b"\0\0\0\1", "other weights"),
-            ("foreign", b"PK\3\4" + data, "not a safetensors file"),
-            ("empty", b"", "not a safetensors file"),
-        ):
-            file = path.with_name(f"{name}.safetensors")
-            file.write_bytes(broken)
-            with pytest.raises(BadCheckpoint, match=words):
-                checkpoint.load(file)
-        path.write_bytes(data[:-4] + b"\0\0\0\1")
-        with pytest.raises(BadCheckpoint, match="not what its name promises"):
-            checkpoint.load(path)
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file of this process may get longer than 4 kB: writing fails in the middle, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def test_that_cannot_be_written_leaves_nothing_behind(self, own_home: Path) -> None:
-        folder = home.folder("artifacts")
-        folder.rmdir()
-        folder.write_text("in the way")  # works for root too, whom permissions do not stop
-        with pytest.raises(OSError, match=r"artifacts|File exists"):
+
+@pytest.mark.usefixtures("full_disk")
+class TestAFullDisk:
+    def test_does_not_keep_a_network_from_being_trained(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert evaluate(job(), images=pictures()).accuracy is not None
+        assert "this training cannot be resumed if it is interrupted" in caplog.text
+        assert "free some of that disk" in caplog.text
+        assert not list(home.folder("resume").iterdir())
+
+    def test_loses_weights_with_a_clear_message_and_leaves_nothing_behind(self) -> None:
+        with pytest.raises(OSError, match=r"artifacts.*free some of that disk, or set NAS_HOME"):
             evaluate(job(save_weights=True), images=pictures())
-        assert folder.read_text() == "in the way"
+        assert not list(home.folder("artifacts").iterdir())
 
 
 class TestTheCommand:

@@ -222,7 +222,7 @@ def spelled(*parts: Part) -> Callable[[], Network]:
     ("broken", "message"),
     [
         (spelled(), "a network needs parts"),
-        (spelled(Part(name="last", blocks=(Linear(3),))), "'last' gives .*not one value for each of 2 classes"),
+        (spelled(Part(name="last", blocks=(Linear(3),))), "'last' gives 3×1×1 values, not one for each of 2 classes"),
         (spelled(Part(name="last", blocks=(Linear(2),), inputs=(1,))), "reads a state that is not there yet"),
         (lambda: Part(name="two", blocks=(Linear(2),), inputs=(0, 1)), "takes 2 states, which only a lone graph can"),
         (lambda: Pool("average", 3, padding="tensorflow"), "an average pads alike"),

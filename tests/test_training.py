@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import itertools
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,12 +14,21 @@ from nas.blocks import network
 from nas.records import Recipe
 from nas.training import TrainingFailed
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
+from nas.training.device import alone
+from nas.training.precision import reduced
 from nas.training.score import accuracy
 from nas.training.train import Diverged, Epoch, cycle, train
 from tests.pictures import RECIPE, TINY, pictures
 
 CPU = torch.device("cpu")
 PLAIN = Normalisation(mean=(0.0,), std=(1.0,))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As evaluations train: threads that wait for each other on a busy machine take twenty times as long."""
+    with alone(CPU):
+        yield
 
 
 def batches(recipe: Recipe, images: np.ndarray | None = None) -> Batches:
@@ -75,6 +86,66 @@ def test_a_training_that_is_taken_up_again_ends_with_the_same_weights() -> None:
 def test_a_loss_that_is_not_a_number_ends_the_training_and_says_at_which_rate() -> None:
     with pytest.raises(Diverged, match="at learning rate 1e"):
         trained(dataclasses.replace(RECIPE, learning_rate=1e18))
+
+
+class Small(torch.nn.Module):
+    """A network on a device whose memory takes so many images; it counts those that went through."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.inner, self.most = network(dataclasses.replace(TINY, dropout=0.0)), most
+        self.passed: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.most:
+            raise torch.OutOfMemoryError("the device is full")
+        self.passed.append(len(images))
+        logits: torch.Tensor = self.inner(images)
+        return logits
+
+
+def test_a_batch_too_large_for_the_memory_goes_through_it_in_parts() -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch=100, crop_pixels=0)
+    torch.manual_seed(0)
+    small = Small(most=30)
+    epochs: list[Epoch] = []
+    train(small, batches(recipe), recipe, seed=0, device=CPU, after_epoch=epochs.append)
+    assert small.passed == [25] * 16
+    assert epochs[0].loss < 1.5
+
+
+def test_gradients_of_parts_are_those_of_the_whole_batch() -> None:
+    from nas.training.train import _gradients
+
+    torch.manual_seed(0)
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(144, 4))
+    loader = batches(dataclasses.replace(RECIPE, batch=64))
+    images, labels = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
+    found = []
+    for parts in (1, 4):
+        linear.zero_grad()
+        loss, kept = _gradients(linear, images, labels, 0.1, nullcontext(), parts)
+        assert kept == parts
+        found.append([loss] + [parameter.grad for parameter in linear.parameters() if parameter.grad is not None])
+    assert [len(tensors) for tensors in found] == [3, 3]
+    assert all(torch.allclose(whole, part, atol=1e-6) for whole, part in zip(*found))
+
+
+def test_a_memory_too_small_for_two_images_fails_with_the_reason() -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    epochs: list[Epoch] = []
+    with pytest.raises(TrainingFailed, match="out of memory even with 2 images at a time: take a smaller network"):
+        train(Small(most=1), batches(recipe), recipe, seed=0, device=CPU, after_epoch=epochs.append)
+
+
+def test_reduced_precision_is_for_training_only() -> None:
+    built = network(TINY).eval()
+    image = torch.randn(1, 1, 12, 12)
+    before = built(image)
+    with reduced(built, CPU) as precision, precision:
+        assert built(image).shape == before.shape
+    assert torch.equal(built(image), before)
+    assert not any("forward" in vars(module) for module in built.modules())
 
 
 def test_answers_that_are_not_numbers_are_no_accuracy() -> None:

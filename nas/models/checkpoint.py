@@ -9,10 +9,10 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from nas import home, plugins
-from nas.architecture import Choices, SearchSpace
+from nas import home, spaces
+from nas.architecture import Choices
 from nas.codec import Malformed, decode, encode
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
@@ -140,7 +140,7 @@ def load(path: Path) -> tuple["nn.Module", Card]:
     counted = counts(found.architecture)
     if (counted.params, counted.mult_adds) != (found.params, found.mult_adds):
         raise BadCheckpoint(f"{path} has a card whose counts are not those of its architecture: it was changed")
-    network = cast(SearchSpace, plugins.load("search_spaces", found.space)).build(found.architecture)
+    network = spaces.load(found.space).build(found.architecture)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -98,11 +98,11 @@ class View:
         self._scale = 1 / (255 * torch.tensor(how.std, device=device)[:, None, None])
         self._shift = -torch.tensor(how.mean, device=device)[:, None, None] * 255 * self._scale
 
-    def __call__(self, raw: Tensor, resolution: int | None = None) -> Tensor:
+    def __call__(self, raw: Tensor) -> Tensor:
         images = torch.addcmul(self._shift, raw.to(torch.float32), self._scale)
-        size = resolution or self._resolution
-        if images.shape[-1] != size or images.shape[-2] != size:
-            images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+        size = (self._resolution, self._resolution)
+        if images.shape[-2:] != size:
+            images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
         return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -12,10 +12,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from nas import quiet
+from nas.blocks import auxiliary_logits, schedule
 from nas.records import Recipe
 from nas.training import TrainingFailed
 from nas.training.data import Batches
 from nas.training.precision import reduced
+
+AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ def train(
     with reduced(network, device) as precision:
         for number in range(start.epoch if start else 0, recipe.epochs):
             begun = time.perf_counter()
+            schedule(network, number / recipe.epochs)
             torch.manual_seed(_mixed(seed, number))  # dropout
             draw.manual_seed(_mixed(seed, number) + 1)  # order and augmentation
             total = torch.zeros((), device=device)
@@ -119,6 +123,9 @@ def _gradients(
                 with precision:
                     logits = network(part)
                 loss = F.cross_entropy(logits.float(), answers, label_smoothing=smoothing, reduction="sum")
+                if (others := auxiliary_logits(network)) is not None:
+                    extra = F.cross_entropy(others.float(), answers, label_smoothing=smoothing, reduction="sum")
+                    loss = loss + AUXILIARY * extra
                 loss = loss / len(labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()

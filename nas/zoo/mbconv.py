@@ -1,5 +1,5 @@
-"""Inverted bottlenecks as stage rows: MobileNetV2 (Sandler et al. 2018), MnasNet (Tan et al. 2019), EfficientNet (Tan &
-Le 2019) and EfficientNetV2 (Tan & Le 2021)."""
+"""Inverted bottlenecks as stage rows: MobileNetV2 (Sandler et al. 2018), MnasNet (Tan et al. 2019), Single-Path NAS
+(Stamoulis et al. 2019), EfficientNet (Tan & Le 2019) and EfficientNetV2 (Tan & Le 2021)."""
 
 import dataclasses
 from functools import partial
@@ -62,6 +62,18 @@ MNASNET_SMALL = rows(
     ("mbconv", 3, 1, 6, 32, 3, "se"),
     ("mbconv", 5, 2, 6, 88, 3, "se"),
     ("mbconv", 3, 1, 6, 144, 1),
+)
+SINGLE_PATH = rows(
+    ("mbconv", 3, 1, 1, 16, 1, "noskip"),
+    ("mbconv", 3, 2, 3, 24, 3),
+    ("mbconv", 5, 2, 6, 40, 1),
+    ("mbconv", 3, 1, 3, 40, 3),
+    ("mbconv", 5, 2, 6, 80, 1),
+    ("mbconv", 3, 1, 3, 80, 3),
+    ("mbconv", 5, 1, 6, 96, 1),
+    ("mbconv", 5, 1, 3, 96, 3),
+    ("mbconv", 5, 2, 6, 192, 4),
+    ("mbconv", 3, 1, 6, 320, 1, "noskip"),
 )
 EFFICIENTNET = rows(
     ("mbconv", 3, 1, 1, 16, 1, "se"),
@@ -154,6 +166,7 @@ NETWORKS = (
         "MnasNet-B1 x1.3 (torchvision)": partial(staged, stages=MNASNET_B1, stem=40, width=1.3),
         "MnasNet-B1 x0.5 (torchvision)": partial(staged, stages=MNASNET_B1, stem=16, width=0.5),
         "MnasNet-small": partial(staged, stages=MNASNET_SMALL, stem=8, dropout=0.0),
+        "Single-Path NAS": partial(staged, stages=SINGLE_PATH),
         "EfficientNetV2-B0": partial(efficientnet_v2, stages=EFFICIENTNET_V2_BASE),
         "EfficientNetV2-S": partial(efficientnet_v2, stages=EFFICIENTNET_V2_S, stem=24),
         "EfficientNetV2-M": partial(efficientnet_v2, stages=EFFICIENTNET_V2_M, stem=24, dropout=0.3),
