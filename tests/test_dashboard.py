@@ -453,7 +453,7 @@ def test_nothing_is_asked_while_nobody_looks(view: View) -> None:
     turn = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); \
         document.dispatchEvent(new Event('visibilitychange')) }"
     page.evaluate(turn, True)
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1500)  # for the round of questions that was under way
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(2000)
