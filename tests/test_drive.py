@@ -20,10 +20,11 @@ from nas.records import GrowthSpec, Job, Limits, Measurement, Progress, Run, Sea
 from nas.store import Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
-from workers.drive import FAILURES_IN_A_ROW, LEASE_SECONDS, drive
+from workers.drive import FAILURES_IN_A_ROW, drive
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SPEC = SearchSpec(dataset="none", searcher="random", trials=6, parallel=2)
+LEASE_SECONDS = 600.0  # no coordinator renews the claim while a searcher thinks
 
 Evaluate = Callable[..., Measurement]
 
@@ -57,6 +58,11 @@ def sqlite(tmp_path: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{tmp_path}/nas.db")
     yield store
     store.close()
+
+
+@pytest.fixture(autouse=True)
+def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.drive.LEASE_SECONDS", LEASE_SECONDS)
 
 
 def by_formula(job: Job, report: Callable[[Progress], None]) -> Measurement:
@@ -284,6 +290,102 @@ def test_a_full_disk_pauses_the_run_and_keeps_the_trial(sqlite: Store) -> None:
     assert left is not None
     assert left.state == "finished"
     assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
+
+
+def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_stopped(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=1))
+    pool = Deferred()
+
+    def full(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def progress() -> Iterable[Progress]:  # drained once a turn: the wish is seen before the trial meets the disk
+        if sqlite.run(run.id).wish == "stop":
+            pool.work()
+        sqlite.wish(run.id, "stop")
+        return ()
+
+    first, plan = claimed(sqlite)
+    inbox = Inbox()
+    inbox.drain = progress  # type: ignore[method-assign]
+    left = drive(sqlite, "me", first, plan, pool, full, inbox)
+    assert left is not None
+    assert left.state == "stopped"
+    assert [trial.state for trial in sqlite.trials(run.id)] == ["failed"]
+
+
+class Deferred(Inline):
+    """Evaluates when it is told to."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            future.set_exception(super(Deferred, self).submit(function, *args, **kwargs).exception())
+
+        self._waiting.append(work)
+        return future
+
+    def work(self) -> None:
+        while self._waiting:
+            self._waiting.pop()()
+
+
+def test_weights_saved_where_the_coordinator_cannot_see_them_fail_the_trial(
+    sqlite: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=2, save_weights=True))
+
+    def elsewhere(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        weights = f"{job.number:064x}"
+        if job.number == 1:
+            (tmp_path / "home" / "artifacts" / f"{weights}.safetensors").write_bytes(b"weights")
+        return dataclasses.replace(measured(job), weights=weights)
+
+    (tmp_path / "home" / "artifacts").mkdir(parents=True)
+    driven(sqlite, elsewhere)
+    lost, kept = sqlite.trials(run.id)
+    assert lost.state == "failed"
+    assert "NAS_HOME" in (lost.error or "")
+    assert kept.state == "done"
+    assert [model.bytes for model in sqlite.models(run.id)] == [7]
+
+
+def test_an_error_of_a_hundred_lines_is_cut_short(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=1))
+
+    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        raise RuntimeError("words " * 10_000)
+
+    driven(sqlite, failing)
+    error = sqlite.trial(run.id, 0).error or ""
+    assert error.startswith("RuntimeError: words")
+    assert len(error) < 1100
+
+
+def test_what_breaks_the_loop_takes_what_is_under_way_with_it(sqlite: Store) -> None:
+    sqlite.add_run("search", SPEC)
+    first, plan = claimed(sqlite)
+    ask, futures = plan.ask, []
+
+    def broken(number: int) -> Job | None:
+        if number == 1:
+            raise ZeroDivisionError
+        return ask(number)
+
+    class Never(Inline):
+        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            futures.append(Future[Any]())
+            return futures[-1]
+
+    plan.ask = broken  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        drive(sqlite, "me", first, plan, Never(), by_formula, Inbox())
+    assert [future.cancelled() for future in futures] == [True]
 
 
 def test_a_budget_raised_on_the_way_is_used(sqlite: Store) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -204,25 +205,31 @@ def test_a_training_by_another_recipe_is_not_gone_on_from(
     assert not left.exists()
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may get longer than 4 kB: writing fails in the middle, as on a full disk."""
+    """No file of this process may get longer than 4 kB: writing fails in the middle, as on a full disk.
+
+    That holds for the file that pytest's own output may go to: no wider than around what is tested.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("full_disk")
 class TestAFullDisk:
     def test_does_not_keep_a_network_from_being_trained(self, caplog: pytest.LogCaptureFixture) -> None:
-        assert evaluate(job(), images=pictures()).accuracy is not None
+        with full_disk():
+            measurement = evaluate(job(), images=pictures())
+        assert measurement.accuracy is not None
         assert "this training cannot be resumed if it is interrupted" in caplog.text
         assert "free some of that disk" in caplog.text
         assert not list(home.folder("resume").iterdir())
 
     def test_loses_weights_with_a_clear_message_and_leaves_nothing_behind(self) -> None:
-        with pytest.raises(OSError, match=r"artifacts.*free some of that disk, or set NAS_HOME"):
+        with pytest.raises(OSError, match=r"artifacts.*free some of that disk, or set NAS_HOME"), full_disk():
             evaluate(job(save_weights=True), images=pictures())
         assert not list(home.folder("artifacts").iterdir())
 

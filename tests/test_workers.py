@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +19,13 @@ from nas import home
 from nas.architecture import Choice, Images
 from nas.datasets import ImageSet
 from nas.objective import Objective
-from nas.plans import plan_for
+from nas.plans import Plan, plan_for
+from nas.plans.search import SearchPlan
 from nas.records import Job, Measurement, Progress, Recipe, Run, SearchSpec
-from nas.store import Store
+from nas.store import Store, StoreError
 from tests.test_plans import measured
 from workers.drive import LEASE_SECONDS, drive
-from workers.pool import RayPool
+from workers.pool import RayPool, share
 
 # Ray's own sockets and files are left to the garbage collector when it shuts down.
 pytestmark = [
@@ -160,6 +162,96 @@ def test_an_evaluation_whose_process_is_killed_is_evaluated_again(store: Store, 
     assert store.trial(run.id, 0).state == "done"
 
 
+def counting(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
+    return dataclasses.replace(measured(job), seconds=float(len(images.train_images)))
+
+
+def test_images_added_between_two_runs_are_seen(store: Store, pool: RayPool, tmp_path: Path) -> None:
+    def images(first: int, last: int) -> None:
+        for name in ("left", "right"):
+            (tmp_path / "own" / name).mkdir(parents=True, exist_ok=True)
+            for number in range(first, last):
+                pixels = np.full((24, 24, 3), number, np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "own" / name / f"{number}.png")
+
+    seen = []
+    for first, last in ((0, 10), (10, 20)):
+        images(first, last)
+        pool.prepare(parallel=1)
+        run = store.add_run("search", spec(tmp_path / "own", trials=1))
+        assert with_ray(store, pool, run, counting).state == "finished"
+        measurement = store.trial(run.id, 0).measurement
+        assert measurement is not None
+        seen.append(measurement.seconds)
+    assert seen == [18, 36]
+
+
+def test_images_that_cannot_be_loaded_fail_the_trials_and_not_the_loop(store: Store, pool: RayPool) -> None:
+    run = store.add_run("search", spec(Path("/nowhere/at/all"), trials=2))
+    assert with_ray(store, pool, run, counting).state == "failed"
+    assert {trial.state for trial in store.trials(run.id)} == {"failed"}
+    assert "DatasetError" in (store.trial(run.id, 0).error or "")
+    assert "/nowhere/at/all" in (store.trial(run.id, 0).error or "")
+
+
+def test_a_plan_that_breaks_ends_its_run_and_not_the_coordinator(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from workers import coordinator
+
+    class Broken(SearchPlan):
+        def ask(self, number: int) -> Job | None:
+            raise ZeroDivisionError("by nothing")
+
+    def first_broken(run: Run, images: Images) -> Plan:
+        assert isinstance(run.spec, SearchSpec)
+        return (Broken if run.id == broken.id else SearchPlan)(run.id, run.spec, run.trials, images)
+
+    monkeypatch.setattr(coordinator, "plan_for", first_broken)
+    monkeypatch.setattr(coordinator, "evaluate", counting)
+    broken = store.add_run("search", spec(folder, trials=1))
+    whole = store.add_run("search", spec(folder, trials=1))
+    coordinator.coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(broken.id).state == "failed"
+    assert store.run(broken.id).error == "ZeroDivisionError: by nothing"
+    assert store.run(whole.id).state == "finished"
+    assert "Traceback" in caplog.text
+
+
+def test_a_coordinator_waits_while_the_database_is_away(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workers import coordinator
+
+    monkeypatch.setattr(coordinator, "evaluate", counting)
+    away: dict[str, int] = dict.fromkeys(("claim", "begin", "end", "release"), 2)
+
+    def sometimes(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            if away[name]:
+                away[name] -= 1
+                raise StoreError("the connection was closed")
+            return method(*args, **kwargs)
+
+        return called
+
+    for name in away:
+        monkeypatch.setattr(store, name, sometimes(name, getattr(store, name)))
+    monkeypatch.setattr(coordinator, "SHORTEST_PAUSE_SECONDS", 0.01)
+    run = store.add_run("search", spec(folder, trials=2))
+    coordinator.coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(run.id).state == "finished"
+    assert [trial.state for trial in store.trials(run.id)] == ["done", "done"]
+    assert not any(away.values())
+
+
+@pytest.mark.parametrize(
+    ("gpus", "parallel", "fraction"), [(0, 4, 0), (1, 1, 1), (1, 4, 1 / 4), (2, 3, 1 / 2), (4, 2, 1), (8, 9, 1 / 2)]
+)
+def test_as_many_evaluations_fit_on_the_gpus_as_are_asked_for(gpus: int, parallel: int, fraction: float) -> None:
+    assert share(gpus, parallel) == fraction
+
+
 def endless(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
     (home.folder("resume") / f"pid-{job.run}-{job.number}").write_text(str(os.getpid()))
     time.sleep(600)
@@ -221,8 +313,18 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
+@pytest.fixture(scope="class")
+def orphans() -> Iterator[set[int]]:
+    """Processes that must be gone in the end: Ray's two agents look for their parent once a minute only."""
+    found: set[int] = set()
+    yield found
+    until(lambda: not any(alive(process) for process in found), seconds=150)
+
+
 class TestACoordinator:
-    def test_killed_half_way_loses_no_finished_trial_and_leaves_no_process(self, store: Store, folder: Path) -> None:
+    def test_killed_half_way_loses_no_finished_trial_and_leaves_no_process(
+        self, store: Store, folder: Path, orphans: set[int]
+    ) -> None:
         run = store.add_run("search", spec(folder, trials=6, recipe=Recipe(epochs=12, batch=8), parallel=1))
         first = coordinator()
         until(lambda: sum(trial.state == "done" for trial in store.trials(run.id)) >= 2)
@@ -241,8 +343,7 @@ class TestACoordinator:
         assert [trial.number for trial in trials] == list(range(6))
         assert {trial.state for trial in trials} == {"done"}
         assert sorted(trial.finished or 0 for trial in trials) == [1, 2, 3, 4, 5, 6]
-        # Ray's two agents look for their parent once a minute only; they do no work meanwhile.
-        until(lambda: not any(alive(child) for child in children), seconds=150)
+        orphans |= children
 
     @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "end of input"])
     def test_asked_to_leave_gives_its_run_back_at_once(self, store: Store, folder: Path, how: str) -> None:
@@ -258,6 +359,13 @@ class TestACoordinator:
         claimed = store.claim("next", LEASE_SECONDS)
         assert claimed is not None
         assert claimed.id == run.id
+
+    def test_asked_to_leave_while_ray_starts_leaves(self, store: Store) -> None:
+        child = coordinator()
+        until(lambda: any("gcs_server" in command(process) for process in descendants(child.pid)))
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 0
+        assert not any("gcs_server" in command(process) for process in descendants(child.pid))
 
     def test_a_dataset_that_is_gone_fails_the_run_and_says_so(self, store: Store, folder: Path) -> None:
         run = store.add_run("search", spec(folder, dataset="folder:/nowhere/at/all"))

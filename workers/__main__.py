@@ -11,6 +11,8 @@ import threading
 from nas import home
 from nas.store import Store, StoreError
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(
@@ -24,7 +26,8 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("workers").setLevel(logging.INFO)
     leave = threading.Event()
-    _leave_on_signals(leave)
+    _ours()
+    _watch_signals(leave)
     if chosen.until_eof:
         threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
     try:
@@ -39,15 +42,36 @@ def main() -> int:
     if leave.is_set():  # meanwhile; Ray need not be started for that
         return 0
     address = chosen.ray_address or os.environ.get("RAY_ADDRESS")
-    with contextlib.closing(store), RayPool(address) as pool:
-        _leave_on_signals(leave)  # again, as Ray has put handlers of its own in place
+    try:
+        pool = RayPool(address)
+    except SystemExit:  # Ray's own answer to a signal while it starts
+        return 0
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"workers: Ray cannot be {f'joined at {address}' if address else 'started'}: {error}", file=sys.stderr)
+        return 1
+    with contextlib.closing(store), pool:
+        _ours()  # again, as Ray has put a handler of its own in place
         coordinate(store, pool, leave, once=chosen.once)
     return 0
 
 
-def _leave_on_signals(leave: threading.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: leave.set())
+def _ours() -> None:
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)  # _watch_signals does the rest
+
+
+def _watch_signals(leave: threading.Event) -> None:
+    """Set `leave` at a signal, whoever handles it: while Ray starts its own handler raises, and that may get lost."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+
+    def watch() -> None:
+        while os.read(reading, 1)[0] not in SIGNALS:
+            pass
+        leave.set()
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
 
 
 def _until_eof(leave: threading.Event) -> None:
@@ -57,4 +81,6 @@ def _until_eof(leave: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    os._exit(code)  # all is closed; a thread that loads a dataset is not waited for

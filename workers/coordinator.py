@@ -6,7 +6,9 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from typing import Any, cast
 
 from nas import datasets, home
 from nas.architecture import Images
@@ -15,12 +17,12 @@ from nas.evaluate import evaluate
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
 from nas.records import ENDED, Refusal, Run, SearchSpec
-from nas.store import LostRun, Store, StoreError
-from workers.drive import LEASE_SECONDS, Inbox, drive
+from nas.store import Conflict, LostRun, Store, StoreError
+from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
 from workers.pool import RayPool
 
 IDLE_SECONDS = 1.0  # between two looks for a run that can be claimed
-LONGEST_PAUSE_SECONDS = 30.0  # between two tries while the database is away
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0  # between two tries while the database is away
 
 log = logging.getLogger("workers")
 
@@ -31,35 +33,59 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
     What is under way when it leaves stays `running` in the store; whoever claims the run next goes on with it.
     """
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    inbox, pause = pool.inbox(), IDLE_SECONDS
+    inbox, patient = pool.inbox(), cast(Store, Patient(store, leave))
     while not leave.is_set():
-        run = None
         try:
-            run = store.claim(owner, LEASE_SECONDS)
-            if run is None and once:
-                return
+            run = patient.claim(owner, LEASE_SECONDS)
             if run is not None:
                 with _kept(store, run, owner):
-                    _drive(store, pool, inbox, run, owner, leave)
-            pause = IDLE_SECONDS
-        except LostRun as error:
-            log.warning("%s", error)
-        except StoreError as error:
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            log.warning("%s; trying again in %g s", error, pause)
-        if run is None or pause > IDLE_SECONDS:
-            leave.wait(pause)
+                    _drive(patient, pool, inbox, run, owner, leave)
+            elif once:
+                return
+            else:
+                leave.wait(IDLE_SECONDS)
+        except (LostRun, Conflict) as error:
+            log.warning("%s", error)  # the store knows better: look again
+        except StoreError:
+            assert leave.is_set()
+
+
+class Patient:
+    """A store whose methods wait while the database cannot be used, until `leave` is set; only then StoreError."""
+
+    def __init__(self, store: Store, leave: threading.Event) -> None:
+        self._store, self._leave = store, leave
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._store, name)
+
+        def patiently(*args: Any, **kwargs: Any) -> Any:
+            pause = SHORTEST_PAUSE_SECONDS
+            while True:
+                try:
+                    return method(*args, **kwargs)
+                except StoreError as error:
+                    log.warning("%s; trying again in %g s", error, pause)
+                    if self._leave.wait(pause):
+                        raise
+                    pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+        return patiently
 
 
 def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leave: threading.Event) -> None:
     log.info("run %s: %s of %s claimed", run.id, run.kind, run.spec.dataset)
     try:
-        plan, resolution = plan_for(run, _images(run)), _images(run).resolution
-        if run.wish == "run":
-            pool.images(run.spec.dataset, resolution)
-        pool.parallel = run.spec.parallel
+        images = _images(run)
+        plan = plan_for(run, images)
+        pool.prepare(run.spec.parallel)
+        loading = pool.load(run.spec.dataset, images.resolution)
+        while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":
+            wait([loading], TURN_SECONDS)
+        if loading.done():
+            loading.result()
         left = drive(store, owner, run, plan, pool, evaluate, inbox, leave)
-    except (LostRun, StoreError):
+    except (LostRun, Conflict, StoreError):
         raise
     except Exception as error:  # whatever is wrong with one run must not keep the others from being driven
         expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, OSError, ImportError))
@@ -69,11 +95,11 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
     if left is None:
         if leave.is_set():
             store.release(run.id, owner, "running")  # to be claimed at once, not when the claim has run out
-    else:
-        log.info("run %s: %s%s", left.id, left.state, f": {left.error}" if left.error else "")
-        if left.state in ENDED:
-            for path in home.folder("resume").glob(f"*{left.id}-*"):
-                path.unlink(missing_ok=True)
+        return
+    log.info("run %s: %s%s", left.id, left.state, f": {left.error}" if left.error else "")
+    if left.state in ENDED:
+        for path in home.folder("resume").glob(f"*{left.id}-*"):
+            path.unlink(missing_ok=True)
 
 
 def _images(run: Run) -> Images:

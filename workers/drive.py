@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from pathlib import Path
 from typing import Protocol
 
 from nas.home import folder
@@ -15,6 +16,7 @@ from nas.store import LostRun, Store
 LEASE_SECONDS = 10.0  # a run whose owner has not renewed its claim for so long is taken over
 TURN_SECONDS = 0.5  # the longest that a wish or a progress message waits to be seen
 FAILURES_IN_A_ROW = 5  # after which more trials would only fail as well
+LONGEST_ERROR = 1000  # characters
 
 log = logging.getLogger("workers")
 
@@ -70,7 +72,7 @@ def drive(
                 store.progress(owner, progress)
             for future in sorted(done, key=lambda future: running[future].number):
                 job = running.pop(future)
-                if _disk_is_full(future):
+                if run.wish in ("run", "pause") and _disk_is_full(future):
                     _pause(store, run, job, future)
                     continue
                 trial = _end(store, owner, job, future)
@@ -118,34 +120,46 @@ def _end(store: Store, owner: str, job: Job, future: Future[Measurement]) -> Tri
     """Write down what came of the job."""
     if future.cancelled():
         trial = store.end(owner, job.number, job.run, "cancelled")
-    elif error := future.exception():
+    elif error := future.exception() or _unreachable(future.result()):
         trial = store.end(owner, job.number, job.run, "failed", error=_said(error))
     else:
         measurement = future.result()
+        size = _checkpoint(measurement).stat().st_size if measurement.weights else None
         state: TrialState = "refused" if measurement.refused else "done"
-        trial = store.end(owner, job.number, job.run, state, measurement, checkpoint_bytes=_bytes(measurement))
+        trial = store.end(owner, job.number, job.run, state, measurement, checkpoint_bytes=size)
     log.info("run %s: trial %d %s%s", job.run, job.number, trial.state, f": {trial.error}" if trial.error else "")
     return trial
 
 
 class EvaluationFailed(RuntimeError):
-    """A job failed somewhere else; the message says with what, and can be shown as it is."""
+    """A job failed somewhere else; the message says with what, and can be shown as it is. `errno` as in OSError."""
+
+    def __init__(self, text: str, errno: int | None = None) -> None:
+        super().__init__(text)
+        self.errno = errno
 
 
 def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, EvaluationFailed) else f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, EvaluationFailed) else f"{type(error).__name__}: {error}"
+    return said if len(said) <= LONGEST_ERROR else f"{said[:LONGEST_ERROR]} …"
 
 
-def _bytes(measurement: Measurement) -> int | None:
-    """How long the saved checkpoint is."""
-    if measurement.weights is None:
+def _checkpoint(measurement: Measurement) -> Path:
+    return folder("artifacts") / f"{measurement.weights}.safetensors"
+
+
+def _unreachable(measurement: Measurement) -> EvaluationFailed | None:
+    """What is wrong where the weights were saved on another machine, in a folder that is not this one."""
+    if measurement.weights is None or _checkpoint(measurement).exists():
         return None
-    return (folder("artifacts") / f"{measurement.weights}.safetensors").stat().st_size
+    return EvaluationFailed(
+        f"its checkpoint is not in {folder('artifacts')}: let NAS_HOME be one folder that coordinator and workers share"
+    )
 
 
 def _disk_is_full(future: Future[Measurement]) -> bool:
     error = None if future.cancelled() else future.exception()
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _pause(store: Store, run: Run, job: Job, future: Future[Measurement]) -> None:

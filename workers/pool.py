@@ -2,18 +2,24 @@
 
 import dataclasses
 import logging
+import math
 import os
 import secrets
 import shutil
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported; nothing is reported to anybody
+# What Ray reads when it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's next default, about which it warns
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a thread that comes too late must not start Ray again
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` it would pack and send the folder
+os.environ.setdefault("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(2**31))  # and 30 % of what is free, at most
 
 import numpy as np
 import ray
@@ -26,8 +32,8 @@ from workers.drive import EvaluationFailed
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
 MOST_DATASETS = 2  # kept in the object store at a time
-OBJECT_STORE_BYTES = 2**31
 POLL_SECONDS = 5.0
+LONGEST_PLACE = 20  # characters; Ray's sockets lie some 80 deeper, and their paths may have 103 in all
 
 log = logging.getLogger("workers")
 
@@ -90,7 +96,7 @@ def _evaluate(function: Callable[..., Measurement], job: Job, report: Any, image
     try:
         return function(job, report, images=images)
     except Exception as error:
-        return _Failure(text=f"{type(error).__name__}: {error}", errno=getattr(error, "errno", None))
+        return _failure(error)
 
 
 class RayPool(Executor):
@@ -101,7 +107,17 @@ class RayPool(Executor):
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self._folder = None if address else tempfile.mkdtemp(prefix="nas-ray-")  # short: sockets' paths must be
+        self._parallel = 1
+        self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._loading = threading.Lock()
+        self._folder = None if address else _short_folder()
+        try:
+            self._start(address)
+        except BaseException:
+            self.shutdown()
+            raise
+
+    def _start(self, address: str | None) -> None:
         environment = {"OMP_NUM_THREADS": "1", "NAS_HOME": str(home.home()), **ALLOCATOR}
         common: dict[str, Any] = {
             "log_to_driver": False,
@@ -115,31 +131,58 @@ class RayPool(Executor):
             ray.init(
                 "local",
                 include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
                 _temp_dir=self._folder,
                 _node_ip_address="127.0.0.1",
                 **common,
             )
-        self.parallel = 1
-        self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
 
     def inbox(self) -> Inbox:
         return Inbox()
 
+    def prepare(self, parallel: int) -> None:
+        """For another run: so many evaluations at once, and of each dataset what it is by now."""
+        self._parallel = parallel
+        with self._loading:
+            self._images.clear()
+
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """`function(job, report, images=…)` in a process of Ray's; only calls of that form are taken.
 
-        The future raises EvaluationFailed, or OSError where that is what the evaluation met.
+        Returns at once, also where the images have yet to be loaded. The future raises EvaluationFailed.
         """
         job, report = args
         assert isinstance(job, Job)
         future = _Future()
-        task = _evaluate.options(num_cpus=1, num_gpus=self._gpus())
-        future.reference = task.remote(
-            function, job, report, self.images(job.dataset, job.architecture.images.resolution)
-        )
-        future.reference.future().add_done_callback(lambda done: _settle(future, done))
+        loading = self.load(job.dataset, job.architecture.images.resolution)
+        loading.add_done_callback(lambda loaded: self._send(future, function, job, report, loaded))
         return future
+
+    def load(self, dataset: str, resolution: int) -> Future[Any]:
+        """A reference to the images in the object store, where they are put if need be. The future raises DatasetError,
+        and whatever else a dataset's plug-in does."""
+        loading: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                loading.set_result(self._reference(dataset, resolution))
+            except Exception as error:
+                loading.set_exception(error)
+
+        threading.Thread(target=work, name=f"loading {dataset}", daemon=True).start()
+        return loading
+
+    def _send(self, future: _Future, function: Callable[..., Any], job: Job, report: Any, loaded: Future[Any]) -> None:
+        if future.cancelled():
+            return
+        try:
+            task = _evaluate.options(num_cpus=1, num_gpus=self._gpus())
+            future.reference = task.remote(function, job, report, loaded.result())
+        except Exception as error:
+            _give(future, _failure(error))
+            return
+        if future.cancelled():  # meanwhile
+            ray.cancel(future.reference, force=True)
+        future.reference.future().add_done_callback(lambda done: _settle(future, done))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop Ray, and with it every evaluation that is under way."""
@@ -150,20 +193,30 @@ class RayPool(Executor):
 
     def _gpus(self) -> float:
         """Of a GPU, for each evaluation."""
-        gpus: float = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
-        return min(1.0, gpus / self.parallel)
+        return share(ray.cluster_resources().get("GPU", 0), self._parallel)  # type: ignore[no-untyped-call]
 
-    def images(self, dataset: str, resolution: int) -> Any:
-        """A reference to the images in the object store, where they are put if need be. Raises DatasetError."""
+    def _reference(self, dataset: str, resolution: int) -> Any:
         key = (dataset, resolution)
-        if key not in self._images:
-            images = datasets.load(*key, home.folder("datasets"))
-            own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
-            self._images[own] = self._images[key] = self._images.get(own) or ray.put(_shareable(images))
-            while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:
-                self._images.popitem(last=False)
-        self._images.move_to_end(key)
-        return self._images[key]
+        with self._loading:  # of several that want the same images one loads them
+            if key not in self._images:
+                images = datasets.load(*key, home.folder("datasets"))
+                own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
+                self._images[own] = self._images[key] = self._images.get(own) or ray.put(_shareable(images))
+                while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:
+                    self._images.popitem(last=False)
+            self._images.move_to_end(key)
+            return self._images[key]
+
+
+def share(gpus: float, parallel: int) -> float:
+    """Of a GPU, for each of `parallel` evaluations on so many: no evaluation can be split between two."""
+    return 1 / math.ceil(max(1.0, parallel / gpus)) if gpus else 0.0
+
+
+def _short_folder() -> str:
+    """A new folder whose path is short enough for sockets in it."""
+    usual = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="nas-ray-", dir=usual if len(usual) <= LONGEST_PLACE else "/tmp")
 
 
 def _shareable(images: ImageSet) -> ImageSet:
@@ -174,20 +227,28 @@ def _shareable(images: ImageSet) -> ImageSet:
 
 
 def _settle(future: _Future, done: Future[Measurement | _Failure]) -> None:
-    """Give what came back to `future`, unless it was cancelled meanwhile."""
+    """Give what came back to `future`."""
+    error = done.exception()
+    if error is None:
+        _give(future, done.result())
+    elif not isinstance(error, ray.exceptions.LocalRayletDiedError):  # then Ray ends this process; the trial goes on
+        died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
+        what = f"its process died {RETRIES + 1} times" if died else type(error).__name__
+        last = (str(error).strip() or "no more is known").splitlines()[-1]  # behind Ray's own traceback
+        _give(future, _Failure(text=f"{what}: {last}", errno=None))
+
+
+def _give(future: _Future, result: Measurement | _Failure) -> None:
     try:
         if future.cancelled() or not future.set_running_or_notify_cancel():
             return
     except (InvalidStateError, RuntimeError):  # cancelled between the one and the other
         return
-    error = done.exception()
-    result = None if error else done.result()
-    if error is not None:
-        died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
-        text = f"its process died {RETRIES + 1} times" if died else f"{type(error).__name__}"
-        future.set_exception(EvaluationFailed(f"{text}: {str(error).strip().splitlines()[-1]}"))
-    elif isinstance(result, _Failure):
-        failed = OSError(result.errno, result.text) if result.errno is not None else EvaluationFailed(result.text)
-        future.set_exception(failed)
+    if isinstance(result, _Failure):
+        future.set_exception(EvaluationFailed(result.text, result.errno))
     else:
-        future.set_result(result)  # type: ignore[arg-type]
+        future.set_result(result)
+
+
+def _failure(error: BaseException) -> _Failure:
+    return _Failure(text=f"{type(error).__name__}: {error}", errno=getattr(error, "errno", None))

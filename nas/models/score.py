@@ -14,7 +14,7 @@ from nas import datasets, home
 from nas.datasets import DatasetError, ImageSet
 from nas.models.checkpoint import BadCheckpoint, Card, load
 from nas.training.data import Normalisation, View, split
-from nas.training.device import training_device
+from nas.training.device import alone, training_device
 from nas.training.score import accuracy
 
 
@@ -54,7 +54,8 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
         raw, labels = images.train_images[held], images.train_labels[held]
     else:
         raise BadCheckpoint(f"{path} promises no accuracy")
-    found = accuracy(network, raw, labels, view, device)
+    with alone(device):  # as when the promise was made: more threads may sum in another order
+        found = accuracy(network, raw, labels, view, device)
     return Score(accuracy=found, promised=promised, images=len(labels), part=part)
 
 
