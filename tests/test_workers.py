@@ -335,8 +335,9 @@ class TestACoordinator:
         first.wait()
         kept = [trial for trial in store.trials(run.id) if trial.state == "done"]
         until(lambda: not any(alive(child) for child in evaluations), seconds=20)
-        second = coordinator("--once")
+        second = coordinator()  # which takes the run over when the claim of the first has run out
         until(lambda: store.run(run.id).state == "finished")
+        second.terminate()
         assert second.wait(60) == 0
         trials = store.trials(run.id)
         assert [trial for trial in trials if trial.number in {old.number for old in kept}] == kept
