@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from nas.codec import decode, encode
 from nas.layers import Activation as Activation
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class Architecture:
 
 def digest(architecture: Any) -> str:
     """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out."""
-    fields = {name: value for name, value in dataclasses.asdict(architecture).items() if name != "version"}
+    same = decode(type(architecture), encode(architecture))  # 0 and 0.0 are equal, and so their digests must be
+    fields = {name: value for name, value in encode(same).items() if name != "version"}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -168,6 +168,12 @@ def test_digests_are_stable_across_versions() -> None:
     assert dataclasses.replace(b0(), dropout=0.1).digest() != b0().digest()
 
 
+def test_equal_networks_have_equal_digests_however_their_numbers_are_written() -> None:
+    whole = dataclasses.replace(b0(), dropout=0, drop_connect=0)
+    assert whole == dataclasses.replace(b0(), dropout=0.0, drop_connect=0.0)
+    assert whole.digest() == dataclasses.replace(b0(), dropout=0.0, drop_connect=0.0).digest()
+
+
 def test_residuals_are_dropped_in_training_only_and_never_in_the_first_block() -> None:
     network = mbconv.build(b0())
     drops = [module.rate for module in network.modules() if isinstance(module, DropPath)]

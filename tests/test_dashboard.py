@@ -213,6 +213,16 @@ def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> 
     assert by_size[0][3] < by_size[-1][3]
 
 
+def test_a_published_network_is_named_beside_its_point(view: View) -> None:
+    page = view.search(small(view.service, baselines=("ResNet-20 (CIFAR)",), limits=Limits()))
+    expect(page.locator(".names text")).to_have_text(["ResNet-20 (CIFAR)"])
+    point = page.locator("circle.point[data-key='0']").bounding_box()
+    name = page.locator(".names text").bounding_box()
+    assert point
+    assert name
+    assert point["y"] < name["y"] + name["height"] / 2 < point["y"] + point["height"]
+
+
 def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
     run = view.service.runs["running"]
     page = view.search(run)

@@ -53,7 +53,7 @@ function facts({ dataset, space, device, recipe, parallel }) {
     dataset,
     `space ${space}`,
     `device ${device}`,
-    `${recipe.epochs} epochs a member`,
+    `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a member`,
     `${parallel} at once`,
   ].join(" · ");
 }

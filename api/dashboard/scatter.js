@@ -23,6 +23,8 @@ export function scatter(pick) {
   chart.root.insertBefore(svg("g", {}, target, targetText, contour, step), chart.marks);
   chart.over.append(star);
   const showPoints = points(chart, (key) => pick(Number(key)));
+  const names = svg("g", { class: "names" });
+  chart.over.append(names);
   const note = element("p", { class: "chart-note muted" }, "No trial has been measured yet.");
   const legend = element(
     "p",
@@ -72,13 +74,22 @@ export function scatter(pick) {
         class: ["point", unbeaten.has(trial.number) && "front", trial.number === selected && "selected"]
           .filter(Boolean)
           .join(" "),
-        title: `Trial ${trial.number}`,
+        title: trial.job.baseline ?? `Trial ${trial.number}`,
         rows: [
           ["Accuracy", percent(accuracy(trial))],
           [COSTS[cost].title, COSTS[cost].show(costOf(trial, cost))],
           ["Parameters", short(trial.measurement.params)],
         ],
       })),
+    );
+
+    names.replaceChildren(
+      ...measured.filter((trial) => trial.job.baseline).map((trial) => {
+        const [px, py] = [x.at(costOf(trial, cost)), y.at(accuracy(trial))];
+        const right = px > (area.left + area.right) / 2;
+        const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
+        return svg("text", { class: "name", ...place }, trial.job.baseline);
+      }),
     );
 
     const line = pareto.front.map((row, index) => {
