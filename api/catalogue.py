@@ -132,9 +132,10 @@ def get_space(
 ) -> Space:
     """The knobs that a search may narrow, with all choices, for such images."""
     _known("search_spaces", name)
+    chosen = space(name)
     try:
         images = Images(resolution=resolution, channels=channels, classes=classes)
-        knobs = dict(space(name).knobs(images))
+        knobs = dict(chosen.knobs(images))
         drawn = _drawn(name, images)
     except ValueError as error:
         given = {"resolution": resolution, "channels": channels, "classes": classes}

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from nas.datasets import DatasetError
 from nas.plugins import UnknownPlugin
 from nas.records import Refusal
+from nas.spaces import BrokenSpace
 from nas.store import Conflict, NotFound, StoreError
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,6 +26,7 @@ STATUS: dict[type[Exception], int] = {
     Conflict: 409,
     Refusal: 422,
     UnknownPlugin: 422,
+    BrokenSpace: 422,
     DatasetError: 422,
     StoreError: 503,
 }

@@ -25,8 +25,11 @@ class Option:
 
 
 def documentation(package: str, plugin: str) -> str:
-    """The docstring of the plug-in's file."""
-    return ast.get_docstring(_tree(package, plugin)) or ""
+    """The docstring of the plug-in's file; of one that is not Python, what is wrong with it."""
+    try:
+        return ast.get_docstring(_tree(package, plugin)) or ""
+    except SyntaxError as error:
+        return f"cannot be imported: SyntaxError: {error}"
 
 
 def options(searcher: str) -> tuple[Option, ...]:

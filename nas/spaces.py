@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 DRAWS = 20  # random networks that a check looks at, for each kind of images
 
 
+class BrokenSpace(ValueError):
+    """A file that cannot be imported; the message says why and where."""
+
+
 def load(name: str) -> SearchSpace:
-    """The space of that name. Raises plugins.UnknownPlugin."""
-    return complete(plugins.load("search_spaces", name))
+    """The space of that name. Raises plugins.UnknownPlugin and BrokenSpace."""
+    plugins.check("search_spaces", name)
+    try:
+        return complete(plugins.load("search_spaces", name))
+    except Exception as error:  # whatever its author's code does
+        raise BrokenSpace(f"search space {name!r} cannot be imported: {_said(error)}") from error
 
 
 def complete(module: ModuleType) -> SearchSpace:
@@ -38,13 +46,16 @@ def complete(module: ModuleType) -> SearchSpace:
 
 
 def from_file(path: Path) -> SearchSpace:
-    """The space in the file at `path`, wherever it lies. Raises what importing it raises, and OSError."""
+    """The space in the file at `path`, wherever it lies. Raises BrokenSpace, and OSError."""
     path.open().close()
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} is not a Python file: a space is one that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever its author's code does
+        raise BrokenSpace(f"{path} cannot be imported: {_said(error)}") from error
     return complete(module)
 
 

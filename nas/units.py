@@ -179,10 +179,13 @@ def dense(entering: int, growth: int, bottleneck: int = 4) -> Layer:
     return concat(IDENTITY, chain(Norm(), Activate(), Conv(bottleneck * growth), linear(growth, 3, norm=False)))
 
 
-def fire(squeeze: int, expand: int) -> Layer:
-    """SqueezeNet's module: 1×1 to `squeeze`, then 1×1 and 3×3 to `expand` channels each (Iandola et al. 2016)."""
-    wide = concat(*(Conv(expand, kernel, bias=True, norm=False) for kernel in (1, 3)))
-    return chain(Conv(squeeze, bias=True, norm=False), wide)
+def fire(squeeze: int, expand: int, *, norm: bool = False) -> Layer:
+    """SqueezeNet's module: 1×1 to `squeeze`, then 1×1 and 3×3 to `expand` channels each (Iandola et al. 2016).
+
+    The paper's has biases; with `norm` it has normalisations instead, and trains at the usual learning rates.
+    """
+    wide = concat(*(Conv(expand, kernel, bias=not norm, norm=norm) for kernel in (1, 3)))
+    return chain(Conv(squeeze, bias=not norm, norm=norm), wide)
 
 
 def shuffled(entering: int, out: int, *, stride: int = 1, groups: int, first: bool = False) -> Layer:

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 import nas.searchers
+import search_spaces
 from api import signature
 from api.app import DASHBOARD, create_app
 from api.gate import MOST_BYTES
@@ -734,6 +735,22 @@ class Searcher:
     for options, words in (({"rat": 1}, "no option 'rat': there are rate, most"), ({"most": 0.5}, "takes int")):
         problem = service.post("/v1/searches", {**SMALLEST, "searcher": "heavy", "options": options}, status=422)
         assert words in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("knobs = (", "SyntaxError: '(' was never"), ("1 / 0", "ZeroDivisionError: division by zero")]
+)
+def test_a_space_that_cannot_be_imported_is_said(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    name = f"own_{len(text)}"  # what is known of a name is kept
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    assert name in [row["name"] for row in service.get("/v1/spaces")["spaces"]]
+    problem = service.get(f"/v1/spaces/{name}", status=422)
+    assert words in problem["detail"]
+    assert f"search space '{name}' cannot be imported" in problem["detail"]
+    assert words in service.post("/v1/searches", {**SMALLEST, "space": name}, status=422)["detail"]
 
 
 def test_devices_say_whether_they_are_here(service: Service) -> None:

@@ -211,5 +211,11 @@ def test_a_space_of_ones_own_is_checked(tmp_path: Path, capsys: pytest.CaptureFi
     assert nas("check-space", str(file), "--resolution", "32", "--classes", "10", "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert "gives 7×1×1 values, not one for each of 10 classes" in found["32×32×3, 10 classes"][0]
+    file.write_text("knobs = (")
+    assert nas("check-space", str(file)) == 1
+    assert "fire.py cannot be imported: SyntaxError: '(' was never closed (fire.py, line 1)" in capsys.readouterr().err
+    file.write_text("import no_such_module")
+    assert nas("check-space", str(file)) == 1
+    assert "ModuleNotFoundError: No module named 'no_such_module'" in capsys.readouterr().err
     assert nas("check-space", "absent.py") == 1
     assert "absent.py" in capsys.readouterr().err

@@ -73,6 +73,7 @@ LAYERS: dict[str, Layer] = {
     "squeeze-and-excitation": units.squeeze_excite(12, 3, gate="hsigmoid"),
     "highway": units.highway(12),
     "fire": units.fire(3, 8),
+    "fire, normalised": units.fire(3, 8, norm=True),
     "dense": units.dense(12, 4),
     "basic": units.basic(12, 20, stride=2),
     "parameter-free shortcut": units.basic(12, 20, stride=2, shortcut="zeros", squeezed=4),
