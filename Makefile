@@ -4,7 +4,7 @@ PYTHON ?= python3
 CONSTRAINTS ?= -c constraints.txt
 BIN := .venv/bin
 
-.PHONY: setup test lint format demo serve clean
+.PHONY: setup test test-timm lint format demo serve clean
 
 setup: .venv/ready
 
@@ -28,6 +28,12 @@ test: lint
 	tests/chromium
 	$(BIN)/python -m pytest
 
+# timm needs torchvision, and that its own torch: an environment apart, of a gigabyte or more.
+test-timm:
+	test -x .venv-timm/bin/python || $(PYTHON) -m venv .venv-timm
+	.venv-timm/bin/python -m pip install --quiet --disable-pip-version-check torch torchvision timm numpy pytest pytest-timeout
+	.venv-timm/bin/python -m pytest --noconftest tests/test_timm.py
+
 demo: setup
 	$(BIN)/python -m bench.demo
 
@@ -35,4 +41,4 @@ serve: setup
 	$(BIN)/nas serve
 
 clean:
-	rm -rf .venv state downloads
+	rm -rf .venv .venv-timm state downloads

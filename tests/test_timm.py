@@ -1,8 +1,4 @@
-"""Interchange with timm. What needs timm itself runs where it is installed:
-
-python -m venv timm && timm/bin/pip install torch torchvision timm numpy pytest pytest-timeout
-timm/bin/python -m pytest --noconftest tests/test_timm.py
-"""
+"""Interchange with timm. What needs timm itself runs where it is installed: `make test-timm`."""
 
 import dataclasses
 import random
@@ -17,7 +13,7 @@ from nas.models import timm_strings
 from nas.models.timm_strings import Unsayable
 from search_spaces import efficientnetv2, mbconv
 
-MISSING = "timm is not installed: see the top of this file"
+MISSING = "timm is not installed: make test-timm"
 B0 = [
     ["ds_r1_k3_s1_e1_c16_se0.25"],
     ["ir_r2_k3_s2_e6_c24_se0.25"],
