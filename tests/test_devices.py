@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas import plugins, quiet
+from nas import plugins, quiet, zoo
 from nas.architecture import Architecture, Images, Stage
 from nas.blocks import network
 from nas.counts import counts
@@ -105,6 +105,32 @@ class TestCpu:
         monkeypatch.setattr(cpu, "_exported", unnormalised)
         with pytest.raises(DeviceError, match="not the same network, so its latency is not taken"):
             cpu.latency(mbconv(8, 1), IMAGES)
+
+    @pytest.mark.parametrize("name", ["DenseNet-121", "MnasNet-B1"])
+    def test_deep_networks_agree_far_within_the_tolerance(self, name: str) -> None:
+        """Rounding must not grow with depth until correct exports look wrong."""
+        made, image = cpu._exercised(network(zoo.reference(name, IMAGES)), IMAGES)
+        with torch.inference_mode():
+            answer, exact = made(image), copy.deepcopy(made).double()(image.double())
+        assert (answer - exact).abs().max() / exact.abs().max() < cpu.AGREEMENT / 10
+
+    def test_a_deep_network_of_the_zoo_is_taken(self) -> None:
+        images = Images(resolution=32, channels=3, classes=1000)
+        assert cpu.latency(network(zoo.reference("MnasNet-B1", images)), images).median_ms > 0
+
+    def test_one_wrong_statistic_deep_in_a_network_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        exported = cpu._exported
+
+        def slightly_wrong(network: nn.Module, image: torch.Tensor) -> bytes:
+            wrong = copy.deepcopy(network)
+            norms = [module for module in wrong.modules() if isinstance(module, nn.BatchNorm2d)]
+            assert norms[len(norms) // 2].running_mean is not None
+            norms[len(norms) // 2].running_mean.zero_()  # type: ignore[union-attr]
+            return exported(wrong, image)
+
+        monkeypatch.setattr(cpu, "_exported", slightly_wrong)
+        with pytest.raises(DeviceError, match="not the same network, so its latency is not taken"):
+            cpu.latency(network(zoo.reference("MnasNet-B1", IMAGES)), IMAGES)
 
     def test_an_answer_that_is_not_a_number_is_refused(self) -> None:
         class Broken(nn.Module):

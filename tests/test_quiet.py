@@ -108,6 +108,40 @@ def test_a_killed_holder_lets_go(host: Path, program: str) -> None:
             pass
 
 
+def test_training_goes_on_beside_a_meter_that_is_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    step = quiet.Step(timeout_seconds=0.1)
+    with process(METER) as meter:
+        assert meter.stdout is not None
+        meter.stdout.readline()
+        os.kill(meter.pid, signal.SIGSTOP)
+        for _ in range(20):
+            with step:
+                pass
+        assert [record.levelname for record in caplog.records] == ["WARNING"], "once, not at every step"
+        assert "goes on beside it" in caplog.text
+        with pytest.raises(quiet.NotQuiet, match="is stopped; end it"), quiet.measuring(0.05):
+            pass
+    with step, pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
+        pass  # the meter is gone, and the step is seen again
+    with process(METER) as meter:
+        assert meter.stdout is not None
+        meter.stdout.readline()
+        with step:
+            pass
+    assert len(caplog.records) == 2, "another meter that hangs is waited for again"
+
+
+def test_a_trainer_that_is_stopped_holds_up_neither_meters_nor_trainers_for_ever(host: Path) -> None:
+    log = host / "log"
+    with process(TRAINER, str(log), "3600") as trainer:
+        until(lambda: log.exists() and log.read_text() == "in\n")
+        os.kill(trainer.pid, signal.SIGSTOP)
+        with pytest.raises(quiet.NotQuiet, match="is stopped; end it"), quiet.measuring(0.05):
+            pass
+        with quiet.Step(timeout_seconds=60):
+            pass
+
+
 def test_a_step_that_fails_lets_go() -> None:
     step = quiet.Step()
     with pytest.raises(ZeroDivisionError), step:

@@ -83,26 +83,38 @@ def _exercised(network: "nn.Module", images: Images) -> tuple["nn.Module", "Tens
     """A copy of the network as if it had been trained, and an image for it.
 
     Fresh normalisations do nothing, so a mistake in folding them would not show; and without them signals may grow or
-    fade layer by layer until they leave the range in which processors are fast. So the copy is given random scales and
-    shifts and the statistics that go with them.
+    fade layer by layer until they leave the range in which processors are fast. So the copy is given random scales,
+    shifts and statistics. They scatter about the statistics of the whole layer: a channel that hardly varies would
+    otherwise be blown up, the rounding in it as well, and in a deep network little else than rounding would come out.
     """
     import torch
     from torch import nn
 
     draw = torch.Generator().manual_seed(0)  # the caller's own random numbers are left alone
     network = copy.deepcopy(network).to("cpu", torch.float32).eval()
-    batch = torch.randn(2, images.channels, images.resolution, images.resolution, generator=draw)
+    image = torch.randn(1, images.channels, images.resolution, images.resolution, generator=draw)
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    norms = [module for module in network.modules() if isinstance(module, kinds)]
+
+    def settle(norm: Any, entering: tuple["Tensor", ...]) -> None:
+        scatter = torch.randn(norm.num_features, generator=draw)
+        variance, mean = torch.var_mean(entering[0], correction=0)
+        if variance > 0:
+            norm.running_mean.copy_(mean + 0.25 * variance.sqrt() * scatter)
+            norm.running_var.copy_(variance * (0.5 + torch.rand(norm.num_features, generator=draw)))
+
+    hooks = []
     with torch.no_grad():
-        for norm in norms:
-            norm.train().momentum = 1.0
+        for norm in (module for module in network.modules() if isinstance(module, kinds)):
             if norm.affine:
                 norm.weight.uniform_(0.5, 1.5, generator=draw)
                 norm.bias.uniform_(-0.5, 0.5, generator=draw)
-        if any(norm.track_running_stats for norm in norms):
-            network(batch)
-    return network.eval(), batch[:1].contiguous()
+            if norm.track_running_stats:
+                hooks.append(norm.register_forward_pre_hook(settle))
+        if hooks:
+            network(image)
+    for hook in hooks:
+        hook.remove()
+    return network, image
 
 
 def _exported(network: "nn.Module", image: "Tensor") -> bytes:
