@@ -28,7 +28,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         help="only these choices of a knob, such as stage1.op=conv,fused; may be repeated",
     )
     what.add_argument("--trials", type=whole, metavar="N", help="networks to try")
-    what.add_argument("--searcher", metavar="NAME", help="evolution by default; `nas searchers` lists them")
+    what.add_argument("--searcher", metavar="NAME", help="surrogate by default; `nas searchers` lists them")
     what.add_argument(
         "--option",
         action="append",

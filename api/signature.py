@@ -11,7 +11,8 @@ from nas import plugins
 from nas.architecture import Choice, Choices
 from nas.records import Refusal
 
-GIVEN = ("seed", "cost", "canonical")  # to every searcher, by the plan
+GIVEN = ("seed", "cost", "canonical", "allowed", "trials")  # to every searcher, by the plan
+LIGHT = {*sys.stdlib_module_names, "nas", "numpy"}
 TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
@@ -56,12 +57,14 @@ def check(searcher: str, given: Choices) -> None:
 
 
 def is_light(searcher: str) -> bool:
-    """Whether the searcher needs nothing but the standard library, so that this process may import it."""
+    """Whether the searcher, with the private files that it shares, needs nothing heavy: this process may import it."""
     for node in ast.walk(_tree("nas.searchers", searcher)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        if any(name.partition(".")[0] not in {*sys.stdlib_module_names, "nas"} for name in names):
-            return False
+        for name in names:
+            shared = name.removeprefix("nas.searchers._")
+            if name.partition(".")[0] not in LIGHT or (shared != name and not is_light(f"_{shared}")):
+                return False
     return True
 
 
@@ -84,7 +87,8 @@ def _literal(node: ast.expr | None) -> Choice | None:
 
 @functools.cache
 def _tree(package: str, plugin: str) -> ast.Module:
-    plugins.check(package, plugin)
+    if not plugin.startswith("_"):
+        plugins.check(package, plugin)
     found = PathFinder.find_spec(f"{package}.{plugin}", sys.modules[package].__path__)
     assert found is not None
     assert found.origin is not None

@@ -1,4 +1,5 @@
-"""The reward of a candidate: accuracy × (cost / target)^w (Tan et al. 2019, MnasNet)."""
+"""The reward of a candidate: accuracy × (cost / target)^w (Tan et al. 2019, MnasNet), or
+accuracy + w·|cost / target - 1| (Bender et al. 2020, TuNAS)."""
 
 import math
 from collections.abc import Mapping
@@ -7,6 +8,8 @@ from typing import ClassVar, Literal
 
 Cost = Literal["latency_ms", "mult_adds"]
 COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds")
+Form = Literal["product", "absolute", "front"]
+FORMS: tuple[Form, ...] = ("product", "absolute", "front")
 
 SOFT = (-0.07, -0.07)  # doubling the cost is worth about 5 % relative accuracy
 HARD = (0.0, -1.0)  # free under the target, proportionally punished over it
@@ -14,7 +17,12 @@ HARD = (0.0, -1.0)  # free under the target, proportionally punished over it
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximises; `w_under` applies up to the target, `w_over` above it, both 0 is plain accuracy."""
+    """What a search maximises; `w_under` applies up to the target, `w_over` above it, both 0 is plain accuracy.
+
+    `form` "product" is MnasNet's reward, "absolute" TuNAS's, which peaks at the target (its own w is -0.1). "front"
+    asks for all the best compromises of accuracy and cost; searchers that can only maximise one number take the
+    product, and so does whatever shows one best network.
+    """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -22,10 +30,13 @@ class Objective:
     target: float = 5e6
     w_under: float = SOFT[0]
     w_over: float = SOFT[1]
+    form: Form = "product"
 
     def __post_init__(self) -> None:
         if self.cost not in COSTS:
             raise ValueError(f"cost {self.cost!r} is none of {', '.join(COSTS)}")
+        if self.form not in FORMS:
+            raise ValueError(f"form {self.form!r} is none of {', '.join(FORMS)}")
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target {self.target} is not a positive number ({self.cost})")
         for name in ("w_under", "w_over"):
@@ -35,7 +46,14 @@ class Objective:
 
     def reward(self, accuracy: float, cost: float) -> float:
         """`accuracy` in [0, 1] and a positive `cost` to one number, larger is better."""
+        factor, offset = self.terms(cost)
+        return accuracy * factor + offset
+
+    def terms(self, cost: float) -> tuple[float, float]:
+        """(factor, offset) such that the reward at a positive `cost` is accuracy × factor + offset."""
         if not cost > 0:
             raise ValueError(f"cost {cost} is not positive: it was not measured")
         exponent = self.w_under if cost <= self.target else self.w_over
-        return accuracy * math.pow(cost / self.target, exponent)
+        if self.form == "absolute":
+            return 1.0, exponent * abs(cost / self.target - 1)
+        return math.pow(cost / self.target, exponent), 0.0

@@ -96,7 +96,7 @@ class SearchSpec:
     space: str = "mbconv"
     resolution: int | None = None
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
-    searcher: str = "evolution"
+    searcher: str = "surrogate"
     options: dict[str, Choice] = field(default_factory=dict)
     baselines: tuple[str, ...] = ()
     objective: Objective = Objective()

@@ -54,7 +54,7 @@ export async function proposalPage(page) {
         "a known name, or folder:/path/to/images",
       ),
       field("Space", select("/space", names(spaces, "spaces"), "mbconv")),
-      field("Searcher", select("/searcher", names(searchers, "searchers"), "evolution")),
+      field("Searcher", select("/searcher", names(searchers, "searchers"), "surrogate")),
     ]),
     group("How much", [
       field("Trials", number("/trials", 20), "networks to try"),

@@ -1,16 +1,17 @@
 """The plan of a search: a searcher's proposals, made into jobs, filtered by what is known before training."""
 
+import functools
 from typing import cast
 
 from nas import plugins, spaces, zoo
-from nas.architecture import Choices, Images, Knobs, SearchSpace
-from nas.counts import counts
+from nas.architecture import Choice, Choices, Images, Knobs, SearchSpace
+from nas.counts import Counts, counts
 from nas.limits import over_limit
 from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
-from nas.searchers import MakeSearcher, Outcome, Searcher
+from nas.searchers import ATTEMPT, MakeSearcher, Outcome, Searcher
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
-_STRIDE = 2**32  # between the proposal numbers of a trial's attempts, so that they meet no other trial's
+REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
 
 
 class SearchPlan:
@@ -23,6 +24,7 @@ class SearchPlan:
         self._searcher = searcher(spec, images)
         self._baselines = [zoo.reference(name, images) for name in spec.baselines]
         self._proposed: set[str] = set()
+        self._running: dict[int, Choices] = {}
         self.trials = trials
         self.exhausted = False
 
@@ -31,20 +33,30 @@ class SearchPlan:
             return None
         if number < len(self._baselines):
             return self._job(number, {})
+        refused: list[Choices] = []
         for attempt in range(ATTEMPTS):
-            job = self._job(number, self._searcher.ask(number + attempt * _STRIDE))
+            choices = self._searcher.ask(number + attempt * ATTEMPT, [*self._running.values(), *refused])
+            if choices is None:
+                break
+            job = self._job(number, choices)
             network = self._network(job)
             if network not in self._proposed and over_limit(job.limits, counts(job.architecture)) is None:
                 self._proposed.add(network)
+                self._running[number] = choices
                 return job
+            if choices not in refused:
+                refused.append(choices)
         self.exhausted = True
         return None
 
     def begun(self, job: Job) -> None:
         self._proposed.add(self._network(job))
+        if job.baseline is None:
+            self._running[job.number] = job.choices
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         self._proposed.add(self._network(job))
+        self._running.pop(job.number, None)
         if job.baseline is None:
             self._searcher.tell(job.choices, self._outcome(measurement))
 
@@ -101,8 +113,12 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
     knobs = narrowed(chosen.knobs(images), spec.knobs)
     make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
 
-    def mult_adds(choices: Choices) -> float:
-        return float(counts(chosen.architecture(choices, images)).mult_adds)
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def counted(chosen_of: tuple[Choice, ...]) -> Counts:
+        return counts(chosen.architecture(dict(zip(knobs, chosen_of)), images))
+
+    def known(choices: Choices) -> Counts:
+        return counted(tuple(choices[knob] for knob in knobs))
 
     def canonical(choices: Choices) -> Choices:
         representative = chosen.canonical(choices, images)
@@ -113,8 +129,10 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
             knobs,
             spec.objective,
             seed=spec.seed,
-            cost=mult_adds if spec.objective.cost == "mult_adds" else None,
+            cost=(lambda choices: float(known(choices).mult_adds)) if spec.objective.cost == "mult_adds" else None,
             canonical=canonical,
+            allowed=lambda choices: over_limit(spec.limits, known(choices)) is None,
+            trials=spec.trials,
             **spec.options,
         )
     except TypeError as error:

@@ -4,7 +4,7 @@ A searcher knows nothing of training, storage or HTTP, and keeps no state but wh
 same outcomes in the same order makes it the same searcher.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -13,6 +13,14 @@ from nas.objective import Objective
 
 CostOf: TypeAlias = Callable[[Choices], float]
 Canonical: TypeAlias = Callable[[Choices], Choices]
+Allowed: TypeAlias = Callable[[Choices], bool]
+
+ATTEMPT = 2**32  # number + k × ATTEMPT asks for proposal `number` again, its first k answers being refused
+
+
+def attempt(number: int) -> int:
+    """How many answers to this proposal were refused: searchers stray further the more there were."""
+    return number // ATTEMPT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +30,22 @@ class Outcome:
     accuracy: float
     cost: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.accuracy <= 1:
+            raise ValueError(f"accuracy {self.accuracy} is not between 0 and 1: tell None for a failed trial")
+        if not 0 < self.cost < float("inf"):
+            raise ValueError(f"cost {self.cost} is not a positive number: tell None for a failed trial")
+
 
 class Searcher(Protocol):
     """How a searcher is driven; several may be asked for before anything is told."""
 
-    def ask(self, number: int) -> Choices:
-        """Choices for proposal `number`. Randomness is drawn from (seed, number) only."""
+    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
+        """Choices for proposal `number`; None: there is no network left. Randomness is drawn from (seed, number) only.
+
+        `pending` are the choices that are being evaluated now or were refused; with None a searcher that minds them
+        remembers what it proposed and was not told. Who resumes a search gives them: a new searcher cannot know.
+        """
         ...
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
@@ -39,7 +57,9 @@ class MakeSearcher(Protocol):
     """The constructor that every searcher's class has; options of its own follow by keyword, each with a default.
 
     `cost` gives a candidate's exact cost before training where that is possible; `canonical` the one representative of
-    all choices that build the same network. Raises ValueError for an option out of range.
+    all choices that build the same network; `allowed` is False for choices that would be refused before training;
+    `trials` is the budget that the search begins with. Raises ValueError for an option out of range, and ImportError
+    naming what to install.
     """
 
     def __call__(
@@ -50,5 +70,7 @@ class MakeSearcher(Protocol):
         seed: int,
         cost: CostOf | None = None,
         canonical: Canonical | None = None,
+        allowed: Allowed | None = None,
+        trials: int | None = None,
         **options: Choice,
     ) -> Searcher: ...

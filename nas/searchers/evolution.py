@@ -3,17 +3,24 @@
 Real, Aggarwal, Huang, Le 2019, "Regularized Evolution for Image Classifier Architecture Search" (AAAI).
 """
 
+import math
 import random
 from collections import deque
+from collections.abc import Sequence
 
 from nas.architecture import Choices, Knobs
 from nas.objective import Objective
-from nas.searchers import Canonical, CostOf, Outcome
+from nas.searchers import Allowed, Canonical, CostOf, Outcome, attempt
+
+PATIENCE = 20  # attempts at one proposal after which one more knob changes
 
 
 class Searcher:
-    """`population` living candidates, of which `sample` compete to be the parent. The first `population` proposals are
-    random; a failed candidate takes no place in the population."""
+    """`population` living candidates, of which `sample` compete to be the parent; the first proposals are random.
+
+    0 sizes them: the population to 2·√trials, between 8 and the paper's 100, the sample to a quarter of it, as in the
+    paper. A failed candidate takes no place in the population.
+    """
 
     def __init__(
         self,
@@ -23,9 +30,13 @@ class Searcher:
         seed: int,
         cost: CostOf | None = None,
         canonical: Canonical | None = None,
-        population: int = 20,
-        sample: int = 5,
+        allowed: Allowed | None = None,
+        trials: int | None = None,
+        population: int = 0,
+        sample: int = 0,
     ) -> None:
+        population = population or min(100, max(8, round(2 * math.sqrt(trials or 100))))
+        sample = sample or max(2, population // 4)
         if population < 2:
             raise ValueError(f"population {population} is less than 2")
         if not 1 <= sample <= population:
@@ -36,15 +47,14 @@ class Searcher:
         self._sample = sample
         self._living: deque[tuple[float, Choices]] = deque(maxlen=population)
 
-    def ask(self, number: int) -> Choices:
+    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
         draw = random.Random(f"{self._seed}/{number}")
         if len(self._living) < (self._living.maxlen or 0):
             return {knob: draw.choice(choices) for knob, choices in self._knobs.items()}
         contest = [draw.choice(self._living) for _ in range(self._sample)]
         child = dict(max(contest, key=lambda candidate: candidate[0])[1])
         mutable = [knob for knob, choices in self._knobs.items() if len(choices) > 1]
-        if mutable:
-            knob = draw.choice(mutable)
+        for knob in draw.sample(mutable, min(len(mutable), 1 + attempt(number) // PATIENCE)):
             child[knob] = draw.choice([choice for choice in self._knobs[knob] if choice != child[knob]])
         return child
 

@@ -1,0 +1,408 @@
+"""How many trials each searcher needs: `python -m bench.searchers --table FILE [--seeds N] [--trials 25,50]`.
+
+The table is NAS-Bench-Macro's, see bench/landscapes.py; without it a synthetic one is made, with --vast one of
+1.7·10^14 choices. A trial returns the accuracy of one of the network's trainings, drawn at random, and its exact
+multiply-adds; what counts is the mean over trainings of the best network tried. No network is tried twice. Peers come
+twice where there is a limit: as they are, and "filtered", with proposals over it refused before they cost a trial.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from bench.landscapes import Landscape, nas_bench_macro, synthetic
+from bench.rows import row
+from nas import plugins
+from nas.architecture import Choices
+from nas.objective import Objective
+from nas.pareto import Point, hypervolume
+from nas.searchers import ATTEMPT, Outcome, Searcher
+
+DEFAULT = "surrogate"
+COST_RANK = "cost rank"  # no searcher: the most expensive that is allowed comes first
+SIZED = ("evolution", "optuna_nsga2")  # these depend on the budget, so that each budget is a run of its own
+GOALS = ("accuracy", "soft-tight", "soft-loose", "under-tight", "under-loose", "front")
+BUDGETS = (25, 50, 100, 200, 400)
+ATTEMPTS = 1000
+NEAR = 0.001  # of accuracy: 0.1 points
+NOISE = {"front": 0.005}  # below it a difference between medians is none
+POINTS_NOISE = 0.05
+TARGETS = {  # on NAS-Bench-Macro, medians of the default: regret in points at most, ratios of the hypervolume at least
+    "under-loose": {25: 0.09, 50: 0.05, 100: 0.02},
+    "front": {25: 0.93, 50: 0.97, 100: 0.992, 200: 0.997},
+}
+SOON = 15  # trials to within 0.1 points of the best under the loose limit
+FEWER = 3.0  # times fewer than filtered TPE and evolution
+PARALLEL_LOSS = 1.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """One run to be made: a searcher with a seed on a landscape. `workers` networks are evaluated at a time."""
+
+    landscape: str
+    searcher: str
+    goal: str
+    filtered: bool
+    seed: int
+    trials: int
+    workers: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"{self.searcher}, filtered" if self.filtered else self.searcher
+
+
+@cache
+def landscape(name: str) -> Landscape:
+    if name.startswith("synthetic"):
+        return synthetic(int(name.split()[1]))
+    return nas_bench_macro(Path(name))
+
+
+def objective(goal: str, targets: tuple[float, float]) -> Objective:
+    target = targets[0] if goal.endswith("tight") else targets[1]
+    if goal == "accuracy":
+        return Objective(target=target, w_under=0, w_over=0)
+    if goal.startswith("under"):
+        return Objective(target=target, w_under=0, w_over=-10)
+    return Objective(target=target, form="front" if goal == "front" else "product")
+
+
+class CostRank:
+    """Nothing but multiply-adds: the most that are allowed, or for a front spaced evenly on their logarithm."""
+
+    def __init__(self, land: Landscape, goal: str, aim: Objective, trials: int) -> None:
+        self._land = land
+        costed = sorted((land.cost(choices), number) for number, choices in enumerate(land.networks or ()))
+        if goal == "front":
+            low, high = costed[0][0], costed[-1][0]
+            spaced = [low * (high / low) ** (step / max(1, trials - 1)) for step in range(trials)]
+            nearest = [min(costed, key=lambda pair: abs(pair[0] - wanted))[1] for wanted in spaced]
+            self._order = list(dict.fromkeys([*nearest, *(number for _, number in costed)]))
+        else:
+            limit = aim.target if goal.startswith("under") else float("inf")
+            self._order = [number for cost, number in reversed(costed) if cost <= limit]
+        self._next = 0
+
+    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
+        assert self._land.networks
+        self._next += 1
+        return self._land.networks[self._order[(self._next - 1) % len(self._order)]]
+
+    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+        """Nothing to learn."""
+
+
+@dataclass
+class Trail:
+    """What a run found: after each trial the accuracy and cost of what was tried; `handed` the reward of the network
+    that would be handed over, by trials: the best that the searcher believes in, or else the luckiest."""
+
+    points: list[Point]
+    handed: dict[int, float]
+
+
+def follow(course: Course) -> Trail:
+    """Make the run."""
+    land = landscape(course.landscape)
+    aim = objective(course.goal, land.targets)
+    draw = random.Random(f"{course.seed}/{course.goal}")
+
+    def allowed(choices: Choices) -> bool:
+        return land.cost(choices) <= aim.target
+
+    if course.searcher == COST_RANK:
+        searcher: Searcher = CostRank(land, course.goal, aim, course.trials)
+    else:
+        searcher = plugins.load("nas.searchers", course.searcher).Searcher(
+            land.knobs,
+            aim,
+            seed=course.seed,
+            cost=land.cost,
+            canonical=land.canonical,
+            allowed=allowed if course.filtered else None,
+            trials=course.trials,
+        )
+    proposed: set[tuple[object, ...]] = set()
+    running: list[Choices] = []
+    told: list[tuple[float, Choices]] = []
+    trail = Trail([], {})
+    while len(told) < course.trials:
+        while len(running) < min(course.workers, course.trials - len(told)):
+            for attempt in range(ATTEMPTS):
+                asked = searcher.ask(len(proposed) + attempt * ATTEMPT, running)
+                if asked is None:
+                    return trail  # exhausted
+                choices = land.canonical(asked)
+                key = tuple(choices[knob] for knob in land.knobs)
+                if key not in proposed and (allowed(choices) or not course.filtered):
+                    break
+            else:
+                return trail  # exhausted
+            proposed.add(key)
+            running.append(choices)
+        choices = running.pop(draw.randrange(len(running)))
+        outcome = Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
+        searcher.tell(choices, outcome)
+        trail.points.append((outcome.cost, land.accuracy(choices)))
+        told.append((aim.reward(outcome.accuracy, outcome.cost), choices))
+        if (len(told) in BUDGETS or len(told) == course.trials) and course.goal != "front":
+            trail.handed[len(told)] = true_reward(course.goal, aim, *_handed(searcher, land, aim, told))
+    return trail
+
+
+def _handed(searcher: Searcher, land: Landscape, aim: Objective, told: list[tuple[float, Choices]]) -> Point:
+    ranks = [reward for reward, _ in told]
+    if hasattr(searcher, "believed"):
+        believed = searcher.believed([choices for _, choices in told])
+        ranks = [aim.reward(max(0.0, accuracy), land.cost(choices)) for accuracy, (_, choices) in zip(believed, told)]
+    choices = told[max(range(len(told)), key=ranks.__getitem__)][1]
+    return land.cost(choices), land.accuracy(choices)
+
+
+def true_reward(goal: str, aim: Objective, cost: float, accuracy: float) -> float:
+    """In points, on the mean over trainings; nothing for what is over a limit."""
+    if goal.startswith("under") and cost > aim.target:
+        return 0.0
+    return 100 * aim.reward(accuracy, cost)
+
+
+class Yardstick:
+    """What a trail is worth: regret in points, or for a front its share of the hypervolume of the best there is.
+
+    Of a space too large to be looked at whole, the best that any of the `trails` found stands for the best there is.
+    A front counts up to the largest cost and down to the accuracy that one network in a hundred falls short of.
+    """
+
+    def __init__(self, land: Landscape, goal: str, trails: Sequence[Trail]) -> None:
+        self._goal, self._aim = goal, objective(goal, land.targets)
+        points = [(land.cost(choices), land.accuracy(choices)) for choices in land.networks or ()]
+        points = points or [point for trail in trails for point in trail.points]
+        accuracies = sorted(accuracy for _, accuracy in points)
+        self._reference = (max(cost for cost, _ in points), accuracies[len(accuracies) // 100])
+        self._best = max(true_reward(goal, self._aim, *point) for point in points)
+        self._volume = hypervolume(points, self._reference)
+
+    def after(self, trail: Trail, trials: int) -> float:
+        points = trail.points[:trials]
+        if self._goal == "front":
+            return hypervolume(points, self._reference) / self._volume
+        return self._best - max(true_reward(self._goal, self._aim, *point) for point in points)
+
+    def handed(self, trail: Trail, trials: int) -> float:
+        return self._best - trail.handed[trials]
+
+    def trials_to_near(self, trail: Trail) -> float:
+        """Trials until the best is within 0.1 points; infinite where it never was."""
+        for number, point in enumerate(trail.points, 1):
+            if self._best - true_reward(self._goal, self._aim, *point) <= 100 * NEAR + 1e-9:
+                return number
+        return float("inf")
+
+
+def courses(options: argparse.Namespace) -> list[Course]:
+    found = []
+    for goal in options.goals:
+        for searcher in options.searchers:
+            if searcher == COST_RANK and (goal.startswith("soft") or landscape(options.landscape).networks is None):
+                continue
+            free = searcher not in (DEFAULT, COST_RANK) and goal.startswith("under")
+            for filtered in (False, True) if free else (False,):
+                for trials in options.trials if searcher in SIZED else options.trials[-1:]:
+                    for seed in range(options.seeds):
+                        found.append(Course(
+                            landscape=options.landscape, searcher=searcher, goal=goal, filtered=filtered, seed=seed,
+                            trials=trials, workers=options.workers,
+                        ))  # fmt: skip
+    return found
+
+
+def trails(wanted: Sequence[Course], jobs: int, keep: Path | None) -> dict[Course, Trail]:
+    """Made in `jobs` processes. With `keep`, those that the file holds are not made again, and new ones are added."""
+    done: dict[Course, Trail] = {}
+    for line in keep.read_text().splitlines() if keep and keep.exists() else ():
+        kept = json.loads(line)
+        done[Course(**kept["course"])] = Trail(
+            [(cost, accuracy) for cost, accuracy in kept["points"]],
+            {int(mark): reward for mark, reward in kept["handed"].items()},
+        )
+    missing = [course for course in wanted if course not in done]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(follow, course): course for course in missing}
+        for count, future in enumerate(as_completed(futures), 1):
+            course, trail = futures[future], future.result()
+            done[course] = trail
+            if keep:
+                with keep.open("a") as file:
+                    file.write(json.dumps({"course": asdict(course), **asdict(trail)}) + "\n")
+            if sys.stderr.isatty():
+                print(f"\r{count}/{len(missing)} {course.name}, {course.goal}\033[K", end="", file=sys.stderr)
+    return {course: done[course] for course in wanted}
+
+
+def report(options: argparse.Namespace, made: dict[Course, Trail]) -> None:
+    land = landscape(options.landscape)
+    for goal in options.goals:
+        of_goal = {course: trail for course, trail in made.items() if course.goal == goal}
+        yardstick = Yardstick(land, goal, list(of_goal.values()))
+        for trials in options.trials:
+            medians = dict(_medians(of_goal, yardstick, trials))
+            _compare(f"{land.name}, {words(goal, land)}, {trials} trials", goal, trials, medians, options.table)
+            if goal != "front":
+                for name, handed in _handed_medians(of_goal, yardstick, trials):
+                    row(
+                        f"{land.name}, {words(goal, land)}, {trials} trials, handed over: {name}",
+                        handed,
+                        "points of regret",
+                    )
+        if goal.startswith("under") and land.networks:
+            _near(f"{land.name}, {words(goal, land)}", goal, of_goal, yardstick, options)
+
+
+def words(goal: str, land: Landscape) -> str:
+    millions = objective(goal, land.targets).target / 1e6
+    if goal.startswith("under"):
+        return f"best accuracy under {millions:.3g} M multiply-adds"
+    if goal.startswith("soft"):
+        return f"accuracy × (multiply-adds / {millions:.3g} M)^-0.07"
+    return {"accuracy": "accuracy alone", "front": "front of accuracy and multiply-adds"}[goal]
+
+
+def _entrants(made: dict[Course, Trail], trials: int) -> Iterator[tuple[str, list[Trail]]]:
+    """Names, and their runs that tell about so many trials."""
+    for name in dict.fromkeys(course.name for course in made):
+        budgets = {course.trials for course in made if course.name == name and course.trials >= trials}
+        if budgets:
+            least = min(budgets)
+            yield name, [trail for course, trail in made.items() if course.name == name and course.trials == least]
+
+
+def _medians(made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> Iterator[tuple[str, float]]:
+    for name, runs in _entrants(made, trials):
+        yield name, statistics.median(yardstick.after(trail, trials) for trail in runs)
+
+
+def _handed_medians(made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> Iterator[tuple[str, float]]:
+    for name, runs in _entrants(made, trials):
+        if all(trials in trail.handed for trail in runs):
+            yield name, statistics.median(yardstick.handed(trail, trials) for trail in runs)
+
+
+def _compare(claim: str, goal: str, trials: int, medians: dict[str, float], table: bool) -> None:
+    """One row for each searcher alone, or for the default and each peer."""
+    unit, noise = ("of the hypervolume", NOISE["front"]) if goal == "front" else ("points of regret", POINTS_NOISE)
+    peers = dict(medians)
+    ours = peers.pop(DEFAULT, None)
+    if ours is None:
+        for name, value in peers.items():
+            row(f"{claim}: {name}", value, unit)
+        return
+    limit = TARGETS.get(goal, {}).get(trials) if table else None
+    if limit is None:
+        row(f"{claim}: {DEFAULT}", ours, unit)
+    elif goal == "front":
+        row(f"{claim}: {DEFAULT}", ours, unit, target=f"at least {limit}", holds=ours >= limit)
+    else:
+        row(f"{claim}: {DEFAULT}", ours, unit, target=f"at most {limit}", holds=ours <= limit)
+    for name, value in peers.items():
+        behind = value - ours if goal == "front" else ours - value
+        row(
+            f"{claim}: {DEFAULT} and {name}", ours, unit, peer=name, peer_value=value,
+            target=f"no more than {noise} behind", holds=behind <= noise,
+        )  # fmt: skip
+
+
+def _near(claim: str, goal: str, made: dict[Course, Trail], yardstick: Yardstick, options: argparse.Namespace) -> None:
+    most = options.trials[-1]
+    counts = {
+        name: statistics.median(yardstick.trials_to_near(trail) for trail in runs)
+        for name, runs in _entrants(made, most)
+    }
+    ours = counts.pop(DEFAULT, None)
+    unit = "trials to within 0.1 points"
+    if ours is not None:
+        goals = {"target": f"at most {SOON}", "holds": ours <= SOON} if options.table and goal == "under-loose" else {}
+        row(f"{claim}: {DEFAULT}", ours, unit, **goals)  # type: ignore[arg-type]
+    for name, value in counts.items():
+        found = min(value, float(most))  # a search that never came so near took all its trials, and more
+        if ours is None:
+            row(f"{claim}: {name}", found, unit)
+            continue
+        wanted = name in ("optuna_tpe, filtered", "evolution, filtered")
+        row(
+            f"{claim}: {DEFAULT} and {name}", ours, unit, peer=name, peer_value=found, ratio=found / ours,
+            target=f"{FEWER:g} times fewer" if wanted else None, holds=found / ours >= FEWER if wanted else None,
+        )  # fmt: skip
+
+
+def parallel(options: argparse.Namespace) -> None:
+    """What evaluating eight networks at a time costs in trials, for the searchers that are named."""
+    land = landscape(options.landscape)
+    for searcher in options.searchers:
+        medians = []
+        for workers in (1, 8):
+            wanted = [
+                Course(
+                    landscape=options.landscape, searcher=searcher, goal="under-loose", filtered=False, seed=seed,
+                    trials=options.trials[-1], workers=workers,
+                )
+                for seed in range(options.seeds)
+            ]  # fmt: skip
+            made = list(trails(wanted, options.jobs, options.keep).values())
+            yardstick = Yardstick(land, "under-loose", made)
+            medians.append(statistics.median(yardstick.trials_to_near(trail) for trail in made))
+        alone, together = (min(median, float(options.trials[-1])) for median in medians)
+        claim = f"{land.name}, {words('under-loose', land)}, 8 workers instead of 1: {searcher}"
+        holds = together <= PARALLEL_LOSS * alone
+        row(
+            claim, together, "trials to within 0.1 points", peer="1 worker", peer_value=alone,
+            ratio=alone / together, target=f"at most {PARALLEL_LOSS} times as many", holds=holds,
+        )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.searchers", description=__doc__)
+    parser.add_argument("--table", type=Path, help="nas-bench-macro_cifar10.json of github.com/xiusu/NAS-Bench-Macro")
+    parser.add_argument("--vast", action="store_true", help="a synthetic space of 1.7·10^14 choices")
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--trials", default=",".join(map(str, BUDGETS)), help="budgets, rising")
+    parser.add_argument("--searchers", default=",".join([*plugins.names("nas.searchers"), COST_RANK]))
+    parser.add_argument("--goals", default=",".join(GOALS))
+    parser.add_argument("--workers", type=int, default=1, help="networks evaluated at a time")
+    parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--keep", type=Path, help="file of finished runs, which are not made again")
+    options = parser.parse_args()
+    options.trials = sorted(int(trials) for trials in options.trials.split(","))
+    options.searchers = options.searchers.split(",")
+    options.goals = options.goals.split(",")
+    if options.table and not options.table.is_file():
+        parser.error(f"{options.table} is no file: see bench/landscapes.py for where to get the table")
+    for searcher in options.searchers:
+        if searcher != COST_RANK:
+            plugins.check("nas.searchers", searcher)
+    for goal in options.goals:
+        if goal not in GOALS:
+            parser.error(f"unknown goal {goal!r}: there are {', '.join(GOALS)}")
+    options.landscape = str(options.table) if options.table else f"synthetic {7 if options.vast else 2} stages"
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")  # the processes are the parallelism
+    if options.parallel:
+        parallel(options)
+    else:
+        report(options, trails(courses(options), options.jobs, options.keep))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Which networks a model-based searcher may propose, as rows of codes with their costs."""
+
+import itertools
+import math
+import random
+from collections.abc import Container, Iterable, Sequence
+
+import numpy as np
+
+from nas.architecture import Choices, Knobs
+from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers._gaussian_process import Codes, Floats
+
+Code = tuple[int, ...]
+ENUMERABLE = 20_000  # a space with no more choices is looked at whole
+VAIN_DRAWS = 1000
+REMEMBERED = 200_000  # costs of networks, so that memory is bounded
+
+
+class Candidates:
+    """Codes of choices, canonical, allowed and costed; `whole` says whether every one of the space is looked at."""
+
+    def __init__(self, knobs: Knobs, cost: CostOf | None, canonical: Canonical | None, allowed: Allowed | None) -> None:
+        self._knobs = knobs
+        self._cost, self._canonical, self._allowed = cost, canonical, allowed
+        self._place = [{choice: place for place, choice in enumerate(choices)} for choices in knobs.values()]
+        self._free = [place for place, choices in enumerate(knobs.values()) if len(choices) > 1]
+        self._sizes = [len(choices) for choices in knobs.values()]
+        self._costs: dict[Code, float | None] = {}
+        self.whole = math.prod(self._sizes) <= ENUMERABLE
+
+    def code(self, choices: Choices) -> Code:
+        """Of the representative of the networks equal to `choices`."""
+        table = self._canonical(choices) if self._canonical else choices
+        return tuple(place[table[knob]] for knob, place in zip(self._knobs, self._place))
+
+    def choices(self, code: Sequence[int]) -> Choices:
+        return {knob: choices[int(place)] for (knob, choices), place in zip(self._knobs.items(), code)}
+
+    def everything(self) -> list[Code]:
+        return self._checked(itertools.product(*map(range, self._sizes)))
+
+    def drawn(self, draw: random.Random, count: int) -> list[Code]:
+        return self._checked([draw.randrange(size) for size in self._sizes] for _ in range(count))
+
+    def neighbours(self, code: Code) -> list[Code]:
+        """Everything that differs in one knob."""
+        return self._checked(
+            (*code[:place], other, *code[place + 1 :])
+            for place in self._free
+            for other in range(self._sizes[place])
+            if other != code[place]
+        )
+
+    def offspring(self, draw: random.Random, parents: Sequence[Code], count: int) -> list[Code]:
+        """Crossings of parents with one to three knobs changed."""
+        return self._checked(self._child(draw, parents) for _ in range(count if self._free else 0))
+
+    def new(
+        self, draw: random.Random, taken: Container[Code], *, near: Code | None = None, knobs: int = 0
+    ) -> Code | None:
+        """A random one that is not `taken`, or `near` with so many knobs drawn anew; None after 1000 vain draws."""
+        for _ in range(VAIN_DRAWS):
+            changed = [draw.randrange(size) for size in self._sizes] if near is None else list(near)
+            for place in draw.sample(self._free, min(len(self._free), knobs)):
+                changed[place] = draw.randrange(self._sizes[place])
+            code = self.code(self.choices(changed))
+            if code not in taken and self._known(code) is not None:
+                return code
+        return None
+
+    def cost(self, code: Code) -> float:
+        """Of one of these candidates; 1 where it cannot be known before the network is measured."""
+        return self._known(code) or 1.0
+
+    def rows(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
+        """As arrays: codes, and costs."""
+        shaped = np.array(codes, dtype=np.intp).reshape(len(codes), len(self._sizes))
+        return shaped, np.array([self.cost(code) for code in codes])
+
+    def _child(self, draw: random.Random, parents: Sequence[Code]) -> list[int]:
+        child = list(draw.choice(parents))
+        if draw.random() < 0.5:
+            other = draw.choice(parents)
+            child = [mine if draw.random() < 0.5 else theirs for mine, theirs in zip(child, other)]
+        for place in draw.sample(self._free, min(len(self._free), draw.randint(1, 3))):
+            child[place] = draw.randrange(self._sizes[place])
+        return child
+
+    def _checked(self, proposals: Iterable[Sequence[int]]) -> list[Code]:
+        found: dict[Code, None] = {}
+        for proposal in proposals:
+            code = self.code(self.choices(proposal)) if self._canonical else tuple(proposal)
+            if code not in found and self._known(code) is not None:
+                found[code] = None
+        return list(found)
+
+    def _known(self, code: Code) -> float | None:
+        """The cost of `code`; None where it is not allowed."""
+        if code not in self._costs:
+            if len(self._costs) >= REMEMBERED:
+                self._costs.clear()
+            choices = self.choices(code)
+            refused = self._allowed is not None and not self._allowed(choices)
+            self._costs[code] = None if refused else self._cost(choices) if self._cost else 1.0
+        return self._costs[code]

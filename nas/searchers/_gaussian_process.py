@@ -1,0 +1,156 @@
+"""A Gaussian process over rows of choices and one number each: the logarithm of the cost.
+
+Rasmussen & Williams 2006, "Gaussian Processes for Machine Learning", chapters 2 and 5.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.architecture import Choice
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.intp]
+"""Rows of choices: each knob's choice by its place among the knob's choices."""
+
+LEVEL = 4.0  # prior variance of the mean of standardised values
+JITTER = 1e-8
+FIT_ROWS = 160  # hyperparameters change little beyond so many
+
+
+def distances(choices: Sequence[Choice]) -> Floats:
+    """Between every two choices of a knob, in [0, 1]: by rank where they are numbers, else 1 for any two."""
+    count = len(choices)
+    if all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices):
+        rank = np.argsort(np.argsort(np.array(choices, dtype=float))) / max(1, count - 1)
+        return np.abs(rank[:, None] - rank)
+    return 1.0 - np.eye(count)
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """The kernel's parts on pairs of rows, for hyperparameters given as logarithms."""
+
+    trend: float  # a line in the log-cost
+    additive: float  # each knob's effect on its own
+    product: float  # interactions
+    noise: float
+    length: float  # of the log-cost
+    weights: Floats  # how much each knob matters
+
+    @classmethod
+    def of(cls, logs: Floats) -> "_Terms":
+        values = np.exp(logs)
+        trend, additive, product, noise, length = values[:5].tolist()
+        return cls(trend, additive, product, noise, length, values[5:])
+
+    @property
+    def variance(self) -> float:
+        return LEVEL + self.additive + self.product
+
+
+class GaussianProcess:
+    """Line in the log-cost + additive effects of knobs + interactions of all of them + noise.
+
+    Hyperparameters maximise the marginal likelihood times log-normal priors, by sign-based gradient steps (Rprop).
+    """
+
+    def __init__(self, tables: Sequence[Floats]) -> None:
+        self._tables = tables
+        self._starts = np.concatenate([[0], np.cumsum([len(table) for table in tables])[:-1]]).astype(np.intp)
+        knobs = len(tables)
+        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5] + [2.0 / knobs] * knobs))
+        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7] + [0.5] * knobs)
+        self._logs = self._prior.copy()
+        self._codes: Codes = np.zeros((0, knobs), dtype=np.intp)
+        self._z: Floats = np.zeros(0)
+        self._root: Floats = np.zeros((0, 0))
+        self._alpha: Floats = np.zeros(0)
+
+    @property
+    def uncertainty(self) -> float:
+        """Standard deviation that interactions and additive effects leave far from all measurements."""
+        return float(np.sqrt(np.exp(self._logs[1]) + np.exp(self._logs[2])))
+
+    def fit(self, codes: Codes, z: Floats, y: Floats, steps: int) -> None:
+        """Better hyperparameters for `y` (standardised) at `codes` and log-costs `z`, from those of the last fit."""
+        codes, z, y = codes[-FIT_ROWS:], z[-FIT_ROWS:], y[-FIT_ROWS:]
+        apart = np.stack([table[codes[:, knob]][:, codes[:, knob]] for knob, table in enumerate(self._tables)])
+        squares, products, count = (z[:, None] - z) ** 2, z[:, None] * z, len(y)
+        flat = apart.reshape(len(apart), -1)
+        logs, best = self._logs.copy(), (-np.inf, self._logs)
+        step, last = np.full(len(logs), 0.2), np.zeros(len(logs))
+        for attempt in range(steps + 1):
+            terms = _Terms.of(logs)
+            far = (terms.weights @ flat).reshape(count, count)
+            total = terms.weights.sum()
+            additive = 1 - far / total
+            product = terms.product * np.exp(-far - squares / (2 * terms.length**2))
+            matrix = terms.trend * products + terms.additive * additive + product + LEVEL
+            matrix.flat[:: count + 1] += terms.noise + JITTER
+            root = np.linalg.cholesky(matrix)
+            inverse = np.linalg.inv(matrix)
+            alpha = inverse @ y
+            off = (logs - self._prior) / self._spread
+            likelihood = float(-0.5 * (y @ alpha) - np.log(np.diag(root)).sum() - 0.5 * (off @ off))
+            if likelihood > best[0]:
+                best = (likelihood, logs.copy())
+            if attempt == steps:
+                break
+            gradient = 0.5 * (np.outer(alpha, alpha) - inverse)
+            through = gradient * product
+            slope = np.empty(len(logs))
+            slope[0] = terms.trend * (gradient * products).sum()
+            slope[1] = terms.additive * (gradient * additive).sum()
+            slope[2] = through.sum()
+            slope[3] = terms.noise * np.trace(gradient)
+            slope[4] = (through * squares).sum() / terms.length**2
+            share = terms.additive / total * (gradient.sum() - (gradient * additive).sum())
+            slope[5:] = terms.weights * (share - flat @ (through + terms.additive / total * gradient).ravel())
+            slope -= off / self._spread
+            sign = np.sign(slope)
+            turned = sign * last
+            step = np.clip(np.where(turned > 0, step * 1.3, np.where(turned < 0, step * 0.5, step)), 1e-3, 0.5)
+            logs = logs + sign * step
+            last = np.where(turned < 0, 0.0, sign)
+        self._logs = best[1]
+
+    def condition(self, codes: Codes, z: Floats, y: Floats) -> None:
+        """Take `y` (standardised) at `codes` and log-costs `z` as what was measured."""
+        self._codes, self._z = codes, z
+        matrix = self._kernel(codes, z)
+        matrix.flat[:: len(y) + 1] += float(np.exp(self._logs[3])) + JITTER
+        self._root = np.linalg.inv(np.linalg.cholesky(matrix))
+        self._alpha = self._root.T @ (self._root @ y)
+
+    def mean(self, codes: Codes, z: Floats) -> Floats:
+        return self._kernel(codes, z) @ self._alpha
+
+    def predict(self, codes: Codes, z: Floats) -> tuple[Floats, Floats]:
+        """Posterior mean and standard deviation of the value without noise."""
+        terms = _Terms.of(self._logs)
+        across = self._kernel(codes, z)
+        explained = (across.astype(np.float32) @ self._root.T.astype(np.float32)) ** 2
+        variance = terms.trend * z**2 + terms.variance - explained.sum(axis=1)
+        return across @ self._alpha, np.sqrt(np.maximum(variance, 1e-6))
+
+    def _kernel(self, codes: Codes, z: Floats) -> Floats:
+        """Between given rows and the rows of the measurements."""
+        terms = _Terms.of(self._logs)
+        columns = self._starts + codes
+        hot = np.zeros((len(codes), int(self._starts[-1]) + len(self._tables[-1])))
+        hot[np.arange(len(codes))[:, None], columns] = 1.0
+        near = np.concatenate(
+            [
+                weight * table[self._codes[:, knob]]
+                for knob, (weight, table) in enumerate(zip(terms.weights, self._tables))
+            ],
+            axis=1,
+        )
+        far = hot @ near.T
+        apart = (z[:, None] - self._z) ** 2
+        product = terms.product * np.exp(-far - apart / (2 * terms.length**2))
+        additive = terms.additive * (1 - far / terms.weights.sum())
+        return np.asarray(terms.trend * np.outer(z, self._z) + additive + product + LEVEL, dtype=np.float64)

@@ -1,0 +1,110 @@
+"""Optuna's samplers behind the searchers' protocol: the study is in memory, made of what was told."""
+
+import importlib.util
+import random
+import warnings
+from collections.abc import Callable, Sequence
+
+try:
+    import optuna
+    from optuna import samplers as samplers
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.trial import FrozenTrial, TrialState, create_trial
+except ImportError as error:
+    raise ImportError("this searcher needs Optuna, which is not installed: pip install optuna") from error
+
+from nas.architecture import Choices, Knobs
+from nas.objective import Objective
+from nas.searchers import Outcome, attempt
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+PATIENCE = 50  # attempts at one proposal, after which it is drawn at random: samplers do not mind a refusal
+VAIN_ASKS = 500  # proposals that were never told, after which the study is made anew without them
+
+
+class OptunaSearcher:
+    """Knobs are given to the sampler as places among their choices: as numbers where `ordered`, else as categories.
+
+    `sampler` makes one from a seed, anew for each proposal, so that nothing but the study is remembered. With `through`
+    what is told passes through the sampler, which then writes down on the trial what it will need of it. A sampler that
+    draws by a trial's number as well gets a study of the `latest` trials alone, made for each proposal.
+    """
+
+    def __init__(
+        self,
+        knobs: Knobs,
+        objective: Objective,
+        sampler: Callable[[int], samplers.BaseSampler],
+        *,
+        seed: int,
+        ordered: bool = False,
+        through: bool = False,
+        fronts: bool = True,
+        latest: int | None = None,
+    ) -> None:
+        self._knobs, self._objective, self._seed = knobs, objective, seed
+        self._sampler, self._through, self._latest = sampler, through, latest
+        self._front = fronts and objective.form == "front"
+        self._distributions: dict[str, BaseDistribution] = {
+            knob: IntDistribution(0, len(choices) - 1)
+            if ordered or _numbers(choices)
+            else CategoricalDistribution(range(len(choices)))
+            for knob, choices in knobs.items()
+        }
+        self._places = {knob: {choice: place for place, choice in enumerate(cs)} for knob, cs in knobs.items()}
+        self._told: list[FrozenTrial] = []
+        self._study = self._new_study()
+        self._vain = 0
+
+    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
+        if attempt(number) >= PATIENCE:
+            draw = random.Random(f"{self._seed}/{number}")
+            return {knob: draw.choice(choices) for knob, choices in self._knobs.items()}
+        study = self._seeded(f"{self._seed}/{number}")
+        trial = study.ask(self._distributions)
+        study.tell(trial, state=TrialState.FAIL)  # a failed trial is looked at by no sampler
+        self._vain += 1
+        return {knob: choices[trial.params[knob]] for knob, choices in self._knobs.items()}
+
+    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+        if outcome is None:
+            return
+        params = {knob: places[choices[knob]] for knob, places in self._places.items()}
+        values = [self._objective.reward(outcome.accuracy, outcome.cost)]
+        if self._front:
+            values = [outcome.accuracy, outcome.cost]
+        if self._through:
+            study = self._seeded(f"{self._seed}/told/{len(self._told)}")
+            study.enqueue_trial(params)
+            self._told.append(study.tell(study.ask(self._distributions), values))
+        else:
+            self._told.append(create_trial(params=params, distributions=self._distributions, values=values))
+            self._study.add_trial(self._told[-1])
+
+    def _seeded(self, seed: str) -> optuna.Study:
+        """The study with a new sampler."""
+        if self._latest is not None or self._vain > VAIN_ASKS + len(self._told):
+            self._study = self._new_study()
+            self._study.add_trials(self._told if self._latest is None else self._told[-self._latest :])
+            self._vain = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # so Optuna calls what it may yet change
+            self._study.sampler = self._sampler(random.Random(seed).randrange(2**32))
+        return self._study
+
+    def _new_study(self) -> optuna.Study:
+        return optuna.create_study(directions=["maximize", "minimize"] if self._front else ["maximize"])
+
+
+def _numbers(choices: Sequence[object]) -> bool:
+    return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
+
+
+def needed(*packages: str) -> None:
+    """Raise ImportError naming those of `packages` that are not installed."""
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        names = " ".join(missing)
+        raise ImportError(f"this searcher needs {names}, not installed: pip install {names}")

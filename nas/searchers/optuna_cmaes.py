@@ -1,0 +1,31 @@
+"""Optuna's CMA-ES with margin (Hamano et al. 2022): every knob is taken as a scale of its choices in their order.
+
+Needs the packages optuna and cmaes. It maximises one reward only: for a front, the product.
+"""
+
+from nas.architecture import Knobs
+from nas.objective import Objective
+from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers._optuna import OptunaSearcher, needed, samplers
+
+LATEST = 200  # two of its generations and more
+
+
+class Searcher(OptunaSearcher):
+    def __init__(
+        self,
+        knobs: Knobs,
+        objective: Objective,
+        *,
+        seed: int,
+        cost: CostOf | None = None,
+        canonical: Canonical | None = None,
+        allowed: Allowed | None = None,
+        trials: int | None = None,
+    ) -> None:
+        needed("cmaes")
+
+        def sampler(seed: int) -> samplers.BaseSampler:
+            return samplers.CmaEsSampler(seed=seed, with_margin=True, warn_independent_sampling=False)
+
+        super().__init__(knobs, objective, sampler, seed=seed, ordered=True, through=True, fronts=False, latest=LATEST)

@@ -1,0 +1,34 @@
+"""Optuna's Gaussian process, which models the reward or, for a front, accuracy and cost alike.
+
+Needs the packages optuna, scipy and torch.
+"""
+
+from nas.architecture import Knobs
+from nas.objective import Objective
+from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers._optuna import OptunaSearcher, needed, samplers
+
+
+class Searcher(OptunaSearcher):
+    """The first `startup` proposals are random."""
+
+    def __init__(
+        self,
+        knobs: Knobs,
+        objective: Objective,
+        *,
+        seed: int,
+        cost: CostOf | None = None,
+        canonical: Canonical | None = None,
+        allowed: Allowed | None = None,
+        trials: int | None = None,
+        startup: int = 10,
+    ) -> None:
+        if startup < 1:
+            raise ValueError(f"startup {startup} is less than 1")
+        needed("scipy", "torch")
+
+        def sampler(seed: int) -> samplers.BaseSampler:
+            return samplers.GPSampler(seed=seed, n_startup_trials=startup)
+
+        super().__init__(knobs, objective, sampler, seed=seed)

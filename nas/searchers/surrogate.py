@@ -1,0 +1,201 @@
+"""A Gaussian process models accuracy alone; cost is known before training, so it is never guessed. The default.
+
+Each proposal has the largest expected improvement: of the reward, or of the area under the front. Knowing the cost
+exactly is worth several times as many trials, because a candidate is then uncertain in one number only.
+"""
+
+import functools
+import logging
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.architecture import Choices, Knobs
+from nas.objective import Objective
+from nas.pareto import front
+from nas.searchers import Allowed, Canonical, CostOf, Outcome
+from nas.searchers._acquisition import hypervolume_improvement, improvement
+from nas.searchers._belief import Belief
+from nas.searchers._candidates import Candidates, Code
+from nas.searchers._gaussian_process import Floats, distances
+
+log = logging.getLogger(__name__)
+
+EFFORT = 2e8  # candidates × outcomes² that one proposal may take
+SAMPLE = 600  # random networks that stand for a space too large to be looked at whole
+PARENTS = 12
+FRONT_POINTS = 48
+GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
+MOST_FAILED = 50
+BELOW = 0.3  # how much further down, by its height, a front is looked for
+
+
+class Searcher:
+    """`first` trials (0: as many as suit the knobs) are chosen by cost and spread before the model speaks.
+
+    Spaces of up to 20,000 choices are looked at whole, larger ones through mutations of the best. Networks are ranked
+    by what the model believes of them, since a lucky measurement is no proof: see `believed`.
+    """
+
+    def __init__(
+        self,
+        knobs: Knobs,
+        objective: Objective,
+        *,
+        seed: int,
+        cost: CostOf | None = None,
+        canonical: Canonical | None = None,
+        allowed: Allowed | None = None,
+        trials: int | None = None,
+        first: int = 0,
+    ) -> None:
+        if not 0 <= first <= 1000:
+            raise ValueError(f"first {first} is not between 0 and 1000")
+        self._knobs, self._objective, self._seed = knobs, objective, seed
+        self._candidates = Candidates(knobs, cost, canonical, allowed)
+        self._first = first or min(10, max(4, len(knobs) // 4))
+        self._costed = cost is not None
+        self._seen: set[Code] = set()
+        self._failed: list[Code] = []
+        self._asked: dict[Code, None] = {}
+
+    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+        code = self._candidates.code(choices)
+        self._asked.pop(code, None)
+        self._seen.add(code)
+        if outcome is None:
+            self._failed = [*self._failed, code][-MOST_FAILED:]
+        else:
+            self._belief.tell(code, outcome.accuracy, outcome.cost)
+
+    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
+        busy = list(self._asked) if pending is None else [self._candidates.code(choices) for choices in pending]
+        code = self._propose(random.Random(f"{self._seed}/{number}"), list(dict.fromkeys(busy)))
+        if code is None:
+            return None
+        self._asked[code] = None
+        return self._candidates.choices(code)
+
+    def believed(self, networks: Sequence[Choices]) -> list[float]:
+        """The accuracy that the model expects of each, without the luck of one training; something must be told."""
+        codes, costs = self._candidates.rows([self._candidates.code(choices) for choices in networks])
+        self._learn([])
+        return [float(mean) for mean in self._belief.accuracy(codes, self._belief.costs(codes, costs))]
+
+    @functools.cached_property
+    def _pool(self) -> list[Code]:
+        """The whole space, or a sample of it, with the cheapest of many where the target is hard to meet."""
+        if self._candidates.whole:
+            return self._candidates.everything()
+        log.info("the space is too large to be looked at whole: proposals are mutations of the best")
+        return self._candidates.drawn(random.Random(f"{self._seed}/pool"), SAMPLE)
+
+    @functools.cached_property
+    def _largest_cost(self) -> float:
+        return max(map(self._candidates.cost, self._pool), default=1.0)
+
+    @functools.cached_property
+    def _belief(self) -> Belief:
+        costs = self._candidates.rows(self._pool)[1]
+        log_costs = np.log(costs) if self._costed and len(costs) else None
+        return Belief([distances(choices) for choices in self._knobs.values()], log_costs)
+
+    @functools.cached_property
+    def _opening(self) -> list[Code]:
+        """The first trials: far apart, and where cost alone says that the best will be."""
+        objective, pool = self._objective, self._pool
+        if self._costed and objective.form != "front" and objective.w_under == 0:
+            cheap = [code for code in pool if objective.w_over == 0 or self._candidates.cost(code) <= objective.target]
+            cheap.sort(key=self._candidates.cost, reverse=True)
+            pool = cheap[: max(4 * self._first, round(0.3 * len(cheap)))] or pool
+        codes, costs = self._candidates.rows(pool)
+        rank = np.argsort(np.argsort(costs, kind="stable")) / max(1, len(pool) - 1)
+        tables = [distances(choices) for choices in self._knobs.values()]
+        draw = random.Random(f"{self._seed}/opening")
+        chosen = [draw.randrange(len(pool))] if pool else []
+        nearest = np.full(len(pool), np.inf)
+        while len(chosen) < min(self._first, len(pool)):
+            last = chosen[-1]
+            apart = np.mean([table[codes[:, knob], codes[last, knob]] for knob, table in enumerate(tables)], axis=0)
+            nearest = np.minimum(nearest, apart + np.abs(rank - rank[last]))
+            nearest[last] = -1.0
+            chosen.append(int(np.argmax(nearest + [1e-3 * draw.random() for _ in pool])))
+        return [pool[index] for index in chosen]
+
+    def _propose(self, draw: random.Random, busy: list[Code]) -> Code | None:
+        taken = self._seen.union(busy)
+        if len(taken) < self._first or not len(self._belief):
+            for code in self._opening:
+                if code not in taken:
+                    return code
+        if not len(self._belief):
+            return self._anything(draw, taken)
+        best = self._learn(busy)
+        fresh = [code for code in self._around(draw, best) if code not in taken]
+        if not fresh:
+            return self._anything(draw, taken)
+        if not self._candidates.whole:
+            scores = self._scores(fresh)
+            leaders = [fresh[index] for index in np.argsort(-scores, kind="stable")[:3]]
+            near = [code for leader in leaders for code in self._candidates.neighbours(leader)]
+            fresh = list(dict.fromkeys([*leaders, *(code for code in near if code not in taken)]))
+        return fresh[int(np.argmax(self._scores(fresh)))]
+
+    def _learn(self, busy: list[Code]) -> list[Code]:
+        """Condition the model; the best networks so far, as it believes."""
+        codes, costs, accuracies = self._belief.told()
+        measured = self._rewards(accuracies, costs)
+        short = np.repeat([0.0, GLOOM], [len(busy), len(self._failed)])
+        self._belief.condition(*self._candidates.rows([*busy, *self._failed]), short, measured)
+        believed = self._belief.accuracy(codes, costs)
+        self._front = self._believed_front(costs, believed)
+        lowest, highest = float(self._front[1].min()), float(self._front[1].max())
+        self._reference = (max(self._largest_cost, float(costs.max())), lowest - BELOW * (highest - lowest))
+        rewards = self._rewards(believed, costs)
+        self._best = float(rewards.max())
+        if self._objective.form == "front":
+            order = front(list(zip(costs.tolist(), believed.tolist())))
+        else:
+            order = np.argsort(-rewards, kind="stable")[:PARENTS].tolist()
+        return [tuple(int(place) for place in codes[index]) for index in order]
+
+    def _believed_front(self, costs: Floats, accuracies: Floats) -> tuple[Floats, Floats]:
+        kept = front(list(zip(costs.tolist(), accuracies.tolist())))
+        if len(kept) > FRONT_POINTS:
+            kept = [kept[round(index)] for index in np.linspace(0, len(kept) - 1, FRONT_POINTS)]
+        return costs[kept], accuracies[kept]
+
+    def _around(self, draw: random.Random, best: list[Code]) -> list[Code]:
+        if self._candidates.whole:
+            return self._pool
+        return self._candidates.offspring(draw, best, 250) + self._candidates.drawn(draw, 50)
+
+    def _scores(self, fresh: list[Code]) -> Floats:
+        """Expected improvement; where the candidates are too many, only of those that a first look leaves."""
+        codes, costs = self._candidates.rows(fresh)
+        costs = self._belief.costs(codes, costs)
+        most = int(EFFORT / min(len(self._belief), 500) ** 2)
+        if len(fresh) <= most:
+            return self._gain(*self._belief.predict(codes, costs), costs)
+        mean = self._belief.mean(codes, costs)
+        rough = self._gain(mean, np.full(len(mean), self._belief.uncertainty), costs)
+        kept = np.argsort(-rough, kind="stable")[:most]
+        scores = np.full(len(fresh), -1.0)
+        scores[kept] = self._gain(*self._belief.predict(codes[kept], costs[kept]), costs[kept])
+        return scores
+
+    def _gain(self, mean: Floats, deviation: Floats, costs: Floats) -> Floats:
+        if self._objective.form == "front":
+            return hypervolume_improvement(mean, deviation, costs, self._front, self._reference)
+        terms = np.array([self._objective.terms(cost) for cost in costs.tolist()]).reshape(-1, 2)
+        return improvement(mean, deviation, terms[:, 0], terms[:, 1], self._best)
+
+    def _rewards(self, accuracies: Floats, costs: Floats) -> Floats:
+        return np.array([self._objective.reward(*pair) for pair in zip(accuracies.tolist(), costs.tolist())])
+
+    def _anything(self, draw: random.Random, taken: set[Code]) -> Code | None:
+        if not self._candidates.whole:
+            return self._candidates.new(draw, taken)
+        fresh = [code for code in self._pool if code not in taken]
+        return draw.choice(fresh) if fresh else None

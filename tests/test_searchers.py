@@ -1,0 +1,334 @@
+"""Every searcher by one protocol: on every space, on landscapes whose truth is known, and through failures."""
+
+import itertools
+import math
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.landscapes import Landscape, synthetic
+from nas import plugins, spaces
+from nas.architecture import Choices, Images, Knobs
+from nas.objective import Objective
+from nas.pareto import hypervolume
+from nas.searchers import ATTEMPT, Outcome, Searcher
+from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
+from nas.searchers._belief import MOST_ROWS
+from nas.searchers._gaussian_process import GaussianProcess, distances
+
+NAMES = plugins.names("nas.searchers")
+IMAGES = Images(resolution=32, channels=3, classes=10)
+LAND = synthetic(2)  # 11,664 choices with interactions, noise and an inert knob
+AIM = Objective(target=LAND.targets[1], w_under=0, w_over=-1)
+TINY: Knobs = {"op": ("a", "b"), "kernel": (3,), "width": (1.0, 2.0, 3.0)}
+SINGLE: Knobs = {"op": ("a",), "width": (1.0,)}
+
+
+def make(name: str, knobs: Knobs = LAND.knobs, objective: Objective = AIM, *, seed: int = 0, **given: Any) -> Searcher:
+    searcher: Searcher = plugins.load("nas.searchers", name).Searcher(knobs, objective, seed=seed, **given)
+    return searcher
+
+
+def on_land(name: str, objective: Objective = AIM, **given: Any) -> Searcher:
+    return make(name, objective=objective, **{"cost": LAND.cost, "canonical": LAND.canonical, "trials": 60} | given)
+
+
+def measured(choices: Choices, land: Landscape = LAND) -> Outcome:
+    return Outcome(accuracy=land.trainings(choices)[0], cost=land.cost(choices))
+
+
+def proposal(searcher: Searcher, number: int, taken: list[Choices], pending: list[Choices]) -> Choices | None:
+    """As a search asks: again, until it is a network that is not `taken`."""
+    refused: list[Choices] = []
+    for attempt in range(1000):
+        choices = searcher.ask(number + attempt * ATTEMPT, [*pending, *refused])
+        if choices is None:
+            return None
+        if LAND.canonical(choices) not in taken:
+            return choices
+        refused.append(choices)
+    return None
+
+
+def trail(searcher: Searcher, trials: int, *, workers: int = 1, past: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """(what was proposed, what was told) of a search with so many `workers`, after a `past` that was told already.
+
+    They end in an order of their own; one trial in seven fails.
+    """
+    taken = [LAND.canonical(choices) for event, choices in past if event == "ask"]
+    told = [choices for event, choices in past if event == "tell"]
+    running = [choices for event, choices in past if event == "ask" and choices not in told]
+    while len(told) < trials:
+        while len(running) < min(workers, trials - len(told)):
+            choices = proposal(searcher, len(taken), taken, running)
+            assert choices is not None
+            taken.append(LAND.canonical(choices))
+            running.append(choices)
+            yield "ask", choices
+        choices = running.pop(len(told) % len(running))
+        told.append(choices)
+        searcher.tell(choices, None if len(told) % 7 == 0 else measured(choices))
+        yield "tell", choices
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEverySearcher:
+    @pytest.mark.parametrize("space", plugins.names("search_spaces"))
+    def test_it_proposes_choices_of_every_space(self, name: str, space: str) -> None:
+        knobs = spaces.load(space).knobs(IMAGES)
+        searcher = make(name, knobs, trials=9)
+        for number in range(7 if name == "optuna_gp" else 14):
+            choices = searcher.ask(number)
+            assert choices is not None
+            assert list(choices) == list(knobs)
+            assert all(choices[knob] in options for knob, options in knobs.items())
+            assert all(type(choices[knob]) in {type(one) for one in options} for knob, options in knobs.items())
+            luck = random.Random(str(choices)).random()
+            searcher.tell(choices, Outcome(accuracy=luck, cost=1 + luck) if number % 3 else None)
+
+    def test_randomness_comes_from_the_seed_and_the_number_alone(self, name: str) -> None:
+        one, other = on_land(name), on_land(name)
+        for number in range(15):
+            choices = one.ask(number, [])
+            assert choices is not None
+            one.tell(choices, measured(choices))
+            other.tell(choices, measured(choices))
+        for number in (40, 16, 99):
+            other.ask(number, [])
+        random.seed(7)
+        np.random.seed(7)  # the old global state is what must not matter
+        assert other.ask(15, []) == one.ask(15, [])
+        first = [on_land(name, seed=seed).ask(0, []) for seed in range(6)]
+        assert len({str(choices) for choices in first}) > 1
+
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_told_the_past_a_new_one_goes_on_as_the_old_one(self, name: str, workers: int) -> None:
+        trials = 16 if name == "optuna_gp" else 24
+        whole = tuple(trail(on_land(name), trials, workers=workers))
+        for cut in (whole.index(("tell", whole[9][1])), len(whole) * 2 // 3):
+            again = on_land(name)
+            told = 0
+            for event, choices in whole[:cut]:
+                if event == "tell":
+                    told += 1
+                    again.tell(choices, None if told % 7 == 0 else measured(choices))
+            assert tuple(trail(again, trials, workers=workers, past=whole[:cut])) == whole[cut:]
+
+    def test_what_is_asked_for_at_once_is_spread(self, name: str) -> None:
+        searcher = on_land(name)
+        done = [choices for event, choices in trail(searcher, 12) if event == "tell"]
+        taken, pending = [LAND.canonical(choices) for choices in done], list[Choices]()
+        for number in range(12, 20):
+            choices = proposal(searcher, number, taken, pending)
+            assert choices is not None
+            pending.append(choices)
+            taken.append(LAND.canonical(choices))
+        assert len({str(choices) for choices in taken}) == 20
+
+    def test_it_goes_on_when_every_trial_fails(self, name: str) -> None:
+        searcher, proposed = on_land(name), list[Choices]()
+        for number in range(20):
+            choices = proposal(searcher, number, proposed, [])
+            assert choices is not None
+            proposed.append(LAND.canonical(choices))
+            searcher.tell(choices, None)
+
+    def test_knobs_of_one_choice_and_few_networks(self, name: str) -> None:
+        for knobs in (TINY, SINGLE):
+            searcher, seen = make(name, knobs), list[Choices | None]()
+            networks = math.prod(map(len, knobs.values()))
+            for number in range(200):
+                choices = searcher.ask(number % 50 + number // 50 * ATTEMPT * 100, [])
+                if choices is not None:
+                    assert all(choices[knob] in options for knob, options in knobs.items())
+                    if choices not in seen:
+                        seen.append(choices)
+                        searcher.tell(choices, Outcome(accuracy=0.5, cost=1.0))
+            assert len(seen) == networks
+
+    def test_it_learns(self, name: str) -> None:
+        """What it proposes late is better than what is drawn at random."""
+        if name == "random":
+            pytest.skip("the baseline itself")
+        trials = 40 if name == "optuna_gp" else 150
+        late, chance = list[float](), list[float]()
+        for seed in range(1 if name == "optuna_gp" else 2):
+            for kind, rewards in ((name, late), ("random", chance)):
+                made = on_land(kind, seed=seed, trials=trials)
+                told = [choices for event, choices in trail(made, trials) if event == "tell"]
+                rewards += [AIM.reward(LAND.accuracy(one), LAND.cost(one)) for one in told[-trials // 3 :]]
+        assert np.mean(late) > np.mean(chance) + 0.003
+
+    def test_options_out_of_range_are_refused(self, name: str) -> None:
+        options: dict[str, dict[str, float]] = {
+            "evolution": {"population": 1},
+            "optuna_gp": {"startup": 0},
+            "optuna_nsga2": {"population": 1},
+            "optuna_tpe": {"startup": 0},
+            "ppo": {"clip": 2.0},
+            "reinforce": {"rate": 0.0},
+            "surrogate": {"first": -1},
+        }
+        for option, value in options.get(name, {}).items():
+            with pytest.raises(ValueError, match=f"{option} {value}"):
+                make(name, **{option: value})
+
+
+BEST = max(AIM.reward(LAND.accuracy(one), LAND.cost(one)) for one in LAND.networks or ())
+
+
+def found(searcher: Searcher, trials: int, aim: Objective = AIM) -> list[tuple[float, float]]:
+    """(cost, accuracy without luck) of what it tried."""
+    told = [choices for event, choices in trail(searcher, trials) if event == "tell"]
+    return [(LAND.cost(one), LAND.accuracy(one)) for one in told]
+
+
+class TestTheDefault:
+    def test_it_is_near_the_best_of_ten_thousand_after_thirty_trials(self) -> None:
+        for seed in range(3):
+            best = max(AIM.reward(accuracy, cost) for cost, accuracy in found(on_land("surrogate", seed=seed), 30))
+            assert best > BEST - 0.003
+
+    def test_it_does_without_the_cost(self) -> None:
+        searcher = on_land("surrogate", cost=None)
+        assert max(AIM.reward(accuracy, cost) for cost, accuracy in found(searcher, 50)) > BEST - 0.006
+
+    def test_a_front_is_found_in_fewer_trials_than_by_chance(self) -> None:
+        aim = Objective(target=LAND.targets[0], form="front")
+        reference = (max(map(LAND.cost, LAND.networks or ())), 0.8)
+        ours = hypervolume(found(on_land("surrogate", aim), 30), reference)
+        assert ours > hypervolume(found(on_land("random", aim), 150), reference)
+
+    def test_tunas_reward_leads_to_the_target(self) -> None:
+        aim = Objective(target=LAND.targets[0], w_under=-0.1, w_over=-0.1, form="absolute")
+        costs = [cost for cost, _ in found(on_land("surrogate", aim), 30)]
+        assert np.median(np.abs(np.array(costs[15:]) / aim.target - 1)) < 0.1
+
+    def test_nothing_that_is_not_allowed_is_proposed(self) -> None:
+        searcher = on_land("surrogate", allowed=lambda choices: LAND.cost(choices) < LAND.targets[0])
+        assert all(cost < LAND.targets[0] for cost, _ in found(searcher, 20))
+
+    def test_a_space_too_large_to_be_looked_at_whole_is_searched_around_the_best(self) -> None:
+        land = synthetic(7)
+        searcher = make("surrogate", land.knobs, Objective(target=land.targets[1]), cost=land.cost)
+        told = []
+        for number in range(40):
+            choices = searcher.ask(number)
+            assert choices is not None
+            told.append(choices)
+            searcher.tell(choices, measured(choices, land))
+        assert len({str(choices) for choices in told}) == 40
+        chance = random.Random(0)
+        drawn = [{knob: chance.choice(options) for knob, options in land.knobs.items()} for _ in range(400)]
+        assert max(map(land.accuracy, told)) > max(map(land.accuracy, drawn))
+
+    def test_it_leaves_what_keeps_failing(self) -> None:
+        """Fused first stages fail, though they look best: it must not spend its trials on them."""
+        searcher, failed, taken = on_land("surrogate"), 0, list[Choices]()
+        for number in range(40):
+            choices = proposal(searcher, number, taken, [])
+            assert choices is not None
+            taken.append(LAND.canonical(choices))
+            fails = choices["stage1.width"] == 1.25
+            failed += fails and number >= 20
+            searcher.tell(choices, None if fails else measured(choices))
+        assert failed <= 5
+
+    def test_a_lucky_measurement_is_not_believed(self) -> None:
+        searcher = on_land("surrogate")
+        told = [choices for event, choices in trail(searcher, 30) if event == "tell"]
+        middling = sorted(told, key=LAND.accuracy)[10]
+        searcher.tell(middling, Outcome(accuracy=0.97, cost=LAND.cost(middling)))
+        believed = searcher.believed([middling])[0]  # type: ignore[attr-defined]
+        assert believed < 0.97 - (0.97 - LAND.accuracy(middling)) / 4
+
+    def test_thousands_of_outcomes_are_bounded(self) -> None:
+        searcher, draw = on_land("surrogate"), random.Random(0)
+        for _ in range(MOST_ROWS + 60):
+            choices = {knob: draw.choice(options) for knob, options in LAND.knobs.items()}
+            searcher.tell(choices, measured(choices))
+        assert searcher.ask(MOST_ROWS + 60) is not None
+        assert len(searcher._belief._process._z) == MOST_ROWS  # type: ignore[attr-defined]
+
+
+def test_an_outcome_is_finite() -> None:
+    for accuracy, cost in ((math.nan, 1.0), (1.2, 1.0), (0.5, math.inf), (0.5, 0.0), (0.5, math.nan)):
+        with pytest.raises(ValueError, match="tell None for a failed trial"):
+            Outcome(accuracy=accuracy, cost=cost)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "message"),
+    [
+        ("optuna_tpe", "optuna", "needs Optuna, which is not installed: pip install optuna"),
+        ("ppo", "torch", "needs torch, which is not installed: pip install torch"),
+    ],
+)
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, missing: str, message: str) -> None:
+    for module in [module for module in sys.modules if module.startswith("nas.searchers.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=message):
+        make(name)
+
+
+def test_expected_improvements_agree_with_simulation() -> None:
+    draw = np.random.default_rng(0)
+    mean, deviation = np.array([2.2, 2.6, 3.2]), np.array([0.3, 0.1, 0.5])
+    accuracies = unwarp(mean + deviation * draw.standard_normal((400_000, 3)))
+    level = np.array([0.9, 0.93, 0.95])
+    assert np.allclose(excess(mean, deviation, level), np.maximum(accuracies - level, 0).mean(axis=0), rtol=0.02)
+    factor, offset = np.array([1.0, 0.9, 1.1]), np.array([0.0, 0.1, -0.1])
+    gained = np.maximum(accuracies * factor + offset - 0.92, 0).mean(axis=0)
+    assert np.allclose(improvement(mean, deviation, factor, offset, 0.92), gained, rtol=0.03)
+    known = (np.array([1.0, 2.0, 4.0]), np.array([0.85, 0.9, 0.93]))
+    reference, cost = (5.0, 0.8), np.array([0.5, 2.5, 4.5])
+    points = list(zip(*(part.tolist() for part in known)))
+    base = hypervolume(points, reference)
+    grown = [
+        np.mean([hypervolume([*points, (cost[one], value)], reference) - base for value in accuracies[:4000, one]])
+        for one in range(3)
+    ]
+    assert np.allclose(hypervolume_improvement(mean, deviation, cost, known, reference), grown, rtol=0.1)
+
+
+def test_warping_is_undone() -> None:
+    accuracies = np.array([0.0, 0.1, 0.9, 0.999, 1.0])
+    assert np.allclose(unwarp(warp(accuracies)), accuracies)
+
+
+def test_numbers_are_apart_by_rank_and_names_altogether() -> None:
+    assert distances((3, 5, 7)).tolist() == [[0, 0.5, 1], [0.5, 0, 0.5], [1, 0.5, 0]]
+    assert distances(("a", "b")).tolist() == distances((False, True)).tolist() == [[0, 1], [1, 0]]
+
+
+class TestTheProcess:
+    def told(self) -> tuple[GaussianProcess, Any, Any, Any]:
+        draw = np.random.default_rng(1)
+        codes = np.array(list(itertools.product(range(3), range(3), range(3))), dtype=np.intp)
+        z = draw.standard_normal(27)
+        values = codes[:, 0] - 0.5 * (codes[:, 1] == 1) + 0.3 * z + 0.05 * draw.standard_normal(27)
+        values = (values - values.mean()) / values.std()
+        process = GaussianProcess([distances((1, 2, 3)), distances(("a", "b", "c")), distances(("x", "y", "z"))])
+        process.fit(codes[:20], z[:20], values[:20], 60)
+        process.condition(codes[:20], z[:20], values[:20])
+        return process, codes, z, values
+
+    def test_it_predicts_what_it_was_not_told(self) -> None:
+        process, codes, z, values = self.told()
+        mean, deviation = process.predict(codes[20:], z[20:])
+        assert np.abs(mean - values[20:]).mean() < 0.35
+        assert (np.abs(mean - values[20:]) < 3 * deviation + 0.3).all()
+
+    def test_it_is_surer_of_what_it_was_told(self) -> None:
+        process, codes, z, _ = self.told()
+        assert process.predict(codes[:20], z[:20])[1].mean() < 0.5 * process.predict(codes[20:], z[20:] + 4)[1].mean()
+
+    def test_a_knob_that_does_nothing_weighs_least(self) -> None:
+        process, *_ = self.told()
+        weights = process._logs[5:]
+        assert weights[2] < weights[0]
