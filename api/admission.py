@@ -6,7 +6,7 @@ from typing import TypeVar
 from api import signature
 from api.bodies import together
 from api.problems import Fault
-from nas import datasets, home, plugins, zoo
+from nas import datasets, devices, home, plugins, zoo
 from nas.architecture import Images, SearchSpace
 from nas.objective import Objective
 from nas.plans.search import narrowed, searcher, space
@@ -58,9 +58,9 @@ def name(text: str) -> None:
 
 
 def device(chosen: str, remote_workers: bool = False) -> None:
-    """Raise ValueError unless there is such a device, here if the workers are here."""
-    plugins.check("nas.devices", chosen)
-    reason = None if remote_workers else plugins.load("nas.devices", chosen).available()
+    """Raise ValueError unless there is such a device with such options, here if the workers are here."""
+    found, _ = devices.find(chosen)
+    reason = None if remote_workers else found.available()
     if reason:
         raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
 

@@ -10,17 +10,16 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import cast
 
 import torch
 from torch import nn
 
-from nas import datasets, home, plugins, spaces
+from nas import datasets, devices, home, spaces
 from nas.architecture import Images
 from nas.codec import Malformed, decode, encode
 from nas.counts import Counts, counts
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
-from nas.devices import Device, DeviceError
+from nas.devices import DeviceError
 from nas.limits import over_limit
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
@@ -130,11 +129,11 @@ def _build(job: Job) -> nn.Module:
 
 
 def _latency(job: Job) -> Latency:
-    device = cast(Device, plugins.load("nas.devices", job.device))
+    device, options = devices.find(job.device)
     missing = device.available()
     if missing:
         raise DeviceError(missing)
-    return device.latency(_build(job).eval(), job.architecture.images)
+    return device.latency(_build(job).eval(), job.architecture.images, options)
 
 
 def _trained(

@@ -185,9 +185,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Measured milliseconds for one image; `spread` is the interquartile range over the median.
+    """Measured milliseconds for one batch, which is one image unless the device was told otherwise; `spread` is the
+    interquartile range over the median.
 
-    `fingerprint` says on what: processor, threads, runtime, versions.
+    `fingerprint` says on what: processor, threads, runtime, versions. `ratio` is to a reference network that ran in
+    turns with this one and took `reference_ms`; `noisy` says why the median is not known to 1 %, if it is not, and
+    `shared` whether other programs worked on the host meanwhile. Null in measurements from before there were these.
     """
 
     device: str
@@ -197,9 +200,14 @@ class Latency:
     spread: float
     runs: int
     fingerprint: dict[str, str]
+    rounds: int | None = None
+    ratio: float | None = None
+    reference_ms: float | None = None
+    noisy: str | None = None
+    shared: bool | None = None
 
     def __post_init__(self) -> None:
-        _positive(self, "median_ms", "p95_ms", "minimum_ms", "runs")
+        _positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "reference_ms")
 
 
 @dataclass(frozen=True, kw_only=True)

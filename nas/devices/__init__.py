@@ -1,28 +1,94 @@
-"""Devices: where latency is measured. One file each, found by name.
+"""Devices: where and how latency is measured. One file each, found by name.
 
-A device that cannot measure raises; no latency is ever made up.
+A device that cannot measure raises; no latency is ever made up. A device is named with its options, if it is to have
+any: "cpu", "cpu:threads=2,batch=8", "cuda:dtype=bfloat16".
 """
 
-from typing import TYPE_CHECKING, Protocol
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
+from nas import plugins
 from nas.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import nn
 
+MOST_THREADS, MOST_BATCH = 256, 4096
+
 
 class DeviceError(RuntimeError):
     """The device is not there or cannot run the network; the message says why and what to do."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a device runs a network: on so many threads, so many images at once, in this precision."""
+
+    threads: int = 1
+    batch: int = 1
+    dtype: str = "float32"
+
+    MOST: ClassVar[dict[str, int]] = {"threads": MOST_THREADS, "batch": MOST_BATCH}
+
+    def said(self, device: str) -> str:
+        """The name of `device` with these options; those that are left at their defaults are not mentioned."""
+        given = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return f"{device}:{','.join(given)}" if given else device
+
+
+PLAIN = Options()
+
+
 class Device(Protocol):
-    """A module in `nas/devices/`."""
+    """A module in `nas/devices/`. `TAKES` names the options that it has, and `DTYPES` the precisions, the first of
+    which is float32."""
+
+    TAKES: tuple[str, ...]
+    DTYPES: tuple[str, ...]
 
     def available(self) -> str | None:
         """None when the device can measure here; otherwise why not, and what would help."""
         ...
 
-    def latency(self, network: "nn.Module", images: Images) -> Latency:
-        """Milliseconds that `network` in evaluation mode takes for one image. Raises DeviceError."""
+    def latency(self, network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:
+        """Milliseconds that `network` in evaluation mode takes for one batch. Raises DeviceError."""
         ...
+
+
+def find(named: str) -> tuple[Device, Options]:
+    """The device that `named` names, and its options. Raises ValueError for an unknown device or option, or a value
+    that it does not take; whether it is available is another question."""
+    name, colon, rest = named.partition(":")
+    plugins.check("nas.devices", name)
+    device = cast(Device, plugins.load("nas.devices", name))
+    given: dict[str, int | str] = {}
+    for part in rest.split(",") if colon else ():
+        option, _, text = part.partition("=")
+        if option not in device.TAKES:
+            raise ValueError(
+                f"device {named!r} has option {option!r}, and {name!r} takes {', '.join(device.TAKES)}: "
+                f"name it as {name}:{device.TAKES[0]}=2"
+            )
+        if option in given:
+            raise ValueError(f"device {named!r} has option {option!r} twice: give it once")
+        given[option] = _dtype(device, named, text) if option == "dtype" else _number(named, option, text)
+    return device, dataclasses.replace(PLAIN, **given)  # type: ignore[arg-type]
+
+
+def _number(named: str, option: str, text: str) -> int:
+    most = Options.MOST[option]
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise ValueError(f"device {named!r}: {option} {text!r} is not a whole number between 1 and {most:,}")
+    return int(text)
+
+
+def _dtype(device: Device, named: str, text: str) -> str:
+    if text not in device.DTYPES:
+        raise ValueError(f"device {named!r}: dtype {text!r} is none of {', '.join(device.DTYPES)}")
+    return text

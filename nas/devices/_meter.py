@@ -7,24 +7,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nas.devices import DeviceError
+from nas.devices._host import Load
 from nas.quiet import NotQuiet, measuring
 
-WARM_UP_SECONDS = 0.02
-ROUND_SECONDS = 0.02
-ROUND_RUNS = 3  # at the least
-ROUNDS = 5  # at the least
-STEADY = 0.02  # interquartile range of the rounds over their median at which there are enough of them
-MOST_SECONDS = 0.2  # no further round is begun after that
+WARM_UP_SECONDS = 0.01
+ROUND_SECONDS = 0.006  # of the network's runs in a round; the reference has half of it
+ROUND_RUNS = 3  # at the least, where a run is short
+SLOW_MS = 30.0  # a run that takes longer is a round by itself
+ROUNDS = 6  # at the least: the extremes of six enclose the median with 97 %
+WITHIN = 0.01  # of the median, to which it is to be known
+CONFIDENCE = 0.95
+MOST_SECONDS = 0.5  # no further round is begun after that
+
+Run = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
     """Milliseconds of one inference.
 
-    A round is about 20 ms of runs, and its time is that of its fastest run, because whatever else a machine does can
-    only add to it. `median_ms` is the median of the rounds: on a machine shared with strangers it repeats better than
-    the median of single runs. `p95_ms`, `minimum_ms` and `spread` (interquartile range over median) are of single
-    runs, so `p95_ms` and `spread` show what the rounds filtered out.
+    A round's time is that of its fastest run, because whatever else a machine does can only add to it. `median_ms` is
+    the median of the rounds: on a machine shared with strangers it repeats better than the median of single runs.
+    `p95_ms`, `minimum_ms` and `spread` (interquartile range over median) are of single runs, so `p95_ms` and `spread`
+    show what the rounds filtered out. `ratio` is the median of the rounds' ratios to a reference network that ran in
+    the same round: it stays where clock and neighbours change. `noisy` says why the median is not known to 1 %.
     """
 
     median_ms: float
@@ -32,28 +38,41 @@ class Times:
     minimum_ms: float
     spread: float
     runs: int
+    rounds: int
+    ratio: float
+    reference_ms: float
+    noisy: str | None
+    shared: bool | None
 
 
-def meter(run: Callable[[], float]) -> Times:
-    """Call `run`, which returns the milliseconds of the inference it did, until its time is known.
+def meter(run: Run, reference: Run) -> Times:
+    """Call `run` and `reference`, which return the milliseconds of the inference they did, in turns of some runs each,
+    until the time of `run` is known.
 
-    Training on this host pauses meanwhile: a tenth to a third of a second, or a little over 17 slow runs. Raises
-    DeviceError where a time is not a positive number or the host does not get quiet.
+    Training on this host pauses meanwhile: a tenth of a second where it is quiet, half a second where it is not, or
+    eight runs of a slow network. Raises DeviceError where a time is not a positive number or the host does not get
+    quiet.
     """
-    run()  # what is only done once is done before anybody is made to wait
+    slow = run() > SLOW_MS  # and what is only done once is done before anybody is made to wait
+    reference()
+    least = 1 if slow else ROUND_RUNS
+    rounds: list[list[float]] = []
+    references: list[float] = []
     try:
         with measuring():
-            _until(run, WARM_UP_SECONDS, least=2)
-            rounds: list[list[float]] = []
-            start = time.perf_counter()
-            while len(rounds) < ROUNDS or (time.perf_counter() - start < MOST_SECONDS and not _steady(rounds)):
-                rounds.append(_until(run, ROUND_SECONDS, least=ROUND_RUNS))
+            _until(run, WARM_UP_SECONDS, least=1)
+            _until(reference, WARM_UP_SECONDS / 2, least=1)
+            load, start = Load(), time.perf_counter()
+            while len(rounds) < ROUNDS or (_error(rounds) > WITHIN and time.perf_counter() - start < MOST_SECONDS):
+                rounds.append(_until(run, ROUND_SECONDS, least=least))
+                references.append(min(_until(reference, ROUND_SECONDS / 2, least=ROUND_RUNS)))
+            others = load.others()
     except NotQuiet as error:
         raise DeviceError(f"latency was not measured: {error}") from error
-    return _times(rounds)
+    return _times(rounds, references, others)
 
 
-def _until(run: Callable[[], float], seconds: float, *, least: int) -> list[float]:
+def _until(run: Run, seconds: float, *, least: int) -> list[float]:
     """Times of runs until `seconds` have passed and there are at least so many."""
     times: list[float] = []
     start = time.perf_counter()
@@ -64,18 +83,35 @@ def _until(run: Callable[[], float], seconds: float, *, least: int) -> list[floa
     return times
 
 
-def _steady(rounds: list[list[float]]) -> bool:
-    low, middle, high = statistics.quantiles(map(min, rounds), n=4, method="inclusive")
-    return high - low <= STEADY * middle
+def _error(rounds: list[list[float]]) -> float:
+    """Half the width of the interval that encloses the median of the rounds with 95 %, over that median.
+
+    The interval runs between order statistics (Conover 1999, chapter 3.2), so nothing is assumed of the noise.
+    """
+    ordered = sorted(map(min, rounds))
+    outside, tail = 0, 2.0 ** (1 - len(ordered))  # two tails, each with so many of the ordered rounds
+    while tail + 2.0 ** (1 - len(ordered)) * math.comb(len(ordered), outside + 1) <= 1 - CONFIDENCE:
+        outside += 1
+        tail += 2.0 ** (1 - len(ordered)) * math.comb(len(ordered), outside)
+    return (ordered[-1 - outside] - ordered[outside]) / 2 / statistics.median(ordered)
 
 
-def _times(rounds: list[list[float]]) -> Times:
+def _times(rounds: list[list[float]], references: list[float], others: float | None) -> Times:
     runs = [milliseconds for each in rounds for milliseconds in each]
     low, middle, high = statistics.quantiles(runs, n=4, method="inclusive")
+    error = _error(rounds)
+    noisy = f"the median of {len(rounds)} rounds is known to ±{error:.1%} only" if error > WITHIN else None
+    if noisy and others is not None:
+        noisy += f"; other programs used {others:.1f} processors meanwhile"
     return Times(
         median_ms=statistics.median(map(min, rounds)),
         p95_ms=statistics.quantiles(runs, n=20, method="inclusive")[-1],
         minimum_ms=min(runs),
         spread=(high - low) / middle,
         runs=len(runs),
+        rounds=len(rounds),
+        ratio=statistics.median(min(each) / other for each, other in zip(rounds, references)),
+        reference_ms=statistics.median(references),
+        noisy=noisy,
+        shared=None if others is None else others > Load.QUIET,
     )
