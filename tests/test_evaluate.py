@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,7 @@ def test_killed_and_submitted_again_it_ends_with_the_weights_of_an_uninterrupted
     (unfinished,) = (tmp_path / "cut" / "resume").iterdir()
     assert torch.load(unfinished, weights_only=True)["epoch"] == 2
     again = elsewhere(work, place=tmp_path / "cut")
+    shutil.copytree(tmp_path / "cut" / "probes", tmp_path / "whole" / "probes")  # it is the same machine
     whole = elsewhere(work, place=tmp_path / "whole")
     found, expected = (
         checkpoint_tensors(tmp_path / place / "artifacts" / f"{ran.stdout.strip()}.safetensors")

@@ -3,24 +3,29 @@
 import copy
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from nas import home
 from nas.blocks import Branches, network
+from nas.codec import decode, encode
 from nas.recipes import RECIPES
 from nas.records import Recipe
 from nas.training import TrainingFailed
+from nas.training import precision as precision_module
 from nas.training.average import Average
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone
 from nas.training.optimizer import factor, made, momentum
-from nas.training.precision import reduced
+from nas.training.precision import Precision, precision, probe, reduced
 from nas.training.regularisation import regularised
 from nas.training.score import accuracy
 from nas.training.train import Diverged, Epoch, train
@@ -31,8 +36,9 @@ PLAIN = Normalisation(mean=(0.0,), std=(1.0,))
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As evaluations train: threads that wait for each other on a busy machine take twenty times as long."""
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
     with alone(CPU):
         yield
 
@@ -157,14 +163,83 @@ def test_a_memory_too_small_for_two_images_fails_with_the_reason() -> None:
         train(Small(most=1), batches(recipe), recipe, seed=0, device=CPU, after_epoch=epochs.append)
 
 
-def test_reduced_precision_is_for_training_only() -> None:
-    built = network(TINY).eval()
-    image = torch.randn(1, 1, 12, 12)
-    before = built(image)
-    with reduced(built, CPU) as precision, precision:
-        assert built(image).shape == before.shape
-    assert torch.equal(built(image), before)
-    assert not any("forward" in vars(module) for module in built.modules())
+class TestPrecision:
+    def test_it_is_for_training_only(self) -> None:
+        built = network(TINY).eval()
+        image = torch.randn(1, 1, 12, 12)
+        before = built(image)
+        with reduced(built, CPU, Precision(dense=True, depthwise=())) as how, how:
+            assert built(image).shape == before.shape
+        assert torch.equal(built(image), before)
+        assert not any("forward" in vars(module) for module in built.modules())
+
+    @pytest.mark.parametrize(
+        ("how", "expected"),
+        [
+            (Precision(dense=False, depthwise=((3, 1),)), ["float32"] * 4),
+            (Precision(dense=True, depthwise=()), ["bfloat16", "float32", "float32", "float32"]),
+            (Precision(dense=True, depthwise=((3, 1),)), ["bfloat16", "bfloat16", "float32", "float32"]),
+            (Precision(dense=True, depthwise=((3, 2), (5, 1))), ["bfloat16", "float32", "bfloat16", "bfloat16"]),
+        ],
+    )
+    def test_each_kind_of_convolution_computes_in_what_gains(self, how: Precision, expected: list[str]) -> None:
+        """The entering features are what a convolution is computed in; what leaves is for the next layer."""
+        kinds = ((3, 1, 1), (3, 1, 4), (3, 2, 4), (5, 1, 4))
+        layers = [torch.nn.Conv2d(4, 4, k, s, k // 2, groups=groups) for k, s, groups in kinds]
+        found: list[str] = []
+        real = torch.nn.functional.conv2d
+
+        def seen(features: torch.Tensor, weight: torch.Tensor, *rest: Any) -> torch.Tensor:
+            out = real(features, weight, *rest)
+            found.append(str(out.dtype).removeprefix("torch."))
+            return out
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.functional, "conv2d", seen)
+            with reduced(torch.nn.Sequential(*layers), CPU, how) as context, context:
+                leaving = torch.nn.Sequential(*layers)(torch.randn(2, 4, 8, 8))
+        assert found == expected
+        assert leaving.dtype == (torch.bfloat16 if how.dense else torch.float32)
+
+    def test_the_machine_is_tried_once_and_the_answer_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[torch.device] = []
+        answer = Precision(dense=True, depthwise=((5, 2),))
+
+        def trying(device: torch.device) -> Precision:
+            tried.append(device)
+            return answer
+
+        monkeypatch.setattr(precision_module, "probe", trying)
+        for _ in range(2):
+            precision.cache_clear()  # as in another process
+            assert precision(CPU) == answer
+        assert tried == [CPU]
+        (kept,) = (home.home() / "probes").iterdir()
+        kept.write_text("{")
+        precision.cache_clear()
+        assert precision(CPU) == answer
+        assert len(tried) == 2
+        precision.cache_clear()
+
+    def test_what_is_faster_by_a_little_is_not_worth_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seconds = {"float32": 1.0, "bfloat16": 0.0}
+        now = 0.0
+
+        def work(features: torch.Tensor) -> torch.Tensor:
+            nonlocal now
+            now += seconds[str(features.dtype).removeprefix("torch.")]
+            return features * 1
+
+        monkeypatch.setattr("nas.training.precision.time.process_time", lambda: now)
+        image = torch.zeros(1, 1, 1, 1)
+        for half, gains in ((0.9, False), (0.7, True)):
+            seconds["bfloat16"] = half
+            assert precision_module._gains((work, image), (work, image.bfloat16()), CPU) == gains
+
+    def test_trying_a_real_machine_gives_an_answer(self) -> None:
+        found = probe(CPU)
+        assert set(found.depthwise) <= set(precision_module.DEPTHWISE)
+        assert found == decode(Precision, json.loads(json.dumps(encode(found))))
 
 
 def test_answers_that_are_not_numbers_are_no_accuracy() -> None:
