@@ -19,6 +19,7 @@ TrialState = Literal["running", "done", "refused", "failed", "cancelled"]
 
 ENDED: frozenset[RunState] = frozenset(("finished", "stopped", "cancelled", "failed"))
 MOST_TRIALS = 100_000
+MOST_SEEDS = 100
 
 
 class Refusal(ValueError):
@@ -144,7 +145,8 @@ class SearchSpec:
 class GrowthSpec:
     """A family to grow from one architecture; `scaling` None takes the published B0…B7 coefficients.
 
-    Every member is trained on all training images and tested once. `source` is the search and trial it came from.
+    Every member is trained on all training images and tested once, `seeds` times from different beginnings: by `seed`,
+    `seed + 1` and so on. `source` is the search and trial it came from.
     """
 
     name: str = ""
@@ -158,6 +160,7 @@ class GrowthSpec:
     recipe: Recipe = Recipe(epochs=20)
     parallel: int = 2
     seed: int = 0
+    seeds: int = 1
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -168,7 +171,13 @@ class GrowthSpec:
         if len(set(self.members)) < len(self.members):
             raise Refusal(f"members {', '.join(self.members)} repeat themselves: name each once")
         _between(self, "parallel", 1, 1024)
-        _between(self, "seed", 0, 2**31 - 1)
+        _between(self, "seeds", 1, MOST_SEEDS)
+        _between(self, "seed", 0, 2**31 - self.seeds)
+
+    @property
+    def trials(self) -> int:
+        """How many trainings there are."""
+        return len(self.members) * self.seeds
 
 
 Spec = SearchSpec | GrowthSpec
