@@ -85,7 +85,7 @@ def _run(name: str, spec: SearchSpec | GrowthSpec) -> Run:
         spec=spec,
         state="stopped",
         wish="stop",
-        trials=spec.trials if isinstance(spec, SearchSpec) else len(spec.members),
+        trials=spec.trials,
         created_at=1_767_225_600.0,
         started_at=1_767_225_601.0,
         ended_at=1_767_225_900.0,

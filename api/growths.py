@@ -22,7 +22,8 @@ router = APIRouter(prefix="/growths", tags=["growths"])
 @dataclass(frozen=True, kw_only=True)
 class GrowthRequest:
     """A family to grow from a search's trial (null: its best by its own objective); `scaling` null takes the published
-    B0…B7 coefficients, `device` null the search's. A `recipe` may be given in part."""
+    B0…B7 coefficients, `device` null the search's. A `recipe` may be given in part. Each member is trained
+    `seeds` times from different beginnings, and its accuracy is the mean."""
 
     __pydantic_config__ = {"extra": "forbid"}
 
@@ -35,6 +36,7 @@ class GrowthRequest:
     recipe: Recipe = Recipe(epochs=20)
     parallel: int = 2
     seed: int = 0
+    seeds: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ def create_growth(
     response: Response,
     history: Histories,
 ) -> Growth:
-    """Every member is trained on all training images, measured, tested once and saved."""
+    """Every member is trained on all training images, measured, tested once a seed and saved."""
     spec = specified(wanted, history)
     try:
         admission.device(spec.device, request.app.state.remote_workers)
@@ -105,12 +107,13 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
             recipe=wanted.recipe,
             parallel=wanted.parallel,
             seed=wanted.seed,
+            seeds=wanted.seeds,
         )
         for name in spec.members:
             member(spec.architecture, name, spec.scaling)
     except ValueError as error:
         field = str(error).partition(" ")[0]
-        field = field if field in ("parallel", "seed") else "members"
+        field = field if field in ("parallel", "seed", "seeds") else "members"
         raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
     return spec
 

@@ -13,7 +13,7 @@ from api.history import Histories, History, Rows
 from api.problems import Problem, documented
 from api.runs import Id, Limit
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
-from nas.records import Model, Run
+from nas.records import GrowthSpec, Model, Run
 
 router = APIRouter(prefix="/models", tags=["models"])
 UNKNOWN = "there is no model '0a1b2c3d4e5f-3'"
@@ -23,12 +23,15 @@ FILE = "application/vnd.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(Model):
-    """A model with what was measured of it; `file` is the name that its checkpoint is downloaded under."""
+    """A model with what was measured of it, which is of its one training by `seed`; `accuracy_error` is the standard
+    error of the number of images. `file` is the name that its checkpoint is downloaded under."""
 
     file: str
     member: str | None
+    seed: int
     accuracy: float | None
     test_accuracy: float | None
+    accuracy_error: float | None
     params: int
     mult_adds: int
     latency_ms: float | None
@@ -123,13 +126,16 @@ def _trained(model: Model, run: Run, history: History) -> Trained:
     measured = trial.measurement
     assert measured is not None, "a model is added with its measurement"
     words = re.sub(r"[^A-Za-z0-9._]+", "-", run.spec.name)[:60].strip("-._") or run.id
+    seed = f"-seed{trial.job.seed}" if isinstance(run.spec, GrowthSpec) and run.spec.seeds > 1 else ""
     address = f"/v1/models/{model.id}"
     return Trained(
         **vars(model),
-        file=f"{words}-{trial.job.member or model.number}-{model.sha256[:8]}.safetensors",
+        file=f"{words}-{trial.job.member or model.number}{seed}-{model.sha256[:8]}.safetensors",
         member=trial.job.member,
+        seed=trial.job.seed,
         accuracy=measured.accuracy,
         test_accuracy=measured.test_accuracy,
+        accuracy_error=measured.accuracy_error,
         params=measured.params,
         mult_adds=measured.mult_adds,
         latency_ms=measured.latency.median_ms if measured.latency else None,

@@ -1,8 +1,11 @@
 """Numbers as people read them; what is not known is a dash."""
 
 
-def percent(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{100 * fraction:.2f} %"
+def percent(fraction: float | None, error: float | None = None) -> str:
+    """With its standard error, where that is known."""
+    if fraction is None:
+        return "–"
+    return f"{100 * fraction:.2f} %" if error is None else f"{100 * fraction:.2f} ± {100 * error:.2f} %"
 
 
 def short(number: float | None) -> str:

@@ -62,6 +62,9 @@ def growth_arguments(parser: argparse.ArgumentParser) -> None:
         help="own factors on depth, width and resolution, such as 1.2,1.1,1.15",
     )
     parser.add_argument("--name", metavar="TEXT", help="for you to find it again")
+    parser.add_argument(
+        "--seeds", type=whole, metavar="N", help="trainings of each member, for mean and standard error"
+    )
     training_arguments(parser)
 
 
@@ -110,7 +113,10 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
 def growth_request(chosen: argparse.Namespace, client: Client) -> Json:
     return _given(
         {
-            **{name: getattr(chosen, name) for name in ("name", "trial", "scaling", "device", "parallel", "seed")},
+            **{
+                name: getattr(chosen, name)
+                for name in ("name", "trial", "scaling", "device", "parallel", "seed", "seeds")
+            },
             "members": chosen.members.split(",") if chosen.members else None,
             "recipe": recipe(chosen, client),
         }

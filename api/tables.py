@@ -79,7 +79,7 @@ def pareto(front: Json) -> RenderableType:
         (
             "★" if row["number"] == best else "",
             str(row["number"]),
-            numbers.percent(row["accuracy"]),
+            numbers.percent(row["accuracy"], row["accuracy_error"]),
             numbers.short(row["mult_adds"]),
             numbers.milliseconds(row["latency_ms"]),
             numbers.short(row["params"]),
@@ -140,7 +140,7 @@ def family(growth: Json) -> RenderableType:
             numbers.short(row["params"]),
             numbers.short(row["mult_adds"]),
             numbers.milliseconds(row["latency_ms"]),
-            numbers.percent(row["test_accuracy"]),
+            numbers.percent(row["test_accuracy"], row["accuracy_error"]),
             numbers.duration(row["seconds"]),
             row["model"] or why(row) or (how_far(row["progress"]) if row["state"] == "running" else ""),
         )
@@ -148,10 +148,23 @@ def family(growth: Json) -> RenderableType:
     ]
     headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", ">Latency", ">Test", ">Took", "Model"]
     search, number = growth["spec"]["source"] or ("?", "?")
-    return Group(
+    seeds = growth["spec"]["seeds"]
+    parts: list[RenderableType] = [
         Text(f"Family of trial {number} of search {search}, tested on images that no training and no search has seen"),
         Fitted(headings, rows, flexible=["Model"]),
-    )
+    ]
+    if any(row["accuracy_error"] is not None for row in growth["family"]):
+        several = (
+            f"mean of {seeds} seeds ± its standard error" if seeds > 1 else "± the standard error of so many images"
+        )
+        parts.append(Text(f"Test accuracy: {several}{tied(growth['family'])}", style="dim"))
+    return Group(*parts)
+
+
+def tied(family: Sequence[Json]) -> str:
+    """Which members noise alone may have put in this order, once each pair."""
+    pairs = [f"{row['member']} = {other}" for row in family for other in row["tied_with"] if row["member"] < other]
+    return f"; tied: {', '.join(pairs)}" if pairs else ""
 
 
 def runs(rows: Sequence[Json]) -> RenderableType:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nas import noise
 from nas.architecture import Choices
 from nas.counts import counts
 from nas.objective import Objective
@@ -27,13 +28,15 @@ from nas.records import (
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A measured network of a search. `accuracy` is on the validation images; `cost` is the one that the objective in
+    """A measured network of a search. `accuracy` is on the validation images, with the standard error that their number
+    alone gives it; `cost` is the one that the objective in
     force names; `baseline` names the reference network that it is, if it is none of the space; `model` can be
     downloaded, and is null where the search saves no weights."""
 
     number: int
     reward: float
     accuracy: float
+    accuracy_error: float | None
     cost: float
     params: int
     mult_adds: int
@@ -74,7 +77,11 @@ class Search(Shown):
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A row of a family's table. `number` and what is measured are null until its training has begun or ended."""
+    """A row of a family's table. `number`, of its first trial, and what is measured are null until its training has
+    begun or ended. `test_accuracy` is the mean over the `seeds` that were tested, `accuracy_error` its standard error
+    (of the number of images, where there is one seed), and `tied_with` names the members that it cannot be told apart
+    from. `models` are all that can be downloaded, in the order of their seeds; `model` is the first of them, because to
+    pick the best tested one would be to choose by the test images."""
 
     member: str
     state: Literal["queued"] | TrialState
@@ -84,8 +91,12 @@ class Member:
     mult_adds: int
     latency_ms: float | None = None
     test_accuracy: float | None = None
+    accuracy_error: float | None = None
+    seeds: int = 0
+    tied_with: tuple[str, ...] = ()
     seconds: float | None = None
     model: str | None = None
+    models: tuple[str, ...] = ()
     progress: Progress | None = None
     error: str | None = None
 
@@ -145,6 +156,7 @@ def candidates(trials: Iterable[Trial], objective: Objective) -> list[Candidate]
                 number=trial.number,
                 reward=objective.reward(measured.accuracy, cost),
                 accuracy=measured.accuracy,
+                accuracy_error=measured.accuracy_error,
                 cost=cost,
                 params=measured.params,
                 mult_adds=measured.mult_adds,
@@ -182,28 +194,65 @@ def scored(trial: Trial, objective: Objective | None) -> Scored:
 
 def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
     """One row a member, in the order of the names; what is not trained yet is known by arithmetic."""
-    begun = {trial.job.member: trial for trial in trials}
-    return tuple(_member(name, spec, begun.get(name)) for name in sorted(spec.members))
+    begun: dict[str | None, list[Trial]] = {name: [] for name in spec.members}
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        begun[trial.job.member].append(trial)
+    accuracies = {name: _estimate(begun[name]) for name in sorted(spec.members)}
+    return tuple(
+        _member(
+            name,
+            spec,
+            begun[name],
+            own,
+            tuple(other for other, its in accuracies.items() if own and its and other != name and noise.tied(own, its)),
+        )
+        for name, own in accuracies.items()
+    )
 
 
-def _member(name: str, spec: GrowthSpec, trial: Trial | None) -> Member:
+def _estimate(trials: Sequence[Trial]) -> noise.Estimate | None:
+    """Of one member's test accuracy."""
+    tested = [row for trial in trials if (row := trial.measurement) and row.test_accuracy is not None]
+    if not tested:
+        return None
+    return noise.estimate([row.test_accuracy or 0.0 for row in tested], tested[0].accuracy_error)
+
+
+def _member(
+    name: str, spec: GrowthSpec, trials: Sequence[Trial], accuracy: noise.Estimate | None, tied_with: tuple[str, ...]
+) -> Member:
     architecture = member(spec.architecture, name, spec.scaling)
     counted = counts(architecture)
-    measured = trial.measurement if trial else None
+    measured = [trial.measurement for trial in trials if trial.measurement]
+    latency = next((row.latency for row in measured if row.latency), None)
+    models = tuple(f"{trial.run}-{trial.number}" for trial in trials if trial.measurement and trial.measurement.weights)
     return Member(
         member=name,
-        state=trial.state if trial else "queued",
-        number=trial.number if trial else None,
+        state=_state(trials),
+        number=trials[0].number if trials else None,
         resolution=architecture.images.resolution,
         params=counted.params,
         mult_adds=counted.mult_adds,
-        latency_ms=measured.latency.median_ms if measured and measured.latency else None,
-        test_accuracy=measured.test_accuracy if measured else None,
-        seconds=measured.seconds if measured else None,
-        model=f"{trial.run}-{trial.number}" if trial and measured and measured.weights else None,
-        progress=trial.progress if trial else None,
-        error=trial.error if trial else None,
+        latency_ms=latency.median_ms if latency else None,
+        test_accuracy=accuracy.mean if accuracy else None,
+        accuracy_error=accuracy.error if accuracy else None,
+        seeds=accuracy.seeds if accuracy else 0,
+        tied_with=tied_with,
+        seconds=sum(row.seconds for row in measured) if measured else None,
+        model=models[0] if models else None,
+        models=models,
+        progress=next((trial.progress for trial in trials if trial.state == "running"), None)
+        or (trials[-1].progress if trials else None),
+        error=next((trial.error for trial in trials if trial.error), None),
     )
+
+
+def _state(trials: Sequence[Trial]) -> Literal["queued"] | TrialState:
+    """Of a member: running while one of its seeds is, and done where one of them is and none runs."""
+    states = [trial.state for trial in trials]
+    if not states:
+        return "queued"
+    return next(state for state in ("running", "done", states[0]) if state in states)
 
 
 def _common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict[str, Any]:

@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,7 +30,7 @@ from nas.training import TrainingFailed
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone, training_device
 from nas.training.resume import Resume, Unfinished
-from nas.training.score import accuracy
+from nas.training.score import accuracy, standard_error
 from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
@@ -75,23 +77,27 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
             return measured(latency=latency, refused=refused, seconds=time.perf_counter() - begun)
 
         if job.final:
-            training, unseen, answers = everything(images.train_labels), images.test_images, images.test_labels
+            training, held = everything(images.train_labels), np.arange(len(images.test_labels))
+            unseen, answers = images.test_images, images.test_labels
         else:
             training, held = split(images.train_labels)
-            unseen, answers = images.train_images[held], images.train_labels[held]
+            unseen, answers = images.train_images, images.train_labels
         training = training[: job.recipe.train_images]
-        if len(training) < 2 or not len(answers):
+        if len(training) < 2 or not len(held):
             raise DatasetError(
-                f"dataset {job.dataset!r} leaves {len(training)} images to train on and {len(answers)} to score: "
+                f"dataset {job.dataset!r} leaves {len(training)} images to train on and {len(held)} to score: "
                 "there must be 2 and 1 at least"
             )
         how = normalisation(images.train_images, training)
         view = View(job.architecture.images.resolution, how, device)
         batches = Batches(images.train_images, images.train_labels, training, job.recipe, view, device)
-        network, train_seconds = _trained(job, batches, device, resume, unfinished, latency, report)
+        network, averaged, train_seconds = _trained(job, batches, device, resume, unfinished, latency, report)
 
         report(_phase(job, "scoring"))
-        scored = accuracy(network, unseen, answers, view, device)
+        scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), None
+        if averaged is not None:
+            network.load_state_dict(averaged)
+            scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), scored
         weights = None
         if job.save_weights:
             card = _card(job, images.info, how, counted, latency, scored)
@@ -101,6 +107,8 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         latency=latency,
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
+        accuracy_error=standard_error(scored, len(held)),
+        unaveraged_accuracy=unaveraged,
         train_seconds=train_seconds,
         seconds=time.perf_counter() - begun,
         weights=weights,
@@ -144,8 +152,9 @@ def _trained(
     unfinished: Unfinished | None,
     latency: Latency,
     report: Report,
-) -> tuple[nn.Module, float]:
-    """The trained network and the seconds it took, those of interrupted evaluations included."""
+) -> tuple[nn.Module, dict[str, Any] | None, float]:
+    """The trained network, its averaged weights if there are any, and the seconds it took, those of interrupted
+    evaluations included."""
     rate = unfinished.learning_rate if unfinished else job.recipe.learning_rate
     earlier = unfinished.train_seconds if unfinished else 0.0
     start = unfinished.state if unfinished else None
@@ -172,7 +181,7 @@ def _trained(
         report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=job.recipe.epochs))
         try:
             recipe = dataclasses.replace(job.recipe, learning_rate=rate)
-            train(network, batches, recipe, seed=job.seed, device=device, start=start, after_epoch=after)
+            averaged = train(network, batches, recipe, seed=job.seed, device=device, start=start, after_epoch=after)
         except Diverged as error:
             if rate < job.recipe.learning_rate:
                 raise TrainingFailed(
@@ -181,7 +190,7 @@ def _trained(
             log.warning("run %s, trial %d: %s; trying once more at a third of it", job.run, job.number, error)
             rate, start = rate * SECOND_ATTEMPT, None
         else:
-            return network, earlier + time.perf_counter() - begun
+            return network, averaged, earlier + time.perf_counter() - begun
 
 
 def _card(job: Job, info: DatasetInfo, how: Normalisation, counted: Counts, latency: Latency, scored: float) -> Card:

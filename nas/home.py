@@ -14,7 +14,8 @@ def home() -> Path:
 
 
 def folder(name: str) -> Path:
-    """The folder `name` in the home: "datasets", "artifacts" (finished checkpoints), "resume" (running trainings)."""
+    """The folder `name` in the home: "datasets", "artifacts" (finished checkpoints), "resume" (running trainings),
+    "probes" (what pays on this machine)."""
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -19,6 +19,7 @@ TrialState = Literal["running", "done", "refused", "failed", "cancelled"]
 
 ENDED: frozenset[RunState] = frozenset(("finished", "stopped", "cancelled", "failed"))
 MOST_TRIALS = 100_000
+MOST_SEEDS = 100
 
 
 class Refusal(ValueError):
@@ -34,13 +35,15 @@ def _positive(record: object, *names: str) -> None:
 
 def _between(record: object, name: str, low: float, high: float) -> None:
     value = getattr(record, name)
-    if not low <= value <= high:
+    if value is not None and not low <= value <= high:
         raise Refusal(f"{name} {value} is not between {low} and {high}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained: SGD with Nesterov momentum, one learning-rate cycle that ends at zero."""
+    """How a network is trained. After a warm-up in a line the learning rate falls by the schedule: "cosine" in half a
+    cosine to zero; "one-cycle" in a line to zero, momentum moving against it (Smith & Topin 2017); "steps" by a factor
+    every so many epochs (Tan & Le 2019). "sgd" is with Nesterov momentum, "rmsprop" TensorFlow's."""
 
     # An unknown field in a request is refused, not ignored; the setting is inert without pydantic.
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
@@ -56,6 +59,14 @@ class Recipe:
     flip: bool = True
     crop_pixels: int = 0  # random shift by up to so many pixels, zero-padded
     cutout_pixels: int = 0  # side of the square that is blanked
+    optimizer: Literal["sgd", "rmsprop"] = "sgd"
+    schedule: Literal["cosine", "one-cycle", "steps"] = "cosine"
+    decay: float = 0.97  # of the learning rate, in "steps"
+    decay_epochs: float = 2.4  # between two of them
+    norm_decay: float = 0.9  # how much of a norm's running mean and variance a step keeps
+    clip_norm: float | None = None  # gradients longer than this, all taken together, are shortened to it
+    drop_path: float | None = None  # stochastic depth of the last residual branch; None: as the architecture says
+    ema: float = 0.0  # how much of the averaged weights a step keeps; 0: none are averaged
 
     def __post_init__(self) -> None:
         _between(self, "epochs", 1, 10_000)
@@ -67,6 +78,11 @@ class Recipe:
         _between(self, "label_smoothing", 0, 0.9)
         _between(self, "crop_pixels", 0, 256)
         _between(self, "cutout_pixels", 0, 256)
+        _between(self, "decay", 0.01, 1)
+        _positive(self, "decay_epochs", "clip_norm")
+        _between(self, "norm_decay", 0, 0.9999)
+        _between(self, "drop_path", 0, 0.9)
+        _between(self, "ema", 0, 0.99999)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +145,8 @@ class SearchSpec:
 class GrowthSpec:
     """A family to grow from one architecture; `scaling` None takes the published B0…B7 coefficients.
 
-    Every member is trained on all training images and tested once. `source` is the search and trial it came from.
+    Every member is trained on all training images and tested once, `seeds` times from different beginnings: by `seed`,
+    `seed + 1` and so on. `source` is the search and trial it came from.
     """
 
     name: str = ""
@@ -143,6 +160,7 @@ class GrowthSpec:
     recipe: Recipe = Recipe(epochs=20)
     parallel: int = 2
     seed: int = 0
+    seeds: int = 1
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -153,7 +171,13 @@ class GrowthSpec:
         if len(set(self.members)) < len(self.members):
             raise Refusal(f"members {', '.join(self.members)} repeat themselves: name each once")
         _between(self, "parallel", 1, 1024)
-        _between(self, "seed", 0, 2**31 - 1)
+        _between(self, "seeds", 1, MOST_SEEDS)
+        _between(self, "seed", 0, 2**31 - self.seeds)
+
+    @property
+    def trials(self) -> int:
+        """How many trainings there are."""
+        return len(self.members) * self.seeds
 
 
 Spec = SearchSpec | GrowthSpec
@@ -215,6 +239,8 @@ class Measurement:
     """What came back for a job. `refused` says which limit was broken; then nothing was trained.
 
     `accuracy` is on the validation images, `test_accuracy` on the test images (of a final job only), both in [0, 1].
+    `accuracy_error` is the standard error of the one that was measured, from the number of images alone;
+    `unaveraged_accuracy` is on the same images without the averaging of weights, where the recipe averages.
     `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder.
     """
 
@@ -227,9 +253,11 @@ class Measurement:
     train_seconds: float = 0.0
     seconds: float = 0.0
     weights: str | None = None
+    accuracy_error: float | None = None
+    unaveraged_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("accuracy", "test_accuracy"):
+        for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise Refusal(f"{name} {value} is not between 0 and 1")

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,16 @@ class Service:
                 self.end(job, Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy))
         return run
 
-    def growth(self, search: Run, members: tuple[str, ...] = ("B0", "B1"), ended: int = 99, **spec: Any) -> Run:
-        """A claimed growth of a search's trial 0, of which so many members have ended, each with a checkpoint."""
+    def growth(
+        self,
+        search: Run,
+        members: tuple[str, ...] = ("B0", "B1"),
+        ended: int = 99,
+        tested: Sequence[float] = (),
+        **spec: Any,
+    ) -> Run:
+        """A claimed growth of a search's trial 0, of which so many trainings have ended, each with a checkpoint;
+        `tested` gives their test accuracies."""
         architecture = self.store.trial(search.id, 0).job.architecture
         wanted = GrowthSpec(
             dataset="fashion_mnist",
@@ -92,12 +100,18 @@ class Service:
         )
         run = self.claimed(self.store.add_run("growth", wanted))
         plan = plan_for(run, GREY)
-        for number in range(min(ended, len(members))):
+        for number in range(min(ended, wanted.trials)):
             job = plan.ask(number)
             assert job is not None
             self.store.begin(OWNER, job)
             measured = Measurement(
-                params=1000, mult_adds=5000, latency=latency(0.5), accuracy=0.9, test_accuracy=0.91, seconds=30
+                params=1000,
+                mult_adds=5000,
+                latency=latency(0.5),
+                accuracy=0.9,
+                test_accuracy=tested[number] if tested else 0.91,
+                accuracy_error=0.002 if tested else None,
+                seconds=30,
             )
             sha256, size = checkpoint(job, measured)
             self.end(job, Measurement(**{**vars(measured), "weights": sha256}), size)

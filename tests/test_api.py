@@ -28,6 +28,7 @@ from nas import plugins
 from nas.counts import counts
 from nas.models.checkpoint import artifact
 from nas.objective import Objective
+from nas.plans import plan_for
 from nas.plans.growth import member
 from nas.records import GrowthSpec, Measurement, Progress, Recipe, SearchSpec
 from nas.store import Store
@@ -470,6 +471,41 @@ def test_an_objective_that_is_none_is_refused(service: Service, query: str, word
 # Growths
 
 
+def test_a_family_of_several_seeds_has_means_errors_and_ties(service: Service) -> None:
+    search = service.search(POINTS)
+    tested = (0.940, 0.944, 0.942, 0.930, 0.926, 0.928, 0.941, 0.943, 0.945)  # B2, B1, B0
+    run = service.growth(search, ("B0", "B1", "B2"), tested=tested, seeds=3)
+    shown = service.get(f"/v1/growths/{run.id}")
+    assert shown["trials"] == 9
+    rows = {row["member"]: row for row in shown["family"]}
+    assert {name: row["test_accuracy"] for name, row in rows.items()} == pytest.approx(
+        {"B0": 0.943, "B1": 0.928, "B2": 0.942}
+    )
+    assert [row["accuracy_error"] for row in rows.values()] == pytest.approx([0.002 / 3**0.5] * 3)
+    assert {name: (row["seeds"], row["tied_with"]) for name, row in rows.items()} == {
+        "B0": (3, ["B2"]),
+        "B1": (3, []),
+        "B2": (3, ["B0"]),
+    }
+    assert rows["B1"]["models"] == [f"{run.id}-{number}" for number in (3, 4, 5)]
+    assert rows["B1"]["model"] == f"{run.id}-3"  # the first seed's, though its test accuracy is not the best
+    assert rows["B1"]["seconds"] == 90
+    files = {model["seed"]: model["file"] for model in service.get(f"/v1/models?run={run.id}")["models"]}
+    assert all(f"-seed{seed}-" in file for seed, file in files.items())
+    assert sorted(files) == [0, 1, 2]
+
+
+def test_a_member_is_running_while_one_of_its_seeds_is(service: Service) -> None:
+    run = service.growth(service.search(POINTS), ("B0",), ended=1, tested=(0.94,), seeds=2)
+    (row,) = service.get(f"/v1/growths/{run.id}")["family"]
+    assert (row["state"], row["seeds"], row["accuracy_error"]) == ("done", 1, 0.002)
+    job = plan_for(run, GREY).ask(1)
+    assert job is not None
+    service.store.begin(OWNER, job)
+    (row,) = service.get(f"/v1/growths/{run.id}")["family"]
+    assert (row["state"], row["test_accuracy"]) == ("running", 0.94)
+
+
 def test_the_best_trial_is_grown_by_default(service: Service) -> None:
     search = service.search(POINTS, objective=Objective(target=4e6, w_under=0.0, w_over=-1.0))
     made = service.post("/v1/growths", {"search": search.id})
@@ -517,6 +553,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"members": []}, 422, "/members", "members is empty"),
         ({"members": ["B9"]}, 422, "/members", "'B9' is none of B0, B1"),
         ({"members": ["B0", "B0"]}, 422, "/members", "repeat"),
+        ({"seeds": 0}, 422, "/seeds", "seeds 0 is not between 1 and 100"),
         ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members", "resolution 458752"),
         ({"scaling": {"alpha": 0.5}}, 422, "/scaling/alpha", "alpha 0.5 is not between 1 and 4"),
         ({"scaling": {"delta": 2}}, 422, "/scaling/delta", "unknown field 'delta': there are alpha, beta, gamma"),

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from nas.counts import counts
 from nas.datasets import DatasetError
 from nas.evaluate import evaluate
 from nas.models import checkpoint
+from nas.models.score import score
 from nas.records import Job, Limits, Measurement, Progress, Recipe
 from nas.training import TrainingFailed
 from nas.training.data import Batches
@@ -45,6 +47,10 @@ def test_a_candidate_is_counted_measured_trained_and_scored_on_images_it_never_s
     assert measurement.accuracy is not None
     assert measurement.accuracy * 40 == pytest.approx(round(measurement.accuracy * 40))  # a tenth of 400 images
     assert measurement.test_accuracy is None
+    assert measurement.accuracy_error == pytest.approx(
+        (measurement.accuracy * (1 - measurement.accuracy) / 40) ** 0.5  # binomial
+    )
+    assert measurement.unaveraged_accuracy is None
     assert measurement.weights is None
     assert [message.phase for message in seen] == ["measuring"] + ["training"] * 4 + ["scoring"]
     assert [message.epoch for message in seen if message.phase == "training"] == [0, 1, 2, 3]
@@ -63,6 +69,20 @@ def test_a_final_network_is_trained_on_everything_and_tested() -> None:
     assert measurement.test_accuracy is not None
     assert measurement.test_accuracy >= 0.8
     assert measurement.weights is not None
+
+
+def test_averaged_weights_are_scored_with_and_without_and_are_those_that_are_saved() -> None:
+    averaging = dataclasses.replace(RECIPE, epochs=1, ema=0.999)
+    plain, measurement = (
+        evaluate(job(recipe=recipe, final=True, save_weights=True), images=pictures())
+        for recipe in (dataclasses.replace(averaging, ema=0.0), averaging)
+    )
+    assert measurement.unaveraged_accuracy == plain.test_accuracy
+    cards = [checkpoint.card(checkpoint.artifact(each.weights or "")) for each in (plain, measurement)]
+    assert cards[0].tensors != cards[1].tensors
+    found = score(checkpoint.artifact(measurement.weights or ""), images=pictures())
+    assert found.kept
+    assert found.promised == measurement.test_accuracy
 
 
 @pytest.mark.parametrize(
@@ -164,6 +184,7 @@ def test_killed_and_submitted_again_it_ends_with_the_weights_of_an_uninterrupted
     (unfinished,) = (tmp_path / "cut" / "resume").iterdir()
     assert torch.load(unfinished, weights_only=True)["epoch"] == 2
     again = elsewhere(work, place=tmp_path / "cut")
+    shutil.copytree(tmp_path / "cut" / "probes", tmp_path / "whole" / "probes")  # it is the same machine
     whole = elsewhere(work, place=tmp_path / "whole")
     found, expected = (
         checkpoint_tensors(tmp_path / place / "artifacts" / f"{ran.stdout.strip()}.safetensors")

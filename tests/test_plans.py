@@ -108,3 +108,12 @@ def test_a_family_is_trained_from_the_largest_to_the_smallest() -> None:
     assert [job.member for job in members] == ["B2", "B1", "B0"]
     assert [counts(job.architecture).params for job in members] == [9_109_994, 7_794_184, 5_288_548]
     assert all(job.final and job.save_weights and job.recipe.epochs == 3 and job.seed == 7 for job in members)
+
+
+def test_each_member_is_trained_by_several_seeds_where_that_is_asked_for() -> None:
+    spec = GrowthSpec(dataset="fashion_mnist", space="mbconv", architecture=b0(), members=("B0", "B1"), seed=7, seeds=3)
+    plan = GrowthPlan("g", spec)
+    jobs = [plan.ask(number) for number in range(7)]
+    assert plan.trials == spec.trials == 6
+    assert [(job.member, job.seed) for job in jobs if job] == [(name, 7 + k) for name in ("B1", "B0") for k in range(3)]
+    assert [job.number for job in jobs if job] == [0, 1, 2, 3, 4, 5]

@@ -3,21 +3,32 @@
 import copy
 import dataclasses
 import itertools
+import json
+import math
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from nas.blocks import network
+from nas import home
+from nas.blocks import Branches, network
+from nas.codec import decode, encode
+from nas.recipes import RECIPES
 from nas.records import Recipe
 from nas.training import TrainingFailed
+from nas.training import precision as precision_module
+from nas.training.average import Average
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone
-from nas.training.precision import reduced
+from nas.training.optimizer import factor, made, momentum
+from nas.training.precision import Precision, precision, probe, reduced
+from nas.training.regularisation import regularised
 from nas.training.score import accuracy
-from nas.training.train import Diverged, Epoch, cycle, train
+from nas.training.train import Diverged, Epoch, train
 from tests.pictures import RECIPE, TINY, pictures
 
 CPU = torch.device("cpu")
@@ -25,8 +36,9 @@ PLAIN = Normalisation(mean=(0.0,), std=(1.0,))
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As evaluations train: threads that wait for each other on a busy machine take twenty times as long."""
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
     with alone(CPU):
         yield
 
@@ -36,6 +48,10 @@ def batches(recipe: Recipe, images: np.ndarray | None = None) -> Batches:
     chosen = data.train_images if images is None else images
     labels = data.train_labels[: len(chosen)]
     return Batches(chosen, labels, everything(labels), recipe, View(chosen.shape[-1], PLAIN, CPU), CPU)
+
+
+def ignore(epoch: Epoch) -> None:
+    """For callers that do not care."""
 
 
 def trained(recipe: Recipe, seed: int = 0) -> tuple[torch.nn.Module, list[Epoch]]:
@@ -61,8 +77,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_a_training_that_is_taken_up_again_ends_with_the_same_weights() -> None:
-    whole, epochs = trained(RECIPE)
+@pytest.mark.parametrize(
+    "recipe",
+    [RECIPE, dataclasses.replace(RECIPE, optimizer="rmsprop", learning_rate=0.01, ema=0.9, drop_path=0.2)],
+    ids=["sgd", "rmsprop, averaged"],
+)
+def test_a_training_that_is_taken_up_again_ends_with_the_same_weights(recipe: Recipe) -> None:
+    torch.manual_seed(0)
+    whole, epochs = network(TINY), list[Epoch]()
+    average = train(whole, batches(recipe), recipe, seed=0, device=CPU, after_epoch=epochs.append) or {}
     states: list[Epoch] = []
 
     class Killed(Exception):
@@ -75,10 +98,12 @@ def test_a_training_that_is_taken_up_again_ends_with_the_same_weights() -> None:
     torch.manual_seed(0)
     built = network(TINY)
     with pytest.raises(Killed):
-        train(built, batches(RECIPE), RECIPE, seed=0, device=CPU, after_epoch=until_the_first)
+        train(built, batches(recipe), recipe, seed=0, device=CPU, after_epoch=until_the_first)
     torch.manual_seed(99)
-    built = network(TINY)
-    train(built, batches(RECIPE), RECIPE, seed=0, device=CPU, start=states[0].state, after_epoch=states.append)
+    built, start = network(TINY), states[0].state
+    again = train(built, batches(recipe), recipe, seed=0, device=CPU, start=start, after_epoch=states.append) or {}
+    assert average.keys() == again.keys()
+    assert all(torch.equal(again[name], value) for name, value in average.items())
     assert all(torch.equal(built.state_dict()[name], value) for name, value in whole.state_dict().items())
     assert len(epochs) == 3
 
@@ -138,14 +163,83 @@ def test_a_memory_too_small_for_two_images_fails_with_the_reason() -> None:
         train(Small(most=1), batches(recipe), recipe, seed=0, device=CPU, after_epoch=epochs.append)
 
 
-def test_reduced_precision_is_for_training_only() -> None:
-    built = network(TINY).eval()
-    image = torch.randn(1, 1, 12, 12)
-    before = built(image)
-    with reduced(built, CPU) as precision, precision:
-        assert built(image).shape == before.shape
-    assert torch.equal(built(image), before)
-    assert not any("forward" in vars(module) for module in built.modules())
+class TestPrecision:
+    def test_it_is_for_training_only(self) -> None:
+        built = network(TINY).eval()
+        image = torch.randn(1, 1, 12, 12)
+        before = built(image)
+        with reduced(built, CPU, Precision(dense=True, depthwise=())) as how, how:
+            assert built(image).shape == before.shape
+        assert torch.equal(built(image), before)
+        assert not any("forward" in vars(module) for module in built.modules())
+
+    @pytest.mark.parametrize(
+        ("how", "expected"),
+        [
+            (Precision(dense=False, depthwise=((3, 1),)), ["float32"] * 4),
+            (Precision(dense=True, depthwise=()), ["bfloat16", "float32", "float32", "float32"]),
+            (Precision(dense=True, depthwise=((3, 1),)), ["bfloat16", "bfloat16", "float32", "float32"]),
+            (Precision(dense=True, depthwise=((3, 2), (5, 1))), ["bfloat16", "float32", "bfloat16", "bfloat16"]),
+        ],
+    )
+    def test_each_kind_of_convolution_computes_in_what_gains(self, how: Precision, expected: list[str]) -> None:
+        """The entering features are what a convolution is computed in; what leaves is for the next layer."""
+        kinds = ((3, 1, 1), (3, 1, 4), (3, 2, 4), (5, 1, 4))
+        layers = [torch.nn.Conv2d(4, 4, k, s, k // 2, groups=groups) for k, s, groups in kinds]
+        found: list[str] = []
+        real = torch.nn.functional.conv2d
+
+        def seen(features: torch.Tensor, weight: torch.Tensor, *rest: Any) -> torch.Tensor:
+            out = real(features, weight, *rest)
+            found.append(str(out.dtype).removeprefix("torch."))
+            return out
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.functional, "conv2d", seen)
+            with reduced(torch.nn.Sequential(*layers), CPU, how) as context, context:
+                leaving = torch.nn.Sequential(*layers)(torch.randn(2, 4, 8, 8))
+        assert found == expected
+        assert leaving.dtype == (torch.bfloat16 if how.dense else torch.float32)
+
+    def test_the_machine_is_tried_once_and_the_answer_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[torch.device] = []
+        answer = Precision(dense=True, depthwise=((5, 2),))
+
+        def trying(device: torch.device) -> Precision:
+            tried.append(device)
+            return answer
+
+        monkeypatch.setattr(precision_module, "probe", trying)
+        for _ in range(2):
+            precision.cache_clear()  # as in another process
+            assert precision(CPU) == answer
+        assert tried == [CPU]
+        (kept,) = (home.home() / "probes").iterdir()
+        kept.write_text("{")
+        precision.cache_clear()
+        assert precision(CPU) == answer
+        assert len(tried) == 2
+        precision.cache_clear()
+
+    def test_what_is_faster_by_a_little_is_not_worth_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seconds = {"float32": 1.0, "bfloat16": 0.0}
+        now = 0.0
+
+        def work(features: torch.Tensor) -> torch.Tensor:
+            nonlocal now
+            now += seconds[str(features.dtype).removeprefix("torch.")]
+            return features * 1
+
+        monkeypatch.setattr("nas.training.precision.time.process_time", lambda: now)
+        image = torch.zeros(1, 1, 1, 1)
+        for half, gains in ((0.9, False), (0.7, True)):
+            seconds["bfloat16"] = half
+            assert precision_module._gains((work, image), (work, image.bfloat16()), CPU) == gains
+
+    def test_trying_a_real_machine_gives_an_answer(self) -> None:
+        found = probe(CPU)
+        assert set(found.depthwise) <= set(precision_module.DEPTHWISE)
+        assert found == decode(Precision, json.loads(json.dumps(encode(found))))
 
 
 def test_answers_that_are_not_numbers_are_no_accuracy() -> None:
@@ -158,7 +252,7 @@ def test_answers_that_are_not_numbers_are_no_accuracy() -> None:
 
 
 def test_the_learning_rate_rises_falls_and_ends_at_nothing() -> None:
-    rates = [cycle(step / 100, 0.2) for step in range(1, 101)]
+    rates = [factor(Recipe(warmup=0.2), step / 100) for step in range(1, 101)]
     assert max(rates) == pytest.approx(1.0)
     assert rates.index(max(rates)) == 19
     assert rates[-1] == pytest.approx(0.0, abs=1e-9)
@@ -167,10 +261,9 @@ def test_the_learning_rate_rises_falls_and_ends_at_nothing() -> None:
 
 def test_weight_decay_leaves_biases_and_norms_alone() -> None:
     """One step without gradients' help: what is decayed shrinks, what is not stays."""
-    from nas.training.train import _sgd
 
     built = network(TINY)
-    optimizer = _sgd(built, dataclasses.replace(RECIPE, weight_decay=0.1))
+    optimizer = made(built, dataclasses.replace(RECIPE, weight_decay=0.1))
     before = {name: value.clone() for name, value in built.named_parameters()}
     for parameter in built.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -178,6 +271,146 @@ def test_weight_decay_leaves_biases_and_norms_alone() -> None:
     for name, value in built.named_parameters():
         changed = not torch.equal(before[name], value)
         assert changed == (value.ndim > 1), name
+
+
+class TestSchedules:
+    def test_a_cycle_falls_in_a_line_and_momentum_goes_against_it(self) -> None:
+        recipe = Recipe(schedule="one-cycle", warmup=0.25, momentum=0.95)
+        points = (0.125, 0.25, 0.625, 1.0)
+        assert [factor(recipe, point) for point in points] == pytest.approx([0.5, 1.0, 0.5, 0.0])
+        assert [momentum(recipe, point) for point in points] == pytest.approx([0.9, 0.85, 0.9, 0.95])
+
+    def test_other_schedules_leave_momentum_alone(self) -> None:
+        assert {momentum(Recipe(schedule="steps"), step / 10) for step in range(11)} == {0.9}
+
+    def test_steps_fall_by_a_factor_every_so_many_epochs(self) -> None:
+        recipe = Recipe(epochs=12, schedule="steps", warmup=1 / 12, decay=0.5, decay_epochs=4)
+        epochs = (0.5, 1, 3.9, 4.1, 7.9, 8.1)
+        assert [factor(recipe, epoch / 12) for epoch in epochs] == pytest.approx([0.5, 1, 1, 0.5, 0.5, 0.25])
+
+    @pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "steps"])
+    def test_warming_up_throughout_ends_at_the_peak(self, schedule: Any) -> None:
+        recipe = Recipe(schedule=schedule, warmup=1.0, decay=1.0)
+        assert [factor(recipe, point) for point in (0.5, 1.0)] == [0.5, 1.0]
+
+
+def test_rmsprop_is_tensorflows() -> None:
+    """By hand: squares begin at one, epsilon is near the one under the root, and momentum adds what was stepped."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    recipe = Recipe(optimizer="rmsprop", learning_rate=0.1, momentum=0.9, weight_decay=0.0)
+    optimizer = made(weight, recipe)
+    value, square, inertia = float(weight.weight.detach()), 1.0, 0.0
+    for gradient in (2.0, -1.0, 0.5):
+        weight.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        square = 0.9 * square + 0.1 * gradient**2
+        inertia = 0.9 * inertia + gradient / (math.sqrt(square) + math.sqrt(0.001))
+        value -= 0.1 * inertia
+        assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
+
+
+def test_averaged_weights_follow_the_network_and_forget_how_it_began() -> None:
+    """By hand: a step keeps (1 + n) / (10 + n) of the average, and never more than asked for."""
+    network = torch.nn.BatchNorm1d(1)
+    average = Average(network, 0.15)
+    expected, first = 1.0, average.weights["weight"].data_ptr()
+    for step, value in enumerate((5.0, 3.0, 2.0)):
+        torch.nn.init.constant_(network.weight, value)
+        assert network.num_batches_tracked is not None
+        network.num_batches_tracked.add_(1)
+        average.update(network, step)
+        kept = min(0.15, (1 + step) / (10 + step))
+        expected = kept * expected + (1 - kept) * value
+        assert float(average.weights["weight"]) == pytest.approx(expected)
+    assert average.weights["num_batches_tracked"] == 3
+    assert average.weights["weight"].data_ptr() == first  # in place
+    assert float(network.weight.detach()) == 2.0
+
+
+def test_without_averaging_there_are_no_averaged_weights() -> None:
+    torch.manual_seed(0)
+    assert train(network(TINY), batches(RECIPE), RECIPE, seed=0, device=CPU, after_epoch=ignore) is None
+
+
+def test_averaging_leaves_the_training_itself_as_it_was() -> None:
+    plain = trained(RECIPE)[0].state_dict()
+    averaging = trained(dataclasses.replace(RECIPE, ema=0.9))[0].state_dict()
+    assert all(torch.equal(plain[name], averaging[name]) for name in plain)
+
+
+def test_gradients_are_shortened_to_the_length_asked_for() -> None:
+    """One step of plain SGD moves the weights by the learning rate times the gradient's length at most."""
+    recipe = dataclasses.replace(
+        RECIPE, epochs=1, batch=400, momentum=0.0, weight_decay=0.0, warmup=0.0, schedule="steps", decay=1.0
+    )
+    lengths = []
+    for clip in (None, 0.01):
+        torch.manual_seed(0)
+        built = network(TINY)
+        before = [parameter.detach().clone() for parameter in built.parameters()]
+        chosen = dataclasses.replace(recipe, clip_norm=clip)
+        train(built, batches(chosen), chosen, seed=0, device=CPU, after_epoch=ignore)
+        moved = sum(float((new.detach() - old).square().sum()) for new, old in zip(built.parameters(), before))
+        lengths.append(math.sqrt(moved))
+    assert lengths[0] > 0.01
+    assert lengths[1] == pytest.approx(recipe.learning_rate * 0.01, rel=1e-3)
+
+
+class TestStochasticDepth:
+    DEEP = dataclasses.replace(TINY, stages=(dataclasses.replace(TINY.stages[0], repeats=5),), drop_connect=0.5)
+
+    def dropped(self, built: torch.nn.Module) -> list[float]:
+        """How often each residual branch adds nothing to an image, in the order of depth."""
+        branches = [module for module in built.modules() if isinstance(module, Branches) and module.join == "add"]
+        found = []
+        with ExitStack() as hooks:
+
+            def look(module: torch.nn.Module, entering: tuple[torch.Tensor], leaving: torch.Tensor) -> None:
+                found.append(float(((leaving - entering[0]) == 0).flatten(1).all(1).float().mean()))
+
+            for module in branches:
+                hooks.enter_context(module.register_forward_hook(look))
+            with torch.no_grad():
+                built(torch.randn(1000, 1, 12, 12))
+        return found
+
+    def test_the_recipe_overrules_the_architecture_for_the_training_only(self) -> None:
+        built = network(self.DEEP).train()
+        names = list(built.state_dict())
+        own = self.dropped(built)
+        with regularised(built, Recipe(drop_path=0.4)):
+            assert list(built.state_dict()) == names
+            assert self.dropped(built) == pytest.approx([0.08, 0.16, 0.24, 0.32, 0.4], abs=0.04)
+        with regularised(built, Recipe(drop_path=0.0)):
+            assert self.dropped(built) == [0.0] * 5
+        assert self.dropped(built) == pytest.approx(own, abs=0.06)
+        assert own[-1] == pytest.approx(0.4, abs=0.06)
+
+    def test_nothing_is_dropped_when_the_network_is_used(self) -> None:
+        built = network(self.DEEP).eval()
+        with regularised(built, Recipe(drop_path=0.4)):
+            assert self.dropped(built) == [0.0] * 5
+
+
+def test_norms_remember_as_the_recipe_says() -> None:
+    built = network(TINY)
+    norms = [module for module in built.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with regularised(built, Recipe()):
+        assert {norm.momentum for norm in norms} == {0.1}
+    with regularised(built, Recipe(norm_decay=0.99)):
+        assert {norm.momentum for norm in norms} == {0.01}
+
+
+def test_the_papers_recipe_trains() -> None:
+    recipe = dataclasses.replace(RECIPES["paper"], epochs=6, batch=32, warmup=0.1, ema=0.9, crop_pixels=1, flip=False)
+    recipe = dataclasses.replace(recipe, norm_decay=0.9, drop_path=0.1)  # for so few steps
+    torch.manual_seed(0)
+    built = network(TINY)
+    averaged = train(built, batches(recipe), recipe, seed=0, device=CPU, after_epoch=ignore)
+    assert averaged is not None
+    built.load_state_dict(averaged)
+    data = pictures()
+    assert accuracy(built, data.test_images, data.test_labels, View(12, PLAIN, CPU), CPU) >= 0.8
 
 
 class TestSplit:

@@ -3,7 +3,7 @@
 import { costly, linear } from "./axis.js";
 import { element, pill, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
-import { brief, duration, milliseconds, percent, short } from "./numbers.js";
+import { accuracy, brief, duration, milliseconds, short } from "./numbers.js";
 import { points } from "./points.js";
 import { table } from "./table.js";
 
@@ -19,7 +19,19 @@ export function familyTable() {
       { title: "Parameters", number: true, minor: true, text: (row) => short(row.params) },
       { title: "Multiply-adds", number: true, minor: true, text: (row) => short(row.mult_adds) },
       { title: "Latency", number: true, minor: true, text: (row) => milliseconds(row.latency_ms) },
-      { title: "Test accuracy", number: true, text: (row) => percent(row.test_accuracy) },
+      {
+        title: "Test accuracy",
+        number: true,
+        text: (row) => accuracy(row.test_accuracy, row.accuracy_error),
+        hint: "± its standard error: over the seeds where there are several, otherwise of the number of images",
+      },
+      { title: "Seeds", number: true, minor: true, text: (row) => (row.seeds ? String(row.seeds) : "–") },
+      {
+        title: "Tied with",
+        minor: true,
+        text: (row) => row.tied_with.join(", ") || "–",
+        hint: "members whose accuracy is no further away than chance alone would often bring it",
+      },
       { title: "Took", number: true, minor: true, text: (row) => duration(row.seconds) },
       { title: "Checkpoint", text: (row) => row.model ?? "–", fill: download },
     ],
@@ -78,7 +90,9 @@ export function familyChart() {
       class: "point front",
       title: row.member,
       rows: [
-        ["Test accuracy", percent(row.test_accuracy)],
+        ["Test accuracy", accuracy(row.test_accuracy, row.accuracy_error)],
+        ["Seeds", String(row.seeds)],
+        ["Tied with", row.tied_with.join(", ") || "–"],
         ["Parameters", short(row.params)],
         ["Multiply-adds", short(row.mult_adds)],
       ],

@@ -19,6 +19,7 @@ export function growForm(search) {
     value: 20,
     required: true,
   });
+  const seeds = element("input", { type: "number", name: "seeds", id: "grow-seeds", min: 1, value: 1, required: true });
   const button = element("button", { class: "primary" }, "Grow this");
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(
@@ -30,7 +31,15 @@ export function growForm(search) {
       element("legend", {}, "Grow it into a family, each trained whole and tested once"),
       ...boxes.map((box) => element("label", {}, box, element("span", {}, box.value))),
     ),
-    element("div", { class: "actions" }, element("label", { for: "grow-epochs" }, "Epochs"), epochs, button),
+    element(
+      "div",
+      { class: "actions" },
+      element("label", { for: "grow-epochs" }, "Epochs"),
+      epochs,
+      element("label", { for: "grow-seeds" }, "Seeds"),
+      seeds,
+      button,
+    ),
     complaint,
   );
 
@@ -46,6 +55,7 @@ export function growForm(search) {
         trial: number,
         members,
         recipe: { epochs: epochs.valueAsNumber },
+        seeds: seeds.valueAsNumber,
       });
       location.hash = `#/growths/${encodeURIComponent(growth.id)}`;
     } catch (error) {

@@ -41,19 +41,20 @@ export function growthPage(page, again, id) {
       );
       source.hidden = false;
     }
-    const now = JSON.stringify(run.family.map((row) => [row.member, row.test_accuracy]));
+    const now = JSON.stringify(run.family.map((row) => [row.member, row.test_accuracy, row.accuracy_error, row.tied_with]));
     if (now !== drawn) chart.show(run.family);
     drawn = now;
     await log.refresh(signal);
   };
 }
 
-function facts({ dataset, space, device, recipe, parallel }) {
+function facts({ dataset, space, device, recipe, parallel, seeds }) {
   return [
     dataset,
     `space ${space}`,
     `device ${device}`,
     `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a member`,
+    ...(seeds > 1 ? [`${seeds} seeds`] : []),
     `${parallel} at once`,
   ].join(" · ");
 }

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { element } from "./element.js";
 import { download } from "./family.js";
-import { ago, bytes, milliseconds, percent, short } from "./numbers.js";
+import { accuracy, ago, bytes, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
 export function modelsPage(page) {
@@ -17,7 +17,7 @@ export function modelsPage(page) {
       {
         title: "Accuracy",
         number: true,
-        text: (model) => percent(best(model)),
+        text: (model) => accuracy(best(model), model.accuracy_error),
         value: best,
         hint: "on the test images where they were touched, otherwise on the validation images",
       },

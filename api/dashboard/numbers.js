@@ -7,6 +7,12 @@ export function percent(fraction, digits = 2) {
   return missing(fraction) ? NONE : `${(100 * fraction).toFixed(digits)} %`;
 }
 
+// With its standard error, where that is known.
+export function accuracy(fraction, error) {
+  if (missing(fraction) || missing(error)) return percent(fraction);
+  return `${(100 * fraction).toFixed(2)} ± ${(100 * error).toFixed(2)} %`;
+}
+
 // 5288548 is "5.29 M": three digits, which is what measurements of this kind are good for.
 export function short(value) {
   if (missing(value)) return NONE;

@@ -58,7 +58,7 @@ export function trialCard(back) {
       if (!trial) return;
       const measured = trial.measurement;
       const rows = [
-        ["Validation accuracy", percent(measured?.accuracy)],
+        ["Validation accuracy", accuracy(measured?.accuracy, measured?.accuracy_error)],
         ["Reward", decimal(reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
         ["Latency", latency(measured?.latency)],

@@ -11,19 +11,20 @@ Grown = TypeVar("Grown", bound=AnyArchitecture)
 
 
 class GrowthPlan:
-    """One job a member, the most expensive first so that the others fill the time it takes."""
+    """One job a member and seed, the most expensive first so that the others fill the time it takes."""
 
     def __init__(self, run: str, spec: GrowthSpec) -> None:
         self._run, self._spec = run, spec
         family = {name: member(spec.architecture, name, spec.scaling) for name in spec.members}
         self._family = sorted(family.items(), key=lambda item: -counts(item[1]).mult_adds)
-        self.trials = len(family)
+        self.trials = spec.trials
         self.exhausted = False
 
     def ask(self, number: int) -> Job | None:
-        if number >= len(self._family):
+        if number >= self.trials:
             return None
-        name, architecture = self._family[number]
+        place, repetition = divmod(number, self._spec.seeds)
+        name, architecture = self._family[place]
         return Job(
             run=self._run,
             number=number,
@@ -33,13 +34,13 @@ class GrowthPlan:
             dataset=self._spec.dataset,
             device=self._spec.device,
             recipe=self._spec.recipe,
-            seed=self._spec.seed,
+            seed=self._spec.seed + repetition,
             final=True,
             save_weights=True,
         )
 
     def begun(self, job: Job) -> None:
-        """A member's number says which it is."""
+        """A job's number says which member and seed it is."""
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         """Members do not depend on each other."""

@@ -67,7 +67,7 @@ class Store:
         """A new run, queued."""
         assert isinstance(spec, SearchSpec if kind == "search" else GrowthSpec)
         run, text = secrets.token_hex(6), written(spec)
-        trials = spec.trials if isinstance(spec, SearchSpec) else len(spec.members)
+        trials = spec.trials
         with self._database.writing() as connection:
             connection.execute(
                 insert(RUN).values(

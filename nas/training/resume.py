@@ -20,7 +20,7 @@ from nas.datasets import DatasetInfo
 from nas.records import Job, Latency
 from nas.training.train import State
 
-FORMAT = 1
+FORMAT = 2
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +51,12 @@ class Resume:
             if not isinstance(data, Mapping) or data.get("job") != self._job:
                 log.warning("%s belongs to another training and is not used", self.path)
                 return None
-            state = State(epoch=data["epoch"], network=data["network"], optimizer=data["optimizer"])
+            state = State(
+                epoch=data["epoch"],
+                network=data["network"],
+                optimizer=data["optimizer"],
+                average=data["average"],
+            )
             return Unfinished(
                 latency=decode(Latency, json.loads(data["latency"])),
                 learning_rate=data["learning_rate"],
@@ -75,6 +80,7 @@ class Resume:
             "epoch": unfinished.state.epoch,
             "network": unfinished.state.network,
             "optimizer": unfinished.state.optimizer,
+            "average": unfinished.state.average,
         }
         torch.save(data, file)
         try:

@@ -15,8 +15,11 @@ from nas import quiet
 from nas.blocks import auxiliary_logits, schedule
 from nas.records import Recipe
 from nas.training import TrainingFailed
+from nas.training.average import Average
 from nas.training.data import Batches
+from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import reduced
+from nas.training.regularisation import regularised
 
 AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
 
@@ -29,11 +32,13 @@ class Diverged(TrainingFailed):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A training between two epochs, `epoch` of them done; all that the rest of it depends on."""
+    """A training between two epochs, `epoch` of them done; all that the rest of it depends on. `average` holds the
+    averaged weights; None where the recipe averages none."""
 
     epoch: int
     network: dict[str, Any]
     optimizer: dict[str, Any]
+    average: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +60,24 @@ def train(
     device: torch.device,
     start: State | None = None,
     after_epoch: Callable[[Epoch], None],
-) -> None:
-    """Train `network`, which is on `device`, in place; from `start` on if there is one.
+) -> dict[str, Any] | None:
+    """Train `network`, which is on `device`, in place; from `start` on if there is one. Returns the averaged weights,
+    as its state has them, where the recipe averages them.
 
     An epoch draws its random numbers from `seed` and its own number, so one that is repeated after a crash is the same
     again, bit for bit on a CPU. Raises Diverged, or TrainingFailed where the device's memory is too small.
     """
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimizer = _sgd(network, recipe)
+    optimizer = made(network, recipe)
     if start:
         network.load_state_dict(start.network)
         optimizer.load_state_dict(start.optimizer)
-    step, steps = (start.epoch if start else 0) * len(batches), recipe.epochs * len(batches)
+    average = Average(network, recipe.ema, start.average if start else None) if recipe.ema else None
+    done = start.epoch if start else 0
+    step, steps = done * len(batches), recipe.epochs * len(batches)
     draw, quietly, parts = torch.Generator(device), quiet.Step(), 1
-    with reduced(network, device) as precision:
-        for number in range(start.epoch if start else 0, recipe.epochs):
+    with regularised(network, recipe), reduced(network, device) as precision:
+        for number in range(done, recipe.epochs):
             begun = time.perf_counter()
             schedule(network, number / recipe.epochs)
             torch.manual_seed(_mixed(seed, number))  # dropout
@@ -78,11 +86,16 @@ def train(
             for indices in batches.shuffled(draw):
                 with quietly:
                     for group in optimizer.param_groups:
-                        group["lr"] = recipe.learning_rate * cycle((step + 1) / steps, recipe.warmup)
+                        group["lr"] = recipe.learning_rate * factor(recipe, (step + 1) / steps)
+                        group["momentum"] = momentum(recipe, (step + 1) / steps)
                     images, labels = batches.batch(indices, draw)
                     loss, parts = _gradients(network, images, labels, recipe.label_smoothing, precision, parts)
+                    if recipe.clip_norm:
+                        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
                     optimizer.step()
                     optimizer.zero_grad()
+                    if average:
+                        average.update(network, step)
                 total += loss
                 step += 1
             mean = total.item() / len(batches)
@@ -90,26 +103,15 @@ def train(
                 raise Diverged(
                     f"the loss became {mean} in epoch {number + 1} at learning rate {recipe.learning_rate:g}"
                 )
-            state = State(epoch=number + 1, network=network.state_dict(), optimizer=optimizer.state_dict())
+            state = State(
+                epoch=number + 1,
+                network=network.state_dict(),
+                optimizer=optimizer.state_dict(),
+                average=average.weights if average else None,
+            )
             speed = batches.images / (time.perf_counter() - begun)
             after_epoch(Epoch(number=number + 1, loss=mean, images_per_second=speed, state=state))
-
-
-def cycle(progress: float, warmup: float) -> float:
-    """The learning rate's factor after a fraction `progress` of the steps: up in a line, down in half a cosine to 0."""
-    if progress < warmup:
-        return progress / warmup
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - warmup) / (1 - warmup)) if warmup < 1 else 1.0
-
-
-def _sgd(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Weight decay pulls at the weights of convolutions and linear layers; on biases and norms it only does harm."""
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(
-        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, foreach=True
-    )
+    return average.weights if average else None
 
 
 def _gradients(

@@ -1,0 +1,52 @@
+"""Optimizers by recipe, and what their learning rate and momentum are at each step."""
+
+import math
+
+import torch
+from torch import nn
+
+from nas.records import Recipe
+
+RMSPROP_DECAY = 0.9
+# TensorFlow adds 0.001 under the root and torch adds its epsilon to the root: within a factor of √2 the same.
+RMSPROP_EPSILON = math.sqrt(0.001)
+CYCLED = 0.1  # by which a cycle lowers the momentum at the highest learning rate (Smith & Topin 2017)
+
+
+def made(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay pulls at the weights of convolutions and linear layers; on biases and norms it only does harm."""
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    rate, inertia = recipe.learning_rate, recipe.momentum
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=inertia, nesterov=inertia > 0, foreach=True)
+    rmsprop = torch.optim.RMSprop(
+        groups, lr=rate, momentum=inertia, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON, foreach=True
+    )
+    for parameter in network.parameters():
+        # TensorFlow's squares begin at one: from torch's zeros the first steps are three times too long.
+        rmsprop.state[parameter] = {"step": torch.zeros(()), "square_avg": torch.ones_like(parameter)}
+        if inertia:
+            rmsprop.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return rmsprop
+
+
+def factor(recipe: Recipe, progress: float) -> float:
+    """Of the recipe's learning rate, after a fraction `progress` of the steps."""
+    if progress < recipe.warmup:
+        return progress / recipe.warmup
+    if recipe.schedule == "steps":
+        return float(recipe.decay ** (progress * recipe.epochs // recipe.decay_epochs))
+    if recipe.warmup == 1:
+        return 1.0
+    if recipe.schedule == "one-cycle":
+        return (1 - progress) / (1 - recipe.warmup)
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup))
+
+
+def momentum(recipe: Recipe, progress: float) -> float:
+    """After a fraction `progress` of the steps: the recipe's, but for a cycle, where it is that at the ends."""
+    if recipe.schedule != "one-cycle":
+        return recipe.momentum
+    return max(0.0, recipe.momentum - CYCLED * factor(recipe, progress))
