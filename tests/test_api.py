@@ -75,6 +75,7 @@ def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:
         "recipe": {"epochs": 3},
         "objective": {"target": 1},
         "knobs": {"stage1.op": ["conv"], "stage2.se_ratio": [0.25]},
+        "searcher": "evolution",
         "options": {"population": 4, "sample": 2},
         "limits": {"latency_ms": 2},
     }
@@ -134,11 +135,23 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"knobs": {"stage1.op": []}}, "/knobs", "'stage1.op' is left without a choice"),
     ({"knobs": {"stage1.op": "conv"}}, "/knobs/stage1.op", '"conv" is not a valid array'),
     ({"knobs": {"stage1.op": [{}]}}, "/knobs/stage1.op/0", "valid string.*valid integer"),
-    ({"options": {"populaton": 4}}, "/options", "no option 'populaton': there are population, sample"),
-    ({"options": {"population": "4"}}, "/options", "option 'population' .* is '4': it takes int"),
-    ({"options": {"population": True}}, "/options", "is True: it takes int"),
-    ({"options": {"population": 1}}, "/options", "population 1 is less than 2"),
-    ({"options": {"population": 4, "sample": 5}}, "/options", "sample 5 is not between 1 and the population, 4"),
+    (
+        {"searcher": "evolution", "options": {"populaton": 4}},
+        "/options",
+        "no option 'populaton': there are population, sample",
+    ),
+    (
+        {"searcher": "evolution", "options": {"population": "4"}},
+        "/options",
+        "option 'population' .* is '4': it takes int",
+    ),
+    ({"searcher": "evolution", "options": {"population": True}}, "/options", "is True: it takes int"),
+    ({"searcher": "evolution", "options": {"population": 1}}, "/options", "population 1 is less than 2"),
+    (
+        {"searcher": "evolution", "options": {"population": 4, "sample": 5}},
+        "/options",
+        "sample 5 is not between 1 and the population, 4",
+    ),
     ({"searcher": "random", "options": {"sample": 4}}, "/options", "no option 'sample': it has none"),
     ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
     ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
@@ -740,8 +753,8 @@ def test_a_space_shows_its_knobs_for_the_images_at_hand(service: Service) -> Non
 def test_searchers_show_the_options_of_their_signature(service: Service) -> None:
     rows = {row["name"]: row["options"] for row in service.get("/v1/searchers")["searchers"]}
     assert rows["evolution"] == [
-        {"name": "population", "type": "int", "default": 20},
-        {"name": "sample", "type": "int", "default": 5},
+        {"name": "population", "type": "int", "default": 0},
+        {"name": "sample", "type": "int", "default": 0},
     ]
     for name, options in rows.items():
         signature_ = inspect.signature(plugins.load("nas.searchers", name).Searcher)
@@ -749,7 +762,7 @@ def test_searchers_show_the_options_of_their_signature(service: Service) -> None
         assert [(option["name"], option["default"]) for option in options] == [(p.name, p.default) for p in own]
 
 
-GIVEN = ("knobs", "objective", "seed", "cost", "canonical")
+GIVEN = ("knobs", "objective", "seed", "cost", "canonical", "allowed", "trials")
 
 
 def test_a_heavy_searcher_is_checked_without_being_imported(
@@ -965,7 +978,8 @@ async def main():
         for path in ("spaces/mbconv", "searchers", "datasets", "devices", "recipes", "health", "openapi.json"):
             response = await http.get(f"/v1/{path}")
             assert response.status_code == 200, response.text
-        response = await http.post("/v1/searches", json={"dataset": "fashion_mnist", "options": {"population": 5}})
+        body = {"dataset": "fashion_mnist", "searcher": "evolution", "options": {"population": 5}}
+        response = await http.post("/v1/searches", json=body)
         assert response.status_code == 201, response.text
 asyncio.run(main())
 heavy = {"torch", "ray", "optuna", "onnx", "onnxruntime", "safetensors"} & set(sys.modules)

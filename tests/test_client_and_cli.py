@@ -336,7 +336,7 @@ def test_every_list_prints_a_table_and_json(service: Service, search: str, growt
         ("datasets", (), "60,000 + 10,000 grey images of 28 pixels"),
         ("spaces", (), "mbconv"),
         ("spaces", ("mbconv", "--dataset", "fashion_mnist"), "stage3.skip"),
-        ("searchers", (), "--option population=20"),
+        ("searchers", (), "--option population=0"),
         ("devices", (), "cpu"),
         ("recipes", (), "growth"),
         ("health", (), "database ok"),
