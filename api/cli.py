@@ -18,6 +18,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from api import proposal, reference, tables
 from api.client import DEFAULT_URL, Client, ServiceError
 from api.watch import watch
+from nas import fidelity
+from nas.codec import encode
 
 FAILED = ("failed", "cancelled")
 INTERRUPTED = 128 + signal.SIGINT
@@ -214,6 +216,17 @@ def recipes(session: Session) -> int:
     return session.show(session.client.recipes(), tables.recipes)
 
 
+def proxy(session: Session) -> int:
+    """On this machine, without the service."""
+    try:
+        wanted = fidelity.wanted(session.chosen)
+        say = Console(stderr=True, highlight=False, markup=False).print
+        found = fidelity.report(wanted, parallel=session.chosen.parallel, say=say)
+    except (ValueError, ModuleNotFoundError) as error:
+        raise ServiceError(str(error)) from error
+    return session.show(encode(found), tables.fidelity)
+
+
 def health(session: Session) -> int:
     return session.show(session.client.health(), tables.health)
 
@@ -287,6 +300,8 @@ def parser() -> argparse.ArgumentParser:
     add("searchers", searchers, "searchers and their options")
     add("devices", devices, "devices that latency can be measured on")
     add("recipes", recipes, "recipes for training, by name")
+    compared = add("proxy", proxy, "what a cheap training is worth: does it order candidates as a dear one does?")
+    fidelity.arguments(compared)
     add("health", health, "how the service is")
     reference.add_arguments(verbs)
     return whole

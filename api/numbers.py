@@ -8,6 +8,13 @@ def percent(fraction: float | None, error: float | None = None) -> str:
     return f"{100 * fraction:.2f} %" if error is None else f"{100 * fraction:.2f} ± {100 * error:.2f} %"
 
 
+def between(value: float | None, interval: list[float] | None) -> str:
+    """A correlation and the interval that it lies in."""
+    if value is None or interval is None:
+        return "–"
+    return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
 def short(number: float | None) -> str:
     """With three digits and k, M, G or T."""
     if number is None:

@@ -146,8 +146,10 @@ class Past:
         promise = 0.935 - 0.2 * math.exp(-counted.mult_adds / 2.4e6) - 0.02 * math.exp(-counted.params / 1e5)
         accuracy = promise - abs(self.dice.gauss(0, 0.008))
         if not job.final:
-            return dataclasses.replace(plain, accuracy=accuracy)
-        return dataclasses.replace(plain, accuracy=accuracy, test_accuracy=accuracy - 0.004, weights=artifact(job))
+            return dataclasses.replace(plain, accuracy=accuracy, accuracy_error=0.003)
+        return dataclasses.replace(
+            plain, accuracy=accuracy, test_accuracy=accuracy - 0.004, accuracy_error=0.1, weights=artifact(job)
+        )
 
     def _claimed(self, kind: Kind, spec: SearchSpec | GrowthSpec) -> Run:
         added = self.store.add_run(kind, spec)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ import pytest
 
 from api import cli, numbers
 from api.client import Client, ServiceError
+from nas import fidelity
 from nas.models.checkpoint import artifact
 from nas.objective import Objective
 from nas.records import Measurement, Progress, Recipe, SearchSpec
@@ -301,12 +303,48 @@ def test_a_recipe_may_be_a_file_or_json(service: Service, tmp_path: Path) -> Non
 
 def test_grow_verb(service: Service, search: str) -> None:
     options = ("--members", "B0,B2", "--epochs", "4", "--trial", "3", "--scaling", "1.2,1.1,1.15", "--device", "cpu")
-    ran = nas("grow", search, *options, "--json")
+    ran = nas("grow", search, *options, "--seeds", "3", "--json")
     assert ran.code == 0, ran.error
     spec = ran.json["spec"]
     assert (spec["members"], spec["source"], spec["recipe"]["epochs"]) == (["B0", "B2"], [search, 3], 4)
     assert spec["scaling"] == {"alpha": 1.2, "beta": 1.1, "gamma": 1.15}
+    assert spec["seeds"] == 3
     assert nas("grow", search, "--json").json["spec"]["source"] == [search, 1]
+
+
+def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str) -> None:
+    run = service.growth(service.store.run(search), tested=(0.94, 0.95, 0.941, 0.949), seeds=2)
+    shown = nas("show", run.id).out
+    assert "94.50 ± 0.50 %" in shown
+    assert "94.50 ± 0.40 %" in shown
+    assert "mean of 2 seeds ± its standard error; tied: B0 = B1" in shown
+
+
+def test_proxy_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(wanted: fidelity.Wanted, *, parallel: int, say: fidelity.Say) -> fidelity.Report:
+        say("candidate 1")
+        row = fidelity.Row(
+            name="zen",
+            kendall=0.5,
+            kendall_interval=(0.25, 0.75),
+            spearman=None,
+            spearman_interval=None,
+            seconds=0.0123,
+        )
+        return fidelity.Report(wanted=wanted, rows=(row,), dear_seconds=60.0, candidates=(), failed=())
+
+    monkeypatch.setattr(fidelity, "report", found)
+    options = ("--dataset", "fashion_mnist", "--candidates", "5", "--limit-params", "3e5", "--dear", "full")
+    ran = nas("proxy", *options)
+    assert ran.code == 0, ran.error
+    assert "candidate 1" in ran.error
+    assert re.search(r"zen +0.50 \[0.25, 0.75\] +– +0.0123 s", ran.out)
+    wanted = nas("proxy", *options, "--json").json["wanted"]
+    assert (wanted["candidates"], wanted["limits"]["params"], wanted["dear"]["epochs"]) == (5, 300_000, 60)
+    for option, words in (("--cheap=best", "neither JSON nor one of proxy"), ("--candidates=2", "less than 4")):
+        wrong = nas("proxy", *options, option)
+        assert wrong.code == 1
+        assert words in wrong.error
 
 
 def test_wishes_and_budget(service: Service) -> None:

@@ -374,12 +374,13 @@ def test_a_trial_is_grown_into_a_family(view: View) -> None:
     expect(page.locator(".stages tbody tr")).to_have_count(len(rows))
     expect(page.locator(".stages tbody tr").nth(1)).to_contain_text(f"{rows[1].channels}")
     page.get_by_label("B3").uncheck()
+    page.get_by_label("Seeds").fill("2")
     page.get_by_role("button", name=f"Grow trial {number}").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Fashion, first try · trial {number}")
     expect(page.get_by_role("table", name="family").locator("tbody tr")).to_have_count(3)
     spec = view.service.store.run(page.url.rpartition("/")[2]).spec
     assert isinstance(spec, GrowthSpec)
-    assert (spec.source, spec.members) == ((run.id, number), ("B0", "B1", "B2"))
+    assert (spec.source, spec.members, spec.seeds) == ((run.id, number), ("B0", "B1", "B2"), 2)
 
 
 def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
@@ -388,6 +389,8 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     table = page.get_by_role("table", name="family")
     expect(table.locator("tbody tr")).to_have_count(4)
     expect(table.locator("tr[data-key='B0']")).to_contain_text("epoch 7 of 20")
+    expect(table.locator("tr[data-key='B2']")).to_contain_text("± 10.00 %")
+    expect(table.locator("tr[data-key='B2']")).to_contain_text("B1, B3")  # with an error so large all are tied
     assert keys(page, "circle.point") == {"B1", "B2", "B3"}
     model = view.service.store.model(f"{run.id}-0")
     with page.expect_download() as download:

@@ -2,7 +2,7 @@
 
 import { element, pill, say } from "./element.js";
 import { imagesOf, stageRows } from "./stages.js";
-import { decimal, duration, latency, percent, short } from "./numbers.js";
+import { accuracy, decimal, duration, latency, short } from "./numbers.js";
 
 const HEADINGS = ["Stage", "Kernel", "Channels", "Repeats", "Output"];
 

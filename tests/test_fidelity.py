@@ -1,0 +1,221 @@
+"""What a cheap training is worth: rank correlations, scores that train nothing, and the report of both."""
+
+import dataclasses
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from nas import fidelity
+from nas.architecture import Images
+from nas.blocks import network
+from nas.codec import encode
+from nas.correlation import interval, kendall, spearman
+from nas.fidelity import Wanted, report
+from nas.records import Job, Limits, Measurement, Recipe, Refusal
+from nas.training import zero_cost
+from tests.pictures import TINY, pictures
+
+
+class TestCorrelation:
+    def test_by_hand(self) -> None:
+        """Of six pairs two are the other way round, and the ranks differ by one each."""
+        assert kendall((1, 2, 3, 4), (2, 1, 4, 3)) == pytest.approx((4 - 2) / 6)
+        assert spearman((1, 2, 3, 4), (2, 1, 4, 3)) == pytest.approx(1 - 6 * 4 / (4 * 15))
+
+    def test_equal_numbers(self) -> None:
+        """Pairs that either leaves equal count for that one's root alone; ranks are shared."""
+        assert kendall((1, 1, 2, 3), (1, 2, 2, 3)) == pytest.approx(4 / math.sqrt(5 * 5))
+        assert spearman((1, 1, 2, 3), (1, 2, 2, 3)) == pytest.approx(3.75 / 4.5)
+
+    def test_order_alone_counts(self) -> None:
+        for statistic in (kendall, spearman):
+            assert statistic((1, 2, 3), (10, 1000, 1e9)) == pytest.approx(1)
+            assert statistic((1, 2, 3), (0, -1, -7)) == pytest.approx(-1)
+            assert statistic((1, 2, 3), (5, 5, 5)) is None
+            assert interval(statistic, (1, 2, 3), (5, 5, 5)) is None
+
+    def test_the_interval_covers_what_is_true_about_as_often_as_it_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of normal pairs correlated by 0.6, Kendall's tau is 2/π arcsin 0.6."""
+        monkeypatch.setattr("nas.correlation.RESAMPLES", 200)
+        draw, true, covered = random.Random(1), 2 / math.pi * math.asin(0.6), 0
+        for attempt in range(20):
+            ones = [draw.gauss(0, 1) for _ in range(20)]
+            others = [0.6 * one + 0.8 * draw.gauss(0, 1) for one in ones]
+            low, high = interval(kendall, ones, others, seed=attempt) or (0, 0)
+            covered += low <= true <= high
+        assert 16 <= covered <= 20
+
+
+class TestZeroCost:
+    """Against networks so small that the answer can be worked out."""
+
+    def test_naswot(self) -> None:
+        """Three images put the two ReLUs into the states ++, +- and --: they agree in 2, 1 or 0 places."""
+        states = nn.Sequential(nn.Flatten(), nn.ReLU())
+        images = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]]).reshape(3, 1, 1, 2)
+        expected = np.linalg.det(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2]]))
+        assert zero_cost.naswot(states, images) == pytest.approx(math.log(expected))
+
+    def test_synflow(self) -> None:
+        """Of y = 3 (|-2| x1 + 1 x2) at (1, 1): both layers' products sum to 9."""
+        first, second = nn.Linear(2, 1, bias=False), nn.Linear(1, 1, bias=False)
+        first.weight.data, second.weight.data = torch.tensor([[-2.0, 1.0]]), torch.tensor([[3.0]])
+        layers = nn.Sequential(nn.Flatten(), first, nn.ReLU(), second)
+        assert zero_cost.synflow(layers, torch.Size((1, 1, 2))) == pytest.approx(math.log(9 + 9))
+
+    def test_zen(self) -> None:
+        """A pixelwise convolution by w and a norm: the norm meets the variance w² and divides by it, so that what is
+        moved by 0.01 e moves by 0.01 |e|, of which the mean over normal e is √(2/π) a pixel."""
+        layers = nn.Sequential(
+            nn.Conv2d(1, 1, 1, bias=False),
+            nn.BatchNorm2d(1, eps=1e-12),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(1, 2),
+        )
+        torch.manual_seed(3)
+        weight = float(nn.init.normal_(torch.empty(1, 1, 1, 1)))
+        torch.manual_seed(3)
+        pixels = 64 * 64
+        found = zero_cost.zen(layers, torch.Size((1, 64, 64)))
+        expected = math.log(0.01 * math.sqrt(2 / math.pi) * pixels) + math.log(abs(weight))
+        assert found == pytest.approx(expected, abs=0.05)
+
+    @pytest.mark.parametrize("name", zero_cost.SCORES)
+    def test_real_networks_have_finite_scores_that_repeat(self, name: str) -> None:
+        torch.manual_seed(0)
+        built = network(TINY)
+        before = {key: value.clone() for key, value in built.state_dict().items()}
+        images = torch.randn(8, 1, 12, 12)
+        first, again = (zero_cost.score(name, built, images) for _ in range(2))
+        assert first == again
+        assert math.isfinite(first)
+        assert all(torch.equal(before[key], value) for key, value in built.state_dict().items())
+        assert all(parameter.grad is None for parameter in built.parameters())
+
+    def test_a_wider_network_scores_higher(self) -> None:
+        wide = dataclasses.replace(TINY, stages=(dataclasses.replace(TINY.stages[0], channels=32, expand=6),))
+        images = torch.randn(16, 1, 12, 12)
+        for name in zero_cost.SCORES:
+            torch.manual_seed(0)
+            assert zero_cost.score(name, network(wide), images) > zero_cost.score(name, network(TINY), images)
+
+
+CHEAP = Recipe(epochs=1, batch=32, train_images=60, learning_rate=0.05, flip=False)
+DEAR = dataclasses.replace(CHEAP, epochs=2, train_images=None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+    data = pictures(train=120)
+    for index, (image, label) in enumerate(zip(data.train_images, data.train_labels)):
+        place = tmp_path / "images" / data.info.classes[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.kron(image[0], np.ones((2, 2), np.uint8))).save(place / f"{index}.png")
+    return f"folder:{tmp_path}/images"
+
+
+def table(job: Job) -> Measurement | str:
+    """Instead of training: the more multiply-adds the better, by both recipes, but the cheap one likes one least."""
+    value = 0.5 + job.architecture.images.resolution / 1e3 + math.log(job_cost(job)) / 100
+    cheap = job.recipe == CHEAP and job.number == 0
+    return Measurement(
+        params=1, mult_adds=job_cost(job), accuracy=0.1 if cheap else value, train_seconds=10.0 * job.recipe.epochs
+    )
+
+
+def job_cost(job: Job) -> int:
+    from nas.counts import counts
+
+    return counts(job.architecture).mult_adds
+
+
+def test_a_report_orders_by_the_dear_recipe(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fidelity, "_evaluated", table)
+    found = report(Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=5))
+    rows = {row.name: row for row in found.rows}
+    assert list(rows) == ["cheap recipe", "multiply-adds", "parameters", "naswot", "synflow", "zen"]
+    assert rows["multiply-adds"].kendall == rows["multiply-adds"].spearman == pytest.approx(1)
+    truth = [row.dear for row in found.candidates]
+    assert rows["cheap recipe"].kendall == kendall([row.cheap for row in found.candidates], truth)
+    assert rows["cheap recipe"].kendall_interval is not None
+    assert rows["parameters"].kendall is None  # they are all the same
+    assert (rows["cheap recipe"].seconds, found.dear_seconds) == (10, 20)
+    assert rows["zen"].seconds > 0
+    assert len({json.dumps(encode(row.choices)) for row in found.candidates}) == 5
+
+
+def test_what_has_been_trained_is_not_trained_again(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+
+    def interrupted(job: Job) -> Measurement | str:
+        if job.number == 2:
+            raise KeyboardInterrupt
+        trained.append(job.number)
+        return table(job)
+
+    monkeypatch.setattr(fidelity, "_evaluated", interrupted)
+    wanted = Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4)
+    with pytest.raises(KeyboardInterrupt):
+        report(wanted)
+    done = set(trained)
+    assert {0, 1} <= done
+    del trained[:]
+
+    def rest(job: Job) -> Measurement | str:
+        trained.append(job.number)
+        return table(job)
+
+    monkeypatch.setattr(fidelity, "_evaluated", rest)
+    report(wanted)
+    assert sorted(done | set(trained)) == list(range(8))
+    assert not done & set(trained)
+
+
+def test_a_candidate_that_fails_is_left_out_and_named(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(job: Job) -> Measurement | str:
+        return "the loss became nan" if job.number == 2 else table(job)
+
+    monkeypatch.setattr(fidelity, "_evaluated", failing)
+    found = report(Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=5))
+    assert len(found.candidates) == 4
+    assert found.failed == ("the loss became nan",)
+    with pytest.raises(ValueError, match="1 of 4 candidates failed, the last one with the loss became nan"):
+        report(Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4))
+
+
+def test_a_candidate_is_really_trained_in_a_process_of_its_own(folder: str) -> None:
+    images = Images(resolution=24, channels=1, classes=4)
+    wanted = Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, limits=Limits(mult_adds=1_500_000))
+    jobs = fidelity._jobs(wanted, images)
+    assert all(job_cost(job) <= 1_500_000 for job in jobs)
+    measured = fidelity._evaluated(jobs[0])
+    assert isinstance(measured, Measurement)
+    assert measured.accuracy is not None
+    assert measured.mult_adds == job_cost(jobs[0])
+    failed = fidelity._evaluated(dataclasses.replace(jobs[0], device="toaster"))
+    assert "unknown device 'toaster'" in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"candidates": 3}, "candidates 3 is less than 4"),
+        ({"dear": CHEAP}, "the same: name two"),
+        ({"limits": Limits(params=10)}, "only 0 networks in reach"),
+        ({"space": "outer"}, "unknown search space 'outer'"),
+    ],
+)
+def test_what_cannot_be_reported(folder: str, changes: dict[str, object], words: str) -> None:
+    plain: dict[str, object] = {"dataset": folder, "cheap": CHEAP, "dear": DEAR}
+    with pytest.raises(ValueError, match=words):
+        report(Wanted(**(plain | changes)))  # type: ignore[arg-type]
+    assert issubclass(Refusal, ValueError)
