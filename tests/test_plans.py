@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from nas import plugins
-from nas.architecture import Choice, Images
+from nas.architecture import Choice, Choices, Images
 from nas.counts import counts
 from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
@@ -46,11 +46,15 @@ class TestEverySearcher:
 
     def test_a_new_plan_told_the_past_goes_on_as_the_old_one(self, name: str) -> None:
         spec = dataclasses.replace(SPEC, searcher=name, trials=16)
-        whole = run(SearchPlan("r", spec, 16, IMAGES), 16)
+        plan = SearchPlan("r", spec, 16, IMAGES)
+        whole = run(plan, 11)
+        running = [plan.ask(11), plan.ask(12)]
         again = SearchPlan("r", spec, 16, IMAGES)
-        for job in whole[:9]:
+        for job in whole:
             again.tell(job, measured(job))
-        assert [again.ask(9)] == whole[9:10]
+        assert running[0] is not None
+        again.begun(running[0])
+        assert [again.ask(12)] == running[1:]
 
     def test_limits_that_are_known_before_training_are_kept(self, name: str) -> None:
         limits = Limits(params=60_000, mult_adds=4_000_000)
@@ -90,6 +94,35 @@ def test_a_failed_trial_is_told_as_failed() -> None:
     plan.tell(job, None)
     plan.tell(job, measured(job))  # it has no latency: no outcome either
     assert plan.ask(1) is not None
+
+
+def test_what_is_under_way_is_told_to_the_searcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, heard = SearchPlan("r", SPEC, 12, IMAGES), list[list[Choices]]()
+    asked = plan._searcher.ask
+
+    def listening(number: int, pending: list[Choices]) -> Choices | None:
+        heard.append(pending)
+        return asked(number, pending)
+
+    monkeypatch.setattr(plan._searcher, "ask", listening)
+    first, second = plan.ask(0), plan.ask(1)
+    assert first is not None
+    assert second is not None
+    plan.tell(first, measured(first))
+    plan.ask(2)
+    assert heard == [[], [first.choices], [second.choices]]
+
+
+def test_a_refused_proposal_is_asked_for_again_as_another() -> None:
+    plan = SearchPlan("r", dataclasses.replace(SPEC, searcher="surrogate"), 12, IMAGES)
+    first = plan.ask(0)
+    assert first is not None
+    other = SearchPlan("r", dataclasses.replace(SPEC, searcher="surrogate"), 12, IMAGES)
+    other._proposed.add(other._network(first))  # such as a baseline that is a point of the space
+    again = other.ask(0)
+    assert again is not None
+    assert again.architecture != first.architecture
+    assert not other.exhausted
 
 
 def test_a_family_is_trained_from_the_largest_to_the_smallest() -> None:

@@ -20,7 +20,7 @@ from nas.searchers import Outcome, attempt
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-PATIENCE = 50  # attempts at one proposal, after which it is drawn at random: samplers do not mind a refusal
+PATIENCE = 5  # refusals of one proposal that are passed on to the sampler
 VAIN_ASKS = 500  # proposals that were never told, after which the study is made anew without them
 
 
@@ -29,7 +29,8 @@ class OptunaSearcher:
 
     `sampler` makes one from a seed, anew for each proposal, so that nothing but the study is remembered. With `through`
     what is told passes through the sampler, which then writes down on the trial what it will need of it. A sampler that
-    draws by a trial's number as well gets a study of the `latest` trials alone, made for each proposal.
+    draws by a trial's number as well gets a study of the `latest` trials alone, made for each proposal. No sampler
+    minds a refusal: after some, what it proposed last has knobs drawn anew, more of them the longer that takes.
     """
 
     def __init__(
@@ -57,16 +58,17 @@ class OptunaSearcher:
         self._told: list[FrozenTrial] = []
         self._study = self._new_study()
         self._vain = 0
+        self._refused: Choices = {}
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
-        if attempt(number) >= PATIENCE:
-            draw = random.Random(f"{self._seed}/{number}")
-            return {knob: draw.choice(choices) for knob, choices in self._knobs.items()}
+        if attempt(number) >= PATIENCE and self._refused:
+            return self._near(self._refused, random.Random(f"{self._seed}/{number}"), attempt(number) // PATIENCE)
         study = self._seeded(f"{self._seed}/{number}")
         trial = study.ask(self._distributions)
         study.tell(trial, state=TrialState.FAIL)  # a failed trial is looked at by no sampler
         self._vain += 1
-        return {knob: choices[trial.params[knob]] for knob, choices in self._knobs.items()}
+        self._refused = {knob: choices[trial.params[knob]] for knob, choices in self._knobs.items()}
+        return dict(self._refused)
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
         if outcome is None:
@@ -78,10 +80,17 @@ class OptunaSearcher:
         if self._through:
             study = self._seeded(f"{self._seed}/told/{len(self._told)}")
             study.enqueue_trial(params)
-            self._told.append(study.tell(study.ask(self._distributions), values))
+            trial = study.ask(self._distributions)
+            assert trial.relative_params is not None  # reading it is what makes the sampler write
+            self._told.append(study.tell(trial, values))
         else:
             self._told.append(create_trial(params=params, distributions=self._distributions, values=values))
             self._study.add_trial(self._told[-1])
+
+    def _near(self, choices: Choices, draw: random.Random, knobs: int) -> Choices:
+        """`choices` with so many knobs drawn anew."""
+        changed = draw.sample(list(self._knobs), min(knobs, len(self._knobs)))
+        return choices | {knob: draw.choice(self._knobs[knob]) for knob in changed}
 
     def _seeded(self, seed: str) -> optuna.Study:
         """The study with a new sampler."""

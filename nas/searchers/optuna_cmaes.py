@@ -1,4 +1,4 @@
-"""Optuna's CMA-ES with margin (Hamano et al. 2022): every knob is taken as a scale of its choices in their order.
+"""Optuna's CMA-ES (Hansen & Ostermeier 2001): every knob is taken as a scale of its choices in their order.
 
 Needs the packages optuna and cmaes. It maximises one reward only: for a front, the product.
 """
@@ -26,6 +26,6 @@ class Searcher(OptunaSearcher):
         needed("cmaes")
 
         def sampler(seed: int) -> samplers.BaseSampler:
-            return samplers.CmaEsSampler(seed=seed, with_margin=True, warn_independent_sampling=False)
+            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
         super().__init__(knobs, objective, sampler, seed=seed, ordered=True, through=True, fronts=False, latest=LATEST)
