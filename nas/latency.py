@@ -6,12 +6,12 @@ layers, by kind; their weights are fitted to relative errors, shrunk as cross-va
 """
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.correlation import spearman
 from nas.layers import (
     Activate,
     Branches,
@@ -42,10 +42,11 @@ Measured = tuple[AnyArchitecture, float]
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
     """Milliseconds of networks that were not measured. `error` is the mean relative error on measured networks that it
-    had not seen, found by cross-validation, `rank` their rank correlation (Spearman); both say what it is worth."""
+    had not seen, found by cross-validation, `rank` their rank correlation (Spearman),
+    None where all took the same time; both say what it is worth."""
 
     error: float
-    rank: float
+    rank: float | None
     networks: int
     weights: dict[str, float]
 
@@ -76,7 +77,7 @@ def predictor(measured: Sequence[Measured]) -> Predictor:
     weights = dict(zip(names, (_fitted(rows, times, best) / scale).tolist()))
     return Predictor(
         error=error,
-        rank=rank_correlation(guesses.tolist(), times.tolist()),
+        rank=spearman(guesses.tolist(), times.tolist()),
         networks=len(times),
         weights=weights | {"least": float(times.min()) / 2},
     )
@@ -176,12 +177,3 @@ def _fitted(rows: Any, times: Any, shrinkage: float) -> Any:
     weighted = rows / times[:, None]
     normal = weighted.T @ weighted + shrinkage * len(times) * np.eye(rows.shape[1])
     return np.linalg.solve(normal, weighted.T @ np.ones(len(times)))
-
-
-def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Spearman's; ties take their places as they come."""
-    ranks = []
-    for values in (one, other):
-        order = sorted(range(len(values)), key=values.__getitem__)
-        ranks.append(sorted(range(len(order)), key=order.__getitem__))
-    return statistics.correlation(*ranks)
