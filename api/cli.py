@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api import proposal, reference, tables
+from api import measure, proposal, reference, tables
 from api.client import DEFAULT_URL, Client, ServiceError
 from api.watch import watch
 from nas import fidelity
@@ -304,6 +304,7 @@ def parser() -> argparse.ArgumentParser:
     fidelity.arguments(compared)
     add("health", health, "how the service is")
     reference.add_arguments(verbs)
+    measure.add_arguments(verbs)
     return whole
 
 

@@ -10,6 +10,7 @@ from nas import codec, spaces, zoo
 from nas.architecture import Images
 from nas.lowering import AnyArchitecture
 from nas.models import timm_strings
+from nas.models.checkpoint import Card, card
 from nas.plans.search import narrowed
 
 
@@ -41,6 +42,12 @@ def network(what: str, arguments: argparse.Namespace) -> AnyArchitecture:
         )
     narrowed(knobs, {knob: (choice,) for knob, choice in choices.items()})
     return space.architecture(choices, wanted)
+
+
+def checkpoint_card(what: str) -> Card | None:
+    """The card of the checkpoint that `what` is the path of; None where it is something else. Raises BadCheckpoint."""
+    path = Path(what)
+    return card(path) if path.suffix == ".safetensors" and path.is_file() else None
 
 
 def _text(what: str) -> str | None:

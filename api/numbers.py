@@ -28,7 +28,7 @@ def short(number: float | None) -> str:
 def _three(number: float) -> str:
     """With three significant digits, of which no more than three are behind the point."""
     rounded = float(f"{number:.3g}")
-    return f"{rounded:.{3 - len(str(int(rounded)))}f}" if rounded >= 1 else f"{rounded:.3f}"
+    return f"{rounded:.{max(0, 3 - len(str(int(rounded))))}f}" if rounded >= 1 else f"{rounded:.3f}"
 
 
 def milliseconds(latency_ms: float | None) -> str:

@@ -201,6 +201,8 @@ def run(found: Json) -> RenderableType:
     over = sum(count for name, count in counts.items() if name != "running")
     split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     wish = f" (wish: {found['wish']})" if found["wish"] not in ("run", found["state"]) else ""
+    if found.get("saved_seconds"):
+        split += f"; about {numbers.duration(found['saved_seconds'])} of training saved"
     facts = {
         "Name": found["name"] or "–",
         "State": found["state"] + wish + (f": {found['error']}" if found["error"] else ""),

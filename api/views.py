@@ -69,9 +69,12 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Search(Shown):
-    """A search: its specification as stored, and its best candidate so far."""
+    """A search: its specification as stored, and its best candidate so far. `saved_seconds` of training were not spent
+    on candidates that were refused for their latency, at the mean of those that were trained; null before there is one
+    of each."""
 
     spec: SearchSpec
+    saved_seconds: float | None
     best: Candidate | None
 
 
@@ -131,7 +134,12 @@ class Scored(Trial):
 def search(run: Run, trials: Sequence[Trial]) -> Search:
     assert isinstance(run.spec, SearchSpec)
     found = candidates(trials, run.spec.objective)
-    return Search(**_common(run, trials, f"/v1/searches/{run.id}", "pareto"), spec=run.spec, best=best(found))
+    return Search(
+        **_common(run, trials, f"/v1/searches/{run.id}", "pareto"),
+        spec=run.spec,
+        saved_seconds=saved_seconds(trials),
+        best=best(found),
+    )
 
 
 def growth(run: Run, trials: Sequence[Trial]) -> Growth:
@@ -274,6 +282,14 @@ def _common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict
         "remaining_seconds": None if run.state in ENDED else remaining_seconds(run, trials, now),
         "links": {"self": address} | {name: f"{address}/{name}" for name in ("trials", "events", *more)},
     }
+
+
+def saved_seconds(trials: Iterable[Trial]) -> float | None:
+    """What training the refused candidates would have taken, at the mean of the others; None without one of each."""
+    measured = [trial.measurement for trial in trials if trial.measurement]
+    refused = sum(row.refused is not None for row in measured)
+    trained = [row.train_seconds for row in measured if row.train_seconds > 0]
+    return refused * sum(trained) / len(trained) if refused and trained else None
 
 
 def remaining_seconds(run: Run, trials: Iterable[Trial], now: float) -> float | None:

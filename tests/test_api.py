@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import importlib
 import inspect
+import io
 import json
 import math
 import os
@@ -18,10 +19,11 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 import nas.searchers
 import search_spaces
-from api import signature
+from api import signature, tables
 from api.app import DASHBOARD, create_app
 from api.gate import MOST_BYTES
 from nas import plugins
@@ -600,6 +602,35 @@ def test_a_refused_trial_cannot_be_grown(service: Service) -> None:
     problem = service.post("/v1/growths", {"search": search.id, "trial": 1}, status=422)
     assert "trial 1" in problem["detail"]
     assert "is refused, without an accuracy: choose among 0" in problem["detail"]
+
+
+def test_what_is_refused_before_training_is_counted_with_what_it_saved(service: Service) -> None:
+    search = service.search([], running=5)
+    address = f"/v1/searches/{search.id}"
+    assert service.get(address)["saved_seconds"] is None
+    refused = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 2", seconds=0.1)
+    for number in (0, 1, 2):
+        service.store.end(OWNER, number, search.id, "refused", refused)
+    assert service.get(address)["saved_seconds"] is None, "nothing to tell from how long a training takes"
+    for number, seconds in ((3, 100.0), (4, 140.0)):
+        trained = Measurement(params=1, mult_adds=1, accuracy=0.5, train_seconds=seconds, seconds=seconds + 1)
+        service.store.end(OWNER, number, search.id, "done", trained)
+    shown = service.get(address)
+    assert (shown["counts"]["refused"], shown["saved_seconds"]) == (3, 3 * 120.0)
+    out = io.StringIO()
+    Console(file=out, width=120).print(tables.run(shown))
+    assert "5 of 20 ended (2 done, 3 refused; about 6 min of training saved)" in out.getvalue()
+
+
+def test_a_device_is_checked_with_its_options(service: Service) -> None:
+    body = {"dataset": "fashion_mnist", "device": "cpu:threads=2,batch=4"}
+    assert service.post("/v1/searches", body)["spec"]["device"] == "cpu:threads=2,batch=4"
+    problem = service.post("/v1/searches", body | {"device": "cpu:threads=many"}, status=422)
+    assert "threads 'many' is not a whole number between 1 and 256" in problem["detail"]
+    assert problem["errors"][0]["pointer"] == "/device"
+    search = service.search([(0.9, 1000)])
+    problem = service.post("/v1/growths", {"search": search.id, "device": "cpu:dtype=int8"}, status=422)
+    assert "has option 'dtype'" in problem["detail"]
 
 
 def test_the_familys_table_fills_up(service: Service) -> None:

@@ -122,6 +122,27 @@ def test_answers_are_checked_before_times_are_believed(device: ModuleType, monke
         device.latency(mbconv(8, 1), IMAGES)
 
 
+def test_a_device_that_vanishes_in_the_middle_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = cpu._prepared
+
+    def vanishing(network: nn.Module, image: torch.Tensor, options: Options) -> _runtime.Prepared:
+        runs = iter(range(20))
+
+        def run() -> float:
+            if next(runs, None) is None:
+                raise RuntimeError("device lost")
+            return 1.0
+
+        return _runtime.Prepared(run=run, answer=prepared(network, image, options).answer)
+
+    monkeypatch.setattr(cpu, "_prepared", vanishing)
+    said = "device 'cpu' failed in the middle of the measurement, so there is no latency: device lost"
+    with pytest.raises(DeviceError, match=said):
+        cpu.latency(mbconv(8, 1), IMAGES)
+    with quiet.measuring(0.05):
+        pass  # and trainers are let in again
+
+
 class TestOptions:
     def test_a_device_without_options(self) -> None:
         assert devices.find("cpu")[1] == Options()

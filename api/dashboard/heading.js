@@ -109,8 +109,12 @@ export function heading(kind, id, changed) {
 function tally(run, over, units) {
   const parts = ["running", "refused", "failed", "cancelled"]
     .filter((name) => run.counts[name])
-    .map((name) => `${run.counts[name]} ${name}`);
+    .map((name) => `${run.counts[name]} ${name}${name === "refused" ? saved(run) : ""}`);
   return [`${over.toLocaleString("en")} of ${run.trials.toLocaleString("en")} ${units}`, ...parts].join(" · ");
+}
+
+function saved(run) {
+  return run.saved_seconds >= 1 ? ` (about ${duration(run.saved_seconds)} of training saved)` : "";
 }
 
 function timing(run) {

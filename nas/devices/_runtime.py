@@ -64,7 +64,16 @@ def measured(
 
     with _threads(options.threads):
         ready = _checked(network, images, options, prepare, agreement)
-        times = meter(ready.run, _reference(prepare, options, agreement).run)
+        reference = _reference(prepare, options, agreement)
+        try:
+            times = meter(ready.run, reference.run)
+        except DeviceError:
+            raise
+        except Exception as error:  # whatever a runtime raises when what it ran on is gone
+            _reference.cache_clear()
+            raise DeviceError(
+                f"device {name!r} failed in the middle of the measurement, so there is no latency: {error}"
+            ) from error
     return Latency(
         device=options.said(name),
         **vars(times),
