@@ -122,7 +122,7 @@ def show(session: Session) -> int:
 
 def pareto(session: Session) -> int:
     chosen = session.chosen
-    ranking = {"cost": chosen.cost, "target": chosen.target, **(chosen.w or {})}
+    ranking = {"cost": chosen.cost, "target": chosen.target, "form": chosen.form, **(chosen.w or {})}
     return session.show(session.client.pareto(chosen.run, **ranking), tables.pareto)
 
 
@@ -174,6 +174,22 @@ def score(session: Session) -> int:
     if session.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     return min(code, 1)
+
+
+def export(session: Session) -> int:
+    """In a process of its own, as it needs Optuna and this one does not."""
+    chosen = session.chosen
+    found = session.client.run(chosen.run)
+    if found["kind"] != "search":
+        raise ServiceError(f"run {chosen.run} is a growth: a study is made of a search")
+    past = {"id": chosen.run, "objective": found["spec"]["objective"], "trials": session.client.trials(chosen.run)}
+    command = [sys.executable, "-m", "nas.searchers._study", chosen.out or f"{chosen.run}.db"]
+    ran = subprocess.run(command, input=json.dumps(past), capture_output=True, text=True)
+    if ran.returncode:
+        raise ServiceError(ran.stderr.strip().rpartition("\n")[2])
+    made = {"file": command[-1], "study": chosen.run, "trials": int(ran.stdout)}
+    words = "Study {study} with {trials} trials is in {file}: optuna-dashboard sqlite:///{file}"
+    return session.show(made, lambda data: words.format(**data))
 
 
 def wish(session: Session) -> int:
@@ -266,6 +282,7 @@ def parser() -> argparse.ArgumentParser:
     ranked = add("pareto", pareto, "the Pareto front of a search, ranked by its objective or another")
     ranked.add_argument("run")
     proposal.ranking_arguments(ranked)
+    proposal.form_argument(ranked)
     add("trials", trials, "the trials of a run").add_argument("run")
     add("events", events, "what happened to a run").add_argument("run")
     grown = add("grow", grow, "grow a network that a search found into a family")
@@ -278,6 +295,10 @@ def parser() -> argparse.ArgumentParser:
     scored = add("score", score, "reload checkpoints and compare their accuracy with what was promised")
     scored.add_argument("checkpoint", nargs="+")
     scored.add_argument("--dataset", metavar="NAME", help="where its images are now, if not where they were")
+    exported = add("export", export, "write the trials of a search to a file that other tools open")
+    exported.add_argument("format", choices=("optuna",))
+    exported.add_argument("run", metavar="search")
+    exported.add_argument("--out", metavar="FILE", help="the study, a SQLite file; named after the search by default")
     listed = add("list", list_runs, "searches and growths, newest first")
     listed.add_argument("--limit", type=int, default=20, metavar="N", help="so many at most")
     add("models", models, "trained networks, newest first").add_argument("run", nargs="?", help="only of this run")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from api.client import Client, ServiceError
+from nas.objective import FORMS
 
 Json = dict[str, Any]
 
@@ -28,6 +29,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         help="only these choices of a knob, such as stage1.op=conv,fused; may be repeated",
     )
     what.add_argument("--trials", type=whole, metavar="N", help="networks to try")
+    what.add_argument("--hours", type=number, metavar="H", help="begin no trial later than so long after the first")
     what.add_argument("--searcher", metavar="NAME", help="surrogate by default; `nas searchers` lists them")
     what.add_argument(
         "--option",
@@ -45,6 +47,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         help="a published network to compare with, of `nas reference`; may be repeated",
     )
     ranking_arguments(ranking)
+    form_argument(ranking)
     ranking.add_argument("--limit-params", type=whole, metavar="N", help="larger networks are not trained")
     ranking.add_argument("--limit-mult-adds", type=whole, metavar="N", help="dearer networks are not trained")
     ranking.add_argument("--limit-latency-ms", type=number, metavar="MS", help="slower networks are not trained")
@@ -79,6 +82,14 @@ def ranking_arguments(parser: Any) -> None:
     )
 
 
+def form_argument(parser: Any) -> None:
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        help="product: accuracy × (cost / target)^w; absolute: accuracy + w·|cost / target - 1|; front: compromises",
+    )
+
+
 def training_arguments(parser: Any) -> None:
     parser.add_argument("--device", metavar="NAME", help="where latency is measured; `nas devices` lists them")
     parser.add_argument("--recipe", metavar="NAME", help="of `nas recipes`, a file of JSON, or JSON")
@@ -91,12 +102,13 @@ def training_arguments(parser: Any) -> None:
 
 
 def search_request(chosen: argparse.Namespace, client: Client) -> Json:
-    objective = {"cost": chosen.cost, "target": chosen.target, **(chosen.w or {})}
+    objective = {"cost": chosen.cost, "target": chosen.target, "form": chosen.form, **(chosen.w or {})}
     limits = {name: getattr(chosen, f"limit_{name}") for name in ("params", "mult_adds", "latency_ms")}
     return _given(
         {
             **{
-                name: getattr(chosen, name) for name in ("name", "dataset", "space", "resolution", "trials", "searcher")
+                name: getattr(chosen, name)
+                for name in ("name", "dataset", "space", "resolution", "trials", "hours", "searcher")
             },
             **{name: getattr(chosen, name) for name in ("device", "parallel", "seed")},
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},

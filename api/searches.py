@@ -13,7 +13,7 @@ from api.history import Histories, Rows
 from api.problems import TAKES_BODY, documented, refused
 from api.runs import UNKNOWN, Before, Id, Limit, following, page, run_of, seen
 from api.views import Pareto, Search
-from nas.objective import Cost
+from nas.objective import Cost, Form
 from nas.records import SearchSpec
 
 router = APIRouter(prefix="/searches", tags=["searches"])
@@ -91,16 +91,20 @@ def pareto(
     w: Annotated[str | None, Query(description='the exponent, or "UNDER,OVER" the target', examples=["-0.07"])] = None,
     w_under: Annotated[float | None, Query(description="the exponent up to the target alone")] = None,
     w_over: Annotated[float | None, Query(description="the exponent above the target alone")] = None,
+    form: Annotated[
+        Form | None, Query(description="of the reward: product or absolute; front ranks by product")
+    ] = None,
 ) -> Pareto:
-    """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target or exponent
-    ranks again what was measured; nothing is stored or trained."""
+    """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target, exponent
+    or form ranks again what was measured; nothing is stored or trained."""
     spec = run_of(store, "search", run).spec
     assert isinstance(spec, SearchSpec)
     if cost not in (None, spec.objective.cost) and target is None:
         detail = f"target is missing: search {run} has one for {spec.objective.cost}, and cost {cost!r} needs its own"
         raise refused("?target", None, detail)
     both = _exponents(w) if w is not None else (None, None)
-    given = {"cost": cost, "target": target, "w_under": _first(w_under, both[0]), "w_over": _first(w_over, both[1])}
+    exponents = {"w_under": _first(w_under, both[0]), "w_over": _first(w_over, both[1])}
+    given = {"cost": cost, "target": target, "form": form, **exponents}
     changes = {name: value for name, value in given.items() if value is not None}
     try:
         objective = dataclasses.replace(spec.objective, **changes)  # type: ignore[arg-type]

@@ -68,7 +68,10 @@ def objective(spec: Json) -> str:
     goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} multiply-adds"
     under, over = spec["w_under"], spec["w_over"]
     exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
-    return f"accuracy × (cost / target)^w, target {goal}, {exponent}"
+    if spec["form"] == "absolute":
+        return f"accuracy + w · |cost / target - 1|, target {goal}, {exponent}"
+    reward = f"accuracy × (cost / target)^w, target {goal}, {exponent}"
+    return f"the front of accuracy and cost; reward {reward}" if spec["form"] == "front" else reward
 
 
 def pareto(front: Json) -> RenderableType:

@@ -9,7 +9,7 @@ from nas import noise
 from nas.architecture import Choices
 from nas.counts import counts
 from nas.objective import Objective
-from nas.pareto import front
+from nas.pareto import Point, front, hypervolume
 from nas.plans.growth import member
 from nas.records import (
     ENDED,
@@ -24,6 +24,8 @@ from nas.records import (
     TrialState,
     Wish,
 )
+
+MOST_MARKS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +117,15 @@ class Growth(Shown):
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
     """The candidates of a search that no other beats in both accuracy and cost, by rising cost. `best` has the highest
-    reward by `objective`; `measured` candidates were compared."""
+    reward by `objective`; `measured` candidates were compared. `hypervolumes` tells how the front grew: after so many
+    candidates, its share of the area that it has now, down to the largest cost and the smallest accuracy of them."""
 
     search: str
     objective: Objective
     measured: int
     front: tuple[Candidate, ...]
     best: Candidate | None
+    hypervolumes: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +196,20 @@ def pareto(run: str, trials: Iterable[Trial], objective: Objective) -> Pareto:
         measured=len(found),
         front=tuple(found[index] for index in unbeaten),
         best=best(found),
+        hypervolumes=hypervolumes([(row.cost, row.accuracy) for row in found]),
     )
+
+
+def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
+    """(count, share) at most 50 times: of the area of all `points`, what the first `count` of them had; nothing where
+    that is no area."""
+    if not points:
+        return ()
+    reference = (max(cost for cost, _ in points), min(accuracy for _, accuracy in points))
+    whole = hypervolume(points, reference)
+    step = -(-len(points) // MOST_MARKS)
+    marks = [*range(step, len(points), step), len(points)]
+    return tuple((count, hypervolume(points[:count], reference) / whole) for count in marks) if whole else ()
 
 
 def scored(trial: Trial, objective: Objective | None) -> Scored:
@@ -304,4 +321,7 @@ def remaining_seconds(run: Run, trials: Iterable[Trial], now: float) -> float | 
         return None
     mean = sum(ended) / len(ended)
     left = mean * max(0, run.trials - len(ended)) - sum(min(elapsed, mean) for elapsed in running)
-    return max(0.0, left / min(run.spec.parallel, max(1, run.trials - len(ended))))
+    forecast = max(0.0, left / min(run.spec.parallel, max(1, run.trials - len(ended))))
+    late = run.begins_until()
+    # What has begun by then still ends.
+    return forecast if late is None else min(forecast, max(0.0, late - now) + mean)

@@ -13,6 +13,7 @@ import os
 import random
 import statistics
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -43,6 +44,7 @@ TARGETS = {  # on NAS-Bench-Macro, medians of the default: regret in points at m
 SOON = 15  # trials to within 0.1 points of the best under the loose limit
 FEWER = 3.0  # times fewer than filtered TPE and evolution
 PARALLEL_LOSS = 1.3
+MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and what a proposal may take after them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,6 +372,36 @@ def parallel(options: argparse.Namespace) -> None:
         )  # fmt: skip
 
 
+def timings(options: argparse.Namespace) -> None:
+    """What one proposal takes, `ask` and `tell` together, after so many outcomes of random networks."""
+    land = landscape(options.landscape)
+    for goal in options.goals:
+        aim = objective(goal, land.targets)
+        for searcher in options.searchers:
+            for trials, most_ms in MOST_MS.items():
+                made: Searcher = plugins.load("nas.searchers", searcher).Searcher(
+                    land.knobs, aim, seed=0, cost=land.cost, canonical=land.canonical, trials=trials
+                )
+                draw = random.Random(trials)
+                for _ in range(trials):
+                    choices = land.canonical({knob: draw.choice(options) for knob, options in land.knobs.items()})
+                    made.tell(choices, Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices)))
+                made.ask(trials, [])  # what is done once
+                times = []
+                for number in range(trials + 1, trials + 12):
+                    began = time.perf_counter()
+                    asked = made.ask(number, [])
+                    assert asked is not None
+                    made.tell(asked, Outcome(accuracy=land.trainings(asked)[0], cost=land.cost(asked)))
+                    times.append(1000 * (time.perf_counter() - began))
+                took = statistics.median(times)
+                row(
+                    f"{land.name}, {words(goal, land)}, ask and tell after {trials} trials: {searcher}", took, "ms",
+                    target=f"at most {most_ms}" if searcher == DEFAULT else None,
+                    holds=took <= most_ms if searcher == DEFAULT else None,
+                )  # fmt: skip
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.searchers", description=__doc__)
     parser.add_argument("--table", type=Path, help="nas-bench-macro_cifar10.json of github.com/xiusu/NAS-Bench-Macro")
@@ -380,6 +412,7 @@ def main() -> int:
     parser.add_argument("--goals", default=",".join(GOALS))
     parser.add_argument("--workers", type=int, default=1, help="networks evaluated at a time")
     parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
+    parser.add_argument("--timings", action="store_true", help="rows about milliseconds instead")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--keep", type=Path, help="file of finished runs, which are not made again")
     options = parser.parse_args()
@@ -399,6 +432,8 @@ def main() -> int:
         os.environ.setdefault(threads, "1")  # the processes are the parallelism
     if options.parallel:
         parallel(options)
+    elif options.timings:
+        timings(options)
     else:
         report(options, trails(courses(options), options.jobs, options.keep))
     return 0

@@ -103,7 +103,8 @@ class Limits:
 class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
     searcher's own; `resolution` None takes the dataset's. `baselines` are reference networks to compare with: they are
-    the first trials, trained and measured like the others, and no limit refuses them."""
+    the first trials, trained and measured like the others, and no limit refuses them. It ends after `trials`, or when
+    `hours` have passed since its start: then no more begin."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -120,12 +121,14 @@ class SearchSpec:
     device: str = "cpu"
     recipe: Recipe = Recipe()
     trials: int = 20
+    hours: float | None = None
     parallel: int = 2
     seed: int = 0
     save_weights: bool = False
 
     def __post_init__(self) -> None:
         _between(self, "trials", 1, MOST_TRIALS)
+        _positive(self, "hours")
         _between(self, "parallel", 1, 1024)
         _between(self, "seed", 0, 2**31 - 1)
         if self.resolution is not None:
@@ -316,6 +319,11 @@ class Run:
     created_at: float
     started_at: float | None = None
     ended_at: float | None = None
+
+    def begins_until(self) -> float | None:
+        """When no more trials begin, in seconds since 1970; None: whenever."""
+        hours = self.spec.hours if isinstance(self.spec, SearchSpec) else None
+        return self.started_at + 3600 * hours if hours is not None and self.started_at is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,10 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -23,7 +25,7 @@ from rich.console import Console
 
 import nas.searchers
 import search_spaces
-from api import signature, tables
+from api import signature, tables, views
 from api.app import DASHBOARD, create_app
 from api.gate import MOST_BYTES
 from nas import plugins
@@ -38,6 +40,7 @@ from tests.service import GREY, OWNER, Contract, Service, serving
 from tests.service import service as service_over
 
 SMALLEST = {"dataset": "fashion_mnist"}
+EVOLVED = {"searcher": "evolution"}
 UNKNOWN = "f00f00f00f00"
 # Accuracy and multiply-adds: the third is beaten by the second.
 POINTS = [(0.8, 1_000_000), (0.9, 4_000_000), (0.85, 5_000_000), (0.95, 16_000_000)]
@@ -137,23 +140,13 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"knobs": {"stage1.op": []}}, "/knobs", "'stage1.op' is left without a choice"),
     ({"knobs": {"stage1.op": "conv"}}, "/knobs/stage1.op", '"conv" is not a valid array'),
     ({"knobs": {"stage1.op": [{}]}}, "/knobs/stage1.op/0", "valid string.*valid integer"),
-    (
-        {"searcher": "evolution", "options": {"populaton": 4}},
-        "/options",
-        "no option 'populaton': there are population, sample",
-    ),
-    (
-        {"searcher": "evolution", "options": {"population": "4"}},
-        "/options",
-        "option 'population' .* is '4': it takes int",
-    ),
-    ({"searcher": "evolution", "options": {"population": True}}, "/options", "is True: it takes int"),
-    ({"searcher": "evolution", "options": {"population": 1}}, "/options", "population 1 is less than 2"),
-    (
-        {"searcher": "evolution", "options": {"population": 4, "sample": 5}},
-        "/options",
-        "sample 5 is not between 1 and the population, 4",
-    ),
+    ({**EVOLVED, "options": {"populaton": 4}}, "/options", "no option 'populaton': there are population, sample"),
+    ({**EVOLVED, "options": {"population": "4"}}, "/options", "option 'population' .* is '4': it takes int"),
+    ({**EVOLVED, "options": {"population": True}}, "/options", "is True: it takes int"),
+    ({**EVOLVED, "options": {"population": 1}}, "/options", "population 1 is less than 2"),
+    ({**EVOLVED, "options": {"population": 4, "sample": 5}}, "/options", "sample 5 is not between 1 and the pop"),
+    ({"options": {"first": 1001}}, "/options", "first 1001 is not between 0 and 1000"),
+    ({"objective": {"form": "sum"}}, "/objective/form", "'product', 'absolute' or 'front'"),
     ({"searcher": "random", "options": {"sample": 4}}, "/options", "no option 'sample': it has none"),
     ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
     ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
@@ -989,6 +982,32 @@ def test_examples_in_openapi_are_what_they_illustrate(service: Service) -> None:
     assert requests >= 6
 
 
+def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: Service) -> None:
+    points = [(0.8, 4_000_000), (0.7, 9_000_000), (0.9, 8_000_000), (0.85, 3_000_000)]
+    run = service.search(points, objective=Objective(form="front"))
+    shown = service.get(f"/v1/searches/{run.id}/pareto")
+    assert shown["objective"]["form"] == "front"
+    # Areas above 70 % and up to 9 M: 0.5, 0.5, 0.6 (and a step of 0.1 up to 8 M), 1.
+    whole = 6 * 0.15 + 0.05
+    expected = [[1, 0.5 / whole], [2, 0.5 / whole], [3, 0.6 / whole], [4, 1.0]]
+    assert [[count, pytest.approx(share)] for count, share in expected] == shown["hypervolumes"]
+    other = service.get(f"/v1/searches/{run.id}/pareto?form=absolute&w=-0.1&target=8e6")
+    assert other["objective"]["form"] == "absolute"
+    assert [row["reward"] for row in other["front"]] == pytest.approx([0.85 - 0.1 * 5 / 8, 0.9])
+    service.get(f"/v1/searches/{run.id}/pareto?form=sum", status=422)
+    assert service.get(f"/v1/searches/{service.search([]).id}/pareto")["hypervolumes"] == []
+
+
+def test_the_forecast_minds_the_hours(service: Service) -> None:
+    now = time.time()
+    trial = SimpleNamespace(started_at=now - 100, ended_at=now)
+    run = service.search([], trials=1000, hours=0.5, parallel=1)
+    late = dataclasses.replace(run, started_at=now - 1200)
+    assert views.remaining_seconds(late, [trial], now) == pytest.approx(600 + 100)  # type: ignore[list-item]
+    late = dataclasses.replace(run, started_at=now - 3600)
+    assert views.remaining_seconds(late, [trial], now) == pytest.approx(100)  # type: ignore[list-item]
+
+
 def test_the_examples_of_searches_can_be_sent(service: Service) -> None:
     document = service.get("/v1/openapi.json")
     body = document["paths"]["/v1/searches"]["post"]["requestBody"]["content"]["application/json"]
@@ -1001,6 +1020,7 @@ def test_torch_and_ray_are_never_imported(tmp_path: Path) -> None:
 import asyncio, sys
 import httpx
 from api.app import create_app
+from nas import plugins
 from nas.home import database_url
 from nas.store import Store
 async def main():
@@ -1009,9 +1029,9 @@ async def main():
         for path in ("spaces/mbconv", "searchers", "datasets", "devices", "recipes", "health", "openapi.json"):
             response = await http.get(f"/v1/{path}")
             assert response.status_code == 200, response.text
-        body = {"dataset": "fashion_mnist", "searcher": "evolution", "options": {"population": 5}}
-        response = await http.post("/v1/searches", json=body)
-        assert response.status_code == 201, response.text
+        for name in plugins.names("nas.searchers"):
+            response = await http.post("/v1/searches", json={"dataset": "fashion_mnist", "searcher": name})
+            assert response.status_code == 201, response.text
 asyncio.run(main())
 heavy = {"torch", "ray", "optuna", "onnx", "onnxruntime", "safetensors"} & set(sys.modules)
 assert not heavy, heavy

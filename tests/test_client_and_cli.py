@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import optuna
 import pytest
 
 from api import cli, numbers
 from api.client import Client, ServiceError
 from nas import fidelity
 from nas.models.checkpoint import artifact
-from nas.objective import Objective
+from nas.objective import Form, Objective
 from nas.records import Measurement, Progress, Recipe, SearchSpec
 from tests.service import GREY, OWNER, Service
 from tests.service import service as service_over
@@ -257,8 +258,33 @@ def test_download_verb_fetches_all_of_a_growth(client: Client, search: str, grow
 
 def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     ran = nas(
-        *("search", "--dataset", "fashion_mnist", "--name", "narrow", "--trials", "8", "--target", "5e6"),
-        *("--cost", "mult_adds", "--w", "0,-1", "--epochs", "1", "--limit-params", "3e5", "--seed", "7"),
+        *(
+            "search",
+            "--dataset",
+            "fashion_mnist",
+            "--name",
+            "narrow",
+            "--trials",
+            "8",
+            "--target",
+            "5e6",
+            "--hours",
+            "1.5",
+        ),
+        *(
+            "--cost",
+            "mult_adds",
+            "--w",
+            "0,-1",
+            "--form",
+            "front",
+            "--epochs",
+            "1",
+            "--limit-params",
+            "3e5",
+            "--seed",
+            "7",
+        ),
         *("--knob", "stage1.op=conv,fused", "--knob", "stage1.kernel=3", "--knob", "stage1.se_ratio=0.25"),
         *("--searcher", "evolution", "--option", "population=4", "--option", "sample=2", "--parallel", "3"),
         *("--recipe", "proxy", "--train-images", "5000", "--save-weights", "--json"),
@@ -268,11 +294,29 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     proxy = Recipe(**service.get("/v1/recipes")["recipes"]["proxy"])
     assert isinstance(spec, SearchSpec)
     assert (spec.name, spec.trials, spec.parallel, spec.seed, spec.save_weights) == ("narrow", 8, 3, 7, True)
-    assert spec.objective == Objective(target=5e6, w_under=0.0, w_over=-1.0)
-    assert spec.limits.params == 300_000
+    assert spec.objective == Objective(target=5e6, w_under=0.0, w_over=-1.0, form="front")
+    assert (spec.limits.params, spec.hours) == (300_000, 1.5)
     assert spec.knobs == {"stage1.op": ("conv", "fused"), "stage1.kernel": (3,), "stage1.se_ratio": (0.25,)}
     assert spec.options == {"population": 4, "sample": 2}
     assert spec.recipe == Recipe(**{**vars(proxy), "epochs": 1, "train_images": 5000})
+
+
+@pytest.mark.parametrize("form", ["product", "front"])
+def test_a_search_is_exported_as_a_study_of_optuna(service: Service, tmp_path: Path, form: Form) -> None:
+    points = [(0.8, 4_000_000), (0.7, 9_000_000), (0.9, 8_000_000)]
+    run = service.search(points, running=1, objective=Objective(form=form))
+    file = tmp_path / "study.db"
+    ran = nas("export", "optuna", run.id, "--out", str(file), "--json")
+    assert (ran.code, ran.json) == (0, {"file": str(file), "study": run.id, "trials": 3}), ran.error
+    study = optuna.load_study(study_name=run.id, storage=f"sqlite:///{file}")
+    rewards = [Objective().reward(*point) for point in points]
+    assert [trial.values for trial in study.trials] == (
+        [list(point) for point in points] if form == "front" else [[reward] for reward in rewards]
+    )
+    choices = [trial.job.choices for trial in service.store.trials(run.id)]
+    assert [trial.params for trial in study.trials] == choices[:3]
+    assert study.trials[2].user_attrs["mult_adds"] == 8_000_000
+    assert f"{file} exists: name another file" in nas("export", "optuna", run.id, "--out", str(file)).error
 
 
 def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:

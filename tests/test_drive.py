@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +110,22 @@ def test_no_more_trials_run_at_once_than_asked_for(sqlite: Store) -> None:
 
     driven(sqlite, counting, ThreadPoolExecutor(8))
     assert most == 3
+
+
+def test_no_trial_begins_once_the_hours_have_passed(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, hours=2.0, trials=50, parallel=1))
+    now = [time.time()]
+    monkeypatch.setattr("workers.drive.time", SimpleNamespace(time=lambda: now[0]))
+
+    def half_an_hour(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        now[0] += 1801
+        return measured(job)
+
+    left = driven(sqlite, half_an_hour)
+    assert left is not None
+    assert left.state == "finished"
+    assert len(sqlite.trials(run.id)) == 4
+    assert "its hours have passed after 4 of 50 trials" in [event.text for event in sqlite.events(run.id)]
 
 
 def test_progress_reaches_the_store(sqlite: Store) -> None:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
@@ -57,7 +58,7 @@ def drive(
             if run.wish == "cancel" or _hopeless(errors):
                 for future in running:
                     future.cancel()
-            elif run.wish == "run":
+            elif run.wish == "run" and not _late(run):
                 while len(running) < run.spec.parallel and (proposed := plan.ask(number)):
                     store.begin(owner, proposed)
                     running[pool.submit(evaluate, proposed, inbox.put)] = proposed
@@ -66,6 +67,8 @@ def drive(
                 state, reason = _verdict(run, errors)
                 if plan.exhausted and state == "finished":
                     store.note(run.id, "exhausted", f"there are no more than {number} networks in reach of this search")
+                elif state == "finished" and number < run.trials and _late(run):
+                    store.note(run.id, "time is up", f"its hours have passed after {number} of {run.trials} trials")
                 return store.release(run.id, owner, state, reason, run.trials)
             done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
             for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
@@ -95,6 +98,11 @@ def _replay(plan: Plan, trials: list[Trial]) -> tuple[list[str | None], list[Job
     for job in begun:
         plan.begun(job)
     return [trial.error for _, trial in ended], begun
+
+
+def _late(run: Run) -> bool:
+    until = run.begins_until()
+    return until is not None and time.time() > until
 
 
 def _hopeless(errors: list[str | None]) -> bool:

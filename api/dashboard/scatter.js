@@ -135,7 +135,8 @@ function equal(objective, reward, x, y, area) {
   const least = Math.max(x.low, x.high / 1e4);
   for (let index = 0; index <= 120; index++) {
     const cost = least * (x.high / least) ** (index / 120);
-    const at = y.at(reward / worth(objective, 1, cost));
+    const [factor, offset] = terms(objective, cost);
+    const at = y.at((reward - offset) / factor);
     if (at < area.top - 8 || at > area.bottom) pen = "M";
     else {
       parts.push(`${pen}${x.at(cost).toFixed(1)},${at.toFixed(1)}`);
@@ -145,9 +146,15 @@ function equal(objective, reward, x, y, area) {
   return parts.join("");
 }
 
-// accuracy × (cost / target)^w, as in nas/objective.py: only to draw, and to fill the table's column after a re-ranking.
+// The reward as in nas/objective.py: only to draw, and to fill the table's column after a re-ranking.
 export function worth(objective, value, cost) {
-  return value * (cost / objective.target) ** (cost <= objective.target ? objective.w_under : objective.w_over);
+  const [factor, offset] = terms(objective, cost);
+  return value * factor + offset;
+}
+
+function terms({ form, target, w_under, w_over }, cost) {
+  const w = cost <= target ? w_under : w_over;
+  return form === "absolute" ? [1, w * Math.abs(cost / target - 1)] : [(cost / target) ** w, 0];
 }
 
 export const accuracy = (trial) => trial.measurement?.accuracy ?? null;

@@ -1,0 +1,79 @@
+"""`python -m nas.searchers._study FILE < search.json`: the trials of a search as a study that Optuna's tools open.
+
+The JSON has the search's `id`, its `objective`, and its `trials` as the service shows them. The study is named after
+the search; a front has two values, accuracy and cost, anything else the reward.
+"""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
+    from optuna.trial import FrozenTrial, TrialState, create_trial
+except ImportError as error:
+    raise ImportError("exporting a study needs Optuna, which is not installed: pip install optuna") from error
+
+Json = dict[str, Any]
+
+
+def write(search: Json, path: Path) -> int:
+    """Make the SQLite file at `path`, which must not exist; gives how many trials it holds. Trials that are running and
+    baselines, which are no point of the space, are left out."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists: name another file")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    front = search["objective"]["form"] == "front"
+    trials = [trial for trial in search["trials"] if trial["ended_at"] and trial["job"]["baseline"] is None]
+    distributions = _distributions([trial["job"]["choices"] for trial in trials])
+    study = optuna.create_study(
+        storage=f"sqlite:///{path}",
+        study_name=search["id"],
+        directions=["maximize", "minimize"] if front else ["maximize"],
+    )
+    if front:
+        study.set_metric_names(["accuracy", search["objective"]["cost"]])
+    else:
+        study.set_metric_names(["reward"])
+    study.add_trials([_trial(trial, distributions, search["objective"]["cost"], front) for trial in trials])
+    return len(trials)
+
+
+def _distributions(rows: list[Json]) -> dict[str, BaseDistribution]:
+    """Each knob with the choices that were tried."""
+    tried: dict[str, dict[Any, None]] = {}
+    for row in rows:
+        for knob, choice in row.items():
+            tried.setdefault(knob, {})[choice] = None
+    return {knob: CategoricalDistribution(sorted(choices)) for knob, choices in tried.items()}
+
+
+def _trial(trial: Json, distributions: dict[str, BaseDistribution], cost: str, front: bool) -> FrozenTrial:
+    measured = trial["measurement"] or {}
+    latency_ms = (measured.get("latency") or {}).get("median_ms")
+    known: Json = {
+        "accuracy": measured.get("accuracy"),
+        "mult_adds": measured.get("mult_adds"),
+        "latency_ms": latency_ms,
+    }
+    done = trial["reward"] is not None
+    made = create_trial(
+        state=TrialState.COMPLETE if done else TrialState.FAIL,
+        params=trial["job"]["choices"],
+        distributions={knob: distributions[knob] for knob in trial["job"]["choices"]},
+        values=None if not done else [known["accuracy"], known[cost]] if front else [trial["reward"]],
+        user_attrs={"trial": trial["number"], "params": measured.get("params"), **known},
+    )
+    made.datetime_start = datetime.fromtimestamp(trial["started_at"])
+    made.datetime_complete = datetime.fromtimestamp(trial["ended_at"])
+    return made
+
+
+if __name__ == "__main__":
+    try:
+        print(write(json.load(sys.stdin), Path(sys.argv[1])))
+    except OSError as problem:
+        sys.exit(str(problem))
