@@ -1,5 +1,6 @@
 """Which networks a model-based searcher may propose, as rows of codes with their costs."""
 
+import contextlib
 import itertools
 import math
 import random
@@ -27,6 +28,7 @@ class Candidates:
         self._free = [place for place, choices in enumerate(knobs.values()) if len(choices) > 1]
         self._sizes = [len(choices) for choices in knobs.values()]
         self._costs: dict[Code, float | None] = {}
+        self._everything: tuple[dict[Code, int], Codes, Floats] | None = None
         self.whole = math.prod(self._sizes) <= ENUMERABLE
 
     def code(self, choices: Choices) -> Code:
@@ -38,7 +40,9 @@ class Candidates:
         return {knob: choices[int(place)] for (knob, choices), place in zip(self._knobs.items(), code)}
 
     def everything(self) -> list[Code]:
-        return self._checked(itertools.product(*map(range, self._sizes)))
+        found = self._checked(itertools.product(*map(range, self._sizes)))
+        self._everything = {code: row for row, code in enumerate(found)}, *self._arrays(found)
+        return found
 
     def drawn(self, draw: random.Random, count: int) -> list[Code]:
         return self._checked([draw.randrange(size) for size in self._sizes] for _ in range(count))
@@ -75,6 +79,14 @@ class Candidates:
 
     def rows(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
         """As arrays: codes, and costs."""
+        if self._everything is not None:
+            numbers, shaped, costs = self._everything
+            with contextlib.suppress(KeyError):  # of what is not allowed, but was told
+                chosen = [numbers[code] for code in codes]
+                return shaped[chosen], costs[chosen]
+        return self._arrays(codes)
+
+    def _arrays(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
         shaped = np.array(codes, dtype=np.intp).reshape(len(codes), len(self._sizes))
         return shaped, np.array([self.cost(code) for code in codes])
 

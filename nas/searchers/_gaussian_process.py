@@ -150,7 +150,16 @@ class GaussianProcess:
             axis=1,
         )
         far = hot @ near.T
-        apart = (z[:, None] - self._z) ** 2
-        product = terms.product * np.exp(-far - apart / (2 * terms.length**2))
-        additive = terms.additive * (1 - far / terms.weights.sum())
-        return np.asarray(terms.trend * np.outer(z, self._z) + additive + product + LEVEL, dtype=np.float64)
+        # In place, as these are by far the largest arrays of a proposal.
+        product = np.subtract.outer(z, self._z)
+        product *= product
+        product /= -2 * terms.length**2
+        product -= far
+        np.exp(product, out=product)
+        product *= terms.product
+        far *= -terms.additive / terms.weights.sum()
+        far += product
+        np.multiply.outer(terms.trend * z, self._z, out=product)
+        far += product
+        far += terms.additive + LEVEL
+        return np.asarray(far, dtype=np.float64)

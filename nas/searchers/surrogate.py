@@ -17,7 +17,7 @@ from nas.pareto import front
 from nas.searchers import Allowed, Canonical, CostOf, Outcome
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief
-from nas.searchers._candidates import Candidates, Code
+from nas.searchers._candidates import ENUMERABLE, Candidates, Code
 from nas.searchers._gaussian_process import Floats, distances
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Searcher:
             raise ValueError(f"first {first} is not between 0 and 1000")
         self._knobs, self._objective, self._seed = knobs, objective, seed
         self._candidates = Candidates(knobs, cost, canonical, allowed)
+        self._terms = functools.lru_cache(maxsize=2 * ENUMERABLE)(objective.terms)
         self._first = first or min(10, max(4, len(knobs) // 4))
         self._costed = cost is not None
         self._seen: set[Code] = set()
@@ -188,7 +189,7 @@ class Searcher:
     def _gain(self, mean: Floats, deviation: Floats, costs: Floats) -> Floats:
         if self._objective.form == "front":
             return hypervolume_improvement(mean, deviation, costs, self._front, self._reference)
-        terms = np.array([self._objective.terms(cost) for cost in costs.tolist()]).reshape(-1, 2)
+        terms = np.array([self._terms(cost) for cost in costs.tolist()]).reshape(-1, 2)
         return improvement(mean, deviation, terms[:, 0], terms[:, 1], self._best)
 
     def _rewards(self, accuracies: Floats, costs: Floats) -> Floats:
