@@ -44,7 +44,7 @@ TARGETS = {  # on NAS-Bench-Macro, medians of the default: regret in points at m
 SOON = 15  # trials to within 0.1 points of the best under the loose limit
 FEWER = 3.0  # times fewer than filtered TPE and evolution
 PARALLEL_LOSS = 1.3
-MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and what a proposal may take after them
+MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and processor time that a proposal may take after them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,7 +373,7 @@ def parallel(options: argparse.Namespace) -> None:
 
 
 def timings(options: argparse.Namespace) -> None:
-    """What one proposal takes, `ask` and `tell` together, after so many outcomes of random networks."""
+    """What one proposal takes of a processor, `ask` and `tell` together, after so many outcomes of random networks."""
     land = landscape(options.landscape)
     for goal in options.goals:
         aim = objective(goal, land.targets)
@@ -389,11 +389,11 @@ def timings(options: argparse.Namespace) -> None:
                 made.ask(trials, [])  # what is done once
                 times = []
                 for number in range(trials + 1, trials + 12):
-                    began = time.perf_counter()
+                    began = time.process_time()
                     asked = made.ask(number, [])
                     assert asked is not None
                     made.tell(asked, Outcome(accuracy=land.trainings(asked)[0], cost=land.cost(asked)))
-                    times.append(1000 * (time.perf_counter() - began))
+                    times.append(1000 * (time.process_time() - began))
                 took = statistics.median(times)
                 row(
                     f"{land.name}, {words(goal, land)}, ask and tell after {trials} trials: {searcher}", took, "ms",
