@@ -45,9 +45,10 @@ def repeatability() -> None:
         peers: dict[str, list[float]] = {}
         for state in ("idle", "training"):
             with training() if state == "training" else idle():
-                found = [device.latency(made, IMAGES) for _ in range(MEASUREMENTS)]
-                ours[state] = [each.median_ms for each in found]
-                peers[state] = [_peer(ready.run) for _ in range(MEASUREMENTS)]
+                pairs = [(device.latency(made, IMAGES), _peer(ready.run)) for _ in range(MEASUREMENTS)]  # in turns
+                found = [own for own, _ in pairs]
+                ours[state] = [own.median_ms for own in found]
+                peers[state] = [milliseconds for _, milliseconds in pairs]
                 ratios = [each.ratio for each in found if each.ratio]
                 begun = time.perf_counter()
                 for _ in range(5):

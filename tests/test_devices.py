@@ -404,8 +404,9 @@ class TestMeter:
         assert times.runs > 100
 
     def test_the_median_is_of_the_rounds_fastest(self) -> None:
-        rounds = [[9.0, 4.0, 8.0], [7.0, 5.0, 9.0], [6.0, 30.0, 40.0], [3.0, 9.0, 9.0], [9.0, 9.0, 7.0]]
-        times = _meter._times(rounds, [4.0, 5.0, 3.0, 1.0, 1.0], others=1.25)
+        runs = [[9.0, 4.0, 8.0], [7.0, 5.0, 9.0], [6.0, 30.0, 40.0], [3.0, 9.0, 9.0], [9.0, 9.0, 7.0]]
+        rounds = [_meter.Round(each, min(each), other, True) for each, other in zip(runs, [4.0, 5.0, 3.0, 1.0, 1.0])]
+        times = _meter._times(rounds, others=1.25)
         assert (times.median_ms, times.minimum_ms, times.runs, times.rounds) == (5.0, 3.0, 15, 5)
         assert times.ratio == 2.0, "the median of 1, 1, 2, 3 and 7, each of one round"
         assert times.shared
@@ -416,7 +417,7 @@ class TestMeter:
     def test_the_interval_of_the_median_is_that_of_the_sign_test(self) -> None:
         """Order statistics for 95 %: the extremes of up to eight rounds, of 20 the 6th and the 15th."""
         for rounds, low, high in ((6, 1, 6), (8, 1, 8), (9, 2, 8), (20, 6, 15)):
-            found = _meter._error([[float(number)] for number in range(1, rounds + 1)])
+            found = _meter._error([_meter.Round([], float(number), 1.0, True) for number in range(1, rounds + 1)])
             assert found == pytest.approx((high - low) / 2 / ((rounds + 1) / 2))
 
     def test_unsteady_rounds_are_followed_by_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,6 +439,31 @@ class TestMeter:
         times = _meter.meter(partial(next, growing), always(1.0))
         assert times.noisy is not None
         assert f"the median of {times.rounds} rounds is known to ±" in times.noisy
+
+    def test_interrupted_runs_do_not_count_where_there_are_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A scheduler that interrupts all runs of every other round, each of which then takes ten times as long."""
+        monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
+        monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
+        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
+        taken = {"runs": 0, "interruptions": 0}
+
+        def run() -> float:
+            taken["runs"] += 1
+            if taken["runs"] // 3 % 2:
+                taken["interruptions"] += 1
+                return 10.0
+            return 1.0
+
+        monkeypatch.setattr(_meter, "interruptions", lambda: taken["interruptions"])
+        times = _meter.meter(run, always(1.0))
+        assert (times.median_ms, times.ratio, times.noisy) == (1.0, 1.0, None)
+        assert times.p95_ms == 10.0, "they are seen there"
+        assert times.runs > _meter.ROUND_RUNS * times.rounds
+
+    def test_where_all_are_interrupted_all_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_meter, "interruptions", partial(next, itertools.count()))
+        times = _meter.meter(always(2.0), always(1.0))
+        assert (times.median_ms, times.rounds) == (2.0, _meter.ROUNDS)
 
     def test_a_slow_run_is_a_round_by_itself(self) -> None:
         times = _meter.meter(always(_meter.SLOW_MS + 1), always(1.0))
