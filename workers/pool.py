@@ -92,7 +92,9 @@ class _Mailbox:
 
 
 @ray.remote(max_retries=RETRIES)
-def _evaluate(function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet) -> Measurement | _Failure:
+def _evaluate(
+    function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet | None
+) -> Measurement | _Failure:
     try:
         return function(job, report, images=images)
     except Exception as error:
@@ -158,7 +160,8 @@ class RayPool(Executor):
         return future
 
     def load(self, dataset: str, resolution: int) -> Future[Any]:
-        """A reference to the images in the object store, where they are put if need be. The future raises DatasetError,
+        """A reference to the images in the object store, where they are put if need be; None for more than have a place
+        there, which evaluations map from the cache themselves. The future raises DatasetError,
         and whatever else a dataset's plug-in does."""
         loading: Future[Any] = Future()
 
@@ -200,6 +203,8 @@ class RayPool(Executor):
         with self._loading:  # of several that want the same images one loads them
             if key not in self._images:
                 images = datasets.load(*key, home.folder("datasets"))
+                if images.train_images.nbytes + images.test_images.nbytes > OBJECT_STORE_BYTES // MOST_DATASETS:
+                    return None  # evaluations map them from the cache themselves
                 own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
                 self._images[own] = self._images[key] = self._images.get(own) or ray.put(_shareable(images))
                 while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:
