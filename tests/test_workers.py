@@ -81,7 +81,7 @@ def test_images_too_many_for_the_object_store_are_left_to_the_evaluation(
     folder: Path, state: Path, pool: RayPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It maps them from the cache, which they are decoded into before."""
-    monkeypatch.setattr("workers.pool.OBJECT_STORE_BYTES", 2 * 120 * 24 * 24 * 3 - 1)
+    monkeypatch.setattr("workers.pool.MOST_BYTES", 120 * 24 * 24 * 3 - 1)
     assert pool.load(f"folder:{folder}", 24).result() is None
     (made,) = (path for path in (state / "datasets" / "folder").iterdir() if path.is_dir())
     assert (made / "train_images.npy").stat().st_size > 100_000
