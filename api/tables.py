@@ -311,10 +311,10 @@ def health(found: Json) -> RenderableType:
 def recipes(named: dict[str, Json]) -> RenderableType:
     fields = ("epochs", "train_images", "batch", "learning_rate", "label_smoothing", "crop_pixels", "cutout_pixels")
     rows = [
-        (name, *("all" if recipe[field] is None else f"{recipe[field]:g}" for field in fields))
+        (name, recipe["optimizer"], *("all" if recipe[field] is None else f"{recipe[field]:g}" for field in fields))
         for name, recipe in named.items()
     ]
-    headings = ["Recipe", ">Epochs", ">Images", ">Batch", ">Rate", ">Smoothing", ">Crop", ">Cutout"]
+    headings = ["Recipe", "Optimizer", ">Epochs", ">Images", ">Batch", ">Rate", ">Smoothing", ">Crop", ">Cutout"]
     return Fitted(headings, rows)
 
 

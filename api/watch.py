@@ -94,7 +94,9 @@ def line(trial: Json, better: bool) -> Text:
 
 
 def called(trial: Json) -> str:
-    return trial["job"]["member"] or f"trial {trial['number']}"
+    """A member by its seed too, where that is not the usual one."""
+    member, seed = trial["job"]["member"], trial["job"]["seed"]
+    return f"{member} seed {seed}" if member and seed else member or f"trial {trial['number']}"
 
 
 def stated(run: Json) -> str:

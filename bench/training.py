@@ -28,7 +28,7 @@ from nas.training.device import alone
 from nas.training.train import Epoch, train
 
 TARGET = 2.7
-IMAGES, BATCH, ROUNDS = 6_400, 128, 3
+IMAGES, BATCH, ROUNDS = 1_920, 128, 2
 CPU = torch.device("cpu")
 PLAIN = Normalisation(mean=(0.5,), std=(0.25,))
 NETWORK = Architecture(

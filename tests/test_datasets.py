@@ -188,11 +188,6 @@ class TestEveryDataset:
         with pytest.raises(DatasetError, match="MB can be used there: free some of the disk, or set NAS_HOME"):
             datasets.load(name, 28, cache)
 
-    def test_no_room_in_memory(self, name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_arrays, "memory_bytes", lambda: 1000)
-        with pytest.raises(DatasetError, match="this machine has 0 MB: ask for a lower resolution"):
-            datasets.load(name, 28, cache)
-
     def test_a_cache_that_is_no_folder(self, name: str, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(DatasetError, match="cannot be kept in"):
@@ -259,9 +254,6 @@ class TestArrays:
             process.send_signal(signal.SIGKILL)
         assert len(_arrays.load(cache / "few", self.INFO, self.part).train_images) == 3
         assert sorted(path.name for path in cache.iterdir()) == ["few", "few.lock"]
-
-    def test_memory_is_this_machines(self) -> None:
-        assert 100e6 < _arrays.memory_bytes() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class TestFashionMnist:

@@ -296,3 +296,48 @@ def test_time_is_accounted_for() -> None:
     begun = time.perf_counter()
     measurement = evaluate(job(), images=pictures())
     assert 0 < measurement.train_seconds <= measurement.seconds <= time.perf_counter() - begun
+
+
+MAPPED = """
+import dataclasses, json, resource, sys
+from pathlib import Path
+import numpy as np
+from nas.datasets import _arrays
+from nas.evaluate import evaluate
+from nas.records import Recipe
+from tests.pictures import job, pictures
+images, folder, count = pictures(train=64), Path(sys.argv[1]), 8000
+
+def fill(place):
+    for part, number in (("train", count), ("test", 8)):
+        with _arrays.Part(place, part, (1, 204, 204)) as written:
+            for index in range(number):
+                picture = images.train_images[index % 64].repeat(17, 1).repeat(17, 2)
+                written.add(picture, int(images.train_labels[index % 64]))
+    return ()
+
+mapped = _arrays.load(folder, images.info, fill)
+evaluate(job(number=1, recipe=Recipe(epochs=1, batch=32, train_images=64)), images=mapped)  # all that is done once
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+used = int(status["VmData"].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (used + 2**28, used + 2**28))  # 268 MB more, and the images are 333 MB
+try:
+    np.array(mapped.train_images)
+except MemoryError:
+    print("does not fit")
+print(evaluate(job(recipe=Recipe(epochs=1, batch=64, learning_rate=0.1, flip=False)), images=mapped).accuracy)
+"""
+
+
+def test_images_that_do_not_fit_into_the_memory_are_trained_on(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", MAPPED, str(tmp_path / "images")],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert ran.returncode == 0, ran.stderr
+    fits, accuracy = ran.stdout.split("\n")[:2]
+    assert fits == "does not fit"
+    assert float(accuracy) > 0.9

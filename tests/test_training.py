@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -452,6 +453,26 @@ def test_every_image_is_seen_once_an_epoch() -> None:
     assert sorted(first.tolist()) == list(range(400))
     assert sorted(second.tolist()) == list(range(400))
     assert first.tolist() != second.tolist()
+
+
+def test_mapped_images_are_asked_for_a_batch_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = pictures(), list[tuple[int, int]]()
+    np.save(tmp_path / "images.npy", data.train_images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    loader = batches(dataclasses.replace(RECIPE, batch=100), mapped)
+    real = os.posix_fadvise
+
+    def advise(file: int, offset: int, size: int, advice: int) -> None:
+        asked.append((offset, size))
+        real(file, offset, size, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    shown = loader.shuffled(torch.Generator().manual_seed(0))
+    content, taken = (tmp_path / "images.npy").read_bytes(), list[int]()
+    for number in range(4):
+        taken += next(shown).tolist()
+        assert len(asked) == min(400, 100 * (number + 2))
+    assert [content[offset : offset + size] for offset, size in asked] == [mapped[index].tobytes() for index in taken]
 
 
 class TestAugmentation:

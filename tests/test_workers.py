@@ -77,6 +77,18 @@ def store(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     opened.close()
 
 
+def test_images_too_many_for_the_object_store_are_left_to_the_evaluation(
+    folder: Path, state: Path, pool: RayPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It maps them from the cache, which they are decoded into before."""
+    monkeypatch.setattr("workers.pool.MOST_BYTES", 120 * 24 * 24 * 3 - 1)
+    assert pool.load(f"folder:{folder}", 24).result() is None
+    (made,) = (path for path in (state / "datasets" / "folder").iterdir() if path.is_dir())
+    assert (made / "train_images.npy").stat().st_size > 100_000
+    monkeypatch.undo()
+    assert pool.load(f"folder:{folder}", 24).result() is not None
+
+
 def spec(folder: Path, **changes: object) -> SearchSpec:
     plain = SearchSpec(
         dataset=f"folder:{folder}",

@@ -31,6 +31,7 @@ from nas.training import ALLOCATOR
 from workers.drive import EvaluationFailed
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
+MOST_BYTES = 2**30  # of a dataset there; larger ones evaluations map from the cache themselves
 MOST_DATASETS = 2  # kept in the object store at a time
 POLL_SECONDS = 5.0
 LONGEST_PLACE = 20  # characters; Ray's sockets lie some 80 deeper, and their paths may have 103 in all
@@ -92,7 +93,9 @@ class _Mailbox:
 
 
 @ray.remote(max_retries=RETRIES)
-def _evaluate(function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet) -> Measurement | _Failure:
+def _evaluate(
+    function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet | None
+) -> Measurement | _Failure:
     try:
         return function(job, report, images=images)
     except Exception as error:
@@ -158,8 +161,8 @@ class RayPool(Executor):
         return future
 
     def load(self, dataset: str, resolution: int) -> Future[Any]:
-        """A reference to the images in the object store, where they are put if need be. The future raises DatasetError,
-        and whatever else a dataset's plug-in does."""
+        """A reference to the images in the object store, where they are put if need be; None where they are too many
+        for it. The future raises DatasetError, and whatever else a dataset's plug-in does."""
         loading: Future[Any] = Future()
 
         def work() -> None:
@@ -200,6 +203,8 @@ class RayPool(Executor):
         with self._loading:  # of several that want the same images one loads them
             if key not in self._images:
                 images = datasets.load(*key, home.folder("datasets"))
+                if images.train_images.nbytes + images.test_images.nbytes > MOST_BYTES:
+                    return None
                 own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
                 self._images[own] = self._images[key] = self._images.get(own) or ray.put(_shareable(images))
                 while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:

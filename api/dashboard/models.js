@@ -71,11 +71,12 @@ export function modelsPage(page) {
 }
 
 const best = (model) => model.test_accuracy ?? model.accuracy;
-const name = (model) => `${model.member ?? `Trial ${model.number}`} of ${model.run}`;
+const own = (model) => (model.member ? model.member + (model.seed ? ` seed ${model.seed}` : "") : `Trial ${model.number}`);
+const name = (model) => `${own(model)} of ${model.run}`;
 
 function source(cell, model) {
   const place = `#/${model.member ? "growths" : "searches"}/${encodeURIComponent(model.run)}`;
-  cell.replaceChildren(`${model.member ?? `Trial ${model.number}`} of `, element("a", { href: place }, model.run));
+  cell.replaceChildren(`${own(model)} of `, element("a", { href: place }, model.run));
 }
 
 function digest(cell, model) {

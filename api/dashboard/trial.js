@@ -59,6 +59,7 @@ export function trialCard(back) {
       const measured = trial.measurement;
       const rows = [
         ["Validation accuracy", accuracy(measured?.accuracy, measured?.accuracy_error)],
+        ...(measured?.unaveraged_accuracy ? [["Without averaging", accuracy(measured.unaveraged_accuracy)]] : []),
         ["Reward", decimal(reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
         ["Latency", latency(measured?.latency)],

@@ -5,7 +5,6 @@ import dataclasses
 import errno
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -87,7 +86,8 @@ def load(folder: Path, info: DatasetInfo, fill: Callable[[Path], tuple[str, ...]
 
 
 def require_space(name: str, cache: Path, size: int) -> None:
-    """Raise DatasetError unless arrays of `size` bytes fit on the disk of `cache` and in this machine's memory."""
+    """Raise DatasetError unless arrays of `size` bytes fit on the disk of `cache`; they need not fit into
+    the memory, as they are mapped from there."""
     cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache).free - SPARE_BYTES
     if size > free:
@@ -95,23 +95,6 @@ def require_space(name: str, cache: Path, size: int) -> None:
             f"dataset {name!r} takes {_megabytes(size)} in {cache}, and {_megabytes(max(0, free))} can be used there: "
             "free some of the disk, or set NAS_HOME to a folder on a larger one"
         )
-    memory = memory_bytes()
-    if size > memory:
-        raise DatasetError(
-            f"dataset {name!r} takes {_megabytes(size)} in memory, and this machine has {_megabytes(memory)}: ask for "
-            "a lower resolution, or use fewer images"
-        )
-
-
-def memory_bytes() -> int:
-    """The machine's memory, or what the container may use of it."""
-    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            size = min(size, int(Path(path).read_text()))
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-    return size
 
 
 def _fill(folder: Path, fill: Callable[[Path], tuple[str, ...]]) -> None:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.records import Recipe
+from nas.training.ahead import Ahead
 
 HELD_OUT = 10  # one training image in so many is kept for validation
-CHUNK = 4096  # images at a time where all are gone through
+CHUNK_BYTES = 2**24  # of images at a time where all are gone through
 
 Indices = NDArray[np.int64]
 log = logging.getLogger(__name__)
@@ -70,8 +71,9 @@ def normalisation(images: NDArray[np.uint8], indices: Indices) -> Normalisation:
     channels = images.shape[1]
     histogram = np.zeros((channels, 256), np.int64)
     indices = np.sort(indices)  # in the order in which they lie on the disk
-    for start in range(0, len(indices), CHUNK):
-        chunk = tensor(images[indices[start : start + CHUNK]])
+    size = max(1, CHUNK_BYTES // images[:1].nbytes)
+    for start in range(0, len(indices), size):
+        chunk = tensor(images[indices[start : start + size]])
         for channel in range(channels):
             histogram[channel] += torch.bincount(chunk[:, channel].flatten(), minlength=256).numpy()
     values = np.arange(256) / 255
@@ -109,7 +111,8 @@ class View:
 class Batches:
     """The training images at `indices`, in shuffled batches, augmented as the recipe says.
 
-    They are kept on `device` as they are, unless it is too small for them; nothing is decoded or copied twice.
+    They are kept on `device` as they are, unless it is too small for them; nothing is decoded or copied twice. Mapped
+    from a file they may be more than fits into the memory: a batch is read while the one before it is trained on.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Batches:
         device: torch.device,
     ) -> None:
         self._images = _placed(tensor(images), device)
+        self._ahead = Ahead(images)
         self._labels = tensor(labels).to(device)
         self._indices = tensor(indices).to(device)
         self._recipe, self._view, self._device = recipe, view, device
@@ -138,7 +142,12 @@ class Batches:
     def shuffled(self, draw: torch.Generator) -> Iterator[Tensor]:
         """Every image once, as the indices of each batch."""
         order = torch.randperm(len(self._indices), generator=draw, device=self._device)
-        return iter(self._indices[order].tensor_split(len(self)))
+        batches = self._indices[order].tensor_split(len(self))
+        self._ahead.want(batches[0])
+        for batch, following in zip(batches, (*batches[1:], None)):
+            if following is not None:
+                self._ahead.want(following)
+            yield batch
 
     def batch(self, indices: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images (N, C, resolution, resolution) ready for the network and their labels (N)."""
