@@ -427,7 +427,9 @@ def test_an_exhausted_space_finishes_early_and_says_so(sqlite: Store) -> None:
     assert left is not None
     assert left.state == "finished"
     assert len(sqlite.trials(run.id)) == 2
-    assert "exhausted" in {event.kind for event in sqlite.events(run.id)}
+    assert ("exhausted", "no untried network was found for trial 2") in {
+        (event.kind, event.text) for event in sqlite.events(run.id)
+    }
 
 
 def test_a_run_that_is_lost_is_not_written_to(sqlite: Store) -> None:

@@ -68,7 +68,13 @@ class TestEverySearcher:
         fixed["stage3.width"] = (0.75, 1.0, 1.25)
         plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, knobs=fixed), 100, IMAGES)
         assert len(run(plan, 100)) == 3
+        assert plan.exhausted == "no untried network was found for trial 3"
+
+    def test_limits_that_no_network_keeps_are_said(self, name: str) -> None:
+        plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, limits=Limits(params=1_000)), 5, IMAGES)
+        assert plan.ask(0) is None
         assert plan.exhausted
+        assert plan.exhausted.startswith("no untried network within the limits was found for trial 0")
 
 
 def test_knobs_can_be_narrowed_to_choices_that_exist() -> None:

@@ -66,7 +66,7 @@ def drive(
             if not running:
                 state, reason = _verdict(run, errors)
                 if plan.exhausted and state == "finished":
-                    store.note(run.id, "exhausted", f"there are no more than {number} networks in reach of this search")
+                    store.note(run.id, "exhausted", plan.exhausted)
                 elif state == "finished" and number < run.trials and _late(run):
                     store.note(run.id, "time is up", f"its hours have passed after {number} of {run.trials} trials")
                 return store.release(run.id, owner, state, reason, run.trials)

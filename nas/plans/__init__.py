@@ -9,11 +9,12 @@ from nas.records import GrowthSpec, Job, Measurement, Run, SearchSpec
 class Plan(Protocol):
     """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was.
 
-    `trials` is the budget and may be raised at any time; `exhausted` says that `ask` has run out of networks before it.
+    `trials` is the budget and may be raised at any time; `exhausted` says why `ask` has run out of networks
+    before it, None while it has not.
     """
 
     trials: int
-    exhausted: bool
+    exhausted: str | None
 
     def ask(self, number: int) -> Job | None:
         """Job `number`, or None: nothing more until something is told or the budget is raised."""

@@ -18,7 +18,7 @@ class GrowthPlan:
         family = {name: member(spec.architecture, name, spec.scaling) for name in spec.members}
         self._family = sorted(family.items(), key=lambda item: -counts(item[1]).mult_adds)
         self.trials = spec.trials
-        self.exhausted = False
+        self.exhausted: str | None = None
 
     def ask(self, number: int) -> Job | None:
         if number >= self.trials:

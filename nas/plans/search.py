@@ -26,7 +26,7 @@ class SearchPlan:
         self._proposed: set[str] = set()
         self._running: dict[int, Choices] = {}
         self.trials = trials
-        self.exhausted = False
+        self.exhausted: str | None = None
 
     def ask(self, number: int) -> Job | None:
         if number >= self.trials or self.exhausted:
@@ -34,19 +34,24 @@ class SearchPlan:
         if number < len(self._baselines):
             return self._job(number, {})
         refused: list[Choices] = []
+        broken: str | None = None
         for attempt in range(ATTEMPTS):
             choices = self._searcher.ask(number + attempt * ATTEMPT, [*self._running.values(), *refused])
             if choices is None:
                 break
             job = self._job(number, choices)
             network = self._network(job)
-            if network not in self._proposed and over_limit(job.limits, counts(job.architecture)) is None:
+            over = over_limit(job.limits, counts(job.architecture))
+            if over is None and network not in self._proposed:
                 self._proposed.add(network)
                 self._running[number] = choices
                 return job
+            broken = over or broken
             if choices not in refused:
                 refused.append(choices)
-        self.exhausted = True
+        within = "" if self._spec.limits == Limits() else " within the limits"
+        last = f": the last proposal had {broken}" if broken else ""
+        self.exhausted = f"no untried network{within} was found for trial {number}{last}"
         return None
 
     def begun(self, job: Job) -> None:
