@@ -25,12 +25,11 @@ DOWNLOADS = Path("downloads")
 KNOBS = [f"stage{stage}.{choice}" for stage in (1, 2, 3) for choice in ("op=conv", "se_ratio=0")]
 SEARCH = (
     "--name", "demo", "--dataset", "fashion_mnist", *(word for knob in KNOBS for word in ("--knob", knob)),
-    "--searcher", "evolution", "--option", "population=4", "--option", "sample=2",
     "--trials", "8", "--parallel", "2", "--recipe", "proxy",
     "--cost", "latency_ms", "--target", "0.2", "--w", "0,-1",
     "--limit-params", "300000", "--limit-mult-adds", "4500000",
 )  # fmt: skip
-GROWTH = ("--name", "demo family", "--members", "B0,B1,B2,B3", "--recipe", "short", "--epochs", "5", "--parallel", "2")
+GROWTH = ("--name", "demo family", "--members", "B0,B1,B2,B3", "--recipe", "short", "--parallel", "2")
 
 
 def main() -> int:
