@@ -35,7 +35,11 @@ def documentation(package: str, plugin: str) -> str:
 
 def options(searcher: str) -> tuple[Option, ...]:
     """The options of a searcher, in the order of its signature."""
-    for node in ast.walk(_tree("nas.searchers", searcher)):
+    try:
+        tree = _tree("nas.searchers", searcher)
+    except SyntaxError:  # its documentation says so
+        return ()
+    for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name == "Searcher":
             constructor = next(
                 (part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"), None
@@ -46,6 +50,10 @@ def options(searcher: str) -> tuple[Option, ...]:
 
 def check(searcher: str, given: Choices) -> None:
     """Raise Refusal unless the searcher has these options with values of these types."""
+    try:
+        _tree("nas.searchers", searcher)
+    except SyntaxError as error:
+        raise Refusal(f"searcher {searcher!r} cannot be imported: SyntaxError: {error}") from error
     known = {option.name: option for option in options(searcher)}
     for name, value in given.items():
         if name not in known:

@@ -827,6 +827,17 @@ def test_a_space_that_cannot_be_imported_is_said(
     assert words in service.post("/v1/searches", {**SMALLEST, "space": name}, status=422)["detail"]
 
 
+def test_a_searcher_that_cannot_be_imported_is_said(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unclosed.py").write_text("Searcher = (")
+    monkeypatch.setattr(nas.searchers, "__path__", [*nas.searchers.__path__, str(tmp_path)])
+    (row,) = (row for row in service.get("/v1/searchers")["searchers"] if row["name"] == "unclosed")
+    assert (row["options"], "SyntaxError" in row["description"]) == ([], True)
+    problem = service.post("/v1/searches", {**SMALLEST, "searcher": "unclosed"}, status=422)
+    assert "searcher 'unclosed' cannot be imported: SyntaxError" in problem["detail"]
+
+
 def test_devices_say_whether_they_are_here(service: Service) -> None:
     for row in service.get("/v1/devices")["devices"]:
         assert row["problem"] == plugins.load("nas.devices", row["name"]).available()

@@ -316,6 +316,8 @@ def test_a_search_is_exported_as_a_study_of_optuna(service: Service, tmp_path: P
     choices = [trial.job.choices for trial in service.store.trials(run.id)]
     assert [trial.params for trial in study.trials] == choices[:3]
     assert study.trials[2].user_attrs["mult_adds"] == 8_000_000
+    nowhere = tmp_path / "nowhere" / "study.db"
+    assert "nowhere is not a folder" in nas("export", "optuna", run.id, "--out", str(nowhere)).error
     assert f"{file} exists: name another file" in nas("export", "optuna", run.id, "--out", str(file)).error
 
 

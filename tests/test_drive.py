@@ -309,6 +309,35 @@ def test_a_full_disk_pauses_the_run_and_keeps_the_trial(sqlite: Store) -> None:
     assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
 
 
+def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_resumed_at_once(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=2))
+    pool = Deferred()
+
+    def full_once(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        if job.number == 0 and sqlite.run(run.id).wish == "run" and not noted():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return measured(job)
+
+    def noted() -> bool:
+        return any(event.kind == "disk full" for event in sqlite.events(run.id))
+
+    def progress() -> Iterable[Progress]:  # the first trial meets the disk; resumed, the second one ends
+        if noted():
+            sqlite.wish(run.id, "run")
+        pool.work(1)
+        return ()
+
+    first, plan = claimed(sqlite)
+    inbox = Inbox()
+    inbox.drain = progress  # type: ignore[method-assign]
+    assert drive(sqlite, "me", first, plan, pool, full_once, inbox) is None
+    assert [trial.state for trial in sqlite.trials(run.id)] == ["running", "done"]
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
+
+
 def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_stopped(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=1))
     pool = Deferred()
@@ -341,14 +370,19 @@ class Deferred(Inline):
         future: Future[Any] = Future()
 
         def work() -> None:
-            future.set_exception(super(Deferred, self).submit(function, *args, **kwargs).exception())
+            done = super(Deferred, self).submit(function, *args, **kwargs)
+            if error := done.exception():
+                future.set_exception(error)
+            else:
+                future.set_result(done.result())
 
         self._waiting.append(work)
         return future
 
-    def work(self) -> None:
-        while self._waiting:
-            self._waiting.pop()()
+    def work(self, most: int | None = None) -> None:
+        for work in self._waiting[:most]:
+            work()
+        del self._waiting[:most]
 
 
 def test_weights_saved_where_the_coordinator_cannot_see_them_fail_the_trial(

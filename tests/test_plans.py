@@ -1,10 +1,12 @@
 """The plans of a search and of a growth."""
 
 import dataclasses
+import itertools
+import random
 
 import pytest
 
-from nas import plugins
+from nas import plugins, spaces
 from nas.architecture import Choice, Choices, Images
 from nas.counts import counts
 from nas.objective import Objective
@@ -75,6 +77,18 @@ class TestEverySearcher:
         assert plan.ask(0) is None
         assert plan.exhausted
         assert plan.exhausted.startswith("no untried network within the limits was found for trial 0")
+
+
+@pytest.mark.parametrize("searcher", ["surrogate", "local", "random"])
+def test_all_networks_of_a_narrowed_space_are_found(searcher: str) -> None:
+    """Its representatives may have choices that were left out."""
+    space, draw = spaces.load("nasbench201"), random.Random(1)
+    knobs = {knob: tuple(draw.sample(choices, 2)) for knob, choices in space.knobs(IMAGES).items()}
+    every = (dict(zip(knobs, choices)) for choices in itertools.product(*knobs.values()))
+    distinct = {space.architecture(space.canonical(choices, IMAGES), IMAGES).digest() for choices in every}
+    assert 1 < len(distinct) < 2 ** len(knobs)
+    spec = dataclasses.replace(SPEC, space="nasbench201", knobs=knobs, searcher=searcher)
+    assert len(run(SearchPlan("r", spec, 100, IMAGES), 100)) == len(distinct)
 
 
 def test_knobs_can_be_narrowed_to_choices_that_exist() -> None:

@@ -562,6 +562,17 @@ class TestBudget:
         assert again is not None
         assert (again.id, again.trials) == (run, 4)
 
+    def test_a_search_whose_hours_have_passed_takes_no_more_trials(self, store: Store, clock: Clock) -> None:
+        run = claimed(store, trials=1, hours=1.0).id
+        store.release(run, "anna", "finished")
+        assert store.raise_budget(run, 2).state == "queued"
+        assert store.claim("anna", 60) is not None
+        store.release(run, "anna", "finished")
+        clock.now += 3601
+        with pytest.raises(Conflict, match=f"run {run} has used up its hours"):
+            store.raise_budget(run, 3)
+        assert (store.run(run).state, store.run(run).trials) == ("finished", 2)
+
     def test_a_running_search_goes_on_with_the_new_budget(self, store: Store) -> None:
         run = claimed(store).id
         assert (store.raise_budget(run, 100_000).trials, store.run(run).state) == (100_000, "running")

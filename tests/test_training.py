@@ -72,6 +72,15 @@ def test_a_network_learns_what_it_is_shown() -> None:
     assert epochs[-1].loss < epochs[0].loss
 
 
+def test_a_single_step_trains() -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch=4096)
+    assert len(batches(recipe)) == 1
+    torch.manual_seed(0)
+    untrained = network(TINY)
+    after, _ = trained(recipe)
+    assert any(not torch.equal(one, other) for one, other in zip(untrained.parameters(), after.parameters()))
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:
     first, again, other = (trained(RECIPE, seed)[0].state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -47,6 +47,7 @@ def drive(
     """
     leave = leave or threading.Event()
     running: dict[Future[Measurement], Job] = {}
+    aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
     try:
         errors, begun = _replay(plan, store.trials(run.id))
         number = len(errors) + len(begun)
@@ -58,11 +59,14 @@ def drive(
             if run.wish == "cancel" or _hopeless(errors):
                 for future in running:
                     future.cancel()
-            elif run.wish == "run" and not _late(run):
+            elif run.wish == "run" and not aside and not _late(run):
                 while len(running) < run.spec.parallel and (proposed := plan.ask(number)):
                     store.begin(owner, proposed)
                     running[pool.submit(evaluate, proposed, inbox.put)] = proposed
                     number += 1
+            if not running and aside and run.wish != "pause":
+                store.release(run.id, owner, "running")  # whoever claims it next begins with that trial
+                return None
             if not running:
                 state, reason = _verdict(run, errors)
                 if plan.exhausted and state == "finished":
@@ -77,6 +81,7 @@ def drive(
                 job = running.pop(future)
                 if run.wish in ("run", "pause") and _disk_is_full(future):
                     _pause(store, run, job, future)
+                    aside = True
                     continue
                 trial = _end(store, owner, job, future)
                 errors.append(trial.error)
@@ -173,5 +178,5 @@ def _disk_is_full(future: Future[Measurement]) -> bool:
 def _pause(store: Store, run: Run, job: Job, future: Future[Measurement]) -> None:
     """Nothing is wrong with the trial: it stays `running`, and is evaluated again when the run is resumed."""
     store.note(run.id, "disk full", f"trial {job.number}: {future.exception()}; resume the run when there is room")
-    if run.wish == "run":
+    if store.run(run.id).wish == "run":  # nothing else has been wished for meanwhile
         store.wish(run.id, "pause")

@@ -1,5 +1,6 @@
 """Ray behind the standard library's Executor: evaluations on the processors and GPUs of a machine or a cluster."""
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -55,7 +56,8 @@ class _Future(Future[Measurement]):
     def cancel(self) -> bool:
         if self.cancelled() or not super().cancel():
             return self.cancelled()
-        self.set_running_or_notify_cancel()  # whoever waits for it is told at once, not when the process is gone
+        with contextlib.suppress(RuntimeError):  # who gives it a result has noticed at the same moment
+            self.set_running_or_notify_cancel()  # whoever waits for it is told at once, not when the process is gone
         if self.reference is not None:
             ray.cancel(self.reference, force=True)
         return True
@@ -145,8 +147,8 @@ class RayPool(Executor):
     def prepare(self, parallel: int) -> None:
         """For another run: so many evaluations at once, and of each dataset what it is by now."""
         self._parallel = parallel
-        with self._loading:
-            self._images.clear()
+        # New ones: what loads for another run may go on for long, and is waited for by nobody.
+        self._images, self._loading = OrderedDict(), threading.Lock()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """`function(job, report, images=…)` in a process of Ray's; only calls of that form are taken.
@@ -200,17 +202,19 @@ class RayPool(Executor):
 
     def _reference(self, dataset: str, resolution: int) -> Any:
         key = (dataset, resolution)
-        with self._loading:  # of several that want the same images one loads them
-            if key not in self._images:
+        kept, loading = self._images, self._loading
+        with loading:  # of several that want the same images one loads them
+            if key not in kept:
                 images = datasets.load(*key, home.folder("datasets"))
                 if images.train_images.nbytes + images.test_images.nbytes > MOST_BYTES:
+                    kept[key] = None
                     return None
                 own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
-                self._images[own] = self._images[key] = self._images.get(own) or ray.put(_shareable(images))
-                while len({id(kept) for kept in self._images.values()}) > MOST_DATASETS:
-                    self._images.popitem(last=False)
-            self._images.move_to_end(key)
-            return self._images[key]
+                kept[own] = kept[key] = kept.get(own) or ray.put(_shareable(images))
+                while len({id(reference) for reference in kept.values()}) > MOST_DATASETS:
+                    kept.popitem(last=False)
+            kept.move_to_end(key)
+            return kept[key]
 
 
 def share(gpus: float, parallel: int) -> float:

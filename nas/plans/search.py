@@ -125,9 +125,16 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
     def known(choices: Choices) -> Counts:
         return counted(tuple(choices[knob] for knob in knobs))
 
+    first = {knob: options[0] for knob, options in knobs.items()}
+
     def canonical(choices: Choices) -> Choices:
+        """Where narrowed knobs leave the representative out, the same stand-in for all choices that it represents."""
         representative = chosen.canonical(choices, images)
-        return {knob: choice if (choice := representative[knob]) in knobs[knob] else choices[knob] for knob in knobs}
+        for other in (first, choices):
+            mixed = {knob: choice if (choice := representative[knob]) in knobs[knob] else other[knob] for knob in knobs}
+            if chosen.canonical(mixed, images) == representative:
+                return mixed
+        return choices
 
     try:
         return make(

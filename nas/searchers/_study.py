@@ -25,6 +25,8 @@ def write(search: Json, path: Path) -> int:
     baselines, which are no point of the space, are left out."""
     if path.exists():
         raise FileExistsError(f"{path} exists: name another file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not a folder: make it, or name another file")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     front = search["objective"]["form"] == "front"
     trials = [trial for trial in search["trials"] if trial["ended_at"] and trial["job"]["baseline"] is None]

@@ -111,6 +111,9 @@ class Store:
             if trials < begun:
                 raise Conflict(f"trials {trials} is less than run {run} has begun: give at least {begun}")
             values: dict[str, Any] = {"trials": trials}
+            until = run_of(row).begins_until()
+            if row.state == "finished" and until is not None and self._clock() > until:
+                raise Conflict(f"run {run} has used up its hours, no trial can begin any more: add another search")
             if row.state == "finished" and trials > begun:
                 values |= {"state": "queued", "wish": "run", "ended_at": None}
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from nas import home, quiet
 from nas.codec import decode, encode
+from nas.training import TrainingFailed
 
 WORTH = 1.2  # so many times as fast bfloat16 has to be
 # The fastest of so many rounds counts, and of as many as fit into the time: all else a machine does can only add to it.
@@ -48,17 +49,28 @@ def precision(device: torch.device) -> Precision:
     """What pays on `device`, from `home` where it has been tried before; trying takes a second, in which training on
     this host pauses."""
     path = home.folder("probes") / f"{_fingerprint(device)}.json"
-    with quiet.measuring():  # also so that one process tries and the others read
-        try:
-            return decode(Precision, json.loads(path.read_text()))
-        except (OSError, ValueError):  # not there, or damaged
+    if kept := _kept(path):
+        return kept
+    try:
+        with quiet.measuring():
+            if kept := _kept(path):  # another process has tried meanwhile
+                return kept
             found = probe(device)
+    except quiet.NotQuiet as error:
+        raise TrainingFailed(f"which precision pays on this machine could not be tried out: {error}") from error
     log.info("%s trains in bfloat16: dense convolutions %s, depthwise %s", device, found.dense, found.depthwise)
     try:
         home.write(path, json.dumps(encode(found)).encode())
     except OSError as error:
         log.warning("which precision pays on this machine cannot be kept: %s", error)
     return found
+
+
+def _kept(path: Path) -> Precision | None:
+    try:
+        return decode(Precision, json.loads(path.read_text()))
+    except (OSError, ValueError):  # not there, or damaged
+        return None
 
 
 def probe(device: torch.device) -> Precision:

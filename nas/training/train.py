@@ -86,8 +86,8 @@ def train(
             for indices in batches.shuffled(draw):
                 with quietly:
                     for group in optimizer.param_groups:
-                        group["lr"] = recipe.learning_rate * factor(recipe, (step + 1) / steps)
-                        group["momentum"] = momentum(recipe, (step + 1) / steps)
+                        group["lr"] = recipe.learning_rate * factor(recipe, (step + 1) / max(steps, 2))
+                        group["momentum"] = momentum(recipe, (step + 1) / max(steps, 2))
                     images, labels = batches.batch(indices, draw)
                     loss, parts = _gradients(network, images, labels, recipe.label_smoothing, precision, parts)
                     if recipe.clip_norm:
