@@ -289,8 +289,23 @@ def test_cancelling_kills_what_runs(store: Store, pool: RayPool, folder: Path) -
     pids.unlink()
 
 
-def coordinator(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "workers", *arguments], stdin=subprocess.PIPE)
+Coordinator = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def coordinator() -> Iterator[Coordinator]:
+    """Starts one with such arguments; what a test leaves behind is killed."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-m", "workers", *arguments], stdin=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 def until(true: Callable[[], bool], seconds: float = 90) -> None:
@@ -335,14 +350,15 @@ def orphans() -> Iterator[set[int]]:
 
 class TestACoordinator:
     def test_killed_half_way_loses_no_finished_trial_and_leaves_no_process(
-        self, store: Store, folder: Path, orphans: set[int]
+        self, store: Store, folder: Path, coordinator: Coordinator, orphans: set[int]
     ) -> None:
         run = store.add_run("search", spec(folder, trials=6, recipe=Recipe(epochs=12, batch=8), parallel=1))
         first = coordinator()
         until(lambda: sum(trial.state == "done" for trial in store.trials(run.id)) >= 2)
-        children = descendants(first.pid)
-        evaluations = {child for child in children if "_evaluate" in command(child)}
-        assert evaluations
+        evaluations: set[int] = set()
+        while not evaluations:  # there is none between two trials
+            children = descendants(first.pid)
+            evaluations = {child for child in children if "_evaluate" in command(child)}
         first.kill()
         first.wait()
         kept = [trial for trial in store.trials(run.id) if trial.state == "done"]
@@ -359,7 +375,9 @@ class TestACoordinator:
         orphans |= children
 
     @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "end of input"])
-    def test_asked_to_leave_gives_its_run_back_at_once(self, store: Store, folder: Path, how: str) -> None:
+    def test_asked_to_leave_gives_its_run_back_at_once(
+        self, store: Store, folder: Path, coordinator: Coordinator, how: str
+    ) -> None:
         run = store.add_run("search", spec(folder, trials=50, recipe=Recipe(epochs=200, batch=8)))
         child = coordinator("--until-eof")
         until(lambda: any(trial.state == "running" for trial in store.trials(run.id)))
@@ -373,14 +391,16 @@ class TestACoordinator:
         assert claimed is not None
         assert claimed.id == run.id
 
-    def test_asked_to_leave_while_ray_starts_leaves(self, store: Store) -> None:
+    def test_asked_to_leave_while_ray_starts_leaves(self, store: Store, coordinator: Coordinator) -> None:
         child = coordinator()
         until(lambda: any("gcs_server" in command(process) for process in descendants(child.pid)))
         child.send_signal(signal.SIGTERM)
         assert child.wait(30) == 0
         assert not any("gcs_server" in command(process) for process in descendants(child.pid))
 
-    def test_a_dataset_that_is_gone_fails_the_run_and_says_so(self, store: Store, folder: Path) -> None:
+    def test_a_dataset_that_is_gone_fails_the_run_and_says_so(
+        self, store: Store, folder: Path, coordinator: Coordinator
+    ) -> None:
         run = store.add_run("search", spec(folder, dataset="folder:/nowhere/at/all"))
         assert coordinator("--once").wait(60) == 0
         left = store.run(run.id)
