@@ -86,6 +86,8 @@ def test_images_too_many_for_the_object_store_are_left_to_the_evaluation(
     (made,) = (path for path in (state / "datasets" / "folder").iterdir() if path.is_dir())
     assert (made / "train_images.npy").stat().st_size > 100_000
     monkeypatch.undo()
+    assert pool.load(f"folder:{folder}", 24).result() is None, "what is known of a dataset holds for the run"
+    pool.prepare(parallel=1)
     assert pool.load(f"folder:{folder}", 24).result() is not None
 
 
