@@ -30,9 +30,10 @@ class BrokenSpace(ValueError):
 
 def load(name: str) -> SearchSpace:
     """The space of that name. Raises plugins.UnknownPlugin and BrokenSpace."""
-    plugins.check("search_spaces", name)
     try:
         return complete(plugins.load("search_spaces", name))
+    except plugins.UnknownPlugin:
+        raise
     except Exception as error:  # whatever its author's code does
         raise BrokenSpace(f"search space {name!r} cannot be imported: {_said(error)}") from error
 

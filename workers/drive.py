@@ -64,10 +64,10 @@ def drive(
                     store.begin(owner, proposed)
                     running[pool.submit(evaluate, proposed, inbox.put)] = proposed
                     number += 1
-            if not running and aside and run.wish != "pause":
-                store.release(run.id, owner, "running")  # whoever claims it next begins with that trial
-                return None
             if not running:
+                if aside and run.wish != "pause":
+                    store.release(run.id, owner, "running")  # whoever claims it next begins with that trial
+                    return None
                 state, reason = _verdict(run, errors)
                 if plan.exhausted and state == "finished":
                     store.note(run.id, "exhausted", plan.exhausted)
