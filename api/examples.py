@@ -89,6 +89,7 @@ def _run(name: str, spec: SearchSpec | GrowthSpec) -> Run:
         created_at=1_767_225_600.0,
         started_at=1_767_225_601.0,
         ended_at=1_767_225_900.0,
+        worked_seconds=299.0,
     )
 
 
@@ -116,4 +117,5 @@ def _trial(plan: SearchPlan, number: int, accuracy: float) -> Trial:
         finished=number + 1,
         started_at=1_767_225_602.0 + 50 * number,
         ended_at=1_767_225_650.0 + 50 * number,
+        compute_seconds=47.5,
     )

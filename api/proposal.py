@@ -29,7 +29,10 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         help="only these choices of a knob, such as stage1.op=conv,fused; may be repeated",
     )
     what.add_argument("--trials", type=whole, metavar="N", help="networks to try")
-    what.add_argument("--hours", type=number, metavar="H", help="begin no trial later than so long after the first")
+    what.add_argument("--hours", type=number, metavar="H", help="begin no trial after so much work, pauses left out")
+    what.add_argument(
+        "--compute-hours", type=number, metavar="H", help="of processors, or GPUs: begin no trial once they are spent"
+    )
     what.add_argument("--searcher", metavar="NAME", help="surrogate by default; `nas searchers` lists them")
     what.add_argument(
         "--option",
@@ -108,7 +111,7 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
         {
             **{
                 name: getattr(chosen, name)
-                for name in ("name", "dataset", "space", "resolution", "trials", "hours", "searcher")
+                for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
             **{name: getattr(chosen, name) for name in ("device", "parallel", "seed")},
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},

@@ -208,9 +208,9 @@ def run(found: Json) -> RenderableType:
         split += f"; about {numbers.duration(found['saved_seconds'])} of training saved"
     facts = {
         "Name": found["name"] or "–",
-        "State": found["state"] + wish + (f": {found['error']}" if found["error"] else ""),
+        "State": found["state"] + wish + (f": {why}" if (why := found["error"] or found["reason"]) else ""),
         "Trials": f"{over} of {found['trials']} ended" + (f" ({split})" if split else ""),
-        "Time": numbers.duration(found["seconds"])
+        "Time": spent(found)
         + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
         "Dataset": spec["dataset"],
         "Space": f"{spec['space']}, measured on {spec['device']}",
@@ -225,6 +225,16 @@ def run(found: Json) -> RenderableType:
         lines.add_row(Text(name, style="dim"), Text(value))
     parts: list[RenderableType] = [Text(f"{found['kind'].capitalize()} {found['id']}", style="bold"), lines]
     return Group(*parts, Text(), family(found)) if found["kind"] == "growth" else Group(*parts)
+
+
+def spent(found: Json) -> str:
+    """Time and compute time, each with its budget where there is one."""
+    hours, compute_hours = (found["spec"].get(name) for name in ("hours", "compute_hours"))
+    worked = numbers.duration(found["seconds"]) + (f" of {numbers.duration(3600 * hours)}" if hours else "")
+    if not found["compute_seconds"]:
+        return worked
+    of = f" of {numbers.duration(3600 * compute_hours)}" if compute_hours else ""
+    return f"{worked}, {numbers.duration(found['compute_seconds'])}{of} of compute"
 
 
 def _facts(best: Json) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What is shown of a run, computed from its rows when it is read; nothing here is stored."""
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,9 @@ class Candidate:
 @dataclass(frozen=True, kw_only=True)
 class Shown:
     """What a search and a growth have in common. `trials` is the budget in force, `counts` the trials begun, by state;
-    `seconds` counts from the start, and `remaining_seconds` is a forecast from the trials that have ended."""
+    `reason` says why a finished run ended before it. `seconds` are those in which it was worked on, pauses left out,
+    `compute_seconds` what ended trials held a processor or a GPU for, and `remaining_seconds` is a forecast from these
+    trials."""
 
     id: str
     kind: Kind
@@ -61,10 +64,12 @@ class Shown:
     trials: int
     counts: dict[str, int]
     error: str | None
+    reason: str | None
     created_at: float
     started_at: float | None
     ended_at: float | None
     seconds: float | None
+    compute_seconds: float
     remaining_seconds: float | None
     links: dict[str, str]
 
@@ -292,10 +297,12 @@ def _common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict
         "trials": run.trials,
         "counts": {state: states.count(state) for state in TRIAL_STATES},
         "error": run.error,
+        "reason": run.reason,
         "created_at": run.created_at,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
-        "seconds": (run.ended_at or now) - run.started_at if run.started_at else None,
+        "seconds": run.worked_seconds if run.started_at else None,
+        "compute_seconds": compute_seconds(trials),
         "remaining_seconds": None if run.state in ENDED else remaining_seconds(run, trials, now),
         "links": {"self": address} | {name: f"{address}/{name}" for name in ("trials", "events", *more)},
     }
@@ -309,19 +316,27 @@ def saved_seconds(trials: Iterable[Trial]) -> float | None:
     return refused * sum(trained) / len(trained) if refused and trained else None
 
 
-def remaining_seconds(run: Run, trials: Iterable[Trial], now: float) -> float | None:
-    """What is left of the budget at the mean duration so far, `parallel` at once; None before a trial has ended."""
-    ended, running = [], []
-    for trial in trials:
-        if trial.ended_at is None:
-            running.append(now - trial.started_at)
-        else:
-            ended.append(trial.ended_at - trial.started_at)
+def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | None:
+    """What is left of the budgets at the mean duration and cost so far, `parallel` at once; None before a trial has
+    ended."""
+    ended = [trial for trial in trials if trial.ended_at is not None]
+    running = [now - trial.started_at for trial in trials if trial.ended_at is None]
     if not ended:
         return None
-    mean = sum(ended) / len(ended)
-    left = mean * max(0, run.trials - len(ended)) - sum(min(elapsed, mean) for elapsed in running)
-    forecast = max(0.0, left / min(run.spec.parallel, max(1, run.trials - len(ended))))
-    late = run.begins_until()
-    # What has begun by then still ends.
-    return forecast if late is None else min(forecast, max(0.0, late - now) + mean)
+    mean = sum((trial.ended_at or now) - trial.started_at for trial in ended) / len(ended)
+    count, spent = max(0, run.trials - len(ended)), compute_seconds(ended)
+    hours, compute_hours = (
+        (run.spec.hours, run.spec.compute_hours) if isinstance(run.spec, SearchSpec) else (None, None)
+    )
+    # What has begun still ends, whatever is spent.
+    if compute_hours is not None and spent > 0:
+        affordable = math.ceil((3600 * compute_hours - spent) * len(ended) / spent)
+        count = min(count, max(affordable, len(running)))
+    left = mean * count - sum(min(elapsed, mean) for elapsed in running)
+    forecast = max(0.0, left / min(run.spec.parallel, max(1, count)))
+    return forecast if hours is None else min(forecast, max(0.0, 3600 * hours - run.worked_seconds) + mean)
+
+
+def compute_seconds(trials: Iterable[Trial]) -> float:
+    """For which the evaluations of the ended trials held a processor or a GPU."""
+    return sum(trial.compute_seconds or 0.0 for trial in trials)

@@ -29,7 +29,7 @@ class Bars:
     def show(self, run: Json, trials: list[Json]) -> None:
         over = sum(count for state, count in run["counts"].items() if state != "running")
         left = run["remaining_seconds"]
-        note = f"about {numbers.duration(left)} left" if left else ""
+        note = tables.spent(run) + (f", about {numbers.duration(left)} left" if left else "")
         self._progress.update(self._whole, description=stated(run), completed=over, total=run["trials"], note=note)
         running = {trial["number"]: trial for trial in trials if trial["state"] == "running"}
         for number in [number for number in self._trials if number not in running]:

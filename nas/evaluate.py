@@ -71,6 +71,8 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         unfinished = resume.load()
         if unfinished is None:
             report(_phase(job, "measuring"))
+        else:
+            begun -= unfinished.train_seconds  # what interrupted evaluations took of the time counts as well
         latency = unfinished.latency if unfinished else _latency(job)
         refused = over_limit(job.limits, counted, latency)
         if refused:

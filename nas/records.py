@@ -103,8 +103,11 @@ class Limits:
 class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
     searcher's own; `resolution` None takes the dataset's. `baselines` are reference networks to compare with: they are
-    the first trials, trained and measured like the others, and no limit refuses them. It ends after `trials`, or when
-    `hours` have passed since its start: then no more begin."""
+    the first trials, trained and measured like the others, and no limit refuses them.
+
+    It ends after `trials`, or when no more begin because one of these is spent: `hours` in which it was worked on,
+    pauses left out, and `compute_hours` in which its evaluations held a GPU (a part of one counts as that part) or,
+    on a machine without any, a processor. What has begun by then still ends."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -122,13 +125,14 @@ class SearchSpec:
     recipe: Recipe = Recipe()
     trials: int = 20
     hours: float | None = None
+    compute_hours: float | None = None
     parallel: int = 2
     seed: int = 0
     save_weights: bool = False
 
     def __post_init__(self) -> None:
         _between(self, "trials", 1, MOST_TRIALS)
-        _positive(self, "hours")
+        _positive(self, "hours", "compute_hours")
         _between(self, "parallel", 1, 1024)
         _between(self, "seed", 0, 2**31 - 1)
         if self.resolution is not None:
@@ -288,7 +292,11 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One numbered job of a run. `finished` counts ended trials of the run in the order in which they ended."""
+    """One numbered job of a run. `finished` counts ended trials of the run in the order in which they ended.
+
+    `compute_seconds`, of an ended one, are those in which its evaluation held a processor, or a GPU, times the part of
+    it; of one whose evaluation died without saying so, all from its beginning to its end.
+    """
 
     run: str
     number: int
@@ -300,13 +308,15 @@ class Trial:
     finished: int | None = None
     started_at: float
     ended_at: float | None = None
+    compute_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """A search or a growth, its state as the coordinator left it and its wish as the user put it.
 
-    `trials` is the budget in force (a search's can be raised). Times are seconds since 1970, UTC.
+    `trials` is the budget in force (a search's can be raised); `reason` says why a finished run ended before it.
+    Times are seconds since 1970, UTC; `worked_seconds` are those in which a coordinator worked on it, pauses left out.
     """
 
     id: str
@@ -319,11 +329,19 @@ class Run:
     created_at: float
     started_at: float | None = None
     ended_at: float | None = None
+    worked_seconds: float = 0.0
+    reason: str | None = None
 
-    def begins_until(self) -> float | None:
-        """When no more trials begin, in seconds since 1970; None: whenever."""
-        hours = self.spec.hours if isinstance(self.spec, SearchSpec) else None
-        return self.started_at + 3600 * hours if hours is not None and self.started_at is not None else None
+    def spent(self, compute_seconds: float) -> str | None:
+        """Which of its hours are spent, in words, where so much of the devices' time is; None: it may go on."""
+        if not isinstance(self.spec, SearchSpec):
+            return None
+        hours, compute_hours = self.spec.hours, self.spec.compute_hours
+        if hours is not None and self.worked_seconds >= 3600 * hours:
+            return f"its {hours:g} hours have passed"
+        if compute_hours is not None and compute_seconds >= 3600 * compute_hours:
+            return f"its {compute_hours:g} compute hours are spent"
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

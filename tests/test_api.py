@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -338,7 +337,7 @@ def test_a_search_shows_counts_best_and_forecast(service: Service) -> None:
     assert shown["best"]["number"] == 0
     assert shown["best"]["reward"] == pytest.approx(1.6)
     assert shown["best"]["model"] is None
-    assert shown["seconds"] > 0
+    assert shown["seconds"] == 0  # nobody has renewed its claim
     assert shown["remaining_seconds"] >= 0
     trials = service.get(f"/v1/searches/{run.id}/trials")["trials"]
     assert trials[4]["progress"] == dataclasses.asdict(progress)
@@ -348,7 +347,10 @@ def test_a_search_shows_counts_best_and_forecast(service: Service) -> None:
     service.store.release(run.id, OWNER, "finished")
     shown = service.get(f"/v1/searches/{run.id}")
     assert (shown["state"], shown["counts"]["failed"], shown["remaining_seconds"]) == ("finished", 1, None)
-    assert shown["seconds"] == shown["ended_at"] - shown["started_at"]
+    assert shown["seconds"] == pytest.approx(shown["ended_at"] - shown["started_at"])
+    spent = [trial.compute_seconds or 0 for trial in service.store.trials(run.id)]
+    assert len(spent) == 5
+    assert shown["compute_seconds"] == pytest.approx(sum(spent), abs=0)
 
 
 # Wishes and budgets
@@ -1011,12 +1013,22 @@ def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: 
 
 def test_the_forecast_minds_the_hours(service: Service) -> None:
     now = time.time()
-    trial = SimpleNamespace(started_at=now - 100, ended_at=now)
-    run = service.search([], trials=1000, hours=0.5, parallel=1)
-    late = dataclasses.replace(run, started_at=now - 1200)
-    assert views.remaining_seconds(late, [trial], now) == pytest.approx(600 + 100)  # type: ignore[list-item]
-    late = dataclasses.replace(run, started_at=now - 3600)
-    assert views.remaining_seconds(late, [trial], now) == pytest.approx(100)  # type: ignore[list-item]
+    run = service.search([(0.9, 1000)], trials=1000, hours=0.5, parallel=1)
+    trial = dataclasses.replace(service.store.trial(run.id, 0), started_at=now - 100, ended_at=now)
+    for worked, left in ((1200, 600 + 100), (3600, 100)):
+        assert views.remaining_seconds(dataclasses.replace(run, worked_seconds=worked), [trial], now) == left
+
+
+def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
+    now = time.time()
+    run = service.search([(0.9, 1000)], running=1, trials=1000, compute_hours=0.5, parallel=2)
+    ended, running = service.store.trials(run.id)
+    ended = dataclasses.replace(ended, started_at=now - 500, ended_at=now, compute_seconds=400)
+    running = dataclasses.replace(running, started_at=now - 100)
+    # 1,400 of 1,800 seconds are left: four more trials, one of which is running, two at once.
+    assert views.remaining_seconds(run, [ended, running], now) == pytest.approx((4 * 500 - 100) / 2)
+    dear = dataclasses.replace(ended, compute_seconds=1800)
+    assert views.remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
 
 
 def test_the_examples_of_searches_can_be_sent(service: Service) -> None:

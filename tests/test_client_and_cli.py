@@ -270,6 +270,8 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
             "5e6",
             "--hours",
             "1.5",
+            "--compute-hours",
+            "3",
         ),
         *(
             "--cost",
@@ -295,7 +297,7 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     assert isinstance(spec, SearchSpec)
     assert (spec.name, spec.trials, spec.parallel, spec.seed, spec.save_weights) == ("narrow", 8, 3, 7, True)
     assert spec.objective == Objective(target=5e6, w_under=0.0, w_over=-1.0, form="front")
-    assert (spec.limits.params, spec.hours) == (300_000, 1.5)
+    assert (spec.limits.params, spec.hours, spec.compute_hours) == (300_000, 1.5, 3)
     assert spec.knobs == {"stage1.op": ("conv", "fused"), "stage1.kernel": (3,), "stage1.se_ratio": (0.25,)}
     assert spec.options == {"population": 4, "sample": 2}
     assert spec.recipe == Recipe(**{**vars(proxy), "epochs": 1, "train_images": 5000})
@@ -403,6 +405,15 @@ def test_wishes_and_budget(service: Service) -> None:
     too_few = nas("raise", run, "2")
     assert too_few.code == 1
     assert "at least 4" in too_few.error
+
+
+def test_show_says_what_is_spent_of_what(service: Service) -> None:
+    run = service.search([(0.9, 1000)], running=1, trials=9, hours=1.5, compute_hours=3)
+    service.store.end(OWNER, 1, run.id, "failed", error="no", compute_seconds=7200)
+    service.store.release(run.id, OWNER, "finished", reason="its 3 compute hours are spent")
+    shown = nas("show", run.id)
+    assert "State   finished: its 3 compute hours are spent" in re.sub(" {2,}", "   ", shown.out)
+    assert "0 s of 90 min, 2 h 00 of 3 h 00 of compute" in shown.out
 
 
 def test_show_reads_a_run_of_either_kind(search: str, growth: str) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,10 +17,10 @@ from nas.architecture import Choice, Images
 from nas.counts import counts
 from nas.plans import Plan, plan_for
 from nas.records import GrowthSpec, Job, Limits, Measurement, Progress, Run, SearchSpec, Wish
-from nas.store import Store, StoreError
+from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
-from workers.drive import FAILURES_IN_A_ROW, drive
+from workers.drive import FAILURES_IN_A_ROW, Evaluation, drive
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SPEC = SearchSpec(dataset="none", searcher="random", trials=6, parallel=2)
@@ -112,20 +111,71 @@ def test_no_more_trials_run_at_once_than_asked_for(sqlite: Store) -> None:
     assert most == 3
 
 
-def test_no_trial_begins_once_the_hours_have_passed(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = sqlite.add_run("search", dataclasses.replace(SPEC, hours=2.0, trials=50, parallel=1))
-    now = [time.time()]
-    monkeypatch.setattr("workers.drive.time", SimpleNamespace(time=lambda: now[0]))
+def test_no_trial_begins_once_the_hours_have_passed_and_pauses_do_not_count(tmp_path: Path) -> None:
+    now = [1000.0]
+    store = Store(f"sqlite:///{tmp_path}/nas.db", lambda: now[0])
+    run = store.add_run("search", dataclasses.replace(SPEC, hours=0.25, trials=50, parallel=1))
 
-    def half_an_hour(job: Job, report: Callable[[Progress], None]) -> Measurement:
-        now[0] += 1801
+    def minutes(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        now[0] += 400
+        if job.number == 0:
+            store.wish(run.id, "pause")
         return measured(job)
 
-    left = driven(sqlite, half_an_hour)
+    left = driven(store, minutes)
     assert left is not None
-    assert left.state == "finished"
+    assert (left.state, left.worked_seconds) == ("paused", 400)
+    now[0] += 1e6
+    store.wish(run.id, "run")
+    left = driven(store, minutes)
+    assert left is not None
+    assert (left.state, left.reason, left.worked_seconds) == ("finished", "its 0.25 hours have passed", 1200)
+    assert len(store.trials(run.id)) == 3
+    assert "finished: its 0.25 hours have passed" in [event.text for event in store.events(run.id)]
+    store.close()
+
+
+class Costly(Inline):
+    """Every evaluation holds a quarter of a GPU for two hours, whatever comes of it."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done, future = super().submit(function, *args, **kwargs), Evaluation()
+        future.compute_seconds = 1800
+        if error := done.exception():
+            future.set_exception(error)
+        else:
+            future.set_result(done.result())
+        return future
+
+
+@pytest.mark.parametrize(("parallel", "begun"), [(1, 5), (2, 5), (4, 5), (8, 8)])
+def test_no_trial_begins_once_the_compute_hours_are_spent_or_will_be(sqlite: Store, parallel: int, begun: int) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, compute_hours=2.4, trials=50, parallel=parallel))
+
+    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        if job.number == 1:
+            raise RuntimeError("unlucky")
+        return measured(job)
+
+    left = driven(sqlite, failing, Costly())
+    assert left is not None
+    assert (left.state, left.reason) == ("finished", "its 2.4 compute hours are spent")
+    trials = sqlite.trials(run.id)
+    assert len(trials) == begun
+    assert {trial.compute_seconds for trial in trials} == {1800}
+    with pytest.raises(Conflict, match=r"takes no more trials, its 2\.4 compute hours are spent"):
+        sqlite.raise_budget(run.id, 60)
+
+
+def test_what_was_spent_before_a_search_was_cut_off_counts(sqlite: Store) -> None:
+    spec = dataclasses.replace(SPEC, compute_hours=2.0, trials=2, parallel=1)
+    run = sqlite.add_run("search", spec)
+    driven(sqlite, pool=Costly())
+    assert sqlite.raise_budget(run.id, 50).state == "queued"
+    left = driven(sqlite, pool=Costly())
+    assert left is not None
+    assert left.reason == "its 2 compute hours are spent"
     assert len(sqlite.trials(run.id)) == 4
-    assert "its hours have passed after 4 of 50 trials" in [event.text for event in sqlite.events(run.id)]
 
 
 def test_progress_reaches_the_store(sqlite: Store) -> None:
@@ -459,11 +509,9 @@ def test_an_exhausted_space_finishes_early_and_says_so(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=100, knobs=fixed))
     left = driven(sqlite)
     assert left is not None
-    assert left.state == "finished"
+    assert (left.state, left.reason) == ("finished", "no untried network was found for trial 2")
     assert len(sqlite.trials(run.id)) == 2
-    assert ("exhausted", "no untried network was found for trial 2") in {
-        (event.kind, event.text) for event in sqlite.events(run.id)
-    }
+    assert f"finished: {left.reason}" in {event.text for event in sqlite.events(run.id)}
 
 
 def test_a_run_that_is_lost_is_not_written_to(sqlite: Store) -> None:

@@ -194,6 +194,20 @@ def test_killed_and_submitted_again_it_ends_with_the_weights_of_an_uninterrupted
     assert not list((tmp_path / "cut" / "resume").iterdir())
 
 
+def test_the_time_of_an_interrupted_training_counts() -> None:
+    def stop(progress: Progress) -> None:
+        if progress.epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        evaluate(job(), stop, images=pictures())
+    (left,) = home.folder("resume").iterdir()
+    data = torch.load(left, weights_only=True)
+    torch.save(data | {"train_seconds": data["train_seconds"] + 1000}, left)
+    measurement = evaluate(job(), images=pictures())
+    assert 1000 < measurement.train_seconds <= measurement.seconds
+
+
 def checkpoint_tensors(path: Path) -> str:
     return checkpoint.card(path).tensors
 

@@ -194,7 +194,13 @@ class TestRecords:
         ended = store.end("anna", 0, run, "done", MEASUREMENT, checkpoint_bytes=5_000_000_000)
         assert as_json(ended.measurement) == as_json(MEASUREMENT)
         assert ended == dataclasses.replace(
-            began, state="done", measurement=MEASUREMENT, progress=progress, finished=1, ended_at=1005.0
+            began,
+            state="done",
+            measurement=MEASUREMENT,
+            progress=progress,
+            finished=1,
+            ended_at=1005.0,
+            compute_seconds=5.0,
         )
         assert as_json(second.trial(run, 0)) == as_json(ended)
 
@@ -564,14 +570,38 @@ class TestBudget:
 
     def test_a_search_whose_hours_have_passed_takes_no_more_trials(self, store: Store, clock: Clock) -> None:
         run = claimed(store, trials=1, hours=1.0).id
-        store.release(run, "anna", "finished")
-        assert store.raise_budget(run, 2).state == "queued"
-        assert store.claim("anna", 60) is not None
-        store.release(run, "anna", "finished")
-        clock.now += 3601
-        with pytest.raises(Conflict, match=f"run {run} has used up its hours"):
+        clock.now += 50
+        store.release(run, "anna", "finished", reason="the space is small")
+        clock.now += 1e6  # while nobody works on it
+        again = store.raise_budget(run, 2)
+        assert (again.state, again.worked_seconds, again.reason) == ("queued", 50, None)
+        assert store.claim("anna", 5000) is not None
+        clock.now += 3550
+        left = store.release(run, "anna", "finished", reason="its 1 hours have passed")
+        assert (left.worked_seconds, left.reason) == (3600, "its 1 hours have passed")
+        with pytest.raises(Conflict, match=f"run {run} takes no more trials, its 1 hours have passed"):
             store.raise_budget(run, 3)
         assert (store.run(run).state, store.run(run).trials) == ("finished", 2)
+
+    def test_the_time_of_a_dead_owner_counts_until_it_was_last_heard_of(self, store: Store, clock: Clock) -> None:
+        run = claimed(store).id
+        for _ in range(3):
+            clock.now += 10
+            store.renew(run, "anna", 60)
+        clock.now += 1e6
+        again = store.claim("bert", 60)
+        assert again is not None
+        assert (again.id, again.worked_seconds) == (run, 30)
+        clock.now += 5
+        assert store.renew(run, "bert", 60).worked_seconds == 35
+
+    def test_a_trial_without_an_account_costs_all_its_time(self, store: Store, clock: Clock) -> None:
+        run = claimed(store).id
+        for number, known in enumerate((None, 3.5)):
+            store.begin("anna", job(run, number))
+            clock.now += 20
+            ended = store.end("anna", number, run, "failed", error="no", compute_seconds=known)
+            assert ended.compute_seconds == (known or 20)
 
     def test_a_running_search_goes_on_with_the_new_budget(self, store: Store) -> None:
         run = claimed(store).id
@@ -814,6 +844,23 @@ class TestSchema:
                 connection, opts={"compare_type": True, "compare_server_default": True}
             )
             assert compare_metadata(context, metadata) == []
+
+    def test_what_runs_of_the_first_version_spent_is_what_is_known_of_it(self, store: Store, clock: Clock) -> None:
+        run = claimed(store).id
+        store.begin("anna", job(run))
+        clock.now += 40
+        store.end("anna", 0, run, "cancelled")
+        clock.now += 2
+        store.release(run, "anna", "cancelled")
+        waiting = store.add_run("search", SEARCH).id
+        with store._database.writing() as connection:
+            for table, column in (("run", "reason"), ("run", "renewed_at"), ("run", "worked_seconds")):
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+            connection.execute(text("ALTER TABLE trial DROP COLUMN compute_seconds"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        store._database._migrate()
+        assert (store.run(run).worked_seconds, store.trial(run, 0).compute_seconds) == (42, 40)
+        assert store.run(waiting).worked_seconds == 0
 
     def test_nothing_belongs_to_a_run_that_is_not_there(self, store: Store) -> None:
         with pytest.raises(StoreError, match=r"(?i)foreign key"), store._database.writing() as connection:

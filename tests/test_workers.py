@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from nas.records import Job, Measurement, Progress, Recipe, Run, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import measured
 from workers.drive import LEASE_SECONDS, drive
-from workers.pool import RayPool, share
+from workers.pool import RayPool, _Failure, _Future, _settle, share
 
 # Ray's own sockets and files are left to the garbage collector when it shuts down.
 pytestmark = [
@@ -123,6 +124,7 @@ def test_a_search_of_a_folder_is_evaluated_by_ray(store: Store, pool: RayPool, f
         assert trial.measurement.accuracy is not None
         assert trial.measurement.latency is not None
         assert trial.measurement.latency.median_ms > 0
+        assert trial.compute_seconds == trial.measurement.seconds  # of one processor
         assert (home.folder("artifacts") / f"{trial.measurement.weights}.safetensors").stat().st_size > 0
     assert len(store.models(run.id)) == 3
     assert not list(home.folder("resume").iterdir())
@@ -158,6 +160,9 @@ def test_what_an_evaluation_raises_is_the_trials_error_in_one_line(store: Store,
     assert with_ray(store, pool, run, failing).state == "finished"
     failed, done = store.trials(run.id)
     assert failed.error == "ArithmeticError: no such luck"
+    assert failed.compute_seconds is not None
+    assert failed.ended_at is not None
+    assert 0 < failed.compute_seconds < failed.ended_at - failed.started_at  # the way there and back is not counted
     assert done.state == "done"
 
 
@@ -264,6 +269,17 @@ def test_a_coordinator_waits_while_the_database_is_away(
 )
 def test_as_many_evaluations_fit_on_the_gpus_as_are_asked_for(gpus: int, parallel: int, fraction: float) -> None:
     assert share(gpus, parallel) == fraction
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_has_a_part_of_a_gpu_costs_that_part_of_its_time(failed: bool) -> None:
+    done: Future[Any] = Future()
+    measurement = Measurement(params=1, mult_adds=1, accuracy=0.5, seconds=80)
+    done.set_result(_Failure(text="no", errno=None, seconds=80) if failed else measurement)
+    future = _Future()
+    future.share = share(2, 8)
+    _settle(future, done)
+    assert future.compute_seconds == 20
 
 
 def endless(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:

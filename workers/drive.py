@@ -3,7 +3,6 @@
 import errno
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
@@ -49,18 +48,21 @@ def drive(
     running: dict[Future[Measurement], Job] = {}
     aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
     try:
-        errors, begun = _replay(plan, store.trials(run.id))
-        number = len(errors) + len(begun)
+        past, begun = _replay(plan, store.trials(run.id))
+        number = len(past.errors) + len(begun)
         for job in begun:
             running[pool.submit(evaluate, job, inbox.put)] = job
         while not leave.is_set():
             run = store.renew(run.id, owner, LEASE_SECONDS)
             plan.trials = run.trials
-            if run.wish == "cancel" or _hopeless(errors):
+            if run.wish == "cancel" or _hopeless(past.errors):
                 for future in running:
                     future.cancel()
-            elif run.wish == "run" and not aside and not _late(run):
-                while len(running) < run.spec.parallel and (proposed := plan.ask(number)):
+            elif run.wish == "run" and not aside:
+                while len(running) < run.spec.parallel and not past.spent(run, len(running)):
+                    proposed = plan.ask(number)
+                    if proposed is None:
+                        break
                     store.begin(owner, proposed)
                     running[pool.submit(evaluate, proposed, inbox.put)] = proposed
                     number += 1
@@ -68,12 +70,9 @@ def drive(
                 if aside and run.wish != "pause":
                     store.release(run.id, owner, "running")  # whoever claims it next begins with that trial
                     return None
-                state, reason = _verdict(run, errors)
-                if plan.exhausted and state == "finished":
-                    store.note(run.id, "exhausted", plan.exhausted)
-                elif state == "finished" and number < run.trials and _late(run):
-                    store.note(run.id, "time is up", f"its hours have passed after {number} of {run.trials} trials")
-                return store.release(run.id, owner, state, reason, run.trials)
+                state, error = _verdict(run, past.errors)
+                reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
+                return store.release(run.id, owner, state, error, run.trials, reason)
             done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
             for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
                 store.progress(owner, progress)
@@ -84,7 +83,7 @@ def drive(
                     aside = True
                     continue
                 trial = _end(store, owner, job, future)
-                errors.append(trial.error)
+                past.tell(trial)
                 plan.tell(job, trial.measurement)
     except LostRun as error:
         log.warning("%s", error)
@@ -94,20 +93,33 @@ def drive(
     return None
 
 
-def _replay(plan: Plan, trials: list[Trial]) -> tuple[list[str | None], list[Job]]:
-    """Tell the plan what has been. Gives the ended trials' errors in the order they ended, and the jobs under way."""
-    ended = sorted((trial.finished, trial) for trial in trials if trial.finished is not None)
-    for _, trial in ended:
+class Past:
+    """What a run needs to know of the trials that have ended: their errors, in that order, and what they have cost."""
+
+    def __init__(self) -> None:
+        self.errors: list[str | None] = []
+        self._compute_seconds = 0.0
+
+    def tell(self, trial: Trial) -> None:
+        self.errors.append(trial.error)
+        self._compute_seconds += trial.compute_seconds or 0.0
+
+    def spent(self, run: Run, running: int) -> str | None:
+        """Why no trial may begin beside so many `running`, which are expected to cost what the others did."""
+        expected = self._compute_seconds * (1 + running / max(1, len(self.errors)))
+        return run.spent(expected)
+
+
+def _replay(plan: Plan, trials: list[Trial]) -> tuple[Past, list[Job]]:
+    """Tell the plan what has been. Gives what has been, and the jobs under way."""
+    past = Past()
+    for _, trial in sorted((trial.finished, trial) for trial in trials if trial.finished is not None):
         plan.tell(trial.job, trial.measurement)
+        past.tell(trial)
     begun = [trial.job for trial in trials if trial.finished is None]
     for job in begun:
         plan.begun(job)
-    return [trial.error for _, trial in ended], begun
-
-
-def _late(run: Run) -> bool:
-    until = run.begins_until()
-    return until is not None and time.time() > until
+    return past, begun
 
 
 def _hopeless(errors: list[str | None]) -> bool:
@@ -131,17 +143,25 @@ def _verdict(run: Run, errors: list[str | None]) -> tuple[RunState, str | None]:
 
 def _end(store: Store, owner: str, job: Job, future: Future[Measurement]) -> Trial:
     """Write down what came of the job."""
+    held = future.compute_seconds if isinstance(future, Evaluation) else None
     if future.cancelled():
-        trial = store.end(owner, job.number, job.run, "cancelled")
+        trial = store.end(owner, job.number, job.run, "cancelled", compute_seconds=held)
     elif error := future.exception() or _unreachable(future.result()):
-        trial = store.end(owner, job.number, job.run, "failed", error=_said(error))
+        trial = store.end(owner, job.number, job.run, "failed", error=_said(error), compute_seconds=held)
     else:
         measurement = future.result()
         size = _checkpoint(measurement).stat().st_size if measurement.weights else None
         state: TrialState = "refused" if measurement.refused else "done"
-        trial = store.end(owner, job.number, job.run, state, measurement, checkpoint_bytes=size)
+        trial = store.end(owner, job.number, job.run, state, measurement, checkpoint_bytes=size, compute_seconds=held)
     log.info("run %s: trial %d %s%s", job.run, job.number, trial.state, f": {trial.error}" if trial.error else "")
     return trial
+
+
+class Evaluation(Future[Measurement]):
+    """A future that says, once done, for how many seconds its evaluation held a processor or a GPU (of a part of one,
+    that part of the seconds); None: nobody knows."""
+
+    compute_seconds: float | None = None
 
 
 class EvaluationFailed(RuntimeError):

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, InvalidStateError
@@ -29,7 +30,7 @@ from nas import datasets, home
 from nas.datasets import ImageSet
 from nas.records import Job, Measurement, Progress
 from nas.training import ALLOCATOR
-from workers.drive import EvaluationFailed
+from workers.drive import Evaluation, EvaluationFailed
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
 MOST_BYTES = 2**30  # of a dataset there; larger ones evaluations map from the cache themselves
@@ -46,12 +47,14 @@ class _Failure:
 
     text: str
     errno: int | None
+    seconds: float | None = None  # that the evaluation took; None: it never began, or died
 
 
-class _Future(Future[Measurement]):
+class _Future(Evaluation):
     """Cancelling it kills the process that works on it."""
 
     reference: Any = None
+    share: float = 1.0  # of a GPU, or of a processor where there is no GPU
 
     def cancel(self) -> bool:
         if self.cancelled() or not super().cancel():
@@ -98,10 +101,11 @@ class _Mailbox:
 def _evaluate(
     function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet | None
 ) -> Measurement | _Failure:
+    begun = time.perf_counter()
     try:
         return function(job, report, images=images)
     except Exception as error:
-        return _failure(error)
+        return dataclasses.replace(_failure(error), seconds=time.perf_counter() - begun)
 
 
 class RayPool(Executor):
@@ -180,7 +184,9 @@ class RayPool(Executor):
         if future.cancelled():
             return
         try:
-            task = _evaluate.options(num_cpus=1, num_gpus=self._gpus())
+            gpus = self._gpus()
+            future.share = gpus or 1.0
+            task = _evaluate.options(num_cpus=1, num_gpus=gpus)
             future.reference = task.remote(function, job, report, loaded.result())
         except Exception as error:
             _give(future, _failure(error))
@@ -239,7 +245,9 @@ def _settle(future: _Future, done: Future[Measurement | _Failure]) -> None:
     """Give what came back to `future`."""
     error = done.exception()
     if error is None:
-        _give(future, done.result())
+        result = done.result()
+        future.compute_seconds = None if result.seconds is None else future.share * result.seconds
+        _give(future, result)
     elif not isinstance(error, ray.exceptions.LocalRayletDiedError):  # then Ray ends this process; the trial goes on
         died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
         what = f"its process died {RETRIES + 1} times" if died else type(error).__name__

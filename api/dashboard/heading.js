@@ -25,6 +25,7 @@ export function heading(kind, id, changed) {
   const objective = element("p", { class: "objective" });
   const count = element("p", { "aria-live": "polite" });
   const times = element("p", { class: "muted" });
+  const reason = element("p", { class: "reason muted" });
   const complaint = element("p", { class: "error", role: "alert" });
   const progress = bar("Trials that have ended");
   const wishes = Object.fromEntries(
@@ -54,6 +55,7 @@ export function heading(kind, id, changed) {
     facts,
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
+    reason,
     element("div", { class: "actions" }, ...Object.values(wishes), raise),
     complaint,
     sure.node,
@@ -102,6 +104,7 @@ export function heading(kind, id, changed) {
         budget.value = run.trials + 10;
       }
       if (run.error) say(complaint, run.error);
+      say(reason, run.reason ?? "");
     },
   };
 }
@@ -119,6 +122,14 @@ function saved(run) {
 
 function timing(run) {
   if (run.started_at === null) return `created ${moment(run.created_at)}`;
-  const left = !(run.remaining_seconds >= 1) ? "" : ` · about ${duration(run.remaining_seconds)} left`;
-  return `started ${moment(run.started_at)} · ${duration(run.seconds)}${left}`;
+  const left = run.remaining_seconds >= 1 ? `about ${duration(run.remaining_seconds)} left` : null;
+  const compute = run.compute_seconds >= 1 ? `${of(run.compute_seconds, run.spec.compute_hours)} of compute` : null;
+  return [`started ${moment(run.started_at)}`, of(run.seconds, run.spec.hours), compute, left]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+// Seconds, and the hours that they must not exceed.
+function of(seconds, hours) {
+  return hours ? `${duration(seconds)} of ${duration(3600 * hours)}` : duration(seconds);
 }

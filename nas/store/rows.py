@@ -20,6 +20,8 @@ def run_of(row: Row[Any]) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        worked_seconds=row.worked_seconds,
+        reason=row.reason,
     )
 
 
@@ -35,4 +37,5 @@ def trial_of(row: Row[Any]) -> Trial:
         finished=row.finished,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        compute_seconds=row.compute_seconds,
     )

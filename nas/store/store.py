@@ -111,11 +111,12 @@ class Store:
             if trials < begun:
                 raise Conflict(f"trials {trials} is less than run {run} has begun: give at least {begun}")
             values: dict[str, Any] = {"trials": trials}
-            until = run_of(row).begins_until()
-            if row.state == "finished" and until is not None and self._clock() > until:
-                raise Conflict(f"run {run} has used up its hours, no trial can begin any more: add another search")
+            compute = select(func.coalesce(func.sum(TRIAL.c.compute_seconds), 0.0)).where(TRIAL.c.run == run)
+            spent = run_of(row).spent(connection.scalars(compute).one())
+            if row.state == "finished" and spent:
+                raise Conflict(f"run {run} takes no more trials, {spent}: add another search")
             if row.state == "finished" and trials > begun:
-                values |= {"state": "queued", "wish": "run", "ended_at": None}
+                values |= {"state": "queued", "wish": "run", "ended_at": None, "reason": None}
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))
             self._note(connection, run, "budget", f"{trials} trials instead of {row.trials}")
             row = _run(connection, run)
@@ -144,6 +145,7 @@ class Store:
                 "expires_at": now + seconds,
                 "state": case((RUN.c.wish == "run", "running"), else_=RUN.c.state),
                 "started_at": func.coalesce(RUN.c.started_at, now),
+                "renewed_at": now,
             }
             while True:
                 oldest = select(RUN.c.id).where(free).order_by(RUN.c.serial).limit(1)
@@ -160,15 +162,22 @@ class Store:
     def renew(self, run: str, owner: str, seconds: float) -> Run:
         """The run as it is now, with its claim running out so many seconds from now."""
         with self._database.writing() as connection:
-            self._hold(connection, run, owner)
-            connection.execute(update(RUN).where(RUN.c.id == run).values(expires_at=self._clock() + seconds))
+            held, now = self._hold(connection, run, owner), self._clock()
+            values = {"expires_at": now + seconds, **_worked(held, now)}
+            connection.execute(update(RUN).where(RUN.c.id == run).values(values))
             row = _run(connection, run)
         return run_of(row)
 
     def release(
-        self, run: str, owner: str, state: RunState, error: str | None = None, trials: int | None = None
+        self,
+        run: str,
+        owner: str,
+        state: RunState,
+        error: str | None = None,
+        trials: int | None = None,
+        reason: str | None = None,
     ) -> Run:
-        """The run in its new state, held by nobody.
+        """The run in its new state, held by nobody; `error` says why it failed, `reason` why it is `finished` early.
 
         `trials` is the budget that the owner worked to: a run that is `finished` by it, and was given a larger one in
         the meantime, is queued again instead.
@@ -176,19 +185,22 @@ class Store:
         with self._database.writing() as connection:
             held = self._hold(connection, run, owner)
             if state == "finished" and trials is not None and held.trials > trials:
-                state = "queued"
+                state, reason = "queued", None
+            now, why = self._clock(), error or reason
             connection.execute(
                 update(RUN)
                 .where(RUN.c.id == run)
                 .values(
                     state=state,
                     error=error and plain(error),
-                    ended_at=self._clock() if state in ENDED else None,
+                    reason=reason and plain(reason),
+                    ended_at=now if state in ENDED else None,
                     owner=None,
                     expires_at=None,
+                    **_worked(held, now),
                 )
             )
-            self._note(connection, run, state, f"{state}: {error}" if error else state)
+            self._note(connection, run, state, f"{state}: {why}" if why else state)
             row = _run(connection, run)
         return run_of(row)
 
@@ -224,9 +236,11 @@ class Store:
         measurement: Measurement | None = None,
         error: str | None = None,
         checkpoint_bytes: int | None = None,
+        compute_seconds: float | None = None,
     ) -> Trial:
         """The trial, ended, with all that came of it; its saved weights, `checkpoint_bytes` long, become a model.
 
+        `compute_seconds` None counts all from its beginning to its end.
         Raises Conflict when the trial has ended before.
         """
         weights = measurement.weights if measurement else None
@@ -243,6 +257,7 @@ class Store:
                 "error": error and plain(error),
                 "finished": connection.scalars(last).one() + 1,
                 "ended_at": now,
+                "compute_seconds": now - TRIAL.c.started_at if compute_seconds is None else compute_seconds,
             }
             ended = connection.execute(update(TRIAL).where(_running(run, number)).values(values)).rowcount
             row = _trial(connection, run, number)
@@ -353,6 +368,11 @@ def _trial(connection: Connection, run: str, number: int) -> Row[Any]:
         _run(connection, run)
         raise NotFound(f"run {run} has no trial {number}")
     return row
+
+
+def _worked(held: Row[Any], now: float) -> dict[str, float]:
+    """What a run's owner adds to its row: the time since it was last heard of."""
+    return {"worked_seconds": held.worked_seconds + max(0.0, now - held.renewed_at), "renewed_at": now}
 
 
 def _running(run: str, number: int) -> ColumnElement[bool]:

@@ -40,6 +40,9 @@ RUN = Table(
     Column("ended_at", Double),
     Column("owner", String),  # the claim: whose token, and until when
     Column("expires_at", Double),
+    Column("reason", Text),  # why it ended before its trials did
+    Column("worked_seconds", Double, nullable=False, server_default="0"),  # while it was claimed, until renewed_at
+    Column("renewed_at", Double),
     Index(None, "state", "serial"),
 )
 
@@ -56,6 +59,7 @@ TRIAL = Table(
     Column("finished", Integer),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("compute_seconds", Double),
     UniqueConstraint("run", "finished"),
 )
 
