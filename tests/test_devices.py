@@ -394,79 +394,83 @@ def always(milliseconds: float) -> Callable[[], float]:
     return lambda: milliseconds
 
 
+def always_the_same(milliseconds: float) -> _meter.Reference:
+    return _meter.Reference(always(milliseconds))
+
+
 class TestMeter:
     def test_statistics(self) -> None:
         series = itertools.cycle([3.0, 1.0, 2.0, 5.0, 4.0])
-        times = _meter.meter(lambda: next(series), always(0.25))
+        times = _meter.meter(lambda: next(series), always_the_same(0.25))
         assert (times.median_ms, times.minimum_ms, times.p95_ms) == (1.0, 1.0, 5.0)
         assert (times.ratio, times.reference_ms, times.noisy) == (4.0, 0.25, None)
         assert times.spread == pytest.approx((4 - 2) / 3)
         assert times.runs > 100
 
-    def test_the_median_is_of_the_rounds_fastest(self) -> None:
-        runs = [[9.0, 4.0, 8.0], [7.0, 5.0, 9.0], [6.0, 30.0, 40.0], [3.0, 9.0, 9.0], [9.0, 9.0, 7.0]]
-        rounds = [_meter.Round(each, min(each), other, True) for each, other in zip(runs, [4.0, 5.0, 3.0, 1.0, 1.0])]
-        times = _meter._times(rounds, others=1.25)
-        assert (times.median_ms, times.minimum_ms, times.runs, times.rounds) == (5.0, 3.0, 15, 5)
-        assert times.ratio == 2.0, "the median of 1, 1, 2, 3 and 7, each of one round"
+    def test_the_median_is_of_the_six_fastest_rounds(self) -> None:
+        fastest = [8.0, 4.0, 40.0, 7.0, 5.0, 3.0, 30.0, 6.0]
+        rounds = [_meter.Round([9 * each, each, 2 * each], each, each / 2) for each in fastest[:6]]
+        rounds += [_meter.Round([each] * 2, each, 1.0) for each in fastest[6:]]
+        times = _meter._times(rounds, quiet_ms=1.0, others=1.25)
+        assert (times.median_ms, times.minimum_ms, times.runs, times.rounds) == (5.5, 3.0, 22, 8)
+        assert times.ratio == 2.0, "the median of five times 2 and of 6"
+        assert times.reference_ms == 2.25, "of the six that count"
         assert times.shared
         assert times.noisy == (
-            "the median of 5 rounds is known to ±40.0% only; other programs used 1.2 processors meanwhile"
+            "the 6 fastest of 8 rounds agree to 166.7% only; other programs used 1.2 processors meanwhile"
         )
 
-    def test_the_interval_of_the_median_is_that_of_the_sign_test(self) -> None:
-        """Order statistics for 95 %: the extremes of up to eight rounds, of 20 the 6th and the 15th."""
-        for rounds, low, high in ((6, 1, 6), (8, 1, 8), (9, 2, 8), (20, 6, 15)):
-            found = _meter._error([_meter.Round([], float(number), 1.0, True) for number in range(1, rounds + 1)])
-            assert found == pytest.approx((high - low) / 2 / ((rounds + 1) / 2))
-
     def test_unsteady_rounds_are_followed_by_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Until six agree, however far off the others are."""
         monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
         monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
         monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
-        steady = _meter.meter(always(1.0), always(1.0))
+        steady = _meter.meter(always(1.0), always_the_same(1.0))
         assert (steady.rounds, steady.runs) == (_meter.ROUNDS, _meter.ROUNDS * _meter.ROUND_RUNS)
-        # One run before the room, one to warm up, then rounds that double each time before all are alike.
-        wild = itertools.chain([1.0] * 2, [2.0**number for number in range(5) for _ in range(3)], itertools.repeat(1.0))
-        times = _meter.meter(partial(next, wild), always(1.0))
-        assert times.rounds > 2 * steady.rounds
-        assert (times.median_ms, times.noisy) == (1.0, None)
+        # One run before the room, one to warm up, then in every other round another program has its turn.
+        wild = itertools.chain([1.0] * 2, itertools.cycle([10.0] * _meter.ROUND_RUNS + [1.0] * _meter.ROUND_RUNS))
+        times = _meter.meter(partial(next, wild), always_the_same(1.0))
+        assert (times.rounds, times.median_ms, times.noisy) == (2 * _meter.ROUNDS, 1.0, None)
+        assert times.p95_ms == 10.0, "it is seen there"
 
     def test_what_stays_unsteady_is_called_noisy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_meter, "MOST_SECONDS", 0.1)
         monkeypatch.setattr(_meter, "ROUND_SECONDS", 1e-3)
         growing = (1.001**number for number in itertools.count())
-        times = _meter.meter(partial(next, growing), always(1.0))
+        times = _meter.meter(partial(next, growing), always_the_same(1.0))
         assert times.noisy is not None
-        assert f"the median of {times.rounds} rounds is known to ±" in times.noisy
+        assert f"the 6 fastest of {times.rounds} rounds agree to " in times.noisy
 
-    def test_interrupted_runs_do_not_count_where_there_are_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A scheduler that interrupts all runs of every other round, each of which then takes ten times as long."""
+    def test_a_host_that_has_become_slower_is_found_by_the_reference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_meter, "MOST_SECONDS", 0.1)
+        host = {"slower": 1.0}
+        reference = _meter.Reference(lambda: host["slower"])
+        assert _meter.meter(lambda: 3 * host["slower"], reference).noisy is None
+        host["slower"] = 1.3
+        times = _meter.meter(lambda: 3 * host["slower"], reference)
+        assert str(times.noisy).startswith("the reference network took 1.30 times what it took before")
+        assert times.ratio == pytest.approx(3)
+        host["slower"] = 1.04
+        assert _meter.meter(lambda: 3 * host["slower"], reference).noisy is None
+
+    def test_it_waits_for_the_host_to_be_itself_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
         monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
         monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
-        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
-        taken = {"runs": 0, "interruptions": 0}
+        runs = itertools.count()
 
         def run() -> float:
-            taken["runs"] += 1
-            if taken["runs"] // 3 % 2:
-                taken["interruptions"] += 1
-                return 10.0
-            return 1.0
+            return 1.3 if next(runs) < 2 + 10 * _meter.ROUND_RUNS else 1.0
 
-        monkeypatch.setattr(_meter, "interruptions", lambda: taken["interruptions"])
-        times = _meter.meter(run, always(1.0))
-        assert (times.median_ms, times.ratio, times.noisy) == (1.0, 1.0, None)
-        assert times.p95_ms == 10.0, "they are seen there"
-        assert times.runs > _meter.ROUND_RUNS * times.rounds
-
-    def test_where_all_are_interrupted_all_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_meter, "interruptions", partial(next, itertools.count()))
-        times = _meter.meter(always(2.0), always(1.0))
-        assert (times.median_ms, times.rounds) == (2.0, _meter.ROUNDS)
+        reference = _meter.Reference(lambda: 1.0)
+        _meter.meter(always(1.0), reference)
+        slow = itertools.chain([1.3] * (2 + 10 * _meter.ROUND_RUNS), itertools.repeat(1.0))
+        reference.run = partial(next, slow)
+        times = _meter.meter(run, reference)
+        assert (times.median_ms, times.noisy, times.rounds) == (1.0, None, 10 + _meter.ROUNDS)
 
     def test_a_slow_run_is_a_round_by_itself(self) -> None:
-        times = _meter.meter(always(_meter.SLOW_MS + 1), always(1.0))
+        times = _meter.meter(always(_meter.SLOW_MS + 1), always_the_same(1.0))
         assert times.median_ms == _meter.SLOW_MS + 1
         waits = itertools.repeat(_meter.SLOW_MS + 1)
 
@@ -474,20 +478,20 @@ class TestMeter:
             time.sleep(_meter.ROUND_SECONDS)
             return next(waits)
 
-        times = _meter.meter(slow, always(1.0))
+        times = _meter.meter(slow, always_the_same(1.0))
         assert times.runs == times.rounds == _meter.ROUNDS
 
     @pytest.mark.parametrize("milliseconds", [0.0, -1.0, float("nan"), float("inf")])
     def test_no_latency_is_made_up(self, milliseconds: float) -> None:
         with pytest.raises(DeviceError, match="no latency can be told from that"):
-            _meter.meter(always(milliseconds), always(1.0))
+            _meter.meter(always(milliseconds), always_the_same(1.0))
         with pytest.raises(DeviceError, match="no latency can be told from that"):
-            _meter.meter(always(1.0), always(milliseconds))
+            _meter.meter(always(1.0), always_the_same(milliseconds))
 
     def test_a_host_that_does_not_get_quiet_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_meter, "measuring", partial(quiet.measuring, 0.01))
         with quiet.Step(), pytest.raises(DeviceError, match="latency was not measured: training on this host"):
-            _meter.meter(always(1.0), always(1.0))
+            _meter.meter(always(1.0), always_the_same(1.0))
 
     def test_steps_wait_while_it_measures(self) -> None:
         """Every timed run sees the room locked against another measurement, the untimed first one does not."""
@@ -501,7 +505,7 @@ class TestMeter:
                 entered.append(False)
             return 1.0
 
-        times = _meter.meter(run, always(1.0))
+        times = _meter.meter(run, always_the_same(1.0))
         assert entered[0]
         assert not any(entered[1:])
         assert len(entered) >= 1 + times.runs

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import time
 from pathlib import Path
 
@@ -23,12 +22,6 @@ class Load:
             return None
         used = now - busy - (time.process_time() - own)
         return max(0.0, used) / max(1e-9, time.perf_counter() - start)
-
-
-def interruptions() -> int:
-    """How often this thread has had to leave its processor to another; always 0 where the system does not say."""
-    which = getattr(resource, "RUSAGE_THREAD", None)  # Linux
-    return 0 if which is None else resource.getrusage(which).ru_nivcsw
 
 
 def _busy_seconds() -> float | None:

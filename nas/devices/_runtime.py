@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture, Images, Stage
 from nas.devices import DeviceError, Options
-from nas.devices._meter import meter
+from nas.devices._meter import Reference, meter
 from nas.records import Latency
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def measured(
         ready = _checked(network, images, options, prepare, agreement)
         reference = _reference(prepare, options, agreement)
         try:
-            times = meter(ready.run, reference.run)
+            times = meter(ready.run, reference)
         except DeviceError:
             raise
         except Exception as error:  # whatever a runtime raises when what it ran on is gone
@@ -101,7 +101,7 @@ def _checked(network: "nn.Module", images: Images, options: Options, prepare: Pr
 
 
 @lru_cache(maxsize=4)
-def _reference(prepare: Prepare, options: Options, agreement: float) -> Prepared:
+def _reference(prepare: Prepare, options: Options, agreement: float) -> Reference:
     """The network that every measurement of this process is compared with."""
     import torch
 
@@ -110,7 +110,7 @@ def _reference(prepare: Prepare, options: Options, agreement: float) -> Prepared
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         made = network(REFERENCE)
-    return _checked(made, REFERENCE.images, options, prepare, agreement)
+    return Reference(_checked(made, REFERENCE.images, options, prepare, agreement).run)
 
 
 def exercised(network: "nn.Module", images: Images, batch: int = 1) -> tuple["nn.Module", "Tensor"]:
