@@ -6,6 +6,7 @@ Progress goes to the standard error as lines of JSON. Exit status 2: the job is 
 import dataclasses
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nas import datasets, devices, home, spaces
@@ -25,8 +27,8 @@ from nas.devices import DeviceError
 from nas.limits import over_limit
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
-from nas.records import Job, Latency, Measurement, Phase, Progress
-from nas.training import TrainingFailed
+from nas.records import Job, Latency, Measurement, Phase, Progress, Recipe, Score
+from nas.training import TrainingFailed, zero_cost
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone, training_device
 from nas.training.resume import Resume, Unfinished
@@ -34,6 +36,7 @@ from nas.training.score import accuracy, standard_error
 from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
+SCORED = 32  # images that the scores of an untrained network look at
 SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
 
 log = logging.getLogger(__name__)
@@ -44,7 +47,8 @@ def ignore(progress: Progress) -> None:
 
 
 def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = None) -> Measurement:
-    """Count, measure latency, train and score the network of `job`; its weights are saved where it says so.
+    """Count, measure latency, train and score the network of `job`; its weights are saved where it says so. Without a
+    recipe that ends with the latency.
 
     `images` are those of its dataset, loaded here if they are not given. `report` is called when the phase changes and
     after every epoch. An interrupted job goes on from its last epoch. Random numbers come from `job.seed`; a process
@@ -60,12 +64,17 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
     refused = over_limit(job.limits, counted)
     if refused:
         return measured(refused=refused, seconds=time.perf_counter() - begun)
+    device = training_device()
+    dataset, recipe = job.dataset, job.recipe
+    if dataset is None or recipe is None:
+        report(_phase(job, "measuring"))
+        with alone(device):
+            return measured(latency=_latency(job), seconds=time.perf_counter() - begun)
     if job.save_weights:
         checkpoint.require()
     if images is None:
-        images = datasets.load(job.dataset, job.architecture.images.resolution, home.folder("datasets"))
+        images = datasets.load(dataset, job.architecture.images.resolution, home.folder("datasets"))
     _fit(images.info, job.architecture.images)
-    device = training_device()
     with alone(device):
         resume = Resume(job, images.info)
         unfinished = resume.load()
@@ -84,25 +93,26 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         else:
             training, held = split(images.train_labels)
             unseen, answers = images.train_images, images.train_labels
-        training = training[: job.recipe.train_images]
+        training = training[: recipe.train_images]
         if len(training) < 2 or not len(held):
             raise DatasetError(
-                f"dataset {job.dataset!r} leaves {len(training)} images to train on and {len(held)} to score: "
+                f"dataset {dataset!r} leaves {len(training)} images to train on and {len(held)} to score: "
                 "there must be 2 and 1 at least"
             )
         how = normalisation(images.train_images, training)
         view = View(job.architecture.images.resolution, how, device)
-        batches = Batches(images.train_images, images.train_labels, training, job.recipe, view, device)
-        network, averaged, train_seconds = _trained(job, batches, device, resume, unfinished, latency, report)
+        scores = _scores(job, images.train_images[training[:SCORED]], view) if job.scores else {}
+        batches = Batches(images.train_images, images.train_labels, training, recipe, view, device)
+        network, averaged, train_seconds = _trained(job, recipe, batches, device, resume, unfinished, latency, report)
 
-        report(_phase(job, "scoring"))
+        report(_phase(job, "scoring", recipe.epochs))
         scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), None
         if averaged is not None:
             network.load_state_dict(averaged)
             scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), scored
         weights = None
         if job.save_weights:
-            card = _card(job, images.info, how, counted, latency, scored)
+            card = _card(job, dataset, recipe, images.info.classes, how, counted, latency, scored)
             weights = checkpoint.save(network, card)
         resume.remove()
     return measured(
@@ -114,11 +124,11 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         train_seconds=train_seconds,
         seconds=time.perf_counter() - begun,
         weights=weights,
+        scores=scores,
     )
 
 
-def _phase(job: Job, phase: Phase) -> Progress:
-    epochs = job.recipe.epochs if phase == "scoring" else 0
+def _phase(job: Job, phase: Phase, epochs: int = 0) -> Progress:
     return Progress(run=job.run, number=job.number, phase=phase, epoch=epochs, epochs=epochs)
 
 
@@ -146,8 +156,18 @@ def _latency(job: Job) -> Latency:
     return device.latency(_build(job).eval(), job.architecture.images, options)
 
 
+def _scores(job: Job, few: NDArray[np.uint8], view: View) -> dict[str, Score]:
+    batch, found = view(torch.from_numpy(few)).cpu(), {}
+    for name in zero_cost.SCORES:
+        begun = time.perf_counter()
+        value = zero_cost.score(name, _build(job), batch, job.seed)
+        found[name] = Score(value=value if math.isfinite(value) else None, seconds=time.perf_counter() - begun)
+    return found
+
+
 def _trained(
     job: Job,
+    recipe: Recipe,
     batches: Batches,
     device: torch.device,
     resume: Resume,
@@ -157,7 +177,7 @@ def _trained(
 ) -> tuple[nn.Module, dict[str, Any] | None, float]:
     """The trained network, its averaged weights if there are any, and the seconds it took, those of interrupted
     evaluations included."""
-    rate = unfinished.learning_rate if unfinished else job.recipe.learning_rate
+    rate = unfinished.learning_rate if unfinished else recipe.learning_rate
     earlier = unfinished.train_seconds if unfinished else 0.0
     start = unfinished.state if unfinished else None
     begun = time.perf_counter()
@@ -171,7 +191,7 @@ def _trained(
                 number=job.number,
                 phase="training",
                 epoch=epoch.number,
-                epochs=job.recipe.epochs,
+                epochs=recipe.epochs,
                 loss=epoch.loss,
                 images_per_second=epoch.images_per_second,
             )
@@ -180,14 +200,14 @@ def _trained(
     while True:
         network = _build(job).to(device)
         done = start.epoch if start else 0
-        report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=job.recipe.epochs))
+        report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=recipe.epochs))
         try:
-            recipe = dataclasses.replace(job.recipe, learning_rate=rate)
-            averaged = train(network, batches, recipe, seed=job.seed, device=device, start=start, after_epoch=after)
+            slower = dataclasses.replace(recipe, learning_rate=rate)
+            averaged = train(network, batches, slower, seed=job.seed, device=device, start=start, after_epoch=after)
         except Diverged as error:
-            if rate < job.recipe.learning_rate:
+            if rate < recipe.learning_rate:
                 raise TrainingFailed(
-                    f"{error}, and before that at {job.recipe.learning_rate:g}: lower recipe.learning_rate"
+                    f"{error}, and before that at {recipe.learning_rate:g}: lower recipe.learning_rate"
                 ) from error
             log.warning("run %s, trial %d: %s; trying once more at a third of it", job.run, job.number, error)
             rate, start = rate * SECOND_ATTEMPT, None
@@ -195,7 +215,16 @@ def _trained(
             return network, averaged, earlier + time.perf_counter() - begun
 
 
-def _card(job: Job, info: DatasetInfo, how: Normalisation, counted: Counts, latency: Latency, scored: float) -> Card:
+def _card(
+    job: Job,
+    dataset: str,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    how: Normalisation,
+    counted: Counts,
+    latency: Latency,
+    scored: float,
+) -> Card:
     return Card(
         space=job.space,
         architecture=job.architecture,
@@ -203,8 +232,8 @@ def _card(job: Job, info: DatasetInfo, how: Normalisation, counted: Counts, late
         run=job.run,
         number=job.number,
         member=job.member,
-        dataset=job.dataset,
-        classes=info.classes,
+        dataset=dataset,
+        classes=classes,
         mean=how.mean,
         std=how.std,
         accuracy=None if job.final else scored,
@@ -212,7 +241,7 @@ def _card(job: Job, info: DatasetInfo, how: Normalisation, counted: Counts, late
         params=counted.params,
         mult_adds=counted.mult_adds,
         latency=latency,
-        recipe=job.recipe,
+        recipe=recipe,
         seed=job.seed,
     )
 

@@ -194,6 +194,7 @@ Spec = SearchSpec | GrowthSpec
 class Job:
     """What to evaluate, whole: whoever gets it needs nothing else but the dataset.
 
+    Without a `dataset` and a `recipe` only latency is measured. `scores` wants the scores of the untrained network too.
     `baseline` names the reference network that it is, if it is one. `final`: train on all training images and score the
     test images; otherwise a tenth of the training images is kept out of training, and `accuracy` is measured there.
     """
@@ -205,13 +206,18 @@ class Job:
     choices: Choices = field(default_factory=dict)
     member: str | None = None
     baseline: str | None = None
-    dataset: str
+    dataset: str | None = None
     device: str
-    recipe: Recipe
+    recipe: Recipe | None = None
     limits: Limits = Limits()
     seed: int = 0
+    scores: bool = False
     final: bool = False
     save_weights: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.dataset is None) != (self.recipe is None):
+            raise Refusal(f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +248,15 @@ class Latency:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Score:
+    """What nas.training.zero_cost says of a network before it is trained, and how long that took; `value` is null where
+    it is not finite."""
+
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What came back for a job. `refused` says which limit was broken; then nothing was trained.
 
@@ -262,6 +277,7 @@ class Measurement:
     weights: str | None = None
     accuracy_error: float | None = None
     unaveraged_accuracy: float | None = None
+    scores: dict[str, Score] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):

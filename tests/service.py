@@ -184,6 +184,8 @@ def latency(median_ms: float) -> Latency:
 
 def checkpoint(job: Job, measured: Measurement) -> tuple[str, int]:
     """The name and size of a file in the artifact folder: a real card over weights that are only bytes."""
+    assert job.dataset is not None
+    assert job.recipe is not None
     weights = job.architecture.digest().encode() * 5000
     card = Card(
         space=job.space,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import resource
 import shutil
@@ -69,6 +70,32 @@ def test_a_final_network_is_trained_on_everything_and_tested() -> None:
     assert measurement.test_accuracy is not None
     assert measurement.test_accuracy >= 0.8
     assert measurement.weights is not None
+
+
+def test_without_a_recipe_a_network_is_measured_and_no_images_are_looked_for() -> None:
+    seen: list[Progress] = []
+    measurement = evaluate(job(dataset=None, recipe=None, device="cpu_eager"), seen.append)
+    assert (measurement.params, measurement.mult_adds) == (counts(TINY).params, counts(TINY).mult_adds)
+    assert measurement.latency is not None
+    assert measurement.latency.device == "cpu_eager"
+    assert measurement.accuracy is measurement.test_accuracy is None
+    assert [message.phase for message in seen] == ["measuring"]
+
+
+def test_a_network_is_scored_before_it_is_trained_where_that_is_wanted() -> None:
+    plain, scored, again = (evaluate(job(scores=wanted), images=pictures()) for wanted in (False, True, True))
+    assert plain.scores == {}
+    assert list(scored.scores) == ["naswot", "synflow", "zen"]
+    values = [score.value for score in scored.scores.values()]
+    assert values == [score.value for score in again.scores.values()]
+    assert all(value is not None and math.isfinite(value) for value in values)
+    assert all(score.seconds > 0 for score in scored.scores.values())
+    assert scored.accuracy == plain.accuracy, "to look at a network must not change how it is trained"
+
+
+def test_a_score_that_is_not_finite_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.training.zero_cost.naswot", lambda *_: -math.inf)
+    assert evaluate(job(scores=True), images=pictures()).scores["naswot"].value is None
 
 
 def test_averaged_weights_are_scored_with_and_without_and_are_those_that_are_saved() -> None:

@@ -126,6 +126,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def table(job: Job) -> Measurement | str:
     """Instead of training: the more multiply-adds the better, by both recipes, but the cheap one likes one least."""
     value = 0.5 + job.architecture.images.resolution / 1e3 + math.log(job_cost(job)) / 100
+    assert job.recipe is not None
     cheap = job.recipe == CHEAP and job.number == 0
     return Measurement(
         params=1, mult_adds=job_cost(job), accuracy=0.1 if cheap else value, train_seconds=10.0 * job.recipe.epochs

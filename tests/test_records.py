@@ -13,7 +13,7 @@ from nas import plugins
 from nas.codec import Malformed, decode, encode
 from nas.objective import HARD, SOFT, Objective
 from nas.pareto import Point, front, hypervolume
-from nas.records import GrowthSpec, Job, Latency, Limits, Measurement, Recipe, SearchSpec
+from nas.records import GrowthSpec, Job, Latency, Limits, Measurement, Recipe, Score, SearchSpec
 from nas.scaling import CompoundScaling
 from tests.test_architecture import b0
 
@@ -34,6 +34,7 @@ MEASUREMENT = Measurement(
     params=1,
     mult_adds=2,
     accuracy=0.5,
+    scores={"zen": Score(value=1.5, seconds=0.1), "naswot": Score(value=None, seconds=0.1)},
     latency=Latency(
         device="cpu", median_ms=1.0, p95_ms=2.0, minimum_ms=0.5, spread=0.1, runs=10, fingerprint={"threads": "1"}
     ),
@@ -95,11 +96,12 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: dataclasses.replace(SEARCH, seed=-1),
         lambda: dataclasses.replace(SEARCH, parallel=0),
         lambda: dataclasses.replace(MEASUREMENT, accuracy=1.5),
+        lambda: dataclasses.replace(JOB, recipe=None),
         lambda: dataclasses.replace(MEASUREMENT.latency, median_ms=0.0) if MEASUREMENT.latency else None,
     ],
 )
 def test_records_check_themselves(broken: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"is not|is none of|is empty|repeat"):
+    with pytest.raises(ValueError, match=r"is not|is none of|is empty|repeat|give both"):
         broken()
 
 

@@ -166,10 +166,14 @@ class RayPool(Executor):
         loading.add_done_callback(lambda loaded: self._send(future, function, job, report, loaded))
         return future
 
-    def load(self, dataset: str, resolution: int) -> Future[Any]:
+    def load(self, dataset: str | None, resolution: int) -> Future[Any]:
         """A reference to the images in the object store, where they are put if need be; None where they are too many
-        for it. The future raises DatasetError, and whatever else a dataset's plug-in does."""
+        for it, and where no dataset is named. The future raises DatasetError, and whatever else a dataset's plug-in
+        does."""
         loading: Future[Any] = Future()
+        if dataset is None:
+            loading.set_result(None)
+            return loading
 
         def work() -> None:
             try:
