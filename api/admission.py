@@ -73,9 +73,10 @@ def dataset(chosen: str, resolution: int | None = None) -> Images:
 
 
 def target(objective: Objective) -> None:
-    """Raise ValueError for a latency whose target was left at the default, which counts multiply-adds."""
-    if objective.cost == "latency_ms" and objective.target == Objective().target:
-        raise ValueError(f"target {objective.target:g} is the default for mult_adds: give one in milliseconds")
+    """Raise ValueError for another cost whose target was left at the default, which counts multiply-adds."""
+    if objective.cost != "mult_adds" and objective.target == Objective().target:
+        unit = "milliseconds" if objective.cost == "latency_ms" else "parameters"
+        raise ValueError(f"target {objective.target:g} is the default for mult_adds: give one in {unit}")
 
 
 def reference(baseline: str, images: Images) -> None:

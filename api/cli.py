@@ -122,8 +122,7 @@ def show(session: Session) -> int:
 
 def pareto(session: Session) -> int:
     chosen = session.chosen
-    ranking = {"cost": chosen.cost, "target": chosen.target, "form": chosen.form, **(chosen.w or {})}
-    return session.show(session.client.pareto(chosen.run, **ranking), tables.pareto)
+    return session.show(session.client.pareto(chosen.run, **proposal.objective(chosen)), tables.pareto)
 
 
 def trials(session: Session) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from api.client import Client, ServiceError
-from nas.objective import FORMS
+from nas.objective import COSTS, FORMS
 
 Json = dict[str, Any]
 
@@ -75,7 +75,7 @@ def growth_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def ranking_arguments(parser: Any) -> None:
-    parser.add_argument("--cost", choices=("mult_adds", "latency_ms"), help="what is to be small")
+    parser.add_argument("--cost", choices=COSTS, help="what is to be small")
     parser.add_argument("--target", type=number, metavar="T", help="the cost that is wanted, such as 5e6 or 2.0")
     parser.add_argument(
         "--w",
@@ -91,6 +91,7 @@ def form_argument(parser: Any) -> None:
         choices=FORMS,
         help="product: accuracy × (cost / target)^w; absolute: accuracy + w·|cost / target - 1|; front: compromises",
     )
+    parser.add_argument("--also", choices=COSTS, help="with --form front, a second cost that is to be small as well")
 
 
 def training_arguments(parser: Any) -> None:
@@ -105,7 +106,6 @@ def training_arguments(parser: Any) -> None:
 
 
 def search_request(chosen: argparse.Namespace, client: Client) -> Json:
-    objective = {"cost": chosen.cost, "target": chosen.target, "form": chosen.form, **(chosen.w or {})}
     limits = {name: getattr(chosen, f"limit_{name}") for name in ("params", "mult_adds", "latency_ms")}
     return _given(
         {
@@ -117,12 +117,17 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
             "options": {name: value(text) for name, text in chosen.option},
             "baselines": chosen.baseline or None,
-            "objective": _given(objective),
+            "objective": _given(objective(chosen)),
             "limits": _given(limits),
             "recipe": recipe(chosen, client),
             "save_weights": chosen.save_weights or None,
         }
     )
+
+
+def objective(chosen: argparse.Namespace) -> Json:
+    """The objective's fields, None where one was left out."""
+    return {**{name: getattr(chosen, name) for name in ("cost", "target", "form", "also")}, **(chosen.w or {})}
 
 
 def growth_request(chosen: argparse.Namespace, client: Client) -> Json:

@@ -94,6 +94,7 @@ def pareto(
     form: Annotated[
         Form | None, Query(description="of the reward: product or absolute; front ranks by product")
     ] = None,
+    also: Annotated[Cost | None, Query(description="a second cost that counts as well, with form front")] = None,
 ) -> Pareto:
     """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target, exponent
     or form ranks again what was measured; nothing is stored or trained."""
@@ -104,13 +105,15 @@ def pareto(
         raise refused("?target", None, detail)
     both = _exponents(w) if w is not None else (None, None)
     exponents = {"w_under": _first(w_under, both[0]), "w_over": _first(w_over, both[1])}
+    if also is None and form in (None, "front"):
+        also = spec.objective.cost if cost and cost == spec.objective.also else spec.objective.also
     given = {"cost": cost, "target": target, "form": form, **exponents}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name, value in given.items() if value is not None} | {"also": also}
     try:
         objective = dataclasses.replace(spec.objective, **changes)  # type: ignore[arg-type]
     except ValueError as error:
         name = str(error).partition(" ")[0]
-        raise refused(f"?{name}", given[name], str(error)) from error
+        raise refused(f"?{name}", changes[name], str(error)) from error
     return views.pareto(run, history.trials(run), objective)
 
 

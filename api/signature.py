@@ -11,7 +11,7 @@ from nas import plugins
 from nas.architecture import Choice, Choices
 from nas.records import Refusal
 
-GIVEN = ("seed", "cost", "canonical", "allowed", "trials")  # to every searcher, by the plan
+GIVEN = ("seed", "cost", "also", "canonical", "allowed", "trials")  # to every searcher, by the plan
 LIGHT = {*sys.stdlib_module_names, "nas", "numpy"}
 TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 

@@ -63,15 +63,21 @@ class Fitted:
         yield made
 
 
+COSTS = {"latency_ms": "latency", "mult_adds": "multiply-adds", "params": "parameters"}
+
+
 def objective(spec: Json) -> str:
     cost, target = spec["cost"], spec["target"]
-    goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} multiply-adds"
+    goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} {COSTS[cost]}"
     under, over = spec["w_under"], spec["w_over"]
     exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
     if spec["form"] == "absolute":
         return f"accuracy + w · |cost / target - 1|, target {goal}, {exponent}"
     reward = f"accuracy × (cost / target)^w, target {goal}, {exponent}"
-    return f"the front of accuracy and cost; reward {reward}" if spec["form"] == "front" else reward
+    if spec["form"] != "front":
+        return reward
+    aims = ["accuracy", *(COSTS[name] for name in (cost, spec.get("also")) if name)]
+    return f"the front of {', '.join(aims[:-1])} and {aims[-1]}; reward {reward}"
 
 
 def pareto(front: Json) -> RenderableType:

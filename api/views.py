@@ -32,15 +32,16 @@ MOST_MARKS = 50
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A measured network of a search. `accuracy` is on the validation images, with the standard error that their number
-    alone gives it; `cost` is the one that the objective in
-    force names; `baseline` names the reference network that it is, if it is none of the space; `model` can be
-    downloaded, and is null where the search saves no weights."""
+    alone gives it; `cost` is the one that the objective in force names, and `also` its second one; `baseline` names the
+    reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
+    saves no weights."""
 
     number: int
     reward: float
     accuracy: float
     accuracy_error: float | None
     cost: float
+    also: float | None
     params: int
     mult_adds: int
     latency_ms: float | None
@@ -121,7 +122,7 @@ class Growth(Shown):
 
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
-    """The candidates of a search that no other beats in both accuracy and cost, by rising cost. `best` has the highest
+    """The candidates of a search that no other beats in accuracy and all costs, by rising cost. `best` has the highest
     reward by `objective`; `measured` candidates were compared. `hypervolumes` tells how the front grew: after so many
     candidates, its share of the area that it has now, down to the largest cost and the smallest accuracy of them."""
 
@@ -161,13 +162,16 @@ def view(run: Run, trials: Sequence[Trial]) -> Search | Growth:
 
 
 def candidates(trials: Iterable[Trial], objective: Objective) -> list[Candidate]:
-    """Those of `trials` that have an accuracy and the objective's cost."""
+    """Those of `trials` that have an accuracy and the objective's cost, or both its costs."""
     found = []
     for trial in trials:
         measured = trial.measurement
-        cost = measured.cost(objective.cost) if measured else None
-        if measured is None or measured.accuracy is None or cost is None:
+        if measured is None or measured.accuracy is None:
             continue
+        costs = [cost for name in objective.costs if (cost := measured.cost(name)) is not None]
+        if len(costs) < len(objective.costs):
+            continue
+        cost, *also = costs
         found.append(
             Candidate(
                 number=trial.number,
@@ -175,6 +179,7 @@ def candidates(trials: Iterable[Trial], objective: Objective) -> list[Candidate]
                 accuracy=measured.accuracy,
                 accuracy_error=measured.accuracy_error,
                 cost=cost,
+                also=also[0] if also else None,
                 params=measured.params,
                 mult_adds=measured.mult_adds,
                 latency_ms=measured.latency.median_ms if measured.latency else None,
@@ -194,23 +199,24 @@ def best(found: Iterable[Candidate]) -> Candidate | None:
 
 def pareto(run: str, trials: Iterable[Trial], objective: Objective) -> Pareto:
     found = candidates(trials, objective)
-    unbeaten = front([(row.cost, row.accuracy) for row in found])
+    points = [(row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy) for row in found]
     return Pareto(
         search=run,
         objective=objective,
         measured=len(found),
-        front=tuple(found[index] for index in unbeaten),
+        front=tuple(found[index] for index in front(points)),
         best=best(found),
-        hypervolumes=hypervolumes([(row.cost, row.accuracy) for row in found]),
+        hypervolumes=hypervolumes(points),
     )
 
 
 def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
-    """(count, share) at most 50 times: of the area of all `points`, what the first `count` of them had; nothing where
-    that is no area."""
+    """(count, share) at most 50 times: of the area or volume of all `points`, what the first `count` of them had; nothing
+    where that is none."""
     if not points:
         return ()
-    reference = (max(cost for cost, _ in points), min(accuracy for _, accuracy in points))
+    *costs, accuracies = zip(*points)
+    reference = (*map(max, costs), min(accuracies))
     whole = hypervolume(points, reference)
     step = -(-len(points) // MOST_MARKS)
     marks = [*range(step, len(points), step), len(points)]

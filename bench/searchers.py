@@ -25,9 +25,10 @@ from bench.rows import row
 from nas import plugins
 from nas.architecture import Choices
 from nas.objective import Objective
-from nas.pareto import Point, hypervolume
+from nas.pareto import hypervolume
 from nas.searchers import ATTEMPT, Outcome, Searcher
 
+Point = tuple[float, float]  # cost and accuracy
 DEFAULT = "surrogate"
 COST_RANK = "cost rank"  # no searcher: the most expensive that is allowed comes first
 SIZED = ("evolution", "optuna_nsga2")  # these depend on the budget, so that each budget is a run of its own

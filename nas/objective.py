@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Cost = Literal["latency_ms", "mult_adds"]
-COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds")
+Cost = Literal["latency_ms", "mult_adds", "params"]
+COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds", "params")
 Form = Literal["product", "absolute", "front"]
 FORMS: tuple[Form, ...] = ("product", "absolute", "front")
 
@@ -21,7 +21,8 @@ class Objective:
 
     `form` "product" is MnasNet's reward, "absolute" TuNAS's, which peaks at the target (its own w is -0.1). "front"
     asks for all the best compromises of accuracy and cost; searchers that can only maximise one number take the
-    product, and so does whatever shows one best network.
+    product, and so does whatever shows one best network. `also` is a second cost of a front: its networks are then
+    those that no other beats in accuracy and both costs.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
@@ -31,18 +32,29 @@ class Objective:
     w_under: float = SOFT[0]
     w_over: float = SOFT[1]
     form: Form = "product"
+    also: Cost | None = None
 
     def __post_init__(self) -> None:
         if self.cost not in COSTS:
             raise ValueError(f"cost {self.cost!r} is none of {', '.join(COSTS)}")
         if self.form not in FORMS:
             raise ValueError(f"form {self.form!r} is none of {', '.join(FORMS)}")
+        if self.also is not None:
+            if self.also not in COSTS:
+                raise ValueError(f"also {self.also!r} is none of {', '.join(COSTS)}")
+            if self.also == self.cost or self.form != "front":
+                raise ValueError(f"also {self.also!r} is not a second cost beside {self.cost!r} of form 'front'")
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target {self.target} is not a positive number ({self.cost})")
         for name in ("w_under", "w_over"):
             value = getattr(self, name)
             if not (math.isfinite(value) and -10 <= value <= 0):
                 raise ValueError(f"{name} {value} is not between -10 and 0: a higher cost must not be a gain")
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The one cost, or both."""
+        return (self.cost,) if self.also is None else (self.cost, self.also)
 
     def reward(self, accuracy: float, cost: float) -> float:
         """`accuracy` in [0, 1] and a positive `cost` to one number, larger is better."""

@@ -1,30 +1,66 @@
-"""Which of many (cost, accuracy) points no other point beats."""
+"""Which of many networks no other beats in all its costs and in accuracy."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TypeAlias
 
-Point: TypeAlias = tuple[float, float]
-"""(cost, accuracy): less cost is better, more accuracy is better."""
+Point: TypeAlias = tuple[float, ...]
+"""One cost or two, then accuracy: less of a cost is better, more accuracy is better."""
 
 
 def front(points: Sequence[Point]) -> list[int]:
-    """Indices of the points that no other point beats, by rising cost; of equal points the first. O(n log n)."""
-    best = float("-inf")
-    chosen = []
-    for index in sorted(range(len(points)), key=lambda index: (points[index][0], -points[index][1], index)):
-        if points[index][1] > best:
-            best = points[index][1]
-            chosen.append(index)
-    return chosen
+    """Indices of the points that no other point beats, by rising (first) cost; of equal ones the first. O(n log n)."""
+    stairs = _Stairs()
+    return [index for index in _by_cost(points) if stairs.add(*_rest(points[index]))]
 
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """Area that `points` dominate, bounded by `reference` (the worst cost and the worst accuracy that count)."""
-    worst_cost, floor = reference
-    area = 0.0
-    for index in front(points):
-        cost, accuracy = points[index]
-        if cost < worst_cost and accuracy > floor:
-            area += (worst_cost - cost) * (accuracy - floor)
-            floor = accuracy
-    return area
+    """Area, or with two costs volume, that `points` dominate, bounded by `reference` (the worst costs and the worst
+    accuracy that count). O(n log n) for one cost, O(n²) for two."""
+    stairs, volume, area = _Stairs(), 0.0, 0.0
+    worst, (also, floor) = reference[0], _rest(reference)
+    also += len(reference) == 2  # a second cost that all have is as good as none
+    reached = 0.0
+    for index in _by_cost(points):
+        cost = points[index][0]
+        if cost >= worst:
+            break
+        volume, reached = volume + area * (cost - reached), cost
+        if stairs.add(*_rest(points[index])):
+            area = stairs.area(also, floor)
+    return volume + area * (worst - reached)
+
+
+def _by_cost(points: Sequence[Point]) -> list[int]:
+    return sorted(range(len(points)), key=lambda index: (*points[index][:-1], -points[index][-1], index))
+
+
+def _rest(point: Point) -> tuple[float, float]:
+    """The second cost, 0 where there is none, and the accuracy."""
+    return (point[1] if len(point) == 3 else 0.0), point[-1]
+
+
+class _Stairs:
+    """The best accuracy up to each second cost, of the points so far."""
+
+    def __init__(self) -> None:
+        self._costs: list[float] = []
+        self._accuracies: list[float] = []
+
+    def add(self, cost: float, accuracy: float) -> bool:
+        """Whether none so far has both as little cost and as much accuracy."""
+        place = bisect_right(self._costs, cost)
+        if place and self._accuracies[place - 1] >= accuracy:
+            return False
+        start = place - 1 if place and self._costs[place - 1] == cost else place
+        end = bisect_right(self._accuracies, accuracy, lo=place)
+        self._costs[start:end], self._accuracies[start:end] = [cost], [accuracy]
+        return True
+
+    def area(self, worst: float, floor: float) -> float:
+        """Under the stairs, up to the `worst` cost and down to the `floor`."""
+        area = 0.0
+        for cost, accuracy in zip(self._costs, self._accuracies):
+            area += max(0.0, worst - cost) * max(0.0, accuracy - floor)
+            floor = max(floor, accuracy)
+        return area

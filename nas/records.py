@@ -289,7 +289,7 @@ class Measurement:
         """The measured value of the cost of that name, or None where it was not measured."""
         if name == "latency_ms":
             return self.latency.median_ms if self.latency else None
-        return float(self.mult_adds)
+        return float(self.params if name == "params" else self.mult_adds)
 
 
 @dataclass(frozen=True, kw_only=True)

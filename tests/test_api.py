@@ -127,8 +127,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"objective": {"target": 0}}, "/objective/target", "target 0.0 is not a positive number"),
     ({"objective": {"target": -5}}, "/objective/target", "target -5.0 is not a positive number"),
     ({"objective": {"target": "5M"}}, "/objective/target", '"5M" is not a valid number'),
-    ({"objective": {"cost": "flops"}}, "/objective/cost", "\"flops\" is not 'latency_ms' or 'mult_adds'"),
+    ({"objective": {"cost": "flops"}}, "/objective/cost", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
     ({"objective": {"cost": "latency_ms"}}, "/objective/target", "5e\\+06.*milliseconds"),
+    ({"objective": {"cost": "params"}}, "/objective/target", "5e\\+06.*parameters"),
+    ({"objective": {"also": "params"}}, "/objective/also", "not a second cost beside 'mult_adds' of form 'front'"),
     ({"objective": {"w_over": 0.07}}, "/objective/w_over", "w_over 0.07 is not between -10 and 0"),
     ({"objective": {"w": -0.07}}, "/objective/w", "unknown field 'w': there are cost, target, w_under, w_over"),
     ({"objective": []}, "/objective", "\\[\\] is not an object"),
@@ -424,6 +426,21 @@ def test_the_front_is_ranked_by_the_searchs_own_objective(service: Service) -> N
     assert found["best"] == found["front"][1]
 
 
+def test_a_front_may_have_two_costs(service: Service) -> None:
+    run = service.search(POINTS, objective=Objective(form="front", also="params"))
+    address = f"/v1/searches/{run.id}/pareto"
+    both = service.get(address)
+    assert [row["number"] for row in both["front"]] == [0, 1, 3]
+    assert [row["also"] for row in both["front"]] == [row["params"] for row in both["front"]]
+    swapped = service.get(f"{address}?cost=params&target=1e5")
+    assert (swapped["objective"]["cost"], swapped["objective"]["also"]) == ("params", "mult_adds")
+    assert service.get(f"{address}?form=product")["objective"]["also"] is None
+    problem = service.get(f"{address}?form=front&also=mult_adds", status=422)
+    assert problem["errors"][0]["pointer"] == "?also"
+    latency = service.get(f"{address}?also=latency_ms")
+    assert [row["also"] for row in latency["front"]] == [row["latency_ms"] for row in latency["front"]]
+
+
 @pytest.mark.parametrize(
     ("query", "rewards", "best"),
     [
@@ -469,7 +486,7 @@ def test_a_front_by_latency_needs_a_target_of_its_own_and_measured_latencies(ser
         ("w=a", "'a' is neither a number nor two"),
         ("w=0,0,0", "'0,0,0'"),
         ("w_over=-11", "w_over -11.0"),
-        ("cost=flops", "\"flops\" is not 'latency_ms' or 'mult_adds'"),
+        ("cost=flops", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
         ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over"),
     ],
 )
@@ -788,7 +805,7 @@ def test_searchers_show_the_options_of_their_signature(service: Service) -> None
         assert [(option["name"], option["default"]) for option in options] == [(p.name, p.default) for p in own]
 
 
-GIVEN = ("knobs", "objective", "seed", "cost", "canonical", "allowed", "trials")
+GIVEN = ("knobs", "objective", "seed", "cost", "also", "canonical", "allowed", "trials")
 
 
 def test_a_heavy_searcher_is_checked_without_being_imported(

@@ -1,7 +1,9 @@
 """Records, their JSON, the objective and the Pareto front."""
 
 import dataclasses
+import itertools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -129,7 +131,8 @@ def test_a_measurement_knows_its_costs() -> None:
     assert Measurement(params=1, mult_adds=2).cost("latency_ms") is None
 
 
-points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
+digits = st.integers(0, 6)
+points = st.lists(st.tuples(digits, digits), max_size=12) | st.lists(st.tuples(digits, digits, digits), max_size=12)
 
 
 @given(points)
@@ -137,9 +140,9 @@ def test_the_front_is_what_nothing_beats(drawn: list[Point]) -> None:
     chosen = front(drawn)
 
     def beaten(index: int) -> bool:
-        cost, accuracy = drawn[index]
+        *costs, accuracy = drawn[index]
         return any(
-            (other[0] <= cost and other[1] >= accuracy and other != drawn[index])
+            (all(map(operator.le, other, costs)) and other[-1] >= accuracy and other != drawn[index])
             or (other == drawn[index] and position < index)
             for position, other in enumerate(drawn)
         )
@@ -150,8 +153,26 @@ def test_the_front_is_what_nothing_beats(drawn: list[Point]) -> None:
 
 @given(points)
 def test_hypervolume_is_the_area_counted_in_squares(drawn: list[Point]) -> None:
-    squares = sum(any(cost <= x and accuracy > y for cost, accuracy in drawn) for x in range(7) for y in range(-1, 6))
-    assert hypervolume(drawn, (7, -1)) == squares
+    costs = max(map(len, drawn), default=2) - 1
+    squares = sum(
+        any(all(map(operator.le, point, place)) and point[-1] > height for point in drawn)
+        for place in itertools.product(range(7), repeat=costs)
+        for height in range(-1, 6)
+    )
+    assert hypervolume(drawn, (*itertools.repeat(7, costs), -1)) == squares
+
+
+@pytest.mark.parametrize(
+    ("form", "also", "message"),
+    [
+        ("front", "mult_adds", "also 'mult_adds' is not a second cost beside 'mult_adds' of form 'front'"),
+        ("product", "params", "also 'params' is not a second cost beside 'mult_adds' of form 'front'"),
+        ("front", "watts", "also 'watts' is none of latency_ms, mult_adds, params"),
+    ],
+)
+def test_a_second_cost_is_another_of_a_front(form: Any, also: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Objective(form=form, also=also)
 
 
 def test_plugins_are_found_by_name_and_a_wrong_name_is_told_which_exist() -> None:

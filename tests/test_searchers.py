@@ -1,5 +1,6 @@
 """Every searcher by one protocol: on every space, on landscapes whose truth is known, and through failures."""
 
+import dataclasses
 import itertools
 import math
 import random
@@ -84,6 +85,11 @@ def found(searcher: Searcher, trials: int, aim: Objective = AIM) -> list[tuple[f
     return [(LAND.cost(one), LAND.accuracy(one)) for one in told]
 
 
+def depth(choices: Choices) -> float:
+    """A second cost, which the first says little about: layers, those of five pixels counted twice."""
+    return sum(float(choices[f"stage{one}.depth"]) * (1.0 + (choices[f"stage{one}.kernel"] == 5)) for one in (1, 2))
+
+
 REWARDS = [AIM.reward(LAND.accuracy(one), LAND.cost(one)) for one in LAND.networks or ()]
 BEST, AVERAGE = max(REWARDS), sum(REWARDS) / len(REWARDS)
 
@@ -147,6 +153,18 @@ class TestEverySearcher:
             taken.append(LAND.canonical(choices))
         assert len({str(choices) for choices in taken}) == number + 1
 
+    def test_a_front_may_have_two_costs(self, name: str) -> None:
+        aim = Objective(target=LAND.targets[0], form="front", also="params")
+        one, other = (on_land(name, aim, also=depth) for _ in range(2))
+        told = list[Choices]()
+        for number in range(12):
+            choices = proposal(one, number, told, [])
+            assert choices is not None
+            told.append(LAND.canonical(choices))
+            for searcher in (one, other):
+                searcher.tell(choices, dataclasses.replace(measured(choices), also=depth(choices)))
+        assert one.ask(12, []) == other.ask(12, [])
+
     def test_it_goes_on_when_every_trial_fails(self, name: str) -> None:
         searcher, proposed = on_land(name), list[Choices]()
         for number in range(20):
@@ -209,6 +227,24 @@ class TestTheDefault:
         reference = (max(map(LAND.cost, LAND.networks or ())), 0.8)
         ours = hypervolume(found(on_land("surrogate", aim), 30), reference)
         assert ours > hypervolume(found(on_land("random", aim), 150), reference)
+
+    def test_so_is_one_of_two_costs_whether_the_second_is_known_or_not(self) -> None:
+        aim = Objective(target=LAND.targets[0], form="front", also="params")
+
+        def volume(name: str, trials: int, also: Any) -> float:
+            searcher, points = on_land(name, aim, also=also), list[tuple[float, ...]]()
+            taken = list[Choices]()
+            for number in range(trials):
+                choices = proposal(searcher, number, taken, [])
+                assert choices is not None
+                taken.append(LAND.canonical(choices))
+                searcher.tell(choices, dataclasses.replace(measured(choices), also=depth(choices)))
+                points.append((LAND.cost(choices), depth(choices), LAND.accuracy(choices)))
+            return hypervolume(points, (max(map(LAND.cost, LAND.networks or ())), 10.0, 0.8))
+
+        chance = volume("random", 120, None)
+        assert volume("surrogate", 30, depth) > chance
+        assert volume("surrogate", 30, None) > chance
 
     def test_tunas_reward_leads_to_the_target(self) -> None:
         aim = Objective(target=LAND.targets[0], w_under=-0.1, w_over=-0.1, form="absolute")
@@ -293,15 +329,20 @@ def test_expected_improvements_agree_with_simulation() -> None:
     factor, offset = np.array([1.0, 0.9, 1.1]), np.array([0.0, 0.1, -0.1])
     gained = np.maximum(accuracies * factor + offset - 0.92, 0).mean(axis=0)
     assert np.allclose(improvement(mean, deviation, factor, offset, 0.92), gained, rtol=0.03)
-    known = (np.array([1.0, 2.0, 4.0]), np.array([0.85, 0.9, 0.93]))
-    reference, cost = (5.0, 0.8), np.array([0.5, 2.5, 4.5])
-    points = list(zip(*(part.tolist() for part in known)))
-    base = hypervolume(points, reference)
-    grown = [
-        np.mean([hypervolume([*points, (cost[one], value)], reference) - base for value in accuracies[:4000, one]])
-        for one in range(3)
-    ]
-    assert np.allclose(hypervolume_improvement(mean, deviation, cost, known, reference), grown, rtol=0.1)
+    reached = np.array([0.85, 0.9, 0.93, 0.88])
+    for its, worst, costs in (
+        ([[1.0], [2.0], [4.0], [1.5]], [5.0], [[0.5], [2.5], [4.5]]),
+        ([[1.0, 3.0], [2.0, 1.0], [4.0, 2.0], [3.0, 0.5]], [5.0, 4.0], [[0.5, 3.5], [2.5, 0.7], [4.5, 2.5]]),
+    ):
+        points = [(*row, accuracy) for row, accuracy in zip(its, reached.tolist())]
+        base = hypervolume(points, (*worst, 0.8))
+        grown = [
+            np.mean([hypervolume([*points, (*row, value)], (*worst, 0.8)) - base for value in accuracies[:4000, one]])
+            for one, row in enumerate(costs)
+        ]
+        reference = (np.array(worst), 0.8)
+        gained = hypervolume_improvement(mean, deviation, np.array(costs), (np.array(its), reached), reference)
+        assert np.allclose(gained, grown, rtol=0.1)
 
 
 def test_warping_is_undone() -> None:

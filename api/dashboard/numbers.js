@@ -49,6 +49,7 @@ export const COSTS = {
     show: milliseconds,
     brief: (value) => `${Number(value.toPrecision(3))} ms`,
   },
+  params: { title: "Parameters", words: "parameters", show: short, brief },
 };
 
 // The middle half of the timings lies within the percentage.

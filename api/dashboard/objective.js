@@ -4,9 +4,12 @@ import { COSTS } from "./numbers.js";
 
 export const PRESETS = { soft: [-0.07, -0.07], hard: [0, -1], accuracy: [0, 0] };
 
-export function inWords({ cost, target, w_under, w_over, form }) {
-  const goal = `${COSTS[cost].brief(target)}${cost === "mult_adds" ? " multiply-adds" : " latency"}`;
-  if (form === "front") return "Looks for the whole front of accuracy and cost; the reward only ranks what was found.";
+export function inWords({ cost, target, w_under, w_over, form, also }) {
+  const goal = `${COSTS[cost].brief(target)} ${COSTS[cost].words}`;
+  if (form === "front") {
+    const aims = also ? `accuracy, ${COSTS[cost].words} and ${COSTS[also].words}` : `accuracy and ${COSTS[cost].words}`;
+    return `Looks for the whole front of ${aims}; the reward only ranks what was found.`;
+  }
   if (form === "absolute")
     return `Maximises accuracy + w · |cost / target − 1| with a target of ${goal}; w is ${sign(w_under)} below it and ${sign(w_over)} above.`;
   if (w_under === 0 && w_over === 0) return "Maximises accuracy alone, whatever it costs.";

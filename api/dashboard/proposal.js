@@ -5,7 +5,7 @@ import { command } from "./command.js";
 import { element, field, say, select } from "./element.js";
 import { blame, cleared, request } from "./request.js";
 
-const TARGETS = { mult_adds: 5e6, latency_ms: 1 };
+const TARGETS = { mult_adds: 5e6, latency_ms: 1, params: 3e5 };
 const number = (name, value, more = {}) => element("input", { type: "number", name, value, step: "any", ...more });
 
 export async function proposalPage(page) {
@@ -26,6 +26,7 @@ export async function proposalPage(page) {
     [
       ["mult_adds", "multiply-adds"],
       ["latency_ms", "latency, ms"],
+      ["params", "parameters"],
     ],
     "mult_adds",
   );

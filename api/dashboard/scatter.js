@@ -96,7 +96,8 @@ export function scatter(pick) {
       const [px, py] = [x.at(row.cost).toFixed(1), y.at(row.accuracy).toFixed(1)];
       return index ? `H${px} V${py}` : `M${px},${area.bottom} V${py}`;
     });
-    step.setAttribute("d", pareto.front.length ? `${line.join(" ")} H${area.right}` : "");
+    // With a second cost the front is no line in this plane: its points alone show it.
+    step.setAttribute("d", pareto.front.length && !pareto.objective.also ? `${line.join(" ")} H${area.right}` : "");
     mark(pareto, x, y, area);
   }
 
@@ -161,5 +162,5 @@ export const accuracy = (trial) => trial.measurement?.accuracy ?? null;
 
 export function costOf(trial, cost) {
   if (cost === "latency_ms") return trial.measurement?.latency?.median_ms ?? null;
-  return trial.measurement?.mult_adds ?? null;
+  return trial.measurement?.[cost] ?? null;
 }

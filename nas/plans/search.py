@@ -7,8 +7,9 @@ from nas import plugins, spaces, zoo
 from nas.architecture import Choice, Choices, Images, Knobs, SearchSpace
 from nas.counts import Counts, counts
 from nas.limits import over_limit
+from nas.objective import Cost
 from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
-from nas.searchers import ATTEMPT, MakeSearcher, Outcome, Searcher
+from nas.searchers import ATTEMPT, CostOf, MakeSearcher, Outcome, Searcher
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
 REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
@@ -90,10 +91,12 @@ class SearchPlan:
         )
 
     def _outcome(self, measurement: Measurement | None) -> Outcome | None:
-        cost = measurement.cost(self._spec.objective.cost) if measurement else None
-        if measurement is None or measurement.accuracy is None or cost is None:
+        if measurement is None or measurement.accuracy is None:
             return None
-        return Outcome(accuracy=measurement.accuracy, cost=cost)
+        costs = [cost for name in self._spec.objective.costs if (cost := measurement.cost(name)) is not None]
+        if len(costs) < len(self._spec.objective.costs):
+            return None
+        return Outcome(accuracy=measurement.accuracy, cost=costs[0], also=costs[1] if costs[1:] else None)
 
 
 def space(name: str) -> SearchSpace:
@@ -125,6 +128,11 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
     def known(choices: Choices) -> Counts:
         return counted(tuple(choices[knob] for knob in knobs))
 
+    def cost_of(name: Cost | None) -> CostOf | None:
+        if name is None or name == "latency_ms":
+            return None
+        return lambda choices: float(getattr(known(choices), name))
+
     first = {knob: options[0] for knob, options in knobs.items()}
 
     def canonical(choices: Choices) -> Choices:
@@ -141,7 +149,8 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
             knobs,
             spec.objective,
             seed=spec.seed,
-            cost=(lambda choices: float(known(choices).mult_adds)) if spec.objective.cost == "mult_adds" else None,
+            cost=cost_of(spec.objective.cost),
+            also=cost_of(spec.objective.also),
             canonical=canonical,
             allowed=lambda choices: over_limit(spec.limits, known(choices)) is None,
             trials=spec.trials,

@@ -25,16 +25,24 @@ def attempt(number: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a candidate turned out to be: `accuracy` in [0, 1] and the positive `cost` that the objective names."""
+    """What a candidate turned out to be: `accuracy` in [0, 1] and the positive `cost` that the objective names; `also`
+    is the second cost, where it names one."""
 
     accuracy: float
     cost: float
+    also: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.accuracy <= 1:
             raise ValueError(f"accuracy {self.accuracy} is not between 0 and 1: tell None for a failed trial")
-        if not 0 < self.cost < float("inf"):
-            raise ValueError(f"cost {self.cost} is not a positive number: tell None for a failed trial")
+        for cost in self.costs:
+            if not 0 < cost < float("inf"):
+                raise ValueError(f"cost {cost} is not a positive number: tell None for a failed trial")
+
+    @property
+    def costs(self) -> tuple[float, ...]:
+        """The one cost, or both."""
+        return (self.cost,) if self.also is None else (self.cost, self.also)
 
 
 class Searcher(Protocol):
@@ -56,10 +64,10 @@ class Searcher(Protocol):
 class MakeSearcher(Protocol):
     """The constructor that every searcher's class has; options of its own follow by keyword, each with a default.
 
-    `cost` gives a candidate's exact cost before training where that is possible; `canonical` the one representative of
-    all choices that build the same network; `allowed` is False for choices that would be refused before training;
-    `trials` is the budget that the search begins with. Raises ValueError for an option out of range, and ImportError
-    naming what to install.
+    `cost` gives a candidate's exact cost before training where that is possible, `also` its second one; `canonical` the
+    one representative of all choices that build the same network; `allowed` is False for choices that would be refused
+    before training; `trials` is the budget that the search begins with. Raises ValueError for an option out of range,
+    and ImportError naming what to install.
     """
 
     def __call__(
@@ -69,6 +77,7 @@ class MakeSearcher(Protocol):
         *,
         seed: int,
         cost: CostOf | None = None,
+        also: CostOf | None = None,
         canonical: Canonical | None = None,
         allowed: Allowed | None = None,
         trials: int | None = None,

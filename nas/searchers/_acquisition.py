@@ -2,7 +2,7 @@
 
 Accuracy is modelled through -log(CEILING - accuracy): its error is then multiplicative, as that of networks is, and
 expectations of accuracy over a level have the closed form of an option's price. Expected improvement: Mockus 1975,
-Jones et al. 1998; expected hypervolume improvement: Emmerich 2005, exact here because one of both objectives is known.
+Jones et al. 1998; expected hypervolume improvement: Emmerich 2005, exact here because all objectives but one are known.
 """
 
 import numpy as np
@@ -47,19 +47,29 @@ def improvement(mean: Floats, deviation: Floats, factor: Floats, offset: Floats,
 
 
 def hypervolume_improvement(
-    mean: Floats, deviation: Floats, cost: Floats, front: tuple[Floats, Floats], reference: tuple[float, float]
+    mean: Floats, deviation: Floats, costs: Floats, front: tuple[Floats, Floats], reference: tuple[Floats, float]
 ) -> Floats:
-    """Expected growth of the area under a front, given as (costs, accuracies), both rising.
+    """Expected growth of the area (with two costs, the volume) under a front, given as costs and accuracies, a row and
+    a number for each of its networks.
 
-    A candidate adds, between every two costs of the front that are not below its own, what it exceeds the front by.
+    The front's costs cut the plane into cells, and in each the front is level: a candidate adds, over the cells or
+    parts of them where both its costs are no larger, what it exceeds that level by. Cells of one level are taken
+    together.
     """
-    worst_cost, floor = reference
-    edges = np.concatenate([[-np.inf], front[0], [worst_cost]])
-    levels = np.concatenate([[floor], np.maximum(front[1], floor)])
+    worst, floor = reference
+    grid = [np.concatenate([[-np.inf], np.unique(own), [most]]) for own, most in zip(front[0].T, worst)]
+    if len(grid) == 1:  # a second cost that all have is as good as none
+        grid, costs = [*grid, np.array([-np.inf, 1.0])], np.column_stack([costs, np.zeros(len(costs))])
+    wide, deep = (
+        np.maximum(edges[1:] - np.maximum(edges[:-1], own[:, None]), 0.0) for edges, own in zip(grid, costs.T)
+    )
+    within = [own[:, None] <= edges[:-1] for edges, own in zip(grid, front[0].T)]
+    below = within[0][:, :, None] & (within[1][:, None, :] if len(within) == 2 else True)
+    heights = np.where(below, front[1][:, None, None], floor).max(axis=0, initial=floor)
     gain = np.zeros_like(mean)
-    for start, end, level in zip(edges[:-1], edges[1:], levels):
-        width = end - np.maximum(start, cost)
-        reached = np.flatnonzero((width > 0) & (mean + 4 * deviation > -np.log(max(CEILING - level, 1e-12))))
+    for level in np.unique(heights):
+        size = ((wide @ (heights == level)) * deep).sum(axis=1)
+        reached = np.flatnonzero((size > 0) & (mean + 4 * deviation > -np.log(max(CEILING - level, 1e-12))))
         if len(reached):
-            gain[reached] += width[reached] * excess(mean[reached], deviation[reached], np.full(len(reached), level))
+            gain[reached] += size[reached] * excess(mean[reached], deviation[reached], np.full(len(reached), level))
     return gain

@@ -1,6 +1,7 @@
-"""What the outcomes that were told say of every network's accuracy, and of its cost where only measuring tells it."""
+"""What the outcomes that were told say of every network's accuracy, and of costs that only measuring tells."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,43 +18,44 @@ SMALLEST_SPREAD = 0.02  # of warped accuracies: less is noise, not signal
 class Belief:
     """Told one outcome at a time; `condition`ed before it is asked. Accuracies are warped, see `_acquisition`.
 
-    `tables` are the distances between each knob's choices, `log_costs` those of networks all over the space, or None
-    where a cost is not known before it is measured: then a second process models it.
+    `tables` are the distances between each knob's choices. `log_costs` has for each cost those of networks all over the
+    space, or None where it is not known before it is measured: then a process of its own models it.
     """
 
-    def __init__(self, tables: list[Floats], log_costs: Floats | None) -> None:
+    def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None]) -> None:
         self._process = GaussianProcess(tables)
-        self._cost_process = GaussianProcess(tables) if log_costs is None else None
-        self._pivot = 0.0 if log_costs is None else float(log_costs.max())
-        self._spread = 1.0 if log_costs is None else max(float(log_costs.std()), 1e-3)
+        self._models = [CostModel(tables) if known is None else None for known in log_costs]
+        self._basis = next((place for place, known in enumerate(log_costs) if known is not None), None)
+        basis = np.zeros(1) if self._basis is None else np.asarray(log_costs[self._basis])
+        self._pivot, self._spread = float(basis.max()), max(float(basis.std()), 1e-3)
         self._codes: list[Code] = []
         self._accuracies: list[float] = []
-        self._costs: list[float] = []
+        self._costs: list[tuple[float, ...]] = []
         self._fitted = 0
         self._centre, self._scale = 0.0, 1.0
-        self._cost_centre, self._cost_scale = 0.0, 1.0
 
     def __len__(self) -> int:
         return len(self._codes)
 
-    def tell(self, code: Code, accuracy: float, cost: float) -> None:
+    def tell(self, code: Code, accuracy: float, costs: tuple[float, ...]) -> None:
         self._codes.append(code)
         self._accuracies.append(accuracy)
-        self._costs.append(cost)
+        self._costs.append(costs)
         count = len(self)
         if count < 4 or count < self._fitted + max(1, count // 20):
             return
         self._fitted = count
-        codes, costs, accuracies = self.told()
+        rows, its, accuracies = self.told()
         steps = 30 if count < 20 else 10
-        self._process.fit(codes, self._z(costs), self._standard(accuracies), steps)
-        if self._cost_process:
-            self._cost_process.fit(codes, np.zeros(count), self._cost_standard(costs), steps)
+        self._process.fit(rows, self._z(its), self._standard(accuracies), steps)
+        for model, own in zip(self._models, its.T):
+            if model:
+                model.fit(rows, own, steps)
         if count == MOST_ROWS:
             log.info("after %d outcomes the model sees the best half and the latest half of so many", count)
 
     def told(self) -> tuple[Codes, Floats, Floats]:
-        """Codes, costs and measured accuracies, in the order told."""
+        """Codes, costs (a row each) and measured accuracies, in the order told."""
         return np.array(self._codes, dtype=np.intp), np.array(self._costs), np.array(self._accuracies)
 
     def condition(self, supposed: Codes, supposed_costs: Floats, short: Floats, rewards: Floats) -> None:
@@ -68,8 +70,9 @@ class Belief:
             chosen = np.concatenate([np.sort(older), np.arange(len(self) - MOST_ROWS // 2, len(self))])
             codes, costs, accuracies = codes[chosen], costs[chosen], accuracies[chosen]
         y = self._standard(accuracies)
-        if self._cost_process:
-            self._cost_process.condition(codes, np.zeros(len(codes)), self._cost_standard(costs))
+        for model, own in zip(self._models, costs.T):
+            if model:
+                model.condition(codes, own)
         self._process.condition(codes, self._z(costs), y)
         if len(supposed):
             supposed_costs = self.costs(supposed, supposed_costs)
@@ -78,12 +81,11 @@ class Belief:
             self._process.condition(codes, self._z(costs), np.concatenate([y, mean - short * deviation]))
 
     def costs(self, codes: Codes, known: Floats) -> Floats:
-        """`known`, or where cost is not known before measuring, what is expected."""
-        if not self._cost_process:
+        """`known`, and in columns of costs that are not known before measuring, what is expected."""
+        if not any(self._models):
             return known
-        return np.asarray(
-            np.exp(self._cost_centre + self._cost_scale * self._cost_process.mean(codes, np.zeros(len(codes))))
-        )
+        columns = [model.expected(codes) if model else own for model, own in zip(self._models, known.T)]
+        return np.column_stack(columns)
 
     def mean(self, codes: Codes, costs: Floats) -> Floats:
         return self._centre + self._scale * self._process.mean(codes, self._z(costs))
@@ -103,14 +105,33 @@ class Belief:
         return self._scale * self._process.uncertainty
 
     def _z(self, costs: Floats) -> Floats:
-        return np.zeros(len(costs)) if self._cost_process else (np.log(costs) - self._pivot) / self._spread
+        if self._basis is None:
+            return np.zeros(len(costs))
+        return np.asarray((np.log(costs[:, self._basis]) - self._pivot) / self._spread)
 
     def _standard(self, accuracies: Floats) -> Floats:
         values = warp(accuracies)
         self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
         return (values - self._centre) / self._scale
 
-    def _cost_standard(self, costs: Floats) -> Floats:
+
+class CostModel:
+    """The logarithm of a cost that only measuring tells, by a process of its own."""
+
+    def __init__(self, tables: list[Floats]) -> None:
+        self._process = GaussianProcess(tables)
+        self._centre, self._scale = 0.0, 1.0
+
+    def fit(self, codes: Codes, costs: Floats, steps: int) -> None:
+        self._process.fit(codes, np.zeros(len(codes)), self._standard(costs), steps)
+
+    def condition(self, codes: Codes, costs: Floats) -> None:
+        self._process.condition(codes, np.zeros(len(codes)), self._standard(costs))
+
+    def expected(self, codes: Codes) -> Floats:
+        return np.exp(self._centre + self._scale * self._process.mean(codes, np.zeros(len(codes))))
+
+    def _standard(self, costs: Floats) -> Floats:
         values = np.log(costs)
-        self._cost_centre, self._cost_scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
-        return (values - self._cost_centre) / self._cost_scale
+        self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
+        return np.asarray((values - self._centre) / self._scale)

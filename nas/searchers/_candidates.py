@@ -21,13 +21,19 @@ REMEMBERED = 200_000  # costs of networks, so that memory is bounded
 class Candidates:
     """Codes of choices, canonical, allowed and costed; `whole` says whether every one of the space is looked at."""
 
-    def __init__(self, knobs: Knobs, cost: CostOf | None, canonical: Canonical | None, allowed: Allowed | None) -> None:
+    def __init__(
+        self,
+        knobs: Knobs,
+        canonical: Canonical | None,
+        allowed: Allowed | None,
+        costs: Sequence[CostOf | None] = (None,),
+    ) -> None:
         self._knobs = knobs
-        self._cost, self._canonical, self._allowed = cost, canonical, allowed
+        self._cost_of, self._canonical, self._allowed = costs, canonical, allowed
         self._place = [{choice: place for place, choice in enumerate(choices)} for choices in knobs.values()]
         self._free = [place for place, choices in enumerate(knobs.values()) if len(choices) > 1]
         self._sizes = [len(choices) for choices in knobs.values()]
-        self._costs: dict[Code, float | None] = {}
+        self._costs: dict[Code, tuple[float, ...] | None] = {}
         self._everything: tuple[dict[Code, int], Codes, Floats] | None = None
         self.whole = math.prod(self._sizes) <= ENUMERABLE
 
@@ -73,12 +79,12 @@ class Candidates:
                 return code
         return None
 
-    def cost(self, code: Code) -> float:
-        """Of one of these candidates; 1 where it cannot be known before the network is measured."""
-        return self._known(code) or 1.0
+    def costs(self, code: Code) -> tuple[float, ...]:
+        """Of one of these candidates; 1 where one cannot be known before the network is measured."""
+        return self._known(code) or tuple(1.0 for _ in self._cost_of)
 
     def rows(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
-        """As arrays: codes, and costs."""
+        """As arrays: a row of codes and a row of costs for each."""
         if self._everything is not None:
             numbers, shaped, costs = self._everything
             with contextlib.suppress(KeyError):  # of what is not allowed, but was told
@@ -88,7 +94,7 @@ class Candidates:
 
     def _arrays(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
         shaped = np.array(codes, dtype=np.intp).reshape(len(codes), len(self._sizes))
-        return shaped, np.array([self.cost(code) for code in codes])
+        return shaped, np.array([self.costs(code) for code in codes]).reshape(len(codes), len(self._cost_of))
 
     def _child(self, draw: random.Random, parents: Sequence[Code]) -> list[int]:
         child = list(draw.choice(parents))
@@ -107,12 +113,12 @@ class Candidates:
                 found[code] = None
         return list(found)
 
-    def _known(self, code: Code) -> float | None:
-        """The cost of `code`; None where it is not allowed."""
+    def _known(self, code: Code) -> tuple[float, ...] | None:
+        """The costs of `code`; None where it is not allowed."""
         if code not in self._costs:
             if len(self._costs) >= REMEMBERED:
                 self._costs.clear()
             choices = self.choices(code)
             refused = self._allowed is not None and not self._allowed(choices)
-            self._costs[code] = None if refused else self._cost(choices) if self._cost else 1.0
+            self._costs[code] = None if refused else tuple(of(choices) if of else 1.0 for of in self._cost_of)
         return self._costs[code]

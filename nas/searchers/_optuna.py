@@ -10,6 +10,7 @@ try:
     from optuna import samplers as samplers
     from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
     from optuna.exceptions import ExperimentalWarning
+    from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial, TrialState, create_trial
 except ImportError as error:
     raise ImportError("this searcher needs Optuna, which is not installed: pip install optuna") from error
@@ -76,7 +77,7 @@ class OptunaSearcher:
         params = {knob: places[choices[knob]] for knob, places in self._places.items()}
         values = [self._objective.reward(outcome.accuracy, outcome.cost)]
         if self._front:
-            values = [outcome.accuracy, outcome.cost]
+            values = [outcome.accuracy, *outcome.costs]
         if self._through:
             study = self._seeded(f"{self._seed}/told/{len(self._told)}")
             study.enqueue_trial(params)
@@ -104,7 +105,9 @@ class OptunaSearcher:
         return self._study
 
     def _new_study(self) -> optuna.Study:
-        return optuna.create_study(directions=["maximize", "minimize"] if self._front else ["maximize"])
+        costs = self._objective.costs if self._front else ()
+        directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)]
+        return optuna.create_study(directions=directions)
 
 
 def _numbers(choices: Sequence[object]) -> bool:

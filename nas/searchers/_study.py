@@ -1,7 +1,7 @@
 """`python -m nas.searchers._study FILE < search.json`: the trials of a search as a study that Optuna's tools open.
 
 The JSON has the search's `id`, its `objective`, and its `trials` as the service shows them. The study is named after
-the search; a front has two values, accuracy and cost, anything else the reward.
+the search; a front has the values accuracy and cost, or both costs, anything else the reward.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 try:
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution
+    from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial, TrialState, create_trial
 except ImportError as error:
     raise ImportError("exporting a study needs Optuna, which is not installed: pip install optuna") from error
@@ -28,19 +29,17 @@ def write(search: Json, path: Path) -> int:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent} is not a folder: make it, or name another file")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    front = search["objective"]["form"] == "front"
+    aim = search["objective"]
+    costs = [cost for cost in (aim["cost"], aim.get("also")) if cost] if aim["form"] == "front" else []
     trials = [trial for trial in search["trials"] if trial["ended_at"] and trial["job"]["baseline"] is None]
     distributions = _distributions([trial["job"]["choices"] for trial in trials])
     study = optuna.create_study(
         storage=f"sqlite:///{path}",
         study_name=search["id"],
-        directions=["maximize", "minimize"] if front else ["maximize"],
+        directions=[StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)],
     )
-    if front:
-        study.set_metric_names(["accuracy", search["objective"]["cost"]])
-    else:
-        study.set_metric_names(["reward"])
-    study.add_trials([_trial(trial, distributions, search["objective"]["cost"], front) for trial in trials])
+    study.set_metric_names(["accuracy", *costs] if costs else ["reward"])
+    study.add_trials([_trial(trial, distributions, costs) for trial in trials])
     return len(trials)
 
 
@@ -53,11 +52,12 @@ def _distributions(rows: list[Json]) -> dict[str, BaseDistribution]:
     return {knob: CategoricalDistribution(sorted(choices)) for knob, choices in tried.items()}
 
 
-def _trial(trial: Json, distributions: dict[str, BaseDistribution], cost: str, front: bool) -> FrozenTrial:
+def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[str]) -> FrozenTrial:
     measured = trial["measurement"] or {}
     latency_ms = (measured.get("latency") or {}).get("median_ms")
     known: Json = {
         "accuracy": measured.get("accuracy"),
+        "params": measured.get("params"),
         "mult_adds": measured.get("mult_adds"),
         "latency_ms": latency_ms,
     }
@@ -66,8 +66,8 @@ def _trial(trial: Json, distributions: dict[str, BaseDistribution], cost: str, f
         state=TrialState.COMPLETE if done else TrialState.FAIL,
         params=trial["job"]["choices"],
         distributions={knob: distributions[knob] for knob in trial["job"]["choices"]},
-        values=None if not done else [known["accuracy"], known[cost]] if front else [trial["reward"]],
-        user_attrs={"trial": trial["number"], "params": measured.get("params"), **known},
+        values=None if not done else [known[name] for name in ("accuracy", *costs)] if costs else [trial["reward"]],
+        user_attrs={"trial": trial["number"], **known},
     )
     made.datetime_start = datetime.fromtimestamp(trial["started_at"])
     made.datetime_complete = datetime.fromtimestamp(trial["ended_at"])

@@ -25,12 +25,13 @@ class Searcher:
         *,
         seed: int,
         cost: CostOf | None = None,
+        also: CostOf | None = None,
         canonical: Canonical | None = None,
         allowed: Allowed | None = None,
         trials: int | None = None,
     ) -> None:
         self._objective, self._seed = objective, seed
-        self._candidates = Candidates(knobs, None, canonical, allowed)
+        self._candidates = Candidates(knobs, canonical, allowed)
         self._seen: set[Code] = set()
         self._asked: dict[Code, None] = {}
         self._outcomes = 0

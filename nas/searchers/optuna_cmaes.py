@@ -19,6 +19,7 @@ class Searcher(OptunaSearcher):
         *,
         seed: int,
         cost: CostOf | None = None,
+        also: CostOf | None = None,
         canonical: Canonical | None = None,
         allowed: Allowed | None = None,
         trials: int | None = None,

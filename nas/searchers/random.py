@@ -16,6 +16,7 @@ class Searcher:
         *,
         seed: int,
         cost: CostOf | None = None,
+        also: CostOf | None = None,
         canonical: Canonical | None = None,
         allowed: Allowed | None = None,
         trials: int | None = None,

@@ -27,6 +27,7 @@ class Searcher(ControllerSearch):
         *,
         seed: int,
         cost: CostOf | None = None,
+        also: CostOf | None = None,
         canonical: Canonical | None = None,
         allowed: Allowed | None = None,
         trials: int | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.architecture import Choices, Knobs
 from nas.objective import Objective
-from nas.pareto import front
+from nas.pareto import Point, front
 from nas.searchers import Allowed, Canonical, CostOf, Outcome
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief
@@ -26,6 +26,7 @@ EFFORT = 2e8  # candidates × outcomes² that one proposal may take
 SAMPLE = 600  # random networks that stand for a space too large to be looked at whole
 PARENTS = 12
 FRONT_POINTS = 48
+DEAREST = 0.1  # of the networks within a hard target are where the first trials of a search for accuracy lie
 GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
 MOST_FAILED = 50
 BELOW = 0.3  # how much further down, by its height, a front is looked for
@@ -45,6 +46,7 @@ class Searcher:
         *,
         seed: int,
         cost: CostOf | None = None,
+        also: CostOf | None = None,
         canonical: Canonical | None = None,
         allowed: Allowed | None = None,
         trials: int | None = None,
@@ -53,10 +55,11 @@ class Searcher:
         if not 0 <= first <= 1000:
             raise ValueError(f"first {first} is not between 0 and 1000")
         self._knobs, self._objective, self._seed = knobs, objective, seed
-        self._candidates = Candidates(knobs, cost, canonical, allowed)
+        costs = (cost, also) if objective.also else (cost,)
+        self._candidates = Candidates(knobs, canonical, allowed, costs)
         self._terms = functools.lru_cache(maxsize=2 * ENUMERABLE)(objective.terms)
         self._first = first or min(10, max(4, len(knobs) // 4))
-        self._costed = cost is not None
+        self._known = [of is not None for of in costs]
         self._seen: set[Code] = set()
         self._failed: list[Code] = []
         self._asked: dict[Code, None] = {}
@@ -68,7 +71,7 @@ class Searcher:
         if outcome is None:
             self._failed = [*self._failed, code][-MOST_FAILED:]
         else:
-            self._belief.tell(code, outcome.accuracy, outcome.cost)
+            self._belief.tell(code, outcome.accuracy, outcome.costs)
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
         busy = list(self._asked) if pending is None else [self._candidates.code(choices) for choices in pending]
@@ -93,25 +96,26 @@ class Searcher:
         return self._candidates.drawn(random.Random(f"{self._seed}/pool"), SAMPLE)
 
     @functools.cached_property
-    def _largest_cost(self) -> float:
-        return max(map(self._candidates.cost, self._pool), default=1.0)
+    def _largest_costs(self) -> Floats:
+        return np.asarray(self._candidates.rows(self._pool)[1].max(axis=0, initial=1.0))
 
     @functools.cached_property
     def _belief(self) -> Belief:
         costs = self._candidates.rows(self._pool)[1]
-        log_costs = np.log(costs) if self._costed and len(costs) else None
+        log_costs = [np.log(own) if known and len(own) else None for known, own in zip(self._known, costs.T)]
         return Belief([distances(choices) for choices in self._knobs.values()], log_costs)
 
     @functools.cached_property
     def _opening(self) -> list[Code]:
         """The first trials: far apart, and where cost alone says that the best will be."""
         objective, pool = self._objective, self._pool
-        if self._costed and objective.form != "front" and objective.w_under == 0:
-            cheap = [code for code in pool if objective.w_over == 0 or self._candidates.cost(code) <= objective.target]
-            cheap.sort(key=self._candidates.cost, reverse=True)
-            pool = cheap[: max(4 * self._first, round(0.3 * len(cheap)))] or pool
-        codes, costs = self._candidates.rows(pool)
-        rank = np.argsort(np.argsort(costs, kind="stable")) / max(1, len(pool) - 1)
+        if self._known[0] and objective.form != "front" and objective.w_under == 0:
+            costs = {code: self._candidates.costs(code)[0] for code in pool}
+            cheap = [code for code in pool if objective.w_over == 0 or costs[code] <= objective.target]
+            cheap.sort(key=costs.__getitem__, reverse=True)
+            pool = cheap[: max(4 * self._first, round(DEAREST * len(cheap)))] or pool
+        codes, known = self._candidates.rows(pool)
+        rank = np.argsort(np.argsort(known[:, 0], kind="stable")) / max(1, len(pool) - 1)
         tables = [distances(choices) for choices in self._knobs.values()]
         draw = random.Random(f"{self._seed}/opening")
         chosen = [draw.randrange(len(pool))] if pool else []
@@ -152,17 +156,17 @@ class Searcher:
         believed = self._belief.accuracy(codes, costs)
         self._front = self._believed_front(costs, believed)
         lowest, highest = float(self._front[1].min()), float(self._front[1].max())
-        self._reference = (max(self._largest_cost, float(costs.max())), lowest - BELOW * (highest - lowest))
+        self._reference = (np.maximum(self._largest_costs, costs.max(axis=0)), lowest - BELOW * (highest - lowest))
         rewards = self._rewards(believed, costs)
         self._best = float(rewards.max())
         if self._objective.form == "front":
-            order = front(list(zip(costs.tolist(), believed.tolist())))
+            order = front(_points(costs, believed))
         else:
             order = np.argsort(-rewards, kind="stable")[:PARENTS].tolist()
         return [tuple(int(place) for place in codes[index]) for index in order]
 
     def _believed_front(self, costs: Floats, accuracies: Floats) -> tuple[Floats, Floats]:
-        kept = front(list(zip(costs.tolist(), accuracies.tolist())))
+        kept = front(_points(costs, accuracies))
         if len(kept) > FRONT_POINTS:
             kept = [kept[round(index)] for index in np.linspace(0, len(kept) - 1, FRONT_POINTS)]
         return costs[kept], accuracies[kept]
@@ -189,14 +193,18 @@ class Searcher:
     def _gain(self, mean: Floats, deviation: Floats, costs: Floats) -> Floats:
         if self._objective.form == "front":
             return hypervolume_improvement(mean, deviation, costs, self._front, self._reference)
-        terms = np.array([self._terms(cost) for cost in costs.tolist()]).reshape(-1, 2)
+        terms = np.array([self._terms(cost) for cost in costs[:, 0].tolist()]).reshape(-1, 2)
         return improvement(mean, deviation, terms[:, 0], terms[:, 1], self._best)
 
     def _rewards(self, accuracies: Floats, costs: Floats) -> Floats:
-        return np.array([self._objective.reward(*pair) for pair in zip(accuracies.tolist(), costs.tolist())])
+        return np.array([self._objective.reward(*pair) for pair in zip(accuracies.tolist(), costs[:, 0].tolist())])
 
     def _anything(self, draw: random.Random, taken: set[Code]) -> Code | None:
         if not self._candidates.whole:
             return self._candidates.new(draw, taken)
         fresh = [code for code in self._pool if code not in taken]
         return draw.choice(fresh) if fresh else None
+
+
+def _points(costs: Floats, accuracies: Floats) -> list[Point]:
+    return [(*row, accuracy) for row, accuracy in zip(costs.tolist(), accuracies.tolist())]
