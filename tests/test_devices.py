@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import cast
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -24,7 +25,20 @@ from nas import devices, plugins, quiet, zoo
 from nas.architecture import Architecture, Images, Stage
 from nas.blocks import network
 from nas.counts import counts
-from nas.devices import Device, DeviceError, Options, _host, _meter, _onnx, _runtime, cpu, cpu_compile, cpu_eager, cuda
+from nas.devices import (
+    Device,
+    DeviceError,
+    Options,
+    _host,
+    _meter,
+    _onnx,
+    _runtime,
+    cpu,
+    cpu_compile,
+    cpu_eager,
+    cuda,
+    tensorrt,
+)
 from nas.devices._runtime import AGREEMENT, exercised
 from nas.records import Latency
 
@@ -170,6 +184,7 @@ class TestOptions:
             ("cpu:batch=2,batch=3", "has option 'batch' twice"),
             ("cpu_eager:dtype=int3", "dtype 'int3' is none of float32, bfloat16"),
             ("cuda:threads=2", "option 'threads', and 'cuda' takes batch, dtype"),
+            ("tensorrt:dtype=bfloat16", "dtype 'bfloat16' is none of float32, float16"),
         ],
     )
     def test_what_a_device_does_not_take_is_refused(self, named: str, complaint: str) -> None:
@@ -364,6 +379,89 @@ class TestCuda:
         monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
         found = cuda.available()
         assert found is None if reason is None else reason in str(found)
+
+
+class FakeTensorRT(ModuleType):
+    """What `engine` uses of TensorRT, which does not run here: a parser and a builder that fail as they are told to."""
+
+    NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
+
+    class ILogger:
+        Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
+
+    def __init__(self, *, complaints: tuple[str, ...] = (), plan: bytes | None = b"plan") -> None:
+        super().__init__("tensorrt")
+        self.created: list[int] = []
+        self.parsed: list[bytes] = []
+        self.Builder = lambda logger: SimpleNamespace(
+            create_network=self.created.append,
+            create_builder_config=lambda: None,
+            build_serialized_network=lambda *_: self.built(logger, plan),
+        )
+        self.OnnxParser = lambda *_: SimpleNamespace(
+            parse=lambda graph: self.parsed.append(graph) or not complaints,  # type: ignore[func-returns-value]
+            num_errors=len(complaints),
+            get_error=lambda number: SimpleNamespace(desc=lambda: complaints[number]),
+        )
+        self.Runtime = lambda _: SimpleNamespace(deserialize_cuda_engine=lambda plan: f"engine of {plan!r}")
+
+    @staticmethod
+    def built(logger: Any, plan: bytes | None) -> bytes | None:
+        logger.log(2, "a warning")
+        if plan is None:
+            logger.log(1, "no kernel for node 3")
+        return plan
+
+
+class TestTensorRT:
+    def test_is_asked_for_only_where_there_is_a_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cuda, "available", lambda name: f"device {name!r} has no GPU: buy one")
+        assert tensorrt.available() == "device 'tensorrt' has no GPU: buy one"
+        monkeypatch.setattr(cuda, "available", lambda _: None)
+        monkeypatch.setattr(tensorrt, "find_spec", lambda _: None)
+        reason = "device 'tensorrt' needs tensorrt, which is not installed: pip install tensorrt"
+        assert tensorrt.available() == reason
+        with pytest.raises(DeviceError, match="pip install tensorrt"):
+            tensorrt.latency(mbconv(8, 1), IMAGES)
+        monkeypatch.setattr(tensorrt, "find_spec", lambda name: name)
+        assert tensorrt.available() is None
+
+    @pytest.mark.parametrize("dtype", tensorrt.DTYPES)
+    def test_its_graph_is_the_network_in_the_wanted_precision(self, dtype: str) -> None:
+        """By what ONNX Runtime makes of it: TensorRT takes the precision from the graph's own tensors."""
+        made, image = exercised(mbconv(8, 1), IMAGES, batch=2)
+        with torch.inference_mode():
+            expected = made(image)
+        network, batch = tensorrt.typed(made, image, Options(dtype=dtype, batch=2))
+        session = onnxruntime.InferenceSession(_onnx.exported(network, batch), providers=["CPUExecutionProvider"])
+        (entering,), (leaving,) = session.get_inputs(), session.get_outputs()
+        kind = {"float32": "tensor(float)", "float16": "tensor(float16)"}[dtype]
+        assert (entering.type, leaving.type) == (kind, kind)
+        (answer,) = session.run(None, {entering.name: batch.numpy()})
+        _runtime.check(torch.from_numpy(answer), expected, AGREEMENT if dtype == "float32" else 0.02)
+        assert next(made.parameters()).dtype == torch.float32, "a copy was converted"
+
+    def test_builds_what_it_has_parsed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        fake = FakeTensorRT()
+        monkeypatch.setitem(sys.modules, "tensorrt", fake)
+        assert tensorrt.engine(b"graph") == "engine of b'plan'"
+        assert fake.parsed == [b"graph"]
+        assert fake.created == [1 << 1], "strongly typed"
+
+    @pytest.mark.parametrize(
+        ("fake", "complaint"),
+        [
+            (FakeTensorRT(complaints=("op Foo", "op Bar")), "TensorRT does not take the network: op Foo; op Bar"),
+            (FakeTensorRT(plan=None), "TensorRT cannot build the network: no kernel for node 3"),
+        ],
+    )
+    def test_what_it_does_not_take_is_refused_with_its_reasons(
+        self, fake: FakeTensorRT, complaint: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "tensorrt", fake)
+        with pytest.raises(DeviceError) as refusal:
+            tensorrt.engine(b"graph")
+        assert str(refusal.value) == complaint
 
 
 class TestHost:

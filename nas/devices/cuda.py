@@ -103,15 +103,16 @@ def on_device(network: "nn.Module", image: "Tensor", options: Options) -> tuple[
     return made.to("cuda"), image.to("cuda")
 
 
-def timed(call: Callable[[], "Tensor"]) -> Prepared:
-    """`call` queues an inference on the GPU; the time is the GPU's own, from its begin to its end."""
+def timed(call: Callable[[], "Tensor"], stream: Any = None) -> Prepared:
+    """`call` queues an inference on the GPU, in `stream` if it is not the current one; the time is the GPU's own, from
+    its begin to its end."""
     import torch
 
     cuda: Any = torch.cuda
     begin, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
 
     def run() -> float:
-        with torch.inference_mode():
+        with torch.inference_mode(), cuda.stream(stream):
             begin.record()
             call()
             end.record()
@@ -119,7 +120,7 @@ def timed(call: Callable[[], "Tensor"]) -> Prepared:
         return float(begin.elapsed_time(end))
 
     def answer() -> "Tensor":
-        with torch.inference_mode():
+        with torch.inference_mode(), cuda.stream(stream):
             return call().cpu()
 
     return Prepared(run=run, answer=answer)
