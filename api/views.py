@@ -211,8 +211,8 @@ def pareto(run: str, trials: Iterable[Trial], objective: Objective) -> Pareto:
 
 
 def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
-    """(count, share) at most 50 times: of the area or volume of all `points`, what the first `count` of them had; nothing
-    where that is none."""
+    """(count, share) at most 50 times: of the area or volume of all `points`, what the first `count` of them had;
+    nothing where that is none."""
     if not points:
         return ()
     *costs, accuracies = zip(*points)
