@@ -21,6 +21,7 @@ from nas.codec import decode, encode
 from nas.recipes import RECIPES
 from nas.records import Recipe
 from nas.training import TrainingFailed
+from nas.training import data as data_module
 from nas.training import precision as precision_module
 from nas.training.average import Average
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
@@ -483,6 +484,20 @@ def test_mapped_images_are_asked_for_a_batch_ahead(tmp_path: Path, monkeypatch: 
         taken += next(shown).tolist()
         assert len(asked) == min(400, 100 * (number + 2))
     assert [content[offset : offset + size] for offset, size in asked] == [mapped[index].tobytes() for index in taken]
+
+
+def test_mapped_images_that_were_copied_to_the_device_are_asked_for_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another tensor stands in for one on another device; device "meta" shows that `to` gives one."""
+    np.save(tmp_path / "images.npy", pictures().train_images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    images = data_module.tensor(mapped)
+    assert data_module._placed(images, torch.device("meta")) is not images
+    monkeypatch.setattr(data_module, "_placed", lambda images, _: images.clone())
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: pytest.fail("the disk was asked"))
+    loader = batches(dataclasses.replace(RECIPE, batch=100), mapped)
+    assert len(list(loader.shuffled(torch.Generator().manual_seed(0)))) == 4
 
 
 class TestAugmentation:

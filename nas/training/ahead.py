@@ -10,10 +10,16 @@ from torch import Tensor
 
 
 class Ahead:
-    """For `images` that are mapped from a file; for others, and where the system cannot do it, nothing happens."""
+    """For `images` that are read from a mapped file. Nothing happens for others, for those that were `copied` to a
+    device, and where the system cannot do it."""
 
-    def __init__(self, images: NDArray[Any]) -> None:
-        mapped = isinstance(images, np.memmap) and images.filename is not None and hasattr(os, "posix_fadvise")
+    def __init__(self, images: NDArray[Any], *, copied: bool) -> None:
+        mapped = (
+            not copied
+            and isinstance(images, np.memmap)
+            and images.filename is not None
+            and hasattr(os, "posix_fadvise")
+        )
         self._file = os.open(images.filename, os.O_RDONLY | os.O_CLOEXEC) if mapped else None  # type: ignore[attr-defined]
         self._start, self._bytes = getattr(images, "offset", 0), images[:1].nbytes
 

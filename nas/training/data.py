@@ -124,8 +124,9 @@ class Batches:
         view: View,
         device: torch.device,
     ) -> None:
-        self._images = _placed(tensor(images), device)
-        self._ahead = Ahead(images)
+        raw = tensor(images)
+        self._images = _placed(raw, device)
+        self._ahead = Ahead(images, copied=self._images is not raw)
         self._labels = tensor(labels).to(device)
         self._indices = tensor(indices).to(device)
         self._recipe, self._view, self._device = recipe, view, device
