@@ -1,6 +1,7 @@
 """What is checked before a search is taken: that everything it names exists here and fits together."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from api import signature
@@ -8,6 +9,8 @@ from api.bodies import together
 from api.problems import Fault
 from nas import datasets, devices, home, plugins, zoo
 from nas.architecture import Images, SearchSpace
+from nas.devices.remote import Remote
+from nas.errands import Agent
 from nas.objective import Objective
 from nas.plans.search import narrowed, searcher, space
 from nas.records import SearchSpec
@@ -16,10 +19,10 @@ LONGEST_NAME = 200
 Checked = TypeVar("Checked")
 
 
-def admit(spec: SearchSpec, *, remote_workers: bool = False) -> None:
+def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
     """Raise Problem naming every value of `spec` that cannot work.
 
-    With `remote_workers` the device need not be on this machine.
+    A device may be one of the `agents`; with `remote_workers` it need not be on this machine.
     """
     faults: list[Fault] = []
 
@@ -32,7 +35,7 @@ def admit(spec: SearchSpec, *, remote_workers: bool = False) -> None:
 
     checked("/name", spec.name, lambda: name(spec.name))
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
-    checked("/device", spec.device, lambda: device(spec.device, remote_workers))
+    checked("/device", spec.device, lambda: device(spec.device, agents, remote_workers))
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     chosen = checked("/space", spec.space, lambda: space(spec.space))
     images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
@@ -57,12 +60,28 @@ def name(text: str) -> None:
         raise ValueError(f"name {text!r} has control characters: give one line of text")
 
 
-def device(chosen: str, remote_workers: bool = False) -> None:
-    """Raise ValueError unless there is such a device with such options, here if the workers are here."""
+def device(chosen: str, agents: Sequence[Agent], remote_workers: bool = False) -> None:
+    """Raise ValueError unless there is such a device with such options: an agent that is online, or a device that is
+    here if the workers are here."""
     found, _ = devices.find(chosen)
-    reason = None if remote_workers else found.available()
+    if isinstance(found, Remote):
+        reason = absence(found.agent, agents)
+    else:
+        reason = None if remote_workers else found.available()
     if reason:
         raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
+
+
+def absence(name: str, agents: Sequence[Agent]) -> str | None:
+    """Why the agent of that name cannot measure; None where it can."""
+    agent = next((agent for agent in agents if agent.name == name), None)
+    if agent is None:
+        known = ", ".join(agent.name for agent in agents)
+        return f"no agent {name!r} has registered: there {f'are {known}' if known else 'is none'}"
+    if not agent.online:
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(agent.heard_at))
+        return f"agent {name!r} is offline, it was last heard of at {since}: start it again there"
+    return None
 
 
 def dataset(chosen: str, resolution: int | None = None) -> Images:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import catalogue, examples, growths, models, runs, searches
+from api import agents, catalogue, examples, growths, models, runs, searches
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.problems import HANDLERS, ProblemDocument
@@ -63,6 +63,7 @@ def create_app(
     app.state.history = History(store)
     app.state.remote_workers = remote_workers
     app.state.coordinator = coordinator
+    app.state.leaving = lambda: False  # whoever runs the server may know better
     app.add_middleware(Gate)
     for router in (
         searches.router,
@@ -72,6 +73,7 @@ def create_app(
         runs.router,
         models.router,
         catalogue.router,
+        agents.router,
     ):
         app.include_router(router, prefix="/v1")
     _serve_dashboard(app)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request
 
 from api import signature
+from api.admission import absence
 from api.history import Rows
 from api.problems import Problem, documented, refused
 from api.signature import Option
@@ -67,10 +68,13 @@ class Searchers:
 
 @dataclass(frozen=True, kw_only=True)
 class Device(Plugin):
-    """Where latency is measured; `problem` says why it is not available on this machine."""
+    """Where latency is measured; `problem` says why it is not available: not on this machine, or as the machine of an
+    agent, whose `fingerprint` tells what it is and `heard_at` when it was last heard of."""
 
     available: bool
     problem: str | None
+    fingerprint: dict[str, str] | None = None
+    heard_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,13 +167,32 @@ def searchers() -> Searchers:
 
 
 @router.get("/devices", summary="Devices and whether they are here", responses=documented())
-def devices() -> Devices:
-    """Where latency is measured."""
+def devices(store: Rows) -> Devices:
+    """Where latency is measured: on this machine, then on those of agents."""
+    agents = store.agents.all()
     reasons = {name: plugins.load("nas.devices", name).available() for name in plugins.names("nas.devices")}
     return Devices(
-        devices=tuple(
-            Device(**_described("nas.devices", name), available=reason is None, problem=reason)
-            for name, reason in reasons.items()
+        devices=(
+            *(
+                Device(
+                    name=name,
+                    description=signature.documentation("nas.devices", name),
+                    available=reason is None,
+                    problem=reason,
+                )
+                for name, reason in reasons.items()
+            ),
+            *(
+                Device(
+                    name=f"remote:{agent.name}",
+                    description=f"Latency on the machine of agent {agent.name!r}.",
+                    available=agent.online,
+                    problem=absence(agent.name, agents),
+                    fingerprint=agent.fingerprint,
+                    heard_at=agent.heard_at,
+                )
+                for agent in agents
+            ),
         )
     )
 

@@ -48,6 +48,20 @@ GROWTHS: dict[str, Any] = {
         },
     },
 }
+AGENTS: dict[str, Any] = {
+    "pi": {
+        "summary": "A Raspberry Pi",
+        "value": {
+            "name": "pi4",
+            "fingerprint": {"processor": "Raspberry Pi 4 Model B Rev 1.4", "runtime": "onnxruntime 1.20"},
+            "instance": "0a1b2c3d4e5f6a7b",
+            "edition": "0a1b2c3d4e5f",
+        },
+    }
+}
+ANSWERS: dict[str, Any] = {
+    "error": {"summary": "Why there is no latency", "value": {"error": "ONNX Runtime does not take the network"}}
+}
 
 
 def answers() -> dict[str, Any]:

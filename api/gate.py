@@ -1,5 +1,6 @@
 """What every request passes first: nothing too large, nothing sent by a web page of somebody else's."""
 
+import re
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -7,8 +8,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem, refused, response
+from nas import errands, parcel
 
 MOST_BYTES = 1_000_000  # of a body; the largest sensible one has a few thousand
+LARGER = {r"/v1/agents/[^/]+/errands": parcel.MOST_BYTES, r"/v1/errands/[^/]+/answer": errands.MOST_ANSWER_BYTES}
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -23,7 +26,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = _foreign(scope["method"], headers) or _too_large(int(headers.get("content-length", "0") or 0))
+        most = next((size for path, size in LARGER.items() if re.fullmatch(path, scope["path"])), MOST_BYTES)
+        problem = _foreign(scope["method"], headers) or _too_large(int(headers.get("content-length", "0") or 0), most)
         if problem:
             await response(scope["path"], problem)(scope, receive, send)
             return
@@ -33,7 +37,7 @@ class Gate:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            problem = _too_large(received)
+            problem = _too_large(received, most)
             if problem:
                 raise problem
             return message
@@ -63,7 +67,7 @@ def _foreign(method: str, headers: Headers) -> Problem | None:
     return Problem(403, f"{method} from a page of {origin} is not taken: use this service's own dashboard")
 
 
-def _too_large(size: int) -> Problem | None:
-    if size <= MOST_BYTES:
+def _too_large(size: int, most: int) -> Problem | None:
+    if size <= most:
         return None
-    return Problem(413, f"the body has {size:,} bytes or more: {MOST_BYTES:,} are taken at most")
+    return Problem(413, f"the body has {size:,} bytes or more: {most:,} are taken at most")

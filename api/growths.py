@@ -62,7 +62,7 @@ def create_growth(
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     spec = specified(wanted, history)
     try:
-        admission.device(spec.device, request.app.state.remote_workers)
+        admission.device(spec.device, history.store.agents.all(), request.app.state.remote_workers)
     except ValueError as error:
         raise refused("/device", spec.device, str(error)) from error
     run = history.store.add_run("growth", spec)

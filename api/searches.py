@@ -45,7 +45,7 @@ def create_search(
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
-    admit(spec, remote_workers=request.app.state.remote_workers)
+    admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
     run = history.store.add_run("search", spec)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return views.search(run, ())

@@ -60,8 +60,8 @@ class Lock:
 class Coordinator:
     """`python -m workers` as a child that ends with this process: it leaves when its standard input ends."""
 
-    def __init__(self, database: str) -> None:
-        self._environment = {**os.environ, "NAS_DATABASE": database}
+    def __init__(self, database: str, url: str) -> None:
+        self._environment = {**os.environ, "NAS_DATABASE": database, "NAS_URL": url}
         self._leaving = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="coordinator", daemon=True)
@@ -141,10 +141,11 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
     lock.note(url)
     if host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("whoever reaches %s:%s can submit work and read results: there is no password", host, port)
-    child = Coordinator(database) if coordinator else None
+    child = Coordinator(database, url) if coordinator else None
     app = create_app(store, remote_workers=child is None, coordinator=child.state if child else lambda: None)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     server = Server(config, url)
+    app.state.leaving = lambda: server.should_exit
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, server.leave)

@@ -293,6 +293,8 @@ def plugins(rows: Sequence[Json]) -> RenderableType:
     parts: list[RenderableType] = []
     for row in rows:
         parts += [Text(row["name"], style="bold"), _indented(_first(row), "dim")]
+        if row.get("fingerprint"):
+            parts.append(_indented(" · ".join(row["fingerprint"].values())))
         if row.get("problem"):
             parts.append(_indented(f"not here: {row['problem']}", "yellow"))
         for option in row.get("options", ()):

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from api import program
 
 PATIENCE_SECONDS = 90
 
@@ -86,6 +89,26 @@ def test_it_says_where_it_is_and_stops_in_order(tmp_path: Path, number: int) -> 
         assert service.log.read_text() == ""
         with pytest.raises(httpx.ConnectError):
             httpx.get(service.url)
+
+
+def test_who_waits_for_something_to_happen_does_not_hold_it_up(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--no-coordinator") as service:
+        agent = {"name": "pi4", "fingerprint": {}, "instance": "0" * 16, "edition": program.edition()}
+        assert httpx.post(f"{service.url}/v1/agents", json=agent).status_code == 200
+        answers = []
+
+        def wait() -> None:
+            url = f"{service.url}/v1/agents/pi4/take?instance={agent['instance']}&wait_seconds=20"
+            answers.append(httpx.post(url, timeout=30).json())
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        heard = httpx.get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"]
+        eventually(lambda: httpx.get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"] > heard)
+        assert service.leave() == 0
+        waiting.join()
+        assert answers == [{"errand": None}], "an answer, not a connection that broke off"
+        assert service.log.read_text() == ""
 
 
 def test_a_second_one_on_the_same_state_names_the_first(tmp_path: Path) -> None:
@@ -173,6 +196,8 @@ def test_a_coordinator_leaves_with_the_service(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as service:
         eventually(lambda: len(coordinators(service)) == 1)
         (child,) = coordinators(service)
+        given = Path(f"/proc/{child}/environ").read_text().split("\0")
+        assert f"NAS_URL={service.url}" in given, "where evaluators send what agents measure"
         assert service.leave(signal.SIGINT) == 0
         assert not alive(child)
         assert "killed" not in service.log.read_text()

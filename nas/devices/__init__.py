@@ -1,7 +1,8 @@
 """Devices: where and how latency is measured. One file each, found by name.
 
 A device that cannot measure raises; no latency is ever made up. A device is named with its options, if it is to have
-any: "cpu", "cpu:threads=2,batch=8", "cuda:dtype=bfloat16".
+any: "cpu", "cpu:threads=2,batch=8", "cuda:dtype=bfloat16"; one of many of a kind with its own name first:
+"remote:pi4", "remote:pi4:threads=2".
 """
 
 import dataclasses
@@ -9,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from nas import plugins
-from nas.architecture import Images
-from nas.records import Latency
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # an agent has none of them
     from torch import nn
+
+    from nas.architecture import Images
+    from nas.records import Latency
 
 MOST_THREADS, MOST_BATCH = 256, 4096
 
@@ -46,8 +48,8 @@ PLAIN = Options()
 
 
 class Device(Protocol):
-    """A module in `nas/devices/`. `TAKES` names the options that it has, and `DTYPES` the precisions, the first of
-    which is float32."""
+    """A module in `nas/devices/`, or what its function `at(place)` gives where there are many of the kind. `TAKES`
+    names the options that it has, and `DTYPES` the precisions, the first of which is float32."""
 
     TAKES: tuple[str, ...]
     DTYPES: tuple[str, ...]
@@ -56,7 +58,7 @@ class Device(Protocol):
         """None when the device can measure here; otherwise why not, and what would help."""
         ...
 
-    def latency(self, network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:
+    def latency(self, network: "nn.Module", images: "Images", options: Options = PLAIN) -> "Latency":
         """Milliseconds that `network` in evaluation mode takes for one batch. Raises DeviceError."""
         ...
 
@@ -67,6 +69,9 @@ def find(named: str) -> tuple[Device, Options]:
     name, colon, rest = named.partition(":")
     plugins.check("nas.devices", name)
     device = cast(Device, plugins.load("nas.devices", name))
+    if colon and hasattr(device, "at"):
+        place, colon, rest = rest.partition(":")
+        device, name = device.at(place), f"{name}:{place}"
     given: dict[str, int | str] = {}
     for part in rest.split(",") if colon else ():
         option, _, text = part.partition("=")

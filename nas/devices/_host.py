@@ -35,10 +35,10 @@ def _busy_seconds() -> float | None:
 
 
 def processor() -> str:
-    """Its model, such as "AMD EPYC 7763 64-Core Processor"."""
+    """Its model, such as "AMD EPYC 7763 64-Core Processor" or "Raspberry Pi 4 Model B Rev 1.4"."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
     table = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return table.get("model name") or platform.processor() or platform.machine()
+    return table.get("Model") or table.get("model name") or platform.processor() or platform.machine()

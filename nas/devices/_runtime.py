@@ -64,9 +64,9 @@ def measured(
 
     with _threads(options.threads):
         ready = _checked(network, images, options, prepare, agreement)
-        reference = _reference(prepare, options, agreement)
+        compared = _reference(prepare, options, agreement)
         try:
-            times = meter(ready.run, reference)
+            times = meter(ready.run, compared)
         except DeviceError:
             raise
         except Exception as error:  # whatever a runtime raises when what it ran on is gone
@@ -102,15 +102,19 @@ def _checked(network: "nn.Module", images: Images, options: Options, prepare: Pr
 
 @lru_cache(maxsize=4)
 def _reference(prepare: Prepare, options: Options, agreement: float) -> Reference:
-    """The network that every measurement of this process is compared with."""
+    """The reference, ready to be compared with in every measurement of this process."""
+    return Reference(_checked(reference(), REFERENCE.images, options, prepare, agreement).run)
+
+
+def reference() -> "nn.Module":
+    """The network that all others are compared with."""
     import torch
 
     from nas.blocks import network
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = network(REFERENCE)
-    return Reference(_checked(made, REFERENCE.images, options, prepare, agreement).run)
+        return network(REFERENCE)
 
 
 def exercised(network: "nn.Module", images: Images, batch: int = 1) -> tuple["nn.Module", "Tensor"]:

@@ -4,14 +4,13 @@ The network is exported to ONNX with its normalisations folded into the convolut
 runtime's answers are compared with torch's before any of its times is believed.
 """
 
-import time
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.architecture import Images
 from nas.devices import PLAIN, DeviceError, Options
 from nas.devices._host import processor
-from nas.devices._onnx import exported
+from nas.devices._onnx import exported, running
 from nas.devices._runtime import Prepared, measured
 from nas.records import Latency
 
@@ -52,26 +51,5 @@ def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> L
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
     import torch
 
-    session = _session(exported(network, image), options.threads)
-    feeds = {session.get_inputs()[0].name: image.numpy()}
-
-    def run() -> float:
-        start = time.perf_counter_ns()
-        session.run(None, feeds)
-        return (time.perf_counter_ns() - start) / 1e6
-
-    return Prepared(run=run, answer=lambda: torch.from_numpy(session.run(None, feeds)[0]))
-
-
-def _session(graph: bytes, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3  # errors; they are raised as well
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise DeviceError(f"ONNX Runtime does not take the network: {error}") from error
+    ready = running(exported(network, image), image.numpy(), options.threads)
+    return Prepared(run=ready.run, answer=lambda: torch.from_numpy(ready.answer()))

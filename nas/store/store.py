@@ -26,6 +26,7 @@ from nas.records import (
     TrialState,
     Wish,
 )
+from nas.store.agents import Agents
 from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun, NotFound
 from nas.store.rows import run_of, trial_of
@@ -37,7 +38,8 @@ _LIVE = ("queued", "running", "paused")
 
 
 class Store:
-    """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening.
+    """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening;
+    `agents` keeps those who measure elsewhere.
 
     Promises:
     - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
@@ -56,6 +58,7 @@ class Store:
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         self._database, self._clock = Database(url), clock
+        self.agents = Agents(self._database, clock)
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""

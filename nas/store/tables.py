@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -85,4 +86,28 @@ EVENT = Table(
     Column("kind", String, nullable=False),
     Column("text", Text, nullable=False),
     Index(None, "run", "id"),
+)
+
+AGENT = Table(
+    "agent",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("fingerprint", Text, nullable=False),  # JSON: dict[str, str]
+    Column("instance", String, nullable=False),  # the process that has the name now
+    Column("registered_at", Double, nullable=False),
+    Column("heard_at", Double, nullable=False),
+)
+
+ERRAND = Table(
+    "errand",
+    metadata,
+    Column("serial", Integer, primary_key=True),  # the order in which they are served
+    Column("id", String, nullable=False, unique=True),
+    Column("agent", ForeignKey("agent.name"), nullable=False),
+    Column("parcel", LargeBinary),  # until it is answered
+    Column("taken_by", String),  # the instance that works on it
+    Column("takings", Integer, nullable=False),  # how many instances have begun
+    Column("answer", Text),  # JSON: Answer
+    Column("asked_at", Double, nullable=False),  # when somebody last wanted to know
+    Index(None, "agent", "serial"),
 )

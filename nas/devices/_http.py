@@ -1,0 +1,49 @@
+"""Requests to the service with nothing but the standard library."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+
+TIMEOUT_SECONDS = 30.0
+
+
+class NotTaken(RuntimeError):
+    """The service refuses the request; the message is its own, `status` as in HTTP."""
+
+    def __init__(self, detail: str, status: int) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+def ask(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    *,
+    most_bytes: int = 2**26,
+) -> bytes:
+    """What the service answers. Raises NotTaken, and OSError where it is away, in trouble or says more than that."""
+    request = urllib.request.Request(url, body, headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            data: bytes = response.read(most_bytes + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            detail = _detail(error)
+        if error.code >= 500:
+            raise OSError(detail) from error
+        raise NotTaken(detail, error.code) from error
+    except http.client.HTTPException as error:
+        raise OSError(f"{url} broke off its answer: {error!r}") from error
+    if len(data) > most_bytes:
+        raise OSError(f"{url} answers with more than {most_bytes:,} bytes")
+    return data
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read(2**20))["detail"])
+    except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
+        return f"{error.url} answers {error.code} {error.reason}"

@@ -1,0 +1,187 @@
+"""Latency on another machine, a Raspberry Pi for instance, where an agent runs: "remote:pi4".
+
+The network is exported as for device "cpu" and sent to the service at NAS_URL, of which the agent fetches it. It is run
+there in ONNX Runtime beside the same reference network and by the same meter, and its answers are compared with torch's
+before any of its times is believed.
+
+An agent that goes away, in the middle of a measurement or before, is waited for, and measures the network anew when it
+is back. After five minutes of silence there is no latency.
+"""
+
+import base64
+import json
+import os
+import time
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nas.architecture import Images
+from nas.codec import Malformed, decode
+from nas.devices import PLAIN, DeviceError, Options, _http
+from nas.devices._onnx import exported
+from nas.devices._runtime import REFERENCE, check, exercised, reference
+from nas.errands import Answer, Errand, check_name
+from nas.parcel import BadParcel, Parcel, packed
+from nas.records import Latency
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    import nas.devices.remote
+    from nas.devices import Device
+
+    _satisfied: Device = nas.devices.remote
+
+TAKES = ("threads", "batch")
+DTYPES = ("float32",)
+DEFAULT_URL = "http://127.0.0.1:8000"
+WAIT_SECONDS = 10  # of a question that the service leaves open until there is an answer
+AWAY_SECONDS = 300.0  # of an agent's silence
+SERVICE_AWAY_SECONDS = 60.0
+LONGEST_SECONDS = 3600.0  # in all, where others have sent many networks before
+
+
+def available() -> str | None:
+    """There is no such device without the name of an agent."""
+    return "device 'remote' needs the name of an agent, as in remote:pi4: see nas devices, or start one (README.md)"
+
+
+def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:
+    raise DeviceError(available())
+
+
+def at(agent: str) -> "Remote":
+    """The device that an agent's machine is. Raises ValueError for a name that no agent may have."""
+    check_name(agent)
+    return Remote(agent)
+
+
+class Remote:
+    """The machine of one agent."""
+
+    TAKES: tuple[str, ...] = TAKES
+    DTYPES: tuple[str, ...] = DTYPES
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+
+    def available(self) -> str | None:
+        """None where torch is installed, from which networks are exported. The service is not asked."""
+        if find_spec("torch") is None:
+            return f"device 'remote:{self.agent}' needs torch, which is not installed: pip install torch"
+        return None
+
+    def latency(self, network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:
+        """Milliseconds for one batch. `network` stays as it is; no state of torch is changed.
+
+        Raises DeviceError where the agent or the service is away for longer than they are waited for, or the agent
+        cannot run the network, or gives other answers than torch.
+        """
+        reason = self.available()
+        if reason:
+            raise DeviceError(reason)
+        import torch
+
+        own, compared = _exported(network, images, options.batch), _reference(options.batch)
+        answer = _answer(
+            self.agent,
+            Parcel(
+                network=own.graph,
+                images=own.images,
+                reference=compared.graph,
+                reference_images=compared.images,
+                threads=options.threads,
+            ),
+        )
+        if answer.latency is None:
+            raise DeviceError(f"agent {self.agent!r} could not measure the network: {answer.error}")
+        check(_logits(answer.logits, own.expected), own.expected)
+        check(_logits(answer.reference_logits, compared.expected), compared.expected)
+        how = {
+            "threads": str(options.threads),
+            "batch": str(options.batch),
+            "dtype": options.dtype,
+            "torch": torch.__version__,
+        }
+        found = vars(answer.latency) | {"device": options.said(f"remote:{self.agent}")}
+        return Latency(**found | {"fingerprint": answer.latency.fingerprint | how})
+
+
+if TYPE_CHECKING:
+    _remote: Device = Remote("")
+
+
+class _Exported(NamedTuple):
+    graph: bytes
+    images: Any
+    expected: "Tensor"
+
+
+def _exported(network: "nn.Module", images: Images, batch: int) -> _Exported:
+    import torch
+
+    network, image = exercised(network, images, batch)
+    with torch.inference_mode():
+        expected = network(image)
+        return _Exported(exported(network, image), image.numpy(), expected)
+
+
+@lru_cache(maxsize=4)
+def _reference(batch: int) -> _Exported:
+    return _exported(reference(), REFERENCE.images, batch)
+
+
+def _logits(text: str, expected: "Tensor") -> "Tensor":
+    import numpy as np
+    import torch
+
+    try:
+        found = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+        return torch.from_numpy(found.reshape(tuple(expected.shape)).astype("f4"))
+    except ValueError as error:
+        raise DeviceError(f"the agent's logits cannot be read, so its latency is not taken: {error}") from error
+
+
+def _answer(agent: str, parcel: Parcel) -> Answer:
+    """What the agent answers, once it does."""
+    service = (os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/")
+    try:
+        body, kind = packed(parcel), {"Content-Type": "application/octet-stream"}
+        errand = _asked("POST", f"{service}/v1/agents/{agent}/errands", body, kind)
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while errand.answer is None:
+            if errand.silent_seconds > AWAY_SECONDS:
+                where = "in the middle of the measurement" if errand.state == "measuring" else "before it measured"
+                raise DeviceError(
+                    f"agent {agent!r} went away {where} and was not heard of for {AWAY_SECONDS / 60:g} minutes, so "
+                    "there is no latency: start it again there"
+                )
+            if time.monotonic() > deadline:
+                raise DeviceError(
+                    f"agent {agent!r} has not come to this network within {LONGEST_SECONDS / 60:g} minutes, so there "
+                    "is no latency: send it fewer at once (parallel)"
+                )
+            errand = _asked("GET", f"{service}/v1/errands/{errand.id}?wait_seconds={WAIT_SECONDS}")
+    except (_http.NotTaken, BadParcel) as error:
+        raise DeviceError(f"device 'remote:{agent}' cannot measure: {error}") from error
+    except OSError as error:
+        raise DeviceError(
+            f"device 'remote:{agent}' needs the service, and {service} is away ({error}): "
+            "start it, or set NAS_URL to where it is"
+        ) from error
+    return errand.answer
+
+
+def _asked(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Errand:
+    """The errand as the service tells it. A service that is away is waited for, for a minute."""
+    deadline = time.monotonic() + SERVICE_AWAY_SECONDS
+    while True:
+        try:
+            return decode(Errand, json.loads(_http.ask(method, url, body, headers)))
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1.0)
+        except (ValueError, Malformed) as error:
+            raise DeviceError(f"{url} does not answer as this version of the service: {error}") from error
