@@ -150,7 +150,7 @@ async def get_errand(errand: Id, request: Request, store: Rows, wait_seconds: Wa
     },
 )
 def get_parcel(errand: Id, store: Rows) -> Response:
-    """As it was sent."""
+    """For the agent that took it, as it was sent."""
     return Response(store.agents.parcel(errand), media_type=BYTES)
 
 

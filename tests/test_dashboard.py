@@ -21,10 +21,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from api.app import create_app
 from nas.counts import counts
+from nas.errands import Introduction
 from nas.objective import HARD, Objective
 from nas.pareto import front
 from nas.records import GrowthSpec, Limits, Run, SearchSpec
-from nas.store import Store
+from nas.store import Store, agents
 from tests.past import OWNER, SEARCH, Past, seeded
 
 
@@ -401,6 +402,24 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     expect(page.locator(f"tr[data-key='{model.id}']")).to_contain_text(model.sha256[:12])
 
 
+def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    pi = {"processor": "Raspberry Pi 4 Model B Rev 1.4", "runtime": "onnxruntime 1.20"}
+    view.service.store.agents.introduce(Introduction(name="pi4", fingerprint=pi, instance="a" * 16, edition=""))
+    page = view.open("#/devices")
+    row = page.locator("tr[data-key='remote:pi4']")
+    # The store's clock of these tests is put forward by hand, so that the service's finds the agent silent.
+    expect(row).to_contain_text("offline")
+    expect(row).to_contain_text("Raspberry Pi 4 Model B Rev 1.4 · onnxruntime 1.20")
+    expect(page.locator("tr[data-key='cpu']")).to_contain_text("here")
+    expect(page.locator("tr[data-key='remote']")).to_contain_text("absent")
+    expect(page.locator(".command")).to_contain_text(f"curl -O {view.address}/v1/agent.pyz")
+    monkeypatch.setattr(agents, "ONLINE_SECONDS", float("inf"))
+    expect(row).to_contain_text("online")
+    view.open("#/new")
+    options = page.get_by_label("Device", exact=True).locator("option")
+    expect(options.filter(has_text="remote:pi4")).to_have_text("remote:pi4")
+
+
 def test_points_are_reached_by_keyboard_and_pointer(view: View) -> None:
     run = view.service.runs["running"]
     page = view.search(run)
@@ -494,7 +513,7 @@ def test_an_empty_service_says_how_to_start(look: Callable[..., View], tmp_path:
         page.context.close()
 
 
-PLACES = ("runs", "search", "growth", "models", "new")
+PLACES = ("runs", "search", "growth", "models", "devices", "new")
 
 
 def place(service: Service, name: str) -> str:
@@ -504,6 +523,7 @@ def place(service: Service, name: str) -> str:
         "search": f"#/searches/{runs['running'].id}",
         "growth": f"#/growths/{runs['family'].id}",
         "models": "#/models",
+        "devices": "#/devices",
         "new": "#/new",
     }[name]
 

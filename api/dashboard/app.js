@@ -1,6 +1,7 @@
 // Which page belongs to which address, and the pulse that keeps it fresh.
 
 import { absent } from "./absent.js";
+import { devicesPage } from "./devices.js";
 import { element } from "./element.js";
 import { growthPage } from "./growth.js";
 import { modelsPage } from "./models.js";
@@ -13,6 +14,7 @@ const PAGES = [
   [/^#\/searches\/([^/]+)$/, searchPage],
   [/^#\/growths\/([^/]+)$/, growthPage],
   [/^#\/models$/, modelsPage],
+  [/^#\/devices$/, devicesPage],
   [/^#\/new$/, proposalPage],
   [/^(#\/?)?$/, runsPage],
 ];

@@ -1,0 +1,48 @@
+// The page of devices: this machine's, and those of agents.
+
+import { get } from "./api.js";
+import { element, pill } from "./element.js";
+import { ago } from "./numbers.js";
+import { table } from "./table.js";
+
+export function devicesPage(page) {
+  document.title = "Devices · Architecture search";
+  const list = table({
+    label: "devices",
+    key: (device) => device.name,
+    empty: "",
+    stacked: true,
+    columns: [
+      { title: "Device", text: (device) => device.name, value: (device) => device.name },
+      { title: "State", text: state, value: state, fill: (cell, device) => cell.replaceChildren(pill(state(device))) },
+      { title: "What it is", text: what, wide: true },
+      { title: "Heard of", number: true, text: (device) => (device.heard_at ? ago(device.heard_at) : "") },
+    ],
+  });
+  const program = `curl -O ${location.origin}/v1/agent.pyz && python3 agent.pyz --service ${location.origin} --name pi4`;
+  page.replaceChildren(
+    element("header", { class: "page-title" }, element("h1", {}, "Devices")),
+    element("section", { class: "card" }, list.node),
+    element(
+      "section",
+      { class: "card" },
+      element("h2", {}, "Another machine"),
+      element("p", {}, "An agent measures where it runs, a Raspberry Pi for instance, as device remote:pi4. Start it there:"),
+      element("div", { class: "command" }, element("pre", { tabindex: 0 }, `pip install onnxruntime numpy\n${program}`)),
+    ),
+  );
+
+  return async function refresh(signal) {
+    list.show((await get("devices", signal)).devices);
+  };
+}
+
+const agent = (device) => device.fingerprint !== null;
+const state = (device) => {
+  if (agent(device)) return device.available ? "online" : "offline";
+  return device.available ? "here" : "absent";
+};
+const what = (device) => {
+  if (agent(device)) return Object.values(device.fingerprint).join(" · ");
+  return device.problem ?? device.description.split("\n", 1)[0];
+};
