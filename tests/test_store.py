@@ -857,6 +857,8 @@ class TestSchema:
             for table, column in (("run", "reason"), ("run", "renewed_at"), ("run", "worked_seconds")):
                 connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
             connection.execute(text("ALTER TABLE trial DROP COLUMN compute_seconds"))
+            for table in ("errand", "agent"):  # which later versions add
+                connection.execute(text(f"DROP TABLE {table}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
         store._database._migrate()
         assert (store.run(run).worked_seconds, store.trial(run, 0).compute_seconds) == (42, 40)
