@@ -46,6 +46,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
             checked(f"/baselines/{index}", baseline, lambda: reference(baseline, images))  # noqa: B023  # called at once
     if not faults:
         checked("/options", spec.options, lambda: signature.check(spec.searcher, spec.options))
+        checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
     if not faults and images and signature.is_light(spec.searcher):
         checked("/options", spec.options, lambda: searcher(spec, images))
     if faults:
@@ -96,6 +97,16 @@ def target(objective: Objective) -> None:
     if objective.cost != "mult_adds" and objective.target == Objective().target:
         unit = "milliseconds" if objective.cost == "latency_ms" else "parameters"
         raise ValueError(f"target {objective.target:g} is the default for mult_adds: give one in {unit}")
+
+
+def least_gain(spec: SearchSpec) -> None:
+    """Raise ValueError where the searcher is to end the search by what it expects, and cannot say it."""
+    if spec.least_gain is not None and not signature.says_gain(spec.searcher):
+        can = [name for name in plugins.names("nas.searchers") if signature.says_gain(name)]
+        raise ValueError(
+            f"least_gain {spec.least_gain:g} needs a searcher that says what it expects to gain, which "
+            f"{spec.searcher!r} does not: give {' or '.join(can)}"
+        )
 
 
 def reference(baseline: str, images: Images) -> None:

@@ -33,6 +33,9 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--compute-hours", type=number, metavar="H", help="of processors, or GPUs: begin no trial once they are spent"
     )
+    what.add_argument(
+        "--least-gain", type=number, metavar="R", help="end when no more reward (front: share of its area) is expected"
+    )
     what.add_argument("--searcher", metavar="NAME", help="surrogate by default; `nas searchers` lists them")
     what.add_argument(
         "--option",
@@ -113,7 +116,7 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
                 name: getattr(chosen, name)
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
-            **{name: getattr(chosen, name) for name in ("device", "parallel", "seed")},
+            **{name: getattr(chosen, name) for name in ("least_gain", "device", "parallel", "seed")},
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
             "options": {name: value(text) for name, text in chosen.option},
             "baselines": chosen.baseline or None,

@@ -64,6 +64,14 @@ def check(searcher: str, given: Choices) -> None:
             raise Refusal(f"option {name!r} of searcher {searcher!r} is {value!r}: it takes {known[name].type}")
 
 
+def says_gain(searcher: str) -> bool:
+    """Whether the searcher can say what it expects to gain."""
+    return any(
+        isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "expected_gain"
+        for node in ast.walk(_tree("nas.searchers", searcher))
+    )
+
+
 def is_light(searcher: str) -> bool:
     """Whether the searcher, with the private files that it shares, needs nothing heavy: this process may import it."""
     for node in ast.walk(_tree("nas.searchers", searcher)):

@@ -224,6 +224,9 @@ def run(found: Json) -> RenderableType:
     }
     if found["kind"] == "search":
         facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
+        if found["expected_gain"] is not None:
+            ends = f", ends below {spec['least_gain']:g}" if spec["least_gain"] else ""
+            facts["Gain"] = f"{found['expected_gain']:.2g} expected of the last network proposed{ends}"
         best = found["best"]
         facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best))}" if best else "–"
     lines = Table.grid(padding=(0, 2))

@@ -77,11 +77,14 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Search(Shown):
-    """A search: its specification as stored, and its best candidate so far. `saved_seconds` of training were not spent
+    """A search: its specification as stored, and its best candidate so far. `expected_gain` is what its searcher
+    expected of the last network that it proposed, where it says so: of reward, or of a front, as a share of its area.
+    `saved_seconds` of training were not spent
     on candidates that were refused for their latency, at the mean of those that were trained; null before there is one
     of each."""
 
     spec: SearchSpec
+    expected_gain: float | None
     saved_seconds: float | None
     best: Candidate | None
 
@@ -147,6 +150,7 @@ def search(run: Run, trials: Sequence[Trial]) -> Search:
     return Search(
         **_common(run, trials, f"/v1/searches/{run.id}", "pareto"),
         spec=run.spec,
+        expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
         saved_seconds=saved_seconds(trials),
         best=best(found),
     )

@@ -107,7 +107,9 @@ class SearchSpec:
 
     It ends after `trials`, or when no more begin because one of these is spent: `hours` in which it was worked on,
     pauses left out, and `compute_hours` in which its evaluations held a GPU (a part of one counts as that part) or,
-    on a machine without any, a processor. What has begun by then still ends."""
+    on a machine without any, a processor. It also ends when its searcher expects to gain less than `least_gain` by any
+    network, several proposals in a row: of reward, or of a front, as a share of the area under it. What has begun by
+    then still ends."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -126,13 +128,14 @@ class SearchSpec:
     trials: int = 20
     hours: float | None = None
     compute_hours: float | None = None
+    least_gain: float | None = None
     parallel: int = 2
     seed: int = 0
     save_weights: bool = False
 
     def __post_init__(self) -> None:
         _between(self, "trials", 1, MOST_TRIALS)
-        _positive(self, "hours", "compute_hours")
+        _positive(self, "hours", "compute_hours", "least_gain")
         _between(self, "parallel", 1, 1024)
         _between(self, "seed", 0, 2**31 - 1)
         if self.resolution is not None:
@@ -197,6 +200,7 @@ class Job:
     Without a `dataset` and a `recipe` only latency is measured. `scores` wants the scores of the untrained network too.
     `baseline` names the reference network that it is, if it is one. `final`: train on all training images and score the
     test images; otherwise a tenth of the training images is kept out of training, and `accuracy` is measured there.
+    `expected_gain` is what the searcher expected of it when it proposed it, as in `SearchSpec.least_gain`.
     """
 
     run: str
@@ -214,6 +218,7 @@ class Job:
     scores: bool = False
     final: bool = False
     save_weights: bool = False
+    expected_gain: float | None = None
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.recipe is None):

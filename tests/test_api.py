@@ -1028,6 +1028,22 @@ def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: 
     assert service.get(f"/v1/searches/{service.search([]).id}/pareto")["hypervolumes"] == []
 
 
+def test_a_least_gain_needs_a_searcher_that_says_what_it_expects(service: Service) -> None:
+    problem = service.post("/v1/searches", {**SMALLEST, "searcher": "optuna_gp", "least_gain": 0.001}, status=422)
+    assert problem["errors"] == [
+        {
+            "pointer": "/least_gain",
+            "value": 0.001,
+            "detail": "least_gain 0.001 needs a searcher that says what it expects to gain, "
+            "which 'optuna_gp' does not: give surrogate",
+        }
+    ]
+    problem = service.post("/v1/searches", {**SMALLEST, "least_gain": 0}, status=422)
+    assert problem["detail"] == "least_gain 0.0 is not a positive number"
+    made = service.post("/v1/searches", {**SMALLEST, "least_gain": 0.001})
+    assert (made["spec"]["least_gain"], made["expected_gain"]) == (0.001, None)
+
+
 def test_the_forecast_minds_the_hours(service: Service) -> None:
     now = time.time()
     run = service.search([(0.9, 1000)], trials=1000, hours=0.5, parallel=1)

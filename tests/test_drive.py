@@ -514,6 +514,24 @@ def test_an_exhausted_space_finishes_early_and_says_so(sqlite: Store) -> None:
     assert f"finished: {left.reason}" in {event.text for event in sqlite.events(run.id)}
 
 
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_search_that_expects_too_little_finishes_early_and_says_so(sqlite: Store, parallel: int) -> None:
+    spec = dataclasses.replace(SPEC, searcher="surrogate", trials=200, parallel=parallel, least_gain=0.02)
+    run = sqlite.add_run("search", spec)
+    left = driven(sqlite)
+    assert left is not None
+    assert left.state == "finished"
+    assert left.reason is not None
+    assert left.reason.startswith("no gain of 0.02 is expected any more")
+    trials = sqlite.trials(run.id)
+    assert 8 <= len(trials) < 60
+    sqlite.raise_budget(run.id, 300)
+    again = driven(sqlite)
+    assert again is not None
+    assert (again.state, again.reason) == (left.state, left.reason)
+    assert sqlite.trials(run.id) == trials
+
+
 def test_a_run_that_is_lost_is_not_written_to(sqlite: Store) -> None:
     run = sqlite.add_run("search", SPEC)
     first, plan = claimed(sqlite)

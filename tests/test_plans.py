@@ -116,6 +116,60 @@ def test_a_failed_trial_is_told_as_failed() -> None:
     assert plan.ask(1) is not None
 
 
+def expecting(gains: list[float | None], parallel: int) -> SearchPlan:
+    """A plan whose searcher expects so much of its first proposals, one after the other."""
+    spec = dataclasses.replace(SPEC, least_gain=0.01, parallel=parallel, trials=50)
+    plan, found = SearchPlan("r", spec, 50, IMAGES), iter(gains)
+    asked = plan._searcher.ask
+
+    def ask(number: int, pending: list[Choices]) -> Choices | None:
+        plan._searcher.expected_gain = next(found)  # type: ignore[attr-defined]
+        return asked(number, pending)
+
+    plan._searcher.ask = ask  # type: ignore[assignment, method-assign]
+    return plan
+
+
+LOW, HIGH = 0.0099, 0.01
+
+
+@pytest.mark.parametrize(
+    ("gains", "parallel", "trials"),
+    [
+        ([None, None, None, LOW, LOW, LOW], 1, 6),
+        ([LOW, LOW, HIGH, LOW, LOW, HIGH, LOW, LOW, LOW], 1, 9),
+        ([LOW, LOW, None, LOW], 1, 4),  # what nothing was said of is no reason to go on
+        ([HIGH, LOW, LOW, LOW, LOW, LOW, LOW], 4, 7),  # four at once know the same
+    ],
+)
+def test_a_search_ends_when_too_little_is_expected_several_times_in_a_row(
+    gains: list[float | None], parallel: int, trials: int
+) -> None:
+    plan = expecting(gains, parallel)
+    jobs = run(plan, 50)
+    assert len(jobs) == trials
+    assert [job.expected_gain for job in jobs] == gains
+    window = 2 + parallel
+    assert plan.exhausted == f"no gain of 0.01 is expected any more: of the last {window} proposals 0.0099 at most"
+    again, shorter = expecting([LOW], parallel), expecting([LOW], parallel)
+    for job in jobs[::-1]:
+        again.tell(job, measured(job))
+        if job.number < trials - 2:
+            shorter.tell(job, measured(job))
+    shorter.begun(jobs[-2])
+    assert again.ask(trials) is None
+    assert again.exhausted == plan.exhausted
+    assert shorter.ask(trials - 1) is not None
+
+
+def test_without_a_least_gain_the_budget_alone_ends_a_search() -> None:
+    plan = SearchPlan("r", dataclasses.replace(SPEC, searcher="surrogate", trials=14), 14, IMAGES)
+    gains = [job.expected_gain for job in run(plan, 50)]
+    assert len(gains) == 14
+    assert gains[0] is None
+    assert gains[-1] is not None
+
+
 def test_what_is_under_way_is_told_to_the_searcher(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, heard = SearchPlan("r", SPEC, 12, IMAGES), list[list[Choices]]()
     asked = plan._searcher.ask

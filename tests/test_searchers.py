@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import random
+import statistics
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from bench.landscapes import Landscape, synthetic
 from nas import plugins, spaces
 from nas.architecture import Choices, Images, Knobs
-from nas.objective import Objective
+from nas.objective import Form, Objective
 from nas.pareto import hypervolume
 from nas.searchers import ATTEMPT, Outcome, Searcher
 from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
@@ -245,6 +246,31 @@ class TestTheDefault:
         chance = volume("random", 120, None)
         assert volume("surrogate", 30, depth) > chance
         assert volume("surrogate", 30, None) > chance
+
+    @pytest.mark.parametrize("form", ["product", "absolute", "front"])
+    def test_less_and_less_is_expected(self, form: Form) -> None:
+        searcher = on_land("surrogate", dataclasses.replace(AIM, form=form), trials=60)
+        gains: list[float | None] = []
+        for event, _ in trail(searcher, 60):
+            if event == "ask":
+                gains.append(searcher.expected_gain)  # type: ignore[attr-defined]
+        said = [gain for gain in gains if gain is not None]
+        assert gains[0] is None  # the first are chosen without a model
+        assert len(said) >= 50
+        assert 0 < statistics.median(said[-10:]) < statistics.median(said[:10]) / 3 < 1
+
+    def test_as_much_is_expected_as_comes_of_it(self) -> None:
+        """On average over proposals and seeds, within what chance does to so few."""
+        expected = gained = 0.0
+        for seed in range(8):
+            searcher = on_land("surrogate", seed=seed, trials=30)
+            best = 0.0
+            for event, choices in trail(searcher, 30):
+                reward = AIM.reward(LAND.accuracy(choices), LAND.cost(choices))
+                if event == "ask" and (gain := searcher.expected_gain) is not None:  # type: ignore[attr-defined]
+                    expected, gained = expected + gain, gained + max(0.0, reward - best)
+                best = max(best, reward)
+        assert 1 / 4 < expected / gained < 4
 
     def test_tunas_reward_leads_to_the_target(self) -> None:
         aim = Objective(target=LAND.targets[0], w_under=-0.1, w_over=-0.1, form="absolute")

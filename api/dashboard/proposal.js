@@ -59,6 +59,9 @@ export async function proposalPage(page) {
     ]),
     group("How much", [
       field("Trials", number("/trials", 20), "networks to try"),
+      field("Hours", number("/hours", "", { placeholder: "any" }), "of work; then no trial begins"),
+      field("Compute hours", number("/compute_hours", "", { placeholder: "any" }), "of processors, or GPUs"),
+      field("Least gain", number("/least_gain", "", { placeholder: "any" }), "ends when less is expected"),
       field("Parallel", number("/parallel", 2), "at once"),
       field("Epochs", number("/recipe/epochs", 2), "of training a trial"),
       field("Training images", number("/recipe/train_images", "", { placeholder: "all" }), "a random, balanced part"),

@@ -9,8 +9,8 @@ from nas.records import GrowthSpec, Job, Measurement, Run, SearchSpec
 class Plan(Protocol):
     """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was.
 
-    `trials` is the budget and may be raised at any time; `exhausted` says why `ask` has run out of networks
-    before it, None while it has not.
+    `trials` is the budget and may be raised at any time; `exhausted` says why `ask` gives no more before
+    it is used up: no network is left, or none that is worth it; None while there are some.
     """
 
     trials: int

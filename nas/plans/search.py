@@ -1,6 +1,8 @@
 """The plan of a search: a searcher's proposals, made into jobs, filtered by what is known before training."""
 
+import dataclasses
 import functools
+import heapq
 from typing import cast
 
 from nas import plugins, spaces, zoo
@@ -12,6 +14,7 @@ from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
 from nas.searchers import ATTEMPT, CostOf, MakeSearcher, Outcome, Searcher
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
+PATIENCE = 3  # proposals in a row of which too little is expected, so that one lucky or unlucky trial ends nothing
 REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
 
 
@@ -26,6 +29,7 @@ class SearchPlan:
         self._baselines = [zoo.reference(name, images) for name in spec.baselines]
         self._proposed: set[str] = set()
         self._running: dict[int, Choices] = {}
+        self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
         self.trials = trials
         self.exhausted: str | None = None
 
@@ -34,6 +38,9 @@ class SearchPlan:
             return None
         if number < len(self._baselines):
             return self._job(number, {})
+        self.exhausted = self._saturated()
+        if self.exhausted:
+            return None
         refused: list[Choices] = []
         broken: str | None = None
         for attempt in range(ATTEMPTS):
@@ -44,8 +51,8 @@ class SearchPlan:
             network = self._network(job)
             over = over_limit(job.limits, counts(job.architecture))
             if over is None and network not in self._proposed:
-                self._proposed.add(network)
-                self._running[number] = choices
+                job = dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
+                self.begun(job)
                 return job
             broken = over or broken
             if choices not in refused:
@@ -59,12 +66,30 @@ class SearchPlan:
         self._proposed.add(self._network(job))
         if job.baseline is None:
             self._running[job.number] = job.choices
+        self._expect(job)
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         self._proposed.add(self._network(job))
+        self._expect(job)
         self._running.pop(job.number, None)
         if job.baseline is None:
             self._searcher.tell(job.choices, self._outcome(measurement))
+
+    def _expect(self, job: Job) -> None:
+        if job.expected_gain is not None:
+            self._gains[job.number] = job.expected_gain
+
+    def _saturated(self) -> str | None:
+        """Why nothing more is worth a trial, where too little was expected of each of the last ones.
+
+        Of trials that run side by side as many more, since they were proposed with the same known.
+        """
+        least, wanted = self._spec.least_gain, PATIENCE + self._spec.parallel - 1
+        last = heapq.nlargest(wanted, self._gains)
+        if least is None or len(last) < wanted or max(self._gains[number] for number in last) >= least:
+            return None
+        most = max(self._gains[number] for number in last)
+        return f"no gain of {least:g} is expected any more: of the last {wanted} proposals {most:.2g} at most"
 
     def _network(self, job: Job) -> str:
         """Equal for jobs whose choices build the same network, though grown they may differ (a skip inert at B0)."""

@@ -46,7 +46,12 @@ class Outcome:
 
 
 class Searcher(Protocol):
-    """How a searcher is driven; several may be asked for before anything is told."""
+    """How a searcher is driven; several may be asked for before anything is told.
+
+    One that can say what it expects of its proposals declares `expected_gain: float | None` in its class besides: by
+    how much the last one will improve on the best so far (reward, or of a front the share of the area under it), which
+    is the most that it expects of any network; None where it cannot say yet.
+    """
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
         """Choices for proposal `number`; None: there is no network left. Randomness is drawn from (seed, number) only.

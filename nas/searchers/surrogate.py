@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.architecture import Choices, Knobs
 from nas.objective import Objective
-from nas.pareto import Point, front
+from nas.pareto import Point, front, hypervolume
 from nas.searchers import Allowed, Canonical, CostOf, Outcome
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief
@@ -38,6 +38,8 @@ class Searcher:
     Spaces of up to 20,000 choices are looked at whole, larger ones through mutations of the best. Networks are ranked
     by what the model believes of them, since a lucky measurement is no proof: see `believed`.
     """
+
+    expected_gain: float | None = None
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Searcher:
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
         busy = list(self._asked) if pending is None else [self._candidates.code(choices) for choices in pending]
+        self.expected_gain = None
         code = self._propose(random.Random(f"{self._seed}/{number}"), list(dict.fromkeys(busy)))
         if code is None:
             return None
@@ -145,7 +148,13 @@ class Searcher:
             leaders = [fresh[index] for index in np.argsort(-scores, kind="stable")[:3]]
             near = [code for leader in leaders for code in self._candidates.neighbours(leader)]
             fresh = list(dict.fromkeys([*leaders, *(code for code in near if code not in taken)]))
-        return fresh[int(np.argmax(self._scores(fresh)))]
+        scores = self._scores(fresh)
+        chosen = int(np.argmax(scores))
+        whole, (worst, floor) = 1.0, self._reference
+        if self._objective.form == "front":
+            whole = hypervolume(_points(*self._front), (*worst.tolist(), floor))
+        self.expected_gain = float(scores[chosen]) / whole if whole > 0 else None
+        return fresh[chosen]
 
     def _learn(self, busy: list[Code]) -> list[Code]:
         """Condition the model; the best networks so far, as it believes."""
