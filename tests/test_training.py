@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.parallel import Parallel
 from nas import home
 from nas.blocks import Branches, network
 from nas.codec import decode, encode
@@ -26,6 +27,7 @@ from nas.training import precision as precision_module
 from nas.training.average import Average
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone
+from nas.training.muon import orthogonal
 from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import Precision, precision, probe, reduced
 from nas.training.regularisation import regularised
@@ -91,8 +93,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None
 
 @pytest.mark.parametrize(
     "recipe",
-    [RECIPE, dataclasses.replace(RECIPE, optimizer="rmsprop", learning_rate=0.01, ema=0.9, drop_path=0.2)],
-    ids=["sgd", "rmsprop, averaged"],
+    [
+        RECIPE,
+        dataclasses.replace(RECIPE, optimizer="rmsprop", learning_rate=0.01, ema=0.9, drop_path=0.2),
+        dataclasses.replace(RECIPE, optimizer="muon", learning_rate=0.05, momentum=0.6, schedule="one-cycle"),
+    ],
+    ids=["sgd", "rmsprop, averaged", "muon, cycled"],
 )
 def test_a_training_that_is_taken_up_again_ends_with_the_same_weights(recipe: Recipe) -> None:
     torch.manual_seed(0)
@@ -319,6 +325,57 @@ def test_rmsprop_is_tensorflows() -> None:
         inertia = 0.9 * inertia + gradient / (math.sqrt(square) + math.sqrt(0.001))
         value -= 0.1 * inertia
         assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
+
+
+def test_an_orthogonal_matrix_points_as_the_matrix_does_and_alike_in_every_direction() -> None:
+    left, right = (torch.linalg.qr(torch.randn(size, 4))[0] for size in (6, 9))
+    for lengths in (torch.tensor([1.0, 0.5, 0.2, 0.1]), torch.tensor([7e-4, 7e-4, 5e-4, 1e-4])):
+        found = orthogonal(left @ lengths.diag() @ right.T)
+        turned = left.T @ found @ right
+        assert torch.allclose(found, left @ turned @ right.T, atol=1e-5)
+        assert torch.allclose(turned, turned.diag().diag(), atol=1e-5)
+        assert ((turned.diag() > 0.3) & (turned.diag() < 1.4)).all()
+
+
+def test_muon_turns_dense_convolutions_and_descends_with_momentum_elsewhere() -> None:
+    """By hand; depthwise convolutions, those with a bias, norms and the classifier move as SGD has it at ten times the
+    rate."""
+    recipe = Recipe(optimizer="muon", learning_rate=0.02, momentum=0.6, weight_decay=0.1)
+    ours, plain = network(TINY), network(TINY)
+    plain.load_state_dict(ours.state_dict())
+    dense = {
+        f"{name}.weight"
+        for name, module in ours.named_modules()
+        if isinstance(module, torch.nn.Conv2d) and module.groups == 1 and module.bias is None
+    }
+    assert len(dense) == 6
+    expected = {name: value.detach().clone() for name, value in ours.named_parameters() if name in dense}
+    inertia = {name: torch.zeros_like(value) for name, value in expected.items()}
+    muon, sgd = made(ours, recipe), made(plain, dataclasses.replace(recipe, optimizer="sgd", learning_rate=0.2))
+    for _ in range(2):
+        for (name, mine), its in zip(ours.named_parameters(), plain.parameters()):
+            gradient = torch.randn_like(mine)
+            mine.grad, its.grad = gradient.clone(), gradient.clone()
+            if name in dense:
+                inertia[name] = 0.6 * inertia[name] + gradient
+                step = orthogonal((gradient + 0.6 * inertia[name]).flatten(1)).view(gradient.shape)
+                kept = expected[name] * math.sqrt(len(gradient)) / expected[name].norm()
+                expected[name] = kept - 0.02 * step
+        muon.step()
+        sgd.step()
+    for (name, mine), its in zip(ours.named_parameters(), plain.parameters()):
+        assert torch.allclose(mine, expected[name] if name in dense else its, atol=1e-5), name
+
+
+def test_copies_side_by_side_find_the_gradients_of_the_whole_batch() -> None:
+    whole, images = network(TINY).eval(), torch.randn(6, 1, 12, 12)
+    parallel = Parallel(copy.deepcopy(whole), 2)
+    for one in (whole, parallel):
+        one(images).square().sum().backward()
+    for mine, its in zip(parallel.parameters(), whole.parameters(), strict=True):
+        assert mine.grad is not None
+        assert its.grad is not None
+        assert torch.allclose(mine.grad, its.grad, rtol=1e-4, atol=1e-5)
 
 
 def test_averaged_weights_follow_the_network_and_forget_how_it_began() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nas.records import Recipe
+from nas.training.muon import Muon
 
 RMSPROP_DECAY = 0.9
 # TensorFlow adds 0.001 under the root and torch adds its epsilon to the root: within a factor of √2 the same.
@@ -15,6 +16,8 @@ CYCLED = 0.1  # by which a cycle lowers the momentum at the highest learning rat
 
 def made(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay pulls at the weights of convolutions and linear layers; on biases and norms it only does harm."""
+    if recipe.optimizer == "muon":
+        return Muon(network, recipe.learning_rate, recipe.momentum, recipe.weight_decay)
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -1,0 +1,56 @@
+"""Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", and airbench): a convolution
+moves as far in every direction in which its gradient points."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+OTHERS = 10.0  # times the learning rate of convolutions is that of everything else
+
+
+class Muon(torch.optim.SGD):
+    """Orthogonal steps for dense convolutions that a normalisation follows, whose weights keep their length, as only
+    their direction matters; for all other parameters Nesterov's momentum, without it plain descent."""
+
+    def __init__(self, network: nn.Module, rate: float, momentum: float, weight_decay: float) -> None:
+        turned = {
+            id(module.weight)
+            for module in network.modules()
+            if isinstance(module, nn.Conv2d) and module.groups == 1 and module.bias is None
+        }
+        kinds: tuple[list[Tensor], ...] = ([], [], [])
+        for parameter in network.parameters():
+            kinds[0 if id(parameter) in turned else 1 if parameter.ndim > 1 else 2].append(parameter)
+        groups = [{"params": kind, "weight_decay": decay} for kind, decay in zip(kinds, (0.0, weight_decay, 0.0))]
+        super().__init__(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, foreach=True)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        turned, *others = self.param_groups
+        rate, momentum = turned["lr"], turned["momentum"]
+        for weight in turned["params"]:
+            if weight.grad is None:
+                continue
+            state = self.state[weight]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(weight)
+            inertia = state["momentum_buffer"].mul_(momentum).add_(weight.grad)
+            step = orthogonal(weight.grad.add(inertia, alpha=momentum).flatten(1))
+            weight.mul_(len(weight) ** 0.5 / weight.norm()).sub_(step.view(weight.shape), alpha=rate)
+            weight.grad = None  # the step below is for the others
+        for group in others:
+            group["lr"] = OTHERS * rate
+        super().step(closure)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Nearly the nearest matrix whose rows (or columns, where there are more rows) are orthonormal: its singular values
+    brought to between 0.3 and 1.3 by three Newton-Schulz iterations of the fifth order."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return orthogonal(matrix.T).T
+    turned: Tensor = matrix / (matrix.norm() + 1e-7)
+    for _ in range(3):
+        squared = turned @ turned.T
+        turned = 3.4445 * turned + (-4.7750 * squared + 2.0315 * squared @ squared) @ turned
+    return turned
