@@ -38,15 +38,17 @@ CPU = torch.device("cpu")
 IMAGES = Images(resolution=28, channels=1, classes=10)
 OURS = Architecture(
     images=IMAGES,
-    stem=16,
+    stem=32,
     stem_stride=2,
-    stages=tuple(
-        Stage(op="conv", kernel=3, stride=stride, expand=1, channels=channels, repeats=repeats)
-        for stride, channels, repeats in ((1, 24, 1), (2, 48, 2), (2, 96, 2))
+    stages=(
+        Stage(op="conv", kernel=3, stride=2, expand=1, channels=64, repeats=3),
+        Stage(op="conv", kernel=3, stride=2, expand=1, channels=96, repeats=2),
     ),
     head=0,
 )
-RECIPE = Recipe(optimizer="muon", learning_rate=0.08, momentum=0.6, batch=256, warmup=0.1)
+RECIPE = Recipe(
+    optimizer="muon", learning_rate=0.08, momentum=0.6, schedule="one-cycle", warmup=0.1, batch=256, crop_pixels=1
+)
 PEER_RECIPE = Recipe(learning_rate=0.01, warmup=0.1)
 
 
