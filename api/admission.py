@@ -36,6 +36,9 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     checked("/name", spec.name, lambda: name(spec.name))
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
     checked("/device", spec.device, lambda: device(spec.device, agents, remote_workers))
+    for index, further in enumerate(spec.further_devices):
+        pointer = f"/further_devices/{index}"
+        checked(pointer, further, lambda: device(further, agents, remote_workers))  # noqa: B023  # called at once
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     chosen = checked("/space", spec.space, lambda: space(spec.space))
     images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))

@@ -122,7 +122,8 @@ def show(session: Session) -> int:
 
 def pareto(session: Session) -> int:
     chosen = session.chosen
-    return session.show(session.client.pareto(chosen.run, **proposal.objective(chosen)), tables.pareto)
+    ranking = proposal.objective(chosen) | {"device": chosen.device}
+    return session.show(session.client.pareto(chosen.run, **ranking), tables.pareto)
 
 
 def trials(session: Session) -> int:
@@ -282,6 +283,7 @@ def parser() -> argparse.ArgumentParser:
     ranked.add_argument("run")
     proposal.ranking_arguments(ranked)
     proposal.form_argument(ranked)
+    ranked.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
     add("trials", trials, "the trials of a run").add_argument("run")
     add("events", events, "what happened to a run").add_argument("run")
     grown = add("grow", grow, "grow a network that a search found into a family")

@@ -109,7 +109,8 @@ class Client:
             after = page[-1]["id"]
 
     def pareto(self, search: str, **ranking: Any) -> Json:
-        """The Pareto front; `cost`, `also`, `target`, `w`, `w_under`, `w_over`, `form` rank again what was measured."""
+        """The Pareto front; `cost`, `also`, `target`, `w`, `w_under`, `w_over`, `form`, `device` rank again what was
+        measured."""
         given = {name: value for name, value in ranking.items() if value is not None}
         return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=given)
 

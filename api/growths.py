@@ -22,8 +22,9 @@ router = APIRouter(prefix="/growths", tags=["growths"])
 @dataclass(frozen=True, kw_only=True)
 class GrowthRequest:
     """A family to grow from a search's trial (null: its best by its own objective); `scaling` null takes the published
-    B0…B7 coefficients, `device` null the search's. A `recipe` may be given in part. Each member is trained
-    `seeds` times from different beginnings, and its accuracy is the mean."""
+    B0…B7 coefficients; `device` null takes the search's, `further_devices` null all others of the search. A `recipe`
+    may be given in part. Each member is trained `seeds` times from different beginnings, and its accuracy is the
+    mean."""
 
     __pydantic_config__ = {"extra": "forbid"}
 
@@ -33,6 +34,7 @@ class GrowthRequest:
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
     device: str | None = None
+    further_devices: tuple[str, ...] | None = None
     recipe: Recipe = Recipe(epochs=20)
     parallel: int = 2
     seed: int = 0
@@ -61,10 +63,13 @@ def create_growth(
 ) -> Growth:
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     spec = specified(wanted, history)
-    try:
-        admission.device(spec.device, history.store.agents.all(), request.app.state.remote_workers)
-    except ValueError as error:
-        raise refused("/device", spec.device, str(error)) from error
+    agents = history.store.agents.all()
+    further = {f"/further_devices/{index}": name for index, name in enumerate(spec.further_devices)}
+    for pointer, name in {"/device": spec.device, **further}.items():
+        try:
+            admission.device(name, agents, request.app.state.remote_workers)
+        except ValueError as error:
+            raise refused(pointer, name, str(error)) from error
     run = history.store.add_run("growth", spec)
     response.headers["Location"] = f"/v1/growths/{run.id}"
     return views.growth(run, ())
@@ -94,6 +99,10 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
         raise refused("/name", wanted.name, str(error)) from error
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
+    device, further = wanted.device or search.spec.device, wanted.further_devices
+    if further is None:
+        others = (search.spec.device, *search.spec.further_devices)
+        further = tuple(name for name in others if name != device) if wanted.device in (None, *others) else ()
     try:
         spec = GrowthSpec(
             name=wanted.name,
@@ -103,7 +112,8 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
             source=(search.id, source.number),
             members=wanted.members,
             scaling=wanted.scaling,
-            device=wanted.device or search.spec.device,
+            device=device,
+            further_devices=further,
             recipe=wanted.recipe,
             parallel=wanted.parallel,
             seed=wanted.seed,
@@ -113,7 +123,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
             member(spec.architecture, name, spec.scaling)
     except ValueError as error:
         field = str(error).partition(" ")[0]
-        field = field if field in ("parallel", "seed", "seeds") else "members"
+        field = field if field in ("parallel", "seed", "seeds", "further_devices") else "members"
         raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
     return spec
 

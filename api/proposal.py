@@ -98,7 +98,14 @@ def form_argument(parser: Any) -> None:
 
 
 def training_arguments(parser: Any) -> None:
-    parser.add_argument("--device", metavar="NAME", help="where latency is measured; `nas devices` lists them")
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="where latency is measured; `nas devices` lists them. May be repeated: objective and limits look at the "
+        "first one",
+    )
     parser.add_argument("--recipe", metavar="NAME", help="of `nas recipes`, a file of JSON, or JSON")
     parser.add_argument("--epochs", type=whole, metavar="N", help="of training each network")
     parser.add_argument("--train-images", type=whole, metavar="N", help="a random, balanced part of them")
@@ -116,7 +123,8 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
                 name: getattr(chosen, name)
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
-            **{name: getattr(chosen, name) for name in ("least_gain", "device", "parallel", "seed")},
+            **{name: getattr(chosen, name) for name in ("least_gain", "parallel", "seed")},
+            **_devices(chosen.device),
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
             "options": {name: value(text) for name, text in chosen.option},
             "baselines": chosen.baseline or None,
@@ -136,14 +144,16 @@ def objective(chosen: argparse.Namespace) -> Json:
 def growth_request(chosen: argparse.Namespace, client: Client) -> Json:
     return _given(
         {
-            **{
-                name: getattr(chosen, name)
-                for name in ("name", "trial", "scaling", "device", "parallel", "seed", "seeds")
-            },
+            **{name: getattr(chosen, name) for name in ("name", "trial", "scaling", "parallel", "seed", "seeds")},
+            **_devices(chosen.device),
             "members": chosen.members.split(",") if chosen.members else None,
             "recipe": recipe(chosen, client),
         }
     )
+
+
+def _devices(names: list[str]) -> Json:
+    return {"device": names[0], "further_devices": names[1:]} if names else {}
 
 
 def recipe(chosen: argparse.Namespace, client: Client) -> Json:

@@ -95,11 +95,20 @@ def pareto(
         Form | None, Query(description="of the reward: product or absolute; front ranks by product")
     ] = None,
     also: Annotated[Cost | None, Query(description="a second cost that counts as well, with form front")] = None,
+    device: Annotated[
+        str | None, Query(description="rank by the latency on this one of the search's devices", examples=["cpu"])
+    ] = None,
 ) -> Pareto:
-    """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target, exponent
-    or form ranks again what was measured; nothing is stored or trained."""
-    spec = run_of(store, "search", run).spec
+    """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target, exponent,
+    form or device ranks again what was measured; nothing is stored or trained."""
+    found = run_of(store, "search", run)
+    spec = found.spec
     assert isinstance(spec, SearchSpec)
+    if device is not None:
+        if device not in (spec.device, *spec.further_devices):
+            known = ", ".join((spec.device, *spec.further_devices))
+            raise refused("?device", device, f"search {run} was not measured on device {device!r}: there are {known}")
+        cost = cost or (None if "latency_ms" in spec.objective.costs else "latency_ms")
     if cost not in (None, spec.objective.cost) and target is None:
         detail = f"target is missing: search {run} has one for {spec.objective.cost}, and cost {cost!r} needs its own"
         raise refused("?target", None, detail)
@@ -114,7 +123,10 @@ def pareto(
     except ValueError as error:
         name = str(error).partition(" ")[0]
         raise refused(f"?{name}", changes[name], str(error)) from error
-    return views.pareto(run, history.trials(run), objective)
+    if device is not None and "latency_ms" not in objective.costs:
+        raise refused("?device", device, f"device {device!r} has no part in cost {cost!r}: leave one of them out")
+    further = None if device == spec.device else device
+    return views.pareto(found, history.trials(run), objective, further)
 
 
 def _exponents(w: str) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """What the command line prints: tables of the API's JSON objects, made to fit 80 columns."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -84,6 +84,9 @@ def pareto(front: Json) -> RenderableType:
     if not front["front"]:
         return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
     best = front["best"]["number"]
+    further = devices_of(row["further_latencies_ms"] for row in front["front"])
+    headings = ["", ">Trial", ">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward"]
+    on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and further else ""
     rows = [
         (
             "★" if row["number"] == best else "",
@@ -91,6 +94,7 @@ def pareto(front: Json) -> RenderableType:
             numbers.percent(row["accuracy"], row["accuracy_error"]),
             numbers.short(row["mult_adds"]),
             numbers.milliseconds(row["latency_ms"]),
+            *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
             numbers.short(row["params"]),
             numbers.reward(row["reward"]),
         )
@@ -98,15 +102,21 @@ def pareto(front: Json) -> RenderableType:
     ]
     return Group(
         Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks"),
-        Fitted(["", ">Trial", ">Accuracy", ">Mult-adds", ">Latency", ">Params", ">Reward"], rows),
-        Text(f"★ highest reward: {objective(front['objective'])}", style="dim"),
+        Fitted(headings, rows),
+        Text(f"★ highest reward: {objective(front['objective'])}{on}", style="dim"),
     )
+
+
+def devices_of(latencies: Iterable[Json]) -> dict[str, str]:
+    """The further devices that any of them is on, with the headings of their columns."""
+    return {device: f">on {device}" for row in latencies for device in row}
 
 
 def trials(rows: Sequence[Json]) -> RenderableType:
     if not rows:
         return Text("No trial yet.")
-    cells = []
+    cells: list[tuple[str | Text, ...]] = []
+    further = devices_of((trial["measurement"] or {}).get("further_latencies", {}) for trial in rows)
     for trial in rows:
         measured = trial["measurement"] or {}
         latency = measured.get("latency") or {}
@@ -118,14 +128,19 @@ def trials(rows: Sequence[Json]) -> RenderableType:
                 numbers.percent(measured.get("accuracy")),
                 numbers.short(measured.get("mult_adds")),
                 numbers.milliseconds(latency.get("median_ms")),
+                *(_median(measured.get("further_latencies", {}).get(device)) for device in further),
                 numbers.short(measured.get("params")),
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
                 why(trial) or how_far(trial.get("progress")),
             )
         )
-    headings = [">Trial", "State", ">Accuracy", ">Mult-adds", ">Latency", ">Params", ">Reward", ">Took", ""]
-    return Fitted(headings, cells, flexible=[""])
+    measured_in = [">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward", ">Took"]
+    return Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""])
+
+
+def _median(latency: Json | None) -> str:
+    return numbers.milliseconds(latency["median_ms"] if latency else None)
 
 
 def why(trial: Json) -> str:
@@ -141,6 +156,7 @@ def how_far(progress: Json | None) -> str:
 
 
 def family(growth: Json) -> RenderableType:
+    further = devices_of(row["further_latencies_ms"] for row in growth["family"])
     rows = [
         (
             row["member"],
@@ -149,13 +165,15 @@ def family(growth: Json) -> RenderableType:
             numbers.short(row["params"]),
             numbers.short(row["mult_adds"]),
             numbers.milliseconds(row["latency_ms"]),
+            *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
             numbers.percent(row["test_accuracy"], row["accuracy_error"]),
             numbers.duration(row["seconds"]),
             row["model"] or why(row) or (how_far(row["progress"]) if row["state"] == "running" else ""),
         )
         for row in growth["family"]
     ]
-    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", ">Latency", ">Test", ">Took", "Model"]
+    costs = [">Params", ">Mult-adds", ">Latency", *further.values()]
+    headings = ["", "State", ">Pixels", *costs, ">Test", ">Took", "Model"]
     search, number = growth["spec"]["source"] or ("?", "?")
     seeds = growth["spec"]["seeds"]
     parts: list[RenderableType] = [
@@ -219,7 +237,7 @@ def run(found: Json) -> RenderableType:
         "Time": spent(found)
         + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
         "Dataset": spec["dataset"],
-        "Space": f"{spec['space']}, measured on {spec['device']}",
+        "Space": f"{spec['space']}, measured on {', '.join([spec['device'], *spec['further_devices']])}",
         "Training": f"epochs {spec['recipe']['epochs']}, {spec['parallel']} at once",
     }
     if found["kind"] == "search":

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nas import noise
@@ -17,6 +17,7 @@ from nas.records import (
     TRIAL_STATES,
     GrowthSpec,
     Kind,
+    Latency,
     Progress,
     Run,
     RunState,
@@ -32,9 +33,9 @@ MOST_MARKS = 50
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A measured network of a search. `accuracy` is on the validation images, with the standard error that their number
-    alone gives it; `cost` is the one that the objective in force names, and `also` its second one; `baseline` names the
-    reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
-    saves no weights."""
+    alone gives it; `cost` is the one that the objective in force names, and `also` its second one;
+    `further_latencies_ms` are those on the search's further devices; `baseline` names the reference network that it is,
+    if it is none of the space; `model` can be downloaded, and is null where the search saves no weights."""
 
     number: int
     reward: float
@@ -45,6 +46,7 @@ class Candidate:
     params: int
     mult_adds: int
     latency_ms: float | None
+    further_latencies_ms: dict[str, float]
     choices: Choices
     baseline: str | None
     model: str | None
@@ -104,6 +106,7 @@ class Member:
     params: int
     mult_adds: int
     latency_ms: float | None = None
+    further_latencies_ms: dict[str, float] = field(default_factory=dict)
     test_accuracy: float | None = None
     accuracy_error: float | None = None
     seeds: int = 0
@@ -126,11 +129,13 @@ class Growth(Shown):
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
     """The candidates of a search that no other beats in accuracy and all costs, by rising cost. `best` has the highest
-    reward by `objective`; `measured` candidates were compared. `hypervolumes` tells how the front grew: after so many
-    candidates, its share of the area that it has now, down to the largest cost and the smallest accuracy of them."""
+    reward by `objective`, whose latency is the one on `device`; `measured` candidates were compared. `hypervolumes`
+    tells how the front grew: after so many candidates, its share of the area that it has now, down to the largest cost
+    and the smallest accuracy of them."""
 
     search: str
     objective: Objective
+    device: str
     measured: int
     front: tuple[Candidate, ...]
     best: Candidate | None
@@ -165,14 +170,15 @@ def view(run: Run, trials: Sequence[Trial]) -> Search | Growth:
     return search(run, trials) if isinstance(run.spec, SearchSpec) else growth(run, trials)
 
 
-def candidates(trials: Iterable[Trial], objective: Objective) -> list[Candidate]:
-    """Those of `trials` that have an accuracy and the objective's cost, or both its costs."""
+def candidates(trials: Iterable[Trial], objective: Objective, further_device: str | None = None) -> list[Candidate]:
+    """Those of `trials` that have an accuracy and the objective's cost, or both its costs; latency on the search's own
+    device, or on a further one."""
     found = []
     for trial in trials:
         measured = trial.measurement
         if measured is None or measured.accuracy is None:
             continue
-        costs = [cost for name in objective.costs if (cost := measured.cost(name)) is not None]
+        costs = [cost for name in objective.costs if (cost := measured.cost(name, further_device)) is not None]
         if len(costs) < len(objective.costs):
             continue
         cost, *also = costs
@@ -187,6 +193,7 @@ def candidates(trials: Iterable[Trial], objective: Objective) -> list[Candidate]
                 params=measured.params,
                 mult_adds=measured.mult_adds,
                 latency_ms=measured.latency.median_ms if measured.latency else None,
+                further_latencies_ms=medians(measured.further_latencies),
                 choices=trial.job.choices,
                 baseline=trial.job.baseline,
                 model=f"{trial.run}-{trial.number}" if measured.weights else None,
@@ -201,12 +208,19 @@ def best(found: Iterable[Candidate]) -> Candidate | None:
     return max(own, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
 
 
-def pareto(run: str, trials: Iterable[Trial], objective: Objective) -> Pareto:
-    found = candidates(trials, objective)
+def medians(latencies: Mapping[str, Latency]) -> dict[str, float]:
+    """In milliseconds."""
+    return {device: latency.median_ms for device, latency in latencies.items()}
+
+
+def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str | None = None) -> Pareto:
+    """`device` is one of the search's further devices; None: its own."""
+    found = candidates(trials, objective, device)
     points = [(row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy) for row in found]
     return Pareto(
-        search=run,
+        search=run.id,
         objective=objective,
+        device=device or run.spec.device,
         measured=len(found),
         front=tuple(found[index] for index in front(points)),
         best=best(found),
@@ -264,7 +278,7 @@ def _member(
     architecture = member(spec.architecture, name, spec.scaling)
     counted = counts(architecture)
     measured = [trial.measurement for trial in trials if trial.measurement]
-    latency = next((row.latency for row in measured if row.latency), None)
+    timed = next((row for row in measured if row.latency), None)
     models = tuple(f"{trial.run}-{trial.number}" for trial in trials if trial.measurement and trial.measurement.weights)
     return Member(
         member=name,
@@ -273,7 +287,8 @@ def _member(
         resolution=architecture.images.resolution,
         params=counted.params,
         mult_adds=counted.mult_adds,
-        latency_ms=latency.median_ms if latency else None,
+        latency_ms=timed.latency.median_ms if timed and timed.latency else None,
+        further_latencies_ms=medians(timed.further_latencies) if timed else {},
         test_accuracy=accuracy.mean if accuracy else None,
         accuracy_error=accuracy.error if accuracy else None,
         seeds=accuracy.seeds if accuracy else 0,

@@ -10,7 +10,6 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from torch import nn
 from nas import datasets, devices, home, spaces
 from nas.architecture import Images
 from nas.codec import Malformed, decode, encode
-from nas.counts import Counts, counts
+from nas.counts import counts
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
 from nas.devices import DeviceError
 from nas.limits import over_limit
@@ -60,16 +59,15 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
     """
     begun = time.perf_counter()
     counted = counts(job.architecture)
-    measured = partial(Measurement, params=counted.params, mult_adds=counted.mult_adds)
-    refused = over_limit(job.limits, counted)
-    if refused:
-        return measured(refused=refused, seconds=time.perf_counter() - begun)
+    costed = Measurement(params=counted.params, mult_adds=counted.mult_adds, refused=over_limit(job.limits, counted))
+    if costed.refused:
+        return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
     device = training_device()
     dataset, recipe = job.dataset, job.recipe
     if dataset is None or recipe is None:
         report(_phase(job, "measuring"))
         with alone(device):
-            return measured(latency=_latency(job), seconds=time.perf_counter() - begun)
+            return dataclasses.replace(_timed(job, costed), seconds=time.perf_counter() - begun)
     if job.save_weights:
         checkpoint.require()
     if images is None:
@@ -82,10 +80,9 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
             report(_phase(job, "measuring"))
         else:
             begun -= unfinished.train_seconds  # what interrupted evaluations took of the time counts as well
-        latency = unfinished.latency if unfinished else _latency(job)
-        refused = over_limit(job.limits, counted, latency)
-        if refused:
-            return measured(latency=latency, refused=refused, seconds=time.perf_counter() - begun)
+        costed = unfinished.costed if unfinished else _timed(job, costed)
+        if costed.refused:
+            return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
 
         if job.final:
             training, held = everything(images.train_labels), np.arange(len(images.test_labels))
@@ -103,7 +100,7 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         view = View(job.architecture.images.resolution, how, device)
         scores = _scores(job, images.train_images[training[:SCORED]], view) if job.scores else {}
         batches = Batches(images.train_images, images.train_labels, training, recipe, view, device)
-        network, averaged, train_seconds = _trained(job, recipe, batches, device, resume, unfinished, latency, report)
+        network, averaged, train_seconds = _trained(job, recipe, batches, device, resume, unfinished, costed, report)
 
         report(_phase(job, "scoring", recipe.epochs))
         scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), None
@@ -112,11 +109,11 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
             scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), scored
         weights = None
         if job.save_weights:
-            card = _card(job, dataset, recipe, images.info.classes, how, counted, latency, scored)
+            card = _card(job, dataset, recipe, images.info.classes, how, costed, scored)
             weights = checkpoint.save(network, card)
         resume.remove()
-    return measured(
-        latency=latency,
+    return dataclasses.replace(
+        costed,
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
         accuracy_error=standard_error(scored, len(held)),
@@ -148,12 +145,26 @@ def _build(job: Job) -> nn.Module:
     return space.build(job.architecture)
 
 
-def _latency(job: Job) -> Latency:
-    device, options = devices.find(job.device)
-    missing = device.available()
-    if missing:
-        raise DeviceError(missing)
-    return device.latency(_build(job).eval(), job.architecture.images, options)
+def _timed(job: Job, counted: Measurement) -> Measurement:
+    """`counted` with the latencies; a network over the limit on its device is not measured on the further ones."""
+    network = _build(job).eval()
+    latency = _latency(job, job.device, network)
+    refused = over_limit(job.limits, counted, latency)
+    further = {} if refused else {name: _latency(job, name, network) for name in job.further_devices}
+    return dataclasses.replace(counted, latency=latency, further_latencies=further, refused=refused)
+
+
+def _latency(job: Job, name: str, network: nn.Module) -> Latency:
+    device, options = devices.find(name)
+    try:
+        missing = device.available()
+        if missing:
+            raise DeviceError(missing)
+        return device.latency(network, job.architecture.images, options)
+    except DeviceError as error:
+        if not job.further_devices:
+            raise
+        raise DeviceError(f"no latency on {name}: {error}") from error
 
 
 def _scores(job: Job, few: NDArray[np.uint8], view: View) -> dict[str, Score]:
@@ -172,7 +183,7 @@ def _trained(
     device: torch.device,
     resume: Resume,
     unfinished: Unfinished | None,
-    latency: Latency,
+    costed: Measurement,
     report: Report,
 ) -> tuple[nn.Module, dict[str, Any] | None, float]:
     """The trained network, its averaged weights if there are any, and the seconds it took, those of interrupted
@@ -184,7 +195,7 @@ def _trained(
 
     def after(epoch: Epoch) -> None:
         seconds = earlier + time.perf_counter() - begun
-        resume.save(Unfinished(latency=latency, learning_rate=rate, train_seconds=seconds, state=epoch.state))
+        resume.save(Unfinished(costed=costed, learning_rate=rate, train_seconds=seconds, state=epoch.state))
         report(
             Progress(
                 run=job.run,
@@ -221,8 +232,7 @@ def _card(
     recipe: Recipe,
     classes: tuple[str, ...],
     how: Normalisation,
-    counted: Counts,
-    latency: Latency,
+    costed: Measurement,
     scored: float,
 ) -> Card:
     return Card(
@@ -238,9 +248,10 @@ def _card(
         std=how.std,
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
-        params=counted.params,
-        mult_adds=counted.mult_adds,
-        latency=latency,
+        params=costed.params,
+        mult_adds=costed.mult_adds,
+        latency=costed.latency,
+        further_latencies=costed.further_latencies,
         recipe=recipe,
         seed=job.seed,
     )

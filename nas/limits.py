@@ -1,10 +1,10 @@
 """Hard caps on a candidate: what breaks one, in words."""
 
 from nas.counts import Counts
-from nas.records import Latency, Limits
+from nas.records import Latency, Limits, Measurement
 
 
-def over_limit(limits: Limits, counted: Counts, latency: Latency | None = None) -> str | None:
+def over_limit(limits: Limits, counted: Counts | Measurement, latency: Latency | None = None) -> str | None:
     """Which of `limits` is broken, the value and the cap; None if none is. `latency` counts once measured."""
     values = {"params": counted.params, "mult_adds": counted.mult_adds}
     for name, value in values.items():

@@ -39,6 +39,11 @@ def _between(record: object, name: str, low: float, high: float) -> None:
         raise Refusal(f"{name} {value} is not between {low} and {high}")
 
 
+def _distinct(device: str, further_devices: tuple[str, ...]) -> None:
+    if len({device, *further_devices}) <= len(further_devices):
+        raise Refusal(f"further_devices {', '.join(further_devices)} beside {device} repeat themselves: name each once")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a network is trained. After a warm-up in a line the learning rate falls by the schedule: "cosine" in half a
@@ -104,7 +109,8 @@ class Limits:
 class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
     searcher's own; `resolution` None takes the dataset's. `baselines` are reference networks to compare with: they are
-    the first trials, trained and measured like the others, and no limit refuses them.
+    the first trials, trained and measured like the others, and no limit refuses them. Objective and limits look at the
+    latency on `device`; on the `further_devices` every candidate is measured as well, before it is trained.
 
     It ends after `trials`, or when no more begin because one of these is spent: `hours` in which it was worked on,
     pauses left out, and `compute_hours` in which its evaluations held a GPU (a part of one counts as that part) or,
@@ -125,6 +131,7 @@ class SearchSpec:
     objective: Objective = Objective()
     limits: Limits = Limits()
     device: str = "cpu"
+    further_devices: tuple[str, ...] = ()
     recipe: Recipe = Recipe()
     trials: int = 20
     hours: float | None = None
@@ -144,6 +151,7 @@ class SearchSpec:
         for knob, choices in self.knobs.items():
             if not choices:
                 raise Refusal(f"knob {knob!r} is left without a choice: name at least one")
+        _distinct(self.device, self.further_devices)
         if len(set(self.baselines)) < len(self.baselines):
             raise Refusal(f"baselines {', '.join(self.baselines)} repeat themselves: name each once")
         if self.baselines and len(self.baselines) >= self.trials:
@@ -168,6 +176,7 @@ class GrowthSpec:
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
     device: str = "cpu"
+    further_devices: tuple[str, ...] = ()
     recipe: Recipe = Recipe(epochs=20)
     parallel: int = 2
     seed: int = 0
@@ -181,6 +190,7 @@ class GrowthSpec:
                 raise Refusal(f"member {member!r} is none of {', '.join(MEMBERS)}")
         if len(set(self.members)) < len(self.members):
             raise Refusal(f"members {', '.join(self.members)} repeat themselves: name each once")
+        _distinct(self.device, self.further_devices)
         _between(self, "parallel", 1, 1024)
         _between(self, "seeds", 1, MOST_SEEDS)
         _between(self, "seed", 0, 2**31 - self.seeds)
@@ -213,6 +223,7 @@ class Job:
     baseline: str | None = None
     dataset: str | None = None
     device: str
+    further_devices: tuple[str, ...] = ()
     recipe: Recipe | None = None
     limits: Limits = Limits()
     seed: int = 0
@@ -269,12 +280,14 @@ class Measurement:
     `accuracy` is on the validation images, `test_accuracy` on the test images (of a final job only), both in [0, 1].
     `accuracy_error` is the standard error of the one that was measured, from the number of images alone;
     `unaveraged_accuracy` is on the same images without the averaging of weights, where the recipe averages.
-    `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder.
+    `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder. `further_latencies` are those on
+    the job's further devices, by their names there.
     """
 
     params: int
     mult_adds: int
     latency: Latency | None = None
+    further_latencies: dict[str, Latency] = field(default_factory=dict)
     accuracy: float | None = None
     test_accuracy: float | None = None
     refused: str | None = None
@@ -291,10 +304,12 @@ class Measurement:
             if value is not None and not 0 <= value <= 1:
                 raise Refusal(f"{name} {value} is not between 0 and 1")
 
-    def cost(self, name: str) -> float | None:
-        """The measured value of the cost of that name, or None where it was not measured."""
+    def cost(self, name: str, further_device: str | None = None) -> float | None:
+        """The measured value of the cost of that name, or None where it was not measured; latency is that on the job's
+        first device, or on one of its further devices."""
         if name == "latency_ms":
-            return self.latency.median_ms if self.latency else None
+            latency = self.further_latencies.get(further_device) if further_device else self.latency
+            return latency.median_ms if latency else None
         return float(self.params if name == "params" else self.mult_adds)
 
 

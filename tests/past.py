@@ -139,7 +139,15 @@ class Past:
             fingerprint={"processor": "a processor", "threads": "1"},
         )
         plain = Measurement(
-            params=counted.params, mult_adds=counted.mult_adds, latency=latency, train_seconds=26.0, seconds=30.0
+            params=counted.params,
+            mult_adds=counted.mult_adds,
+            latency=latency,
+            further_latencies={
+                device: dataclasses.replace(latency, device=device, median_ms=0.05 + counted.params / 3e4 / place)
+                for place, device in enumerate(job.further_devices, 1)
+            },
+            train_seconds=26.0,
+            seconds=30.0,
         )
         limit = job.limits.latency_ms
         if limit is not None and milliseconds > limit:

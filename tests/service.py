@@ -19,6 +19,7 @@ from api.app import create_app
 from nas.architecture import Images
 from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
+from nas.objective import Objective
 from nas.plans import plan_for
 from nas.records import GrowthSpec, Job, Latency, Measurement, Run, SearchSpec, Trial
 from nas.store import Store
@@ -108,6 +109,7 @@ class Service:
                 params=1000,
                 mult_adds=5000,
                 latency=latency(0.5),
+                further_latencies={device: latency(0.7, device) for device in job.further_devices},
                 accuracy=0.9,
                 test_accuracy=tested[number] if tested else 0.91,
                 accuracy_error=0.002 if tested else None,
@@ -115,6 +117,21 @@ class Service:
             )
             sha256, size = checkpoint(job, measured)
             self.end(job, Measurement(**{**vars(measured), "weights": sha256}), size)
+        return run
+
+    def on_two_devices(self) -> Run:
+        """A search of two trials: what is faster on the one is slower on the other."""
+        objective = Objective(cost="latency_ms", target=2.0, w_under=0.0, w_over=-1.0)
+        run = self.search([], running=2, objective=objective, further_devices=("cpu_eager",))
+        for number, accuracy, here, there in ((0, 0.8, 1.0, 4.0), (1, 0.9, 4.0, 1.0)):
+            measured = Measurement(
+                params=1,
+                mult_adds=1,
+                accuracy=accuracy,
+                latency=latency(here),
+                further_latencies={"cpu_eager": latency(there, "cpu_eager")},
+            )
+            self.end(self.store.trial(run.id, number).job, measured)
         return run
 
     def claimed(self, run: Run) -> Run:
@@ -170,9 +187,9 @@ class Contract:
         Draft202012Validator({**schema, "components": self._document["components"]}).validate(body)
 
 
-def latency(median_ms: float) -> Latency:
+def latency(median_ms: float, device: str = "cpu") -> Latency:
     return Latency(
-        device="cpu",
+        device=device,
         median_ms=median_ms,
         p95_ms=1.2 * median_ms,
         minimum_ms=0.9 * median_ms,
@@ -203,6 +220,7 @@ def checkpoint(job: Job, measured: Measurement) -> tuple[str, int]:
         params=measured.params,
         mult_adds=measured.mult_adds,
         latency=measured.latency,
+        further_latencies=measured.further_latencies,
         recipe=job.recipe,
         seed=job.seed,
         tensors="0" * 64,

@@ -487,7 +487,7 @@ def test_a_front_by_latency_needs_a_target_of_its_own_and_measured_latencies(ser
         ("w=0,0,0", "'0,0,0'"),
         ("w_over=-11", "w_over -11.0"),
         ("cost=flops", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
-        ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over"),
+        ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over, form, also, device"),
     ],
 )
 def test_an_objective_that_is_none_is_refused(service: Service, query: str, words: str) -> None:
@@ -643,6 +643,61 @@ def test_a_device_is_checked_with_its_options(service: Service) -> None:
     search = service.search([(0.9, 1000)])
     problem = service.post("/v1/growths", {"search": search.id, "device": "cpu:dtype=int8"}, status=422)
     assert "has option 'dtype'" in problem["detail"]
+
+
+def test_each_device_has_a_front_and_a_best_network_of_its_own(service: Service) -> None:
+    run = service.on_two_devices()
+    here = service.get(f"/v1/searches/{run.id}/pareto")
+    assert (here["device"], [row["number"] for row in here["front"]], here["best"]["number"]) == ("cpu", [0, 1], 0)
+    assert service.get(f"/v1/searches/{run.id}/pareto?device=cpu") == here
+    there = service.get(f"/v1/searches/{run.id}/pareto?device=cpu_eager")
+    assert (there["device"], [row["number"] for row in there["front"]]) == ("cpu_eager", [1])
+    assert (there["best"]["cost"], there["best"]["latency_ms"]) == (1.0, 4.0)
+    assert there["best"]["further_latencies_ms"] == {"cpu_eager": 1.0}
+    for query, words in (
+        ("device=cpu_compile", "was not measured on device 'cpu_compile': there are cpu, cpu_eager"),
+        ("device=cpu&cost=mult_adds&target=1e6", "device 'cpu' has no part in cost 'mult_adds'"),
+    ):
+        problem = service.get(f"/v1/searches/{run.id}/pareto?{query}", status=422)
+        assert words in problem["detail"]
+        assert problem["errors"][0]["pointer"] == "?device"
+
+
+def test_further_devices_are_checked_like_the_first(service: Service) -> None:
+    body = {"dataset": "fashion_mnist", "further_devices": ["cpu_eager", "cpu:batch=none"]}
+    problem = service.post("/v1/searches", body, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/1"]
+    problem = service.post("/v1/searches", body | {"further_devices": ["cpu"]}, status=422)
+    assert "further_devices cpu beside cpu repeat themselves: name each once" in problem["detail"]
+    search = service.on_two_devices()
+    problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["cpu", "x"]}, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices"]
+    problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["x"]}, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/0"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "devices"),
+    [
+        ({}, ["cpu", "cpu_eager"]),
+        ({"device": "cpu_eager"}, ["cpu_eager", "cpu"]),
+        ({"device": "cpu:batch=2"}, ["cpu:batch=2"]),
+        ({"further_devices": []}, ["cpu"]),
+        ({"further_devices": ["cpu:batch=2"]}, ["cpu", "cpu:batch=2"]),
+    ],
+)
+def test_a_family_is_measured_where_its_search_was(service: Service, asked: Any, devices: list[str]) -> None:
+    spec = service.post("/v1/growths", {"search": service.on_two_devices().id} | asked)["spec"]
+    assert [spec["device"], *spec["further_devices"]] == devices
+
+
+def test_a_familys_table_and_its_models_have_the_latency_on_every_device(service: Service) -> None:
+    growth = service.growth(service.on_two_devices(), ("B0", "B1"), ended=1, further_devices=("cpu_eager",))
+    rows = service.get(f"/v1/growths/{growth.id}")["family"]
+    assert [(row["latency_ms"], row["further_latencies_ms"]) for row in rows] == [(None, {}), (0.5, {"cpu_eager": 0.7})]
+    (trained,) = service.get(f"/v1/models?run={growth.id}")["models"]
+    assert trained["further_latencies_ms"] == {"cpu_eager": 0.7}
+    assert service.get(f"/v1/models/{trained['id']}/card")["further_latencies"]["cpu_eager"]["median_ms"] == 0.7
 
 
 def test_the_familys_table_fills_up(service: Service) -> None:

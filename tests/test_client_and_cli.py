@@ -323,6 +323,31 @@ def test_a_search_is_exported_as_a_study_of_optuna(service: Service, tmp_path: P
     assert f"{file} exists: name another file" in nas("export", "optuna", run.id, "--out", str(file)).error
 
 
+def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path) -> None:
+    search = service.on_two_devices().id
+    for verb in ("pareto", "trials"):
+        assert "Latency  on cpu_eager" in nas(verb, search).out
+    lines = [line.split() for line in nas("trials", search).out.splitlines()]
+    assert [row[5:9] for row in lines[-2:]] == [["1.00", "ms", "4.00", "ms"], ["4.00", "ms", "1.00", "ms"]]
+    assert "measured on cpu, cpu_eager" in nas("show", search).out
+    here, there = nas("pareto", search), nas("pareto", search, "--device", "cpu_eager")
+    assert "Pareto front of search" in here.out
+    assert "2 of 2 measured networks" in here.out
+    assert "1 of 2 measured networks" in there.out
+    assert there.out.rstrip().endswith("latency on cpu_eager")
+    assert "device 'gpu'" in nas("pareto", search, "--device", "gpu").error
+    grown = nas("grow", search, "--device", "cpu_eager", "--device", "cpu:batch=2", "--json").json
+    assert (grown["spec"]["device"], grown["spec"]["further_devices"]) == ("cpu_eager", ["cpu:batch=2"])
+    family = service.growth(service.store.run(search), further_devices=("cpu_eager",)).id
+    assert "on cpu_eager" in nas("show", family).out
+    asked = nas("search", "--dataset", "fashion_mnist", "--device", "cpu", "--device", "cpu:batch=2", "--json").json
+    assert (asked["spec"]["device"], asked["spec"]["further_devices"]) == ("cpu", ["cpu:batch=2"])
+    file = tmp_path / "study.db"
+    nas("export", "optuna", search, "--out", str(file))
+    study = optuna.load_study(study_name=search, storage=f"sqlite:///{file}")
+    assert [trial.user_attrs["latency_ms on cpu_eager"] for trial in study.trials] == [4.0, 1.0]
+
+
 def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:
     ran = nas("search", "--dataset", "fashion_mnist")
     assert ran.code == 0

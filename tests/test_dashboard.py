@@ -251,6 +251,37 @@ def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
     excused(view)
 
 
+def test_every_device_has_a_column_and_a_front(view: View) -> None:
+    objective = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
+    run = small(view.service, objective=objective, further_devices=("cpu_eager", "cpu:threads=2"), limits=Limits())
+    page = view.search(run)
+    headings = page.get_by_role("table", name="trials").locator("thead th")
+    expect(headings.filter(has_text="On ")).to_have_text(["On cpu_eager", "On cpu:threads=2"])
+    expect(page.locator(".figures")).to_contain_text("On cpu:threads=2")
+    done = {trial.number: trial.measurement for trial in view.service.store.trials(run.id) if trial.measurement}
+
+    def shown(device: str | None) -> set[str]:
+        points = [(row.cost("latency_ms", device) or 0.0, row.accuracy or 0.0) for row in done.values()]
+        return {str(list(done)[index]) for index in front(points)}
+
+    def drawn(numbers: set[str]) -> None:
+        for number in map(str, done):
+            expect(page.locator(f"circle.point.front[data-key='{number}']")).to_have_count(int(number in numbers))
+
+    assert shown(None) != shown("cpu_eager")
+    expect(page.locator("circle.point")).to_have_count(len(done))
+    drawn(shown(None))
+    page.get_by_label("On", exact=True).select_option("cpu_eager")
+    drawn(shown("cpu_eager"))
+    page.get_by_role("radio", name="Multiply-adds").check()
+    expect(page.get_by_label("On", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="As searched").click()
+    expect(page.get_by_label("On", exact=True)).to_have_value("cpu")
+    search = view.search(view.service.runs["running"])
+    expect(search.get_by_role("table", name="trials").locator("tbody tr").first).to_be_visible()
+    expect(search.get_by_label("On", exact=True)).to_have_count(0)
+
+
 def test_progress_and_results_appear_while_they_happen(view: View) -> None:
     past, store = view.service.past, view.service.store
     run = small(view.service)
@@ -335,12 +366,14 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     page.get_by_label("Target").fill("0.8")
     page.get_by_label("Preset").select_option("hard")
     page.get_by_label("Parameters").fill("300000")
+    page.get_by_label("Further devices").fill(" cpu_eager  cpu:threads=2,batch=2 ")
     words = shlex.split(page.locator(".command code").inner_text().replace("\\\n", ""))
     page.get_by_role("button", name="Start the search").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("it's from the form")
     store = view.service.store
     spec = store.run(page.url.rpartition("/")[2]).spec
     assert isinstance(spec, SearchSpec)
+    assert spec.further_devices == ("cpu_eager", "cpu:threads=2,batch=2")
     assert spec.objective == Objective(cost="latency_ms", target=0.8, w_under=HARD[0], w_over=HARD[1])
     assert (spec.trials, spec.recipe.epochs, spec.limits) == (7, 3, Limits(params=300_000))
     assert words[:2] == ["curl", f"{view.address}/v1/searches"]

@@ -22,6 +22,7 @@ from nas import home
 from nas.codec import decode, encode
 from nas.counts import counts
 from nas.datasets import DatasetError
+from nas.devices import DeviceError, cpu, cpu_eager
 from nas.evaluate import evaluate
 from nas.models import checkpoint
 from nas.models.score import score
@@ -129,6 +130,46 @@ def test_over_a_limit_nothing_is_trained(limits: Limits, words: str, measured: b
     assert measurement.accuracy is None
     assert (measurement.latency is not None) == measured
     assert "training" not in {message.phase for message in seen}
+
+
+def test_a_candidate_is_measured_on_every_device_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.epoch == 2:
+            raise Stop
+
+    several = job(further_devices=("cpu:batch=2", "cpu_eager"), save_weights=True)
+    with pytest.raises(Stop):
+        evaluate(several, stop, images=pictures())
+    seen: list[Progress] = []
+    with monkeypatch.context() as patched:  # gone on with, nothing is measured again
+        patched.setattr(cpu, "latency", None)
+        measurement = evaluate(several, seen.append, images=pictures())
+    assert seen[0].phase == "training"
+    assert measurement.latency is not None
+    assert measurement.latency.device == "cpu"
+    assert {name: each.device for name, each in measurement.further_latencies.items()} == {
+        "cpu:batch=2": "cpu:batch=2",
+        "cpu_eager": "cpu_eager",
+    }
+    assert measurement.further_latencies["cpu:batch=2"].fingerprint["batch"] == "2"
+    card = checkpoint.card(checkpoint.artifact(measurement.weights or ""))
+    assert (card.latency, card.further_latencies) == (measurement.latency, measurement.further_latencies)
+
+
+def test_a_further_device_that_cannot_measure_fails_the_candidate_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpu_eager, "available", lambda: "its fan has stopped")
+    seen: list[Progress] = []
+    with pytest.raises(DeviceError, match="no latency on cpu_eager: its fan has stopped"):
+        evaluate(job(further_devices=("cpu_eager",)), seen.append, images=pictures())
+    assert [message.phase for message in seen] == ["measuring"]
+    over = evaluate(job(further_devices=("cpu_eager",), limits=Limits(latency_ms=1e-6)), images=pictures())
+    assert over.refused, "and one that is over its limit is not measured there at all"
+    assert over.further_latencies == {}
 
 
 def test_a_divergence_is_tried_once_more_and_then_fails_with_the_reason() -> None:

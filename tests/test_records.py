@@ -32,14 +32,16 @@ GROWTH = GrowthSpec(
 JOB = Job(
     run="abc", number=0, space="mbconv", architecture=b0(), dataset="fashion_mnist", device="cpu", recipe=Recipe()
 )
+LATENCY = Latency(
+    device="cpu", median_ms=1.0, p95_ms=2.0, minimum_ms=0.5, spread=0.1, runs=10, fingerprint={"threads": "1"}
+)
 MEASUREMENT = Measurement(
     params=1,
     mult_adds=2,
     accuracy=0.5,
     scores={"zen": Score(value=1.5, seconds=0.1), "naswot": Score(value=None, seconds=0.1)},
-    latency=Latency(
-        device="cpu", median_ms=1.0, p95_ms=2.0, minimum_ms=0.5, spread=0.1, runs=10, fingerprint={"threads": "1"}
-    ),
+    latency=LATENCY,
+    further_latencies={"cpu:threads=2": dataclasses.replace(LATENCY, device="cpu:threads=2")},
 )
 
 

@@ -7,7 +7,7 @@ import { accuracy, brief, duration, milliseconds, short } from "./numbers.js";
 import { points } from "./points.js";
 import { table } from "./table.js";
 
-export function familyTable() {
+export function familyTable({ further_devices }) {
   return table({
     label: "family",
     key: (row) => row.member,
@@ -19,6 +19,12 @@ export function familyTable() {
       { title: "Parameters", number: true, minor: true, text: (row) => short(row.params) },
       { title: "Multiply-adds", number: true, minor: true, text: (row) => short(row.mult_adds) },
       { title: "Latency", number: true, minor: true, text: (row) => milliseconds(row.latency_ms) },
+      ...further_devices.map((device) => ({
+        title: `On ${device}`,
+        number: true,
+        minor: true,
+        text: (row) => milliseconds(row.further_latencies_ms[device]),
+      })),
       {
         title: "Test accuracy",
         number: true,

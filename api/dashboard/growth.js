@@ -10,15 +10,15 @@ import { live } from "./live.js";
 export function growthPage(page, again, id) {
   const top = heading("growth", id, again);
   const running = live("Training now", (row) => row.member);
-  const list = familyTable();
   const chart = familyChart();
   const log = events("growth", id);
   const source = element("p", { class: "muted", hidden: true });
-  let drawn = "";
+  const family = element("section", { class: "card" }, element("h2", {}, "Family"), source);
+  let [drawn, list] = ["", null];
   page.replaceChildren(
     top.node,
     running.node,
-    element("section", { class: "card" }, element("h2", {}, "Family"), source, list.node),
+    family,
     element("section", { class: "card" }, element("h2", {}, "Test accuracy over parameters"), chart.node),
     log.node,
   );
@@ -31,6 +31,7 @@ export function growthPage(page, again, id) {
       Math.min(run.spec.parallel, run.family.length),
       ended(run),
     );
+    if (!list) family.append((list = familyTable(run.spec)).node);
     list.show(run.family);
     if (run.spec.source && source.hidden) {
       const [search, number] = run.spec.source;
@@ -48,11 +49,11 @@ export function growthPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, device, recipe, parallel, seeds }) {
+function facts({ dataset, space, device, further_devices: further, recipe, parallel, seeds }) {
   return [
     dataset,
     `space ${space}`,
-    `device ${device}`,
+    `${further.length ? "devices" : "device"} ${[device, ...further].join(", ")}`,
     `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a member`,
     ...(seeds > 1 ? [`${seeds} seeds`] : []),
     `${parallel} at once`,

@@ -91,6 +91,11 @@ export async function proposalPage(page) {
         ),
         "where latency is measured",
       ),
+      field(
+        "Further devices",
+        element("input", { name: "/further_devices", "data-list": "", autocomplete: "off", placeholder: "none" }),
+        "measured as well, with spaces between: cpu:batch=8 openvino",
+      ),
     ]),
     group("Limits", [
       field("Parameters", number("/limits/params", "", { placeholder: "none" }), "larger networks are refused"),

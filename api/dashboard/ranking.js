@@ -1,6 +1,6 @@
 // The objective as sliders and fields: another target or exponent re-ranks what was measured, and trains nothing.
 
-import { element } from "./element.js";
+import { element, select } from "./element.js";
 import { COSTS } from "./numbers.js";
 import { ends } from "./frame.js";
 import { costOf } from "./scatter.js";
@@ -8,13 +8,14 @@ import { costOf } from "./scatter.js";
 const STEPS = 1000; // of the target's slider, even on a logarithmic scale
 
 export function ranking(changed) {
-  const chosen = { cost: null, target: null, w_under: null, w_over: null };
+  const chosen = { cost: null, target: null, w_under: null, w_over: null, device: null };
   let [asked, reach, best] = [null, [1, 10], null];
 
   const costs = Object.entries(COSTS).map(([cost, { title }]) => {
     const input = element("input", { type: "radio", name: "cost", value: cost, change: () => chooseCost(cost) });
     return { input, node: element("label", {}, input, element("span", {}, title)) };
   });
+  const device = element("div", { class: "dial", hidden: true });
   const unit = element("span", { class: "unit" });
   const slide = element("input", {
     type: "range",
@@ -53,6 +54,7 @@ export function ranking(changed) {
     "form",
     { class: "ranking", submit: (event) => event.preventDefault(), reset: (event) => (event.preventDefault(), back()) },
     element("fieldset", { class: "segments" }, element("legend", {}, "Cost"), ...costs.map((cost) => cost.node)),
+    device,
     element(
       "div",
       { class: "dial" },
@@ -70,12 +72,10 @@ export function ranking(changed) {
     return Number((reach[0] * (reach[1] / reach[0]) ** fraction).toPrecision(3));
   }
 
-  function chooseCost(cost) {
-    const unlike = cost !== asked.cost && best ? costOf(best, cost) : null;
-    Object.assign(chosen, {
-      cost,
-      target: cost === asked.cost ? asked.target : unlike && Number(unlike.toPrecision(2)),
-    });
+  function chooseCost(cost, on = chosen.device) {
+    const same = cost === asked.cost && (cost !== "latency_ms" || on === asked.device);
+    const unlike = same || !best ? null : costOf(best, cost, on);
+    Object.assign(chosen, { cost, device: on, target: same ? asked.target : unlike && Number(unlike.toPrecision(2)) });
     told();
   }
 
@@ -102,6 +102,9 @@ export function ranking(changed) {
 
   function draw() {
     for (const { input } of costs) input.checked = input.value === chosen.cost;
+    const list = device.querySelector("select");
+    if (list) list.value = chosen.device;
+    device.hidden = !list || chosen.cost !== "latency_ms";
     unit.textContent = chosen.cost === "latency_ms" ? "ms" : "";
     if (document.activeElement !== target) target.value = chosen.target ?? "";
     if (document.activeElement !== w) w.value = chosen.w_over;
@@ -121,12 +124,20 @@ export function ranking(changed) {
         cost: chosen.cost,
         target: chosen.target,
         w: chosen.w_under === chosen.w_over ? chosen.w_over : `${chosen.w_under},${chosen.w_over}`,
+        device: chosen.cost === "latency_ms" ? chosen.device : null,
       };
     },
-    show(objective, trials, bestTrial) {
+    // The devices that the search measures on, once they are known.
+    devices(names) {
+      if (names.length === 1) return;
+      const list = select("device", names, names[0]);
+      list.addEventListener("change", () => chooseCost("latency_ms", list.value));
+      device.append(element("label", { for: list.id }, "On"), list);
+    },
+    show({ objective, device: on }, trials, bestTrial) {
       best = bestTrial;
-      if (!asked) Object.assign(chosen, (asked = { ...objective }));
-      const known = trials.map((trial) => costOf(trial, chosen.cost)).filter((cost) => cost !== null);
+      if (!asked) Object.assign(chosen, (asked = { ...objective, device: on }));
+      const known = trials.map((trial) => costOf(trial, chosen.cost, chosen.device)).filter((cost) => cost !== null);
       const [low, high] = known.length ? ends(known) : [chosen.target, chosen.target];
       reach = [low / 2, high * 2];
       draw();

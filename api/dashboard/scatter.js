@@ -43,10 +43,11 @@ export function scatter(pick) {
   function draw() {
     const { trials, pareto, selected } = drawn;
     const { cost, target: goal } = pareto.objective;
-    const measured = trials.filter((trial) => accuracy(trial) !== null && costOf(trial, cost) !== null);
+    const costs = (trial) => costOf(trial, cost, pareto.device);
+    const measured = trials.filter((trial) => accuracy(trial) !== null && costs(trial) !== null);
     note.hidden = measured.length > 0;
     const { area } = chart;
-    const [least, most] = ends(measured.map((trial) => costOf(trial, cost)));
+    const [least, most] = ends(measured.map(costs));
     const reach = measured.length
       ? [Math.min(least, goal > least / 2 ? goal : least), Math.max(most, goal < 2 * most ? goal : most)]
       : [goal / 10, goal * 2];
@@ -66,7 +67,7 @@ export function scatter(pick) {
     showPoints(
       measured.map((trial) => ({
         key: String(trial.number),
-        x: x.at(costOf(trial, cost)),
+        x: x.at(costs(trial)),
         y: y.at(accuracy(trial)),
         radius:
           fine +
@@ -77,7 +78,7 @@ export function scatter(pick) {
         title: trial.job.baseline ?? `Trial ${trial.number}`,
         rows: [
           ["Accuracy", percent(accuracy(trial))],
-          [COSTS[cost].title, COSTS[cost].show(costOf(trial, cost))],
+          [COSTS[cost].title, COSTS[cost].show(costs(trial))],
           ["Parameters", short(trial.measurement.params)],
         ],
       })),
@@ -85,7 +86,7 @@ export function scatter(pick) {
 
     names.replaceChildren(
       ...measured.filter((trial) => trial.job.baseline).map((trial) => {
-        const [px, py] = [x.at(costOf(trial, cost)), y.at(accuracy(trial))];
+        const [px, py] = [x.at(costs(trial)), y.at(accuracy(trial))];
         const right = px > (area.left + area.right) / 2;
         const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
         return svg("text", { class: "name", ...place }, trial.job.baseline);
@@ -160,7 +161,12 @@ function terms({ form, target, w_under, w_over }, cost) {
 
 export const accuracy = (trial) => trial.measurement?.accuracy ?? null;
 
-export function costOf(trial, cost) {
-  if (cost === "latency_ms") return trial.measurement?.latency?.median_ms ?? null;
+export function latencyOn(trial, device) {
+  const { latency, further_latencies: further } = trial.measurement ?? {};
+  return (device === trial.job.device ? latency : further?.[device]) ?? null;
+}
+
+export function costOf(trial, cost, device) {
+  if (cost === "latency_ms") return latencyOn(trial, device)?.median_ms ?? null;
   return trial.measurement?.[cost] ?? null;
 }

@@ -14,7 +14,7 @@ import { trialCard } from "./trial.js";
 import { trialsTable } from "./trials.js";
 
 export function searchPage(page, again, id) {
-  let [trials, pareto, selected, drawn, asking, name] = [new Map(), null, null, "", null, id];
+  let [trials, pareto, selected, drawn, asking, name, list] = [new Map(), null, null, "", null, id, null];
   const readTrials = ledger("search", id);
   const top = heading("search", id, again);
   const running = live("Running now", (trial) => `Trial ${trial.number}`);
@@ -23,8 +23,8 @@ export function searchPage(page, again, id) {
   const leftOut = element("p", { class: "muted left-out" });
   const card = trialCard(() => select(null));
   const grow = growForm(id);
-  const list = trialsTable(reward, select);
   const log = events("search", id);
+  const trialsCard = element("section", { class: "card" }, element("h2", {}, "Trials"));
   card.node.append(grow.node);
   page.replaceChildren(
     top.node,
@@ -35,12 +35,12 @@ export function searchPage(page, again, id) {
       element("section", { class: "card" }, element("h2", {}, "Accuracy against cost"), rank.node, chart.node, leftOut),
       card.node,
     ),
-    element("section", { class: "card" }, element("h2", {}, "Trials"), list.node),
+    trialsCard,
     log.node,
   );
 
   function reward(trial) {
-    const cost = pareto && costOf(trial, pareto.objective.cost);
+    const cost = pareto && costOf(trial, pareto.objective.cost, pareto.device);
     return cost && accuracy(trial) !== null ? worth(pareto.objective, accuracy(trial), cost) : null;
   }
 
@@ -72,7 +72,7 @@ export function searchPage(page, again, id) {
     grow.show(shown, name);
     list.show(all);
     list.choose(selected);
-    rank.show(pareto.objective, all, trials.get(pareto.best?.number) ?? null);
+    rank.show(pareto, all, trials.get(pareto.best?.number) ?? null);
     const out = ["running", "refused", "failed", "cancelled"]
       .map((state) => [state, all.filter((trial) => trial.state === state).length])
       .filter(([, count]) => count);
@@ -81,6 +81,11 @@ export function searchPage(page, again, id) {
 
   return async function refresh(signal) {
     const run = await get(home("search", id), signal);
+    if (!list) {
+      list = trialsTable(reward, select, run.spec);
+      trialsCard.append(list.node);
+      rank.devices([run.spec.device, ...run.spec.further_devices]);
+    }
     if (!pareto) await rerank();
     name = run.name || run.id;
     top.show(run, { facts: facts(run.spec), objective: inWords(run.spec.objective) });
@@ -97,10 +102,11 @@ export function searchPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, searcher, device, recipe, parallel, resolution }) {
+function facts({ dataset, space, searcher, device, further_devices: further, recipe, parallel, resolution }) {
   const size = resolution ? `${resolution} pixels` : null;
   const epochs = `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a trial`;
-  return [dataset, size, `space ${space}`, `searcher ${searcher}`, `device ${device}`, epochs, `${parallel} at once`]
+  const where = `${further.length ? "devices" : "device"} ${[device, ...further].join(", ")}`;
+  return [dataset, size, `space ${space}`, `searcher ${searcher}`, where, epochs, `${parallel} at once`]
     .filter(Boolean)
     .join(" · ");
 }

@@ -63,6 +63,7 @@ export function trialCard(back) {
         ["Reward", decimal(reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
         ["Latency", latency(measured?.latency)],
+        ...Object.entries(measured?.further_latencies ?? {}).map(([device, its]) => [`On ${device}`, latency(its)]),
         ["Parameters", short(measured?.params)],
         ["Trained in", duration(measured?.train_seconds || null)],
       ];

@@ -2,9 +2,10 @@
 
 import { element, pill } from "./element.js";
 import { decimal, duration, latency, percent, short } from "./numbers.js";
+import { latencyOn } from "./scatter.js";
 import { table } from "./table.js";
 
-export function trialsTable(reward, pick) {
+export function trialsTable(reward, pick, { device, further_devices }) {
   const measured = (trial, name) => trial.measurement?.[name] ?? null;
   return table({
     label: "trials",
@@ -48,14 +49,14 @@ export function trialsTable(reward, pick) {
         text: (trial) => short(measured(trial, "mult_adds")),
         value: (trial) => measured(trial, "mult_adds"),
       },
-      {
-        title: "Latency",
+      ...[device, ...further_devices].map((name) => ({
+        title: name === device ? "Latency" : `On ${name}`,
         number: true,
         minor: true,
-        text: (trial) => latency(trial.measurement?.latency),
-        value: (trial) => trial.measurement?.latency?.median_ms ?? null,
-        hint: "median of one image; the middle half of the timings lies within the spread",
-      },
+        text: (trial) => latency(latencyOn(trial, name)),
+        value: (trial) => latencyOn(trial, name)?.median_ms ?? null,
+        hint: `median on ${name}; the middle half of the timings lies within the spread`,
+      })),
       {
         title: "Parameters",
         number: true,

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class Card:
     params: int
     mult_adds: int
     latency: Latency | None
+    further_latencies: dict[str, Latency] = field(default_factory=dict)
     recipe: Recipe
     seed: int
     tensors: str = ""

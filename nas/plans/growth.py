@@ -33,6 +33,7 @@ class GrowthPlan:
             member=name,
             dataset=self._spec.dataset,
             device=self._spec.device,
+            further_devices=self._spec.further_devices,
             recipe=self._spec.recipe,
             seed=self._spec.seed + repetition,
             final=True,

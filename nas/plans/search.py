@@ -109,6 +109,7 @@ class SearchPlan:
             baseline=baseline,
             dataset=self._spec.dataset,
             device=self._spec.device,
+            further_devices=self._spec.further_devices,
             recipe=self._spec.recipe,
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed,

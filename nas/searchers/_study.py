@@ -54,20 +54,24 @@ def _distributions(rows: list[Json]) -> dict[str, BaseDistribution]:
 
 def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[str]) -> FrozenTrial:
     measured = trial["measurement"] or {}
-    latency_ms = (measured.get("latency") or {}).get("median_ms")
     known: Json = {
         "accuracy": measured.get("accuracy"),
         "params": measured.get("params"),
         "mult_adds": measured.get("mult_adds"),
-        "latency_ms": latency_ms,
+        "latency_ms": (measured.get("latency") or {}).get("median_ms"),
     }
+    further = measured.get("further_latencies", {}).items()
     done = trial["reward"] is not None
     made = create_trial(
         state=TrialState.COMPLETE if done else TrialState.FAIL,
         params=trial["job"]["choices"],
         distributions={knob: distributions[knob] for knob in trial["job"]["choices"]},
         values=None if not done else [known[name] for name in ("accuracy", *costs)] if costs else [trial["reward"]],
-        user_attrs={"trial": trial["number"], **known},
+        user_attrs={
+            "trial": trial["number"],
+            **known,
+            **{f"latency_ms on {device}": latency["median_ms"] for device, latency in further},
+        },
     )
     made.datetime_start = datetime.fromtimestamp(trial["started_at"])
     made.datetime_complete = datetime.fromtimestamp(trial["ended_at"])

@@ -17,21 +17,21 @@ import torch
 from nas import home
 from nas.codec import decode, encode
 from nas.datasets import DatasetInfo
-from nas.records import Job, Latency
+from nas.records import Job, Measurement
 from nas.training.train import State
 
-FORMAT = 2
+FORMAT = 3
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """Where a job's evaluation stands: what was measured before training, and the training itself.
+    """Where a job's evaluation stands: the costs that were measured before training, and the training itself.
 
     `learning_rate` is the one in force, which is not the recipe's after a divergence.
     """
 
-    latency: Latency
+    costed: Measurement
     learning_rate: float
     train_seconds: float
     state: State
@@ -58,7 +58,7 @@ class Resume:
                 average=data["average"],
             )
             return Unfinished(
-                latency=decode(Latency, json.loads(data["latency"])),
+                costed=decode(Measurement, json.loads(data["costed"])),
                 learning_rate=data["learning_rate"],
                 train_seconds=data["train_seconds"],
                 state=state,
@@ -74,7 +74,7 @@ class Resume:
         file = io.BytesIO()
         data: dict[str, Any] = {
             "job": self._job,
-            "latency": json.dumps(encode(unfinished.latency)),
+            "costed": json.dumps(encode(unfinished.costed)),
             "learning_rate": unfinished.learning_rate,
             "train_seconds": unfinished.train_seconds,
             "epoch": unfinished.state.epoch,
