@@ -127,7 +127,8 @@ def training() -> Iterator[None]:
     begun = context.Event()
     trainer = context.Process(target=_train, args=(begun,), daemon=True)
     trainer.start()
-    begun.wait()
+    if not begun.wait(120):
+        raise RuntimeError("the training that is to run beside the meter has not begun within two minutes")
     try:
         yield
     finally:

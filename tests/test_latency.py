@@ -50,6 +50,14 @@ def test_noise_is_owned_up_to() -> None:
     assert predicted.rank < 0.999
 
 
+def test_a_few_measurements_on_a_busy_host_pull_little() -> None:
+    measured = [(network, cost(network) * (1 if number % 8 else 1.6)) for number, network in enumerate(networks(150))]
+    predicted = latency.predictor(measured)
+    errors = [abs(predicted(network) / cost(network) - 1) for network in networks(30, seed=1)]
+    assert sum(errors) / len(errors) < 0.02
+    assert predicted.error > 0.04, "it does not foresee them"
+
+
 def test_equal_measurements_give_equal_predictors() -> None:
     measured = [(network, cost(network)) for network in networks(40)]
     assert latency.predictor(measured) == latency.predictor(list(measured))

@@ -12,7 +12,7 @@ from nas.devices._host import Load
 from nas.quiet import NotQuiet, measuring
 
 WARM_UP_SECONDS = 0.01
-ROUND_SECONDS = 0.006  # of the network's runs in a round; the reference has half of it
+ROUND_SECONDS = 0.003  # of the network's runs in a round; the reference has half of it
 ROUND_RUNS = 3  # at the least, where a run is short
 SLOW_MS = 30.0  # a run that takes longer is a round by itself
 ROUNDS = 6  # that count: the fastest
