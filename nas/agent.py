@@ -175,6 +175,8 @@ def main(edition: str) -> int:
         print(f"{error.name} is not installed: pip install onnxruntime numpy", file=sys.stderr)
     except _http.NotTaken as error:
         print(f"the service does not take this agent: {error}", file=sys.stderr)
+    except (ValueError, KeyError) as error:
+        print(f"{chosen.service} does not answer as the service ({error}): is the address right?", file=sys.stderr)
     except KeyboardInterrupt:
         return 0
     return 1

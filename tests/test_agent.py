@@ -13,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,22 @@ class TestGoingAway:
             assert running.process.wait(PATIENCE_SECONDS) == 1
         assert "does not take this agent: name 'pi 4' is not up to 40 letters" in running.log.read_text()
 
+    def test_another_service_is_told_from_this_one(self, tmp_path: Path) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"<html>")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor() as pool:
+            pool.submit(lambda: [server.handle_request() for _ in range(2)])
+            with agent(f"http://127.0.0.1:{server.server_port}", tmp_path) as running:
+                assert running.process.wait(PATIENCE_SECONDS) == 1
+        assert "does not answer as the service" in running.log.read_text()
+
 
 class TestInTheProcess:
     """An agent as an object, with another meter than its own."""
@@ -406,6 +423,35 @@ class TestParcels:
         assert len(file.getvalue()) < 2**20
         with pytest.raises(BadParcel, match=r"it has more than 134,217,728 bytes"):
             parcel.unpacked(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "length", "error", "words"),
+    [
+        (404, b"<html>", 6, _http.NotTaken, "answers 404 Not Found"),
+        (422, b'{"detail": "no"}', 16, _http.NotTaken, "^no$"),
+        (503, b'{"detail": "later"}', 19, OSError, "^later$"),
+        (200, b"x" * 11, 11, OSError, "answers with more than 10 bytes"),
+        (200, b"x", 5, OSError, "broke off its answer with 4 bytes left"),
+    ],
+)
+def test_what_goes_wrong_between_agent_and_service_is_told_apart(
+    status: int, body: bytes, length: int, error: type[Exception], words: str
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor() as pool:
+        pool.submit(server.handle_request)
+        with pytest.raises(error, match=words):
+            _http.ask("GET", f"http://127.0.0.1:{server.server_port}/", most_bytes=10)
 
 
 PI = Introduction(name="pi4", fingerprint={"processor": "Pi"}, instance="a" * 16, edition=program.edition())

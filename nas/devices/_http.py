@@ -29,6 +29,7 @@ def ask(
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             data: bytes = response.read(most_bytes + 1)
+            left: int | None = response.length  # of the answer's announced length; None: it was not announced
     except urllib.error.HTTPError as error:
         with error:
             detail = _detail(error)
@@ -39,6 +40,8 @@ def ask(
         raise OSError(f"{url} broke off its answer: {error!r}") from error
     if len(data) > most_bytes:
         raise OSError(f"{url} answers with more than {most_bytes:,} bytes")
+    if left:
+        raise OSError(f"{url} broke off its answer with {left:,} bytes left")
     return data
 
 
