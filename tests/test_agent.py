@@ -253,9 +253,11 @@ class TestGoingAway:
                 pass
 
         with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor() as pool:
-            pool.submit(lambda: [server.handle_request() for _ in range(2)])
+            pool.submit(server.serve_forever)
             with agent(f"http://127.0.0.1:{server.server_port}", tmp_path) as running:
-                assert running.process.wait(PATIENCE_SECONDS) == 1
+                code = running.process.wait(PATIENCE_SECONDS)
+            server.shutdown()
+        assert code == 1
         assert "does not answer as the service" in running.log.read_text()
 
 
