@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import agents, catalogue, examples, growths, models, runs, searches
+from api import agents, catalogue, examples, forecasts, growths, models, runs, searches
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.problems import HANDLERS, ProblemDocument
@@ -67,6 +67,7 @@ def create_app(
     app.add_middleware(Gate)
     for router in (
         searches.router,
+        forecasts.router,
         runs.common("search"),
         growths.router,
         runs.common("growth"),

@@ -79,6 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def search(session: Session) -> int:
     request = proposal.search_request(session.chosen, session.client)
+    forecast = session.client.forecast(**request)
+    if session.chosen.forecast:
+        return session.show(forecast, tables.forecast)
+    session.say(tables.forecast(forecast))
     return _submitted(session, session.client.search(**request))
 
 
@@ -276,6 +280,7 @@ def parser() -> argparse.ArgumentParser:
 
     searched = add("search", search, "submit a search")
     proposal.search_arguments(searched)
+    searched.add_argument("--forecast", action="store_true", help="say what it would take, and submit nothing")
     searched.add_argument("--watch", action="store_true", help="and watch it until it has ended")
     add("watch", watch_run, "watch a run until it has ended").add_argument("run")
     add("show", show, "a search or a growth, whole").add_argument("run")

@@ -61,6 +61,10 @@ class Client:
         """Submit a search; the fields are those of SearchSpec."""
         return self._json("POST", "/v1/searches", body=spec)
 
+    def forecast(self, **spec: Any) -> Json:
+        """What such a search would take; nothing is submitted."""
+        return self._json("POST", "/v1/forecasts", body=spec)
+
     def grow(self, search: str, **request: Any) -> Json:
         """Grow a search's trial, by default its best, into a family; the fields are those of GrowthRequest."""
         return self._json("POST", "/v1/growths", body={"search": search, **request})

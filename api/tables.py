@@ -66,6 +66,21 @@ class Fitted:
 COSTS = {"latency_ms": "latency", "mult_adds": "multiply-adds", "params": "parameters"}
 
 
+def forecast(found: Json) -> str:
+    """What a search would take, in a sentence."""
+    if found["seconds"] is None:
+        return f"No forecast: {found['reason']}"
+    whole, compute = (
+        f"{numbers.duration(found[name])} ({' to '.join(map(numbers.duration, found[f'{name}_range']))})"
+        for name in ("seconds", "compute_seconds")
+    )
+    error = f", each missed by {numbers.percent(found['error'])}" if found["error"] is not None else ""
+    return (
+        f"Forecast: {found['trials']} trials of about {numbers.duration(found['trial_seconds'])} take {whole}, and "
+        f"{compute} of compute, by {found['trainings']} trainings on {found['trained_on']}{error}"
+    )
+
+
 def objective(spec: Json) -> str:
     cost, target = spec["cost"], spec["target"]
     goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} {COSTS[cost]}"

@@ -23,6 +23,7 @@ from nas.codec import Malformed, decode, encode
 from nas.counts import counts
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
 from nas.devices import DeviceError
+from nas.devices._host import processor
 from nas.limits import over_limit
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
@@ -122,6 +123,7 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         seconds=time.perf_counter() - begun,
         weights=weights,
         scores=scores,
+        trained_on=torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
     )
 
 

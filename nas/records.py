@@ -282,6 +282,7 @@ class Measurement:
     `unaveraged_accuracy` is on the same images without the averaging of weights, where the recipe averages.
     `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder. `further_latencies` are those on
     the job's further devices, by their names there.
+    `trained_on` is the name of the GPU, or of the processor.
     """
 
     params: int
@@ -297,6 +298,7 @@ class Measurement:
     accuracy_error: float | None = None
     unaveraged_accuracy: float | None = None
     scores: dict[str, Score] = field(default_factory=dict)
+    trained_on: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):

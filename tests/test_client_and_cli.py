@@ -432,6 +432,19 @@ def test_wishes_and_budget(service: Service) -> None:
     assert "at least 4" in too_few.error
 
 
+def test_a_forecast_submits_nothing(service: Service) -> None:
+    before = len(service.store.runs())
+    ran = nas("search", "--dataset", "fashion_mnist", "--trials", "7", "--forecast", "--json")
+    assert (ran.code, ran.json["trials"], ran.json["seconds"]) == (0, 7, None)
+    told = nas("search", "--dataset", "fashion_mnist", "--forecast")
+    assert told.out.startswith("No forecast: no training of space 'mbconv' on dataset 'fashion_mnist'")
+    assert len(service.store.runs()) == before
+    submitted = nas("search", "--dataset", "fashion_mnist")
+    assert submitted.out.startswith("No forecast: ")
+    assert "is submitted" in submitted.out
+    assert len(service.store.runs()) == before + 1
+
+
 def test_show_says_what_is_spent_of_what(service: Service) -> None:
     run = service.search([(0.9, 1000)], running=1, trials=9, hours=1.5, compute_hours=3)
     service.store.end(OWNER, 1, run.id, "failed", error="no", compute_seconds=7200)

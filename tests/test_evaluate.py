@@ -378,6 +378,7 @@ def test_time_is_accounted_for() -> None:
     begun = time.perf_counter()
     measurement = evaluate(job(), images=pictures())
     assert 0 < measurement.train_seconds <= measurement.seconds <= time.perf_counter() - begun
+    assert measurement.trained_on
 
 
 MAPPED = """

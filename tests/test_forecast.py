@@ -1,0 +1,99 @@
+"""What a search will take, told before it is submitted."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from api import tables
+from nas.counts import counts
+from nas.forecast import Training, pace
+from nas.plans import plan_for
+from nas.records import Measurement, Recipe, SearchSpec
+from tests.service import GREY, OWNER, Service, service
+
+
+def training(mult_adds: int, images: int, factor: float = 1.0) -> Training:
+    """Two seconds besides, 1e-4 an image and 1e-10 a multiply-add."""
+    took = images * (1e-4 + 1e-10 * mult_adds) * factor
+    return Training(mult_adds=mult_adds, images=images, train_seconds=took, seconds=took + 2, compute_seconds=took + 2)
+
+
+class TestPace:
+    def test_time_by_multiply_adds_and_images_is_learnt_whole(self) -> None:
+        found = pace([training(1_000_000, 5000), training(4_000_000, 5000), training(9_000_000, 20_000)])
+        assert found.error == pytest.approx(0, abs=1e-9)
+        assert found.seconds(20_000_000, 60_000) == pytest.approx(training(20_000_000, 60_000).seconds)
+
+    def test_one_training_is_in_proportion_and_has_no_error(self) -> None:
+        found = pace([training(1_000_000, 5000)])
+        assert found.error is None
+        assert found.seconds(1_000_000, 10_000) == pytest.approx(training(1_000_000, 10_000).seconds)
+
+    def test_neither_part_is_negative(self) -> None:
+        found = pace([training(1_000_000, 5000, 3.0), training(9_000_000, 5000, 1.0)])
+        assert min(found.line) >= 0
+
+    def test_its_error_is_that_of_what_it_has_not_seen(self) -> None:
+        found = pace([training(m * 1_000_000, 50_000, 1.2 if m % 2 else 0.8) for m in range(1, 21)])
+        assert 0.1 < (found.error or 0) < 0.4
+
+    def test_a_part_of_a_gpu_is_a_part_of_the_compute(self) -> None:
+        one = training(1_000_000, 5000)
+        assert pace([dataclasses.replace(one, compute_seconds=one.seconds / 4)]).share == 0.25
+
+    def test_nothing_is_learnt_from_nothing(self) -> None:
+        with pytest.raises(ValueError, match="no training to learn from"):
+            pace([])
+
+
+SPEC = SearchSpec(dataset="fashion_mnist", searcher="random", trials=40, parallel=1, recipe=Recipe(epochs=1))
+BODY = {"dataset": "fashion_mnist", "trials": 40, "parallel": 1, "recipe": {"epochs": 3}}
+
+
+def trained(running: Service, machine: str, seconds_an_image: float, space: str = "mbconv") -> None:
+    """A search of four trials whose trainings see 54,000 images each, all at one pace."""
+    run = running.claimed(running.store.add_run("search", dataclasses.replace(SPEC, space=space)))
+    plan = plan_for(run, GREY)
+    took = 54_000 * seconds_an_image
+    for number in range(4):
+        job = plan.ask(number)
+        assert job is not None
+        running.store.begin(OWNER, job)
+        found = Measurement(
+            params=1,
+            mult_adds=counts(job.architecture).mult_adds,
+            accuracy=0.9,
+            train_seconds=took,
+            seconds=took + 2,
+            trained_on=machine,
+        )
+        running.store.end(OWNER, number, run.id, "done", found, compute_seconds=found.seconds)
+
+
+def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+    with service(f"sqlite:///{tmp_path}/nas.db") as running:
+        nothing = running.post("/v1/forecasts", BODY, status=200)
+        assert (nothing["trainings"], nothing["seconds"], nothing["compute_seconds"]) == (0, None, None)
+        assert nothing["reason"] == "no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet"
+        assert tables.forecast(nothing) == f"No forecast: {nothing['reason']}"
+        trained(running, "an older machine", 1.0)
+        trained(running, "this machine", 1e-3)
+        trained(running, "this machine", 1e-3, space="nasbench201")
+        found = running.post("/v1/forecasts", BODY, status=200)
+        each = 2 + 3 * 54_000 * 1e-3
+        assert (found["trainings"], found["trained_on"], found["reason"]) == (4, "this machine", None)
+        assert found["trial_seconds"] == pytest.approx(each)
+        assert found["seconds"] == found["compute_seconds"] == pytest.approx(40 * each)
+        assert found["seconds_range"] == pytest.approx([40 * each] * 2)  # all at one pace, whatever their size
+        assert found["error"] == pytest.approx(0, abs=1e-9)
+        assert "by 4 trainings on this machine, each missed by 0.00 %" in tables.forecast(found)
+        short = running.post("/v1/forecasts", {**BODY, "hours": 0.5}, status=200)
+        assert short["seconds"] == pytest.approx(1800 + each)
+        cheap = running.post("/v1/forecasts", {**BODY, "compute_hours": 0.5}, status=200)
+        assert cheap["compute_seconds"] == cheap["seconds"] == pytest.approx(1800 + each)
+        large = running.post("/v1/forecasts", {**BODY, "limits": {"params": 1}}, status=200)
+        assert large["reason"] == "200 networks are all over the limits"
+        running.post("/v1/forecasts", {**BODY, "trials": 0}, status=422)
+        assert len(running.get("/v1/runs")["runs"]) == 3
