@@ -19,20 +19,25 @@ LONGEST_NAME = 200
 Checked = TypeVar("Checked")
 
 
+class Faults(list[Fault]):
+    """All that is wrong with a request."""
+
+    def check(self, pointer: str, value: object, check: Callable[[], Checked]) -> Checked | None:
+        """What `check` gives; where it raises ValueError, that is a fault of the value, and None is given."""
+        try:
+            return check()
+        except ValueError as error:
+            self.append(Fault(pointer=pointer, value=value, detail=str(error)))
+            return None
+
+
 def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
     """Raise Problem naming every value of `spec` that cannot work.
 
     A device may be one of the `agents`; with `remote_workers` it need not be on this machine.
     """
-    faults: list[Fault] = []
-
-    def checked(pointer: str, value: object, check: Callable[[], Checked]) -> Checked | None:
-        try:
-            return check()
-        except ValueError as error:
-            faults.append(Fault(pointer=pointer, value=value, detail=str(error)))
-            return None
-
+    faults = Faults()
+    checked = faults.check
     checked("/name", spec.name, lambda: name(spec.name))
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
     checked("/device", spec.device, lambda: device(spec.device, agents, remote_workers))

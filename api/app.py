@@ -13,10 +13,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import agents, catalogue, examples, forecasts, growths, models, runs, searches
+from api import (
+    agents,
+    catalogue,
+    examples,
+    forecasts,
+    growths,
+    measurements,
+    models,
+    proxies,
+    runs,
+    searches,
+)
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.problems import HANDLERS, ProblemDocument
+from api.reports import MeasurementRun, Proxy
+from api.views import Growth, Search
 from nas.store import Store
 
 DASHBOARD = Path(__file__).parent / "dashboard"
@@ -68,9 +81,13 @@ def create_app(
     for router in (
         searches.router,
         forecasts.router,
-        runs.common("search"),
+        runs.common("search", Search),
         growths.router,
-        runs.common("growth"),
+        runs.common("growth", Growth),
+        measurements.router,
+        runs.common("measurement", MeasurementRun),
+        proxies.router,
+        runs.common("proxy", Proxy),
         runs.router,
         models.router,
         catalogue.router,

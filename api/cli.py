@@ -15,11 +15,11 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api import measure, proposal, reference, tables
+from api import measure, proposal, proxy, reference, tables
 from api.client import DEFAULT_URL, Client, ServiceError
 from api.watch import watch
-from nas import fidelity
 from nas.codec import encode
+from nas.models.checkpoint import BadCheckpoint
 
 FAILED = ("failed", "cancelled")
 INTERRUPTED = 128 + signal.SIGINT
@@ -185,7 +185,7 @@ def export(session: Session) -> int:
     chosen = session.chosen
     found = session.client.run(chosen.run)
     if found["kind"] != "search":
-        raise ServiceError(f"run {chosen.run} is a growth: a study is made of a search")
+        raise ServiceError(f"run {chosen.run} is a {found['kind']}: a study is made of a search")
     past = {"id": chosen.run, "objective": found["spec"]["objective"], "trials": session.client.trials(chosen.run)}
     command = [sys.executable, "-m", "nas.searchers._study", chosen.out or f"{chosen.run}.db"]
     ran = subprocess.run(command, input=json.dumps(past), capture_output=True, text=True)
@@ -236,15 +236,28 @@ def recipes(session: Session) -> int:
     return session.show(session.client.recipes(), tables.recipes)
 
 
-def proxy(session: Session) -> int:
-    """On this machine, without the service."""
+def compare(session: Session) -> int:
+    """On this machine, or on the service's workers."""
     try:
-        wanted = fidelity.wanted(session.chosen)
+        spec = proxy.specified(session.chosen)
+        if session.chosen.on_service:
+            return _submitted(session, session.client.proxy(**encode(spec)))
         say = Console(stderr=True, highlight=False, markup=False).print
-        found = fidelity.report(wanted, parallel=session.chosen.parallel, say=say)
+        found = proxy.found_here(spec, say)
     except (ValueError, ModuleNotFoundError) as error:
         raise ServiceError(str(error)) from error
-    return session.show(encode(found), tables.fidelity)
+    return session.show({"spec": encode(spec), "report": encode(found)}, tables.fidelity)
+
+
+def measure_networks(session: Session) -> int:
+    """On this machine, or on the service's workers."""
+    if not session.chosen.on_service:
+        return measure.measure(session.chosen)
+    try:
+        request = measure.request(session.chosen)
+    except (ValueError, BadCheckpoint) as error:
+        raise ServiceError(str(error)) from error
+    return _submitted(session, session.client.measure(**request))
 
 
 def health(session: Session) -> int:
@@ -283,7 +296,7 @@ def parser() -> argparse.ArgumentParser:
     searched.add_argument("--forecast", action="store_true", help="say what it would take, and submit nothing")
     searched.add_argument("--watch", action="store_true", help="and watch it until it has ended")
     add("watch", watch_run, "watch a run until it has ended").add_argument("run")
-    add("show", show, "a search or a growth, whole").add_argument("run")
+    add("show", show, "a run, whole").add_argument("run")
     ranked = add("pareto", pareto, "the Pareto front of a search, ranked by its objective or another")
     ranked.add_argument("run")
     proposal.ranking_arguments(ranked)
@@ -305,7 +318,7 @@ def parser() -> argparse.ArgumentParser:
     exported.add_argument("format", choices=("optuna",))
     exported.add_argument("run", metavar="search")
     exported.add_argument("--out", metavar="FILE", help="the study, a SQLite file; named after the search by default")
-    listed = add("list", list_runs, "searches and growths, newest first")
+    listed = add("list", list_runs, "runs of every kind, newest first")
     listed.add_argument("--limit", type=int, default=20, metavar="N", help="so many at most")
     add("models", models, "trained networks, newest first").add_argument("run", nargs="?", help="only of this run")
     for name, words in (
@@ -327,11 +340,12 @@ def parser() -> argparse.ArgumentParser:
     add("searchers", searchers, "searchers and their options")
     add("devices", devices, "devices that latency can be measured on")
     add("recipes", recipes, "recipes for training, by name")
-    compared = add("proxy", proxy, "what a cheap training is worth: does it order candidates as a dear one does?")
-    fidelity.arguments(compared)
+    compared = add("proxy", compare, "what a cheap training is worth: does it order candidates as a dear one does?")
+    proxy.arguments(compared)
+    measured = add("measure", measure_networks, "the latency of a network, here or on the service's workers")
+    measure.arguments(measured)
     add("health", health, "how the service is")
     reference.add_arguments(verbs)
-    measure.add_arguments(verbs)
     return whole
 
 

@@ -69,12 +69,20 @@ class Client:
         """Grow a search's trial, by default its best, into a family; the fields are those of GrowthRequest."""
         return self._json("POST", "/v1/growths", body={"search": search, **request})
 
+    def measure(self, **request: Any) -> Json:
+        """Measure networks on the workers' devices; the fields are those of MeasurementRequest."""
+        return self._json("POST", "/v1/measurements", body=request)
+
+    def proxy(self, **spec: Any) -> Json:
+        """Ask what a cheap training is worth; the fields are those of ProxySpec."""
+        return self._json("POST", "/v1/proxies", body=spec)
+
     def run(self, run: str) -> Json:
-        """A search or a growth."""
+        """A run of any kind."""
         return self._json("GET", f"/v1/runs/{quote(run, safe='')}")
 
     def runs(self, limit: int = 50) -> list[Json]:
-        """Searches and growths, newest first."""
+        """Runs of every kind, newest first."""
         return self._list(f"/v1/runs?limit={min(limit, PAGE)}", "runs", limit)
 
     def searches(self, limit: int = 50) -> list[Json]:
@@ -82,6 +90,12 @@ class Client:
 
     def growths(self, limit: int = 50) -> list[Json]:
         return self._list(f"/v1/growths?limit={min(limit, PAGE)}", "growths", limit)
+
+    def measurements(self, limit: int = 50) -> list[Json]:
+        return self._list(f"/v1/measurements?limit={min(limit, PAGE)}", "measurements", limit)
+
+    def proxies(self, limit: int = 50) -> list[Json]:
+        return self._list(f"/v1/proxies?limit={min(limit, PAGE)}", "proxies", limit)
 
     def pause(self, run: str) -> Json:
         return self._wish(run, "pause")

@@ -3,13 +3,25 @@
 import dataclasses
 from typing import Any
 
-from api import views
+from api import reports, views
 from nas.architecture import Images
 from nas.codec import encode
 from nas.counts import counts
 from nas.plans.search import SearchPlan
-from nas.records import GrowthSpec, Latency, Measurement, Run, SearchSpec, Trial
+from nas.records import (
+    SPECS,
+    GrowthSpec,
+    Latency,
+    Measurement,
+    MeasurementSpec,
+    ProxySpec,
+    Run,
+    SearchSpec,
+    Spec,
+    Trial,
+)
 
+IMAGES = Images(resolution=28, channels=1, classes=10)
 SEARCHES: dict[str, Any] = {
     "smallest": {"summary": "Everything but the images by default", "value": {"dataset": "fashion_mnist"}},
     "own images": {
@@ -71,6 +83,29 @@ AGENTS: dict[str, Any] = {
 ANSWERS: dict[str, Any] = {
     "error": {"summary": "Why there is no latency", "value": {"error": "ONNX Runtime does not take the network"}}
 }
+MEASUREMENTS: dict[str, Any] = {
+    "reference": {
+        "summary": "A network of the literature, on two devices",
+        "value": {"reference": "MnasNet-A1", "devices": ["cpu", "cpu_eager:threads=2"]},
+    },
+    "model": {"summary": "A trained network", "value": {"model": "6f7a8b9c0d1e-0"}},
+    "sample": {
+        "summary": "Some networks of a space, to learn its latency from",
+        "value": {"networks": 40, "space": "mbconv", "images": {"resolution": 28, "channels": 1, "classes": 10}},
+    },
+}
+PROXIES: dict[str, Any] = {
+    "usual": {"summary": "The recipes proxy and short", "value": {"dataset": "fashion_mnist"}},
+    "own recipes": {
+        "summary": "Another cheap recipe, small networks only",
+        "value": {
+            "dataset": "fashion_mnist",
+            "limits": {"params": 100000},
+            "candidates": 20,
+            "cheap": {"epochs": 1, "train_images": 5000},
+        },
+    },
+}
 
 
 def answers() -> dict[str, Any]:
@@ -78,7 +113,7 @@ def answers() -> dict[str, Any]:
     spec = SearchSpec(name="clothes", dataset="fashion_mnist", trials=20)
     run = _run("0a1b2c3d4e5f", spec)
     quick = dataclasses.replace(spec, searcher="random")
-    plan = SearchPlan(run.id, quick, spec.trials, Images(resolution=28, channels=1, classes=10))
+    plan = SearchPlan(run.id, quick, spec.trials, IMAGES)
     trials = [_trial(plan, number, accuracy) for number, accuracy in enumerate((0.8712, 0.8954))]
     growth = GrowthSpec(
         name="clothes family",
@@ -89,11 +124,19 @@ def answers() -> dict[str, Any]:
         members=("B0", "B1"),
     )
     pages = {"next": None}
-    shown = {"Search": views.search(run, trials), "Growth": views.growth(_run("6f7a8b9c0d1e", growth), ())}
+    measured = MeasurementSpec(images=IMAGES, architecture=growth.architecture, model=f"{run.id}-1")
+    shown = {
+        "Search": views.search(run, trials),
+        "Growth": views.growth(_run("6f7a8b9c0d1e", growth), ()),
+        "MeasurementRun": reports.measurement(_run("2a3b4c5d6e7f", measured), trials[1:]),
+        "Proxy": reports.proxy(_run("8b9c0d1e2f3a", ProxySpec(dataset=spec.dataset)), ()),
+    }
     examples = {
         **shown,
         "Searches": {"searches": [shown["Search"]], **pages},
         "Growths": {"growths": [shown["Growth"]], **pages},
+        "Measurements": {"measurements": [shown["MeasurementRun"]], **pages},
+        "Proxies": {"proxies": [shown["Proxy"]], **pages},
         "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
         "Trials": {"trials": [views.scored(trials[0], spec.objective)], **pages},
         "Pareto": views.pareto(run, trials, spec.objective),
@@ -101,10 +144,10 @@ def answers() -> dict[str, Any]:
     return {name: encode(example) for name, example in examples.items()}
 
 
-def _run(name: str, spec: SearchSpec | GrowthSpec) -> Run:
+def _run(name: str, spec: Spec) -> Run:
     return Run(
         id=name,
-        kind="search" if isinstance(spec, SearchSpec) else "growth",
+        kind=next(kind for kind, record in SPECS.items() if isinstance(spec, record)),
         spec=spec,
         state="stopped",
         wish="stop",

@@ -9,7 +9,7 @@ from api import admission, examples, views
 from api.bodies import strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused
-from api.runs import UNKNOWN, Before, Id, Limit, following, page, run_of, seen
+from api.runs import run_of
 from api.views import Growth
 from nas.plans.growth import member
 from nas.records import GrowthSpec, Recipe, SearchSpec, Trial
@@ -41,14 +41,6 @@ class GrowthRequest:
     seeds: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Growths:
-    """A page of growths, newest first; `next` is the address of the page after it."""
-
-    growths: tuple[Growth, ...]
-    next: str | None
-
-
 @router.post(
     "",
     status_code=201,
@@ -73,19 +65,6 @@ def create_growth(
     run = history.store.add_run("growth", spec)
     response.headers["Location"] = f"/v1/growths/{run.id}"
     return views.growth(run, ())
-
-
-@router.get("", summary="Growths, newest first", responses=documented(_404=UNKNOWN))
-def list_growths(history: Histories, limit: Limit = 50, before: Before = None) -> Growths:
-    """Each with its family's table."""
-    rows = page(history.store, limit, before, "growth")
-    return Growths(growths=tuple(seen(history, run) for run in rows), next=following("/v1/growths", rows, limit))
-
-
-@router.get("/{run}", summary="A growth", responses=documented(_404=UNKNOWN))
-def get_growth(run: Id, history: Histories) -> Growth:
-    """With the family's table: a row a member, what is not trained yet by arithmetic."""
-    return views.growth(run_of(history.store, "growth", run), history.trials(run))
 
 
 def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:

@@ -1,18 +1,25 @@
-"""Routes that searches and growths share: wishes, trials, events; and the list of both."""
+"""Routes that runs of every kind share: lists, wishes, trials, events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from api import views
+from api import reports, views
 from api.history import Histories, History, Rows
 from api.problems import WRITES, documented
+from api.reports import MeasurementRun, Proxy
 from api.views import Growth, Scored, Search
 from nas.records import Event, Kind, Run, SearchSpec, TrialState, Wish
 from nas.store import NotFound, Store
 
-PLURAL: dict[Kind, str] = {"search": "searches", "growth": "growths"}
+AnyRun = Search | Growth | MeasurementRun | Proxy
+PLURAL: dict[Kind, str] = {
+    "search": "searches",
+    "growth": "growths",
+    "measurement": "measurements",
+    "proxy": "proxies",
+}
 WISHES: dict[str, Wish] = {"pause": "pause", "resume": "run", "stop": "stop", "cancel": "cancel"}
 UNKNOWN = "there is no run 'f00f00f00f00'"
 
@@ -30,9 +37,9 @@ Before = Annotated[str | None, Query(description="the id that the page before en
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
-    """A page of searches and growths, newest first; `next` is the address of the page after it."""
+    """A page of runs of every kind, newest first; `next` is the address of the page after it."""
 
-    runs: tuple[Search | Growth, ...]
+    runs: tuple[AnyRun, ...]
     next: str | None
 
 
@@ -76,17 +83,54 @@ def run_of(store: Store, kind: Kind, run: str) -> Run:
     return found
 
 
-def seen(history: History, run: Run) -> Any:
-    return views.view(run, history.trials(run.id))
+def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
+    """The run as it is shown: `whole`, or as one of a list."""
+    trials = history.trials(run.id)
+    match run.kind:
+        case "search":
+            return views.search(run, trials)
+        case "growth":
+            return views.growth(run, trials)
+        case "measurement":
+            return reports.measurement(run, trials, whole=whole)
+        case "proxy":
+            return reports.proxy(run, trials, whole=whole)
 
 
-def common(kind: Kind) -> APIRouter:
-    """The routes below /searches/{run} or /growths/{run}."""
-    router = APIRouter(prefix=f"/{PLURAL[kind]}/{{run}}", tags=[PLURAL[kind]])
-    view: type = Search if kind == "search" else Growth
+def common(kind: Kind, view: type[AnyRun]) -> APIRouter:
+    """The routes of /searches and its like that are the same for every kind; a run of this one is shown as a `view`."""
+    plural = PLURAL[kind]
+    router = APIRouter(prefix=f"/{plural}", tags=[plural])
+    fields = [(plural, tuple[view, ...]), ("next", str | None)]  # type: ignore[valid-type]
+    words = f"A page of {plural}, newest first; `next` is the address of the page after it."
+    listed = make_dataclass(plural.capitalize(), fields, frozen=True, kw_only=True, namespace={"__doc__": words})
+
+    @router.get(
+        "",
+        operation_id=f"list_{plural}",
+        summary=f"{plural.capitalize()}, newest first",
+        response_model=listed,
+        responses=documented(_404=UNKNOWN),
+    )
+    def list_(history: Histories, limit: Limit = 50, before: Before = None) -> Any:
+        """Each with its counts and a forecast."""
+        rows = page(history.store, limit, before, kind)
+        found = tuple(seen(history, run, whole=False) for run in rows)
+        return listed(**{plural: found}, next=following(f"/v1/{plural}", rows, limit))
+
+    @router.get(
+        "/{run}",
+        operation_id=f"get_{kind}",
+        summary=f"A {kind}",
+        response_model=view,
+        responses=documented(_404=UNKNOWN),
+    )
+    def get(run: Id, history: Histories) -> Any:
+        """As submitted, with its state, its counts, a forecast, and what came of its trials so far."""
+        return seen(history, run_of(history.store, kind, run))
 
     @router.post(
-        "/{verb}",
+        "/{run}/{verb}",
         operation_id=f"wish_{kind}",
         summary=f"Pause, resume, stop or cancel a {kind}",
         response_model=view,
@@ -98,7 +142,7 @@ def common(kind: Kind) -> APIRouter:
         return seen(history, history.store.wish(run, WISHES[verb]))
 
     @router.get(
-        "/trials",
+        "/{run}/trials",
         operation_id=f"{kind}_trials",
         summary=f"Trials of a {kind}",
         responses=documented(_404=UNKNOWN),
@@ -115,14 +159,14 @@ def common(kind: Kind) -> APIRouter:
         rows = store.trials(run, after=after, limit=limit, state=state)
         objective = spec.objective if isinstance(spec, SearchSpec) else None
         only = f"&state={state}" if state else ""
-        address = f"/v1/{PLURAL[kind]}/{run}/trials?limit={limit}{only}&after="
+        address = f"/v1/{plural}/{run}/trials?limit={limit}{only}&after="
         return Trials(
             trials=tuple(views.scored(trial, objective) for trial in rows),
             next=f"{address}{rows[-1].number}" if len(rows) == limit else None,
         )
 
     @router.get(
-        "/events",
+        "/{run}/events",
         operation_id=f"{kind}_events",
         summary=f"What happened to a {kind}",
         responses=documented(_404=UNKNOWN),
@@ -143,15 +187,14 @@ def common(kind: Kind) -> APIRouter:
 router = APIRouter(tags=["runs"])
 
 
-@router.get("/runs", summary="Searches and growths, newest first", responses=documented(_404=UNKNOWN))
+@router.get("/runs", summary="Runs of every kind, newest first", responses=documented(_404=UNKNOWN))
 def list_runs(history: Histories, limit: Limit = 50, before: Before = None) -> Runs:
-    """Each with its counts, its forecast and its best candidate or family."""
+    """Each with its counts, its forecast and, of a search or a growth, its best candidate or family."""
     rows = page(history.store, limit, before)
-    return Runs(runs=tuple(seen(history, run) for run in rows), next=following("/v1/runs", rows, limit))
+    return Runs(runs=tuple(seen(history, run, whole=False) for run in rows), next=following("/v1/runs", rows, limit))
 
 
-@router.get("/runs/{run}", summary="A search or a growth", responses=documented(_404=UNKNOWN))
-def get_run(run: Id, history: Histories) -> Search | Growth:
+@router.get("/runs/{run}", summary="A run of any kind", responses=documented(_404=UNKNOWN))
+def get_run(run: Id, history: Histories) -> AnyRun:
     """For whoever has an id and does not know of what."""
-    found: Search | Growth = seen(history, history.store.run(run))
-    return found
+    return seen(history, history.store.run(run))

@@ -11,20 +11,12 @@ from api.admission import admit
 from api.bodies import strictly
 from api.history import Histories, Rows
 from api.problems import TAKES_BODY, documented, refused
-from api.runs import UNKNOWN, Before, Id, Limit, following, page, run_of, seen
+from api.runs import UNKNOWN, Id, run_of
 from api.views import Pareto, Search
 from nas.objective import Cost, Form
 from nas.records import SearchSpec
 
 router = APIRouter(prefix="/searches", tags=["searches"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Searches:
-    """A page of searches, newest first; `next` is the address of the page after it."""
-
-    searches: tuple[Search, ...]
-    next: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +41,6 @@ def create_search(
     run = history.store.add_run("search", spec)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return views.search(run, ())
-
-
-@router.get("", summary="Searches, newest first", responses=documented(_404=UNKNOWN))
-def list_searches(history: Histories, limit: Limit = 50, before: Before = None) -> Searches:
-    """Each with its counts, its best candidate so far, and a forecast."""
-    rows = page(history.store, limit, before, "search")
-    return Searches(searches=tuple(seen(history, run) for run in rows), next=following("/v1/searches", rows, limit))
-
-
-@router.get("/{run}", summary="A search", responses=documented(_404=UNKNOWN))
-def get_search(run: Id, history: Histories) -> Search:
-    """As submitted, with its state, counts, best candidate so far, and a forecast."""
-    return views.search(run_of(history.store, "search", run), history.trials(run))
 
 
 @router.patch(

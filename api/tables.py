@@ -159,7 +159,7 @@ def _median(latency: Json | None) -> str:
 
 
 def why(trial: Json) -> str:
-    """Why a trial has no accuracy, in a line."""
+    """Why nothing came of a trial, in a line."""
     reason = trial.get("error") or (trial.get("measurement") or {}).get("refused") or ""
     return " ".join(reason.split())
 
@@ -223,7 +223,7 @@ def runs(rows: Sequence[Json]) -> RenderableType:
                 f"{over}/{run['trials']}",
                 numbers.percent(_best(run)),
                 numbers.duration(time.time() - run["created_at"]),
-                run["spec"]["dataset"],
+                run["spec"].get("dataset") or "–",
                 run["name"],
             )
         )
@@ -232,13 +232,16 @@ def runs(rows: Sequence[Json]) -> RenderableType:
 
 
 def _best(run: Json) -> float | None:
-    if run["kind"] == "search":
-        return run["best"]["accuracy"] if run["best"] else None
-    return max((row["test_accuracy"] for row in run["family"] if row["test_accuracy"] is not None), default=None)
+    """A search's or a growth's."""
+    if run.get("best"):
+        accuracy: float = run["best"]["accuracy"]
+        return accuracy
+    family = run.get("family", ())
+    return max((row["test_accuracy"] for row in family if row["test_accuracy"] is not None), default=None)
 
 
 def run(found: Json) -> RenderableType:
-    """A search or a growth, whole."""
+    """A run of any kind, whole."""
     spec, counts = found["spec"], found["counts"]
     over = sum(count for name, count in counts.items() if name != "running")
     split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -251,10 +254,17 @@ def run(found: Json) -> RenderableType:
         "Trials": f"{over} of {found['trials']} ended" + (f" ({split})" if split else ""),
         "Time": spent(found)
         + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
-        "Dataset": spec["dataset"],
-        "Space": f"{spec['space']}, measured on {', '.join([spec['device'], *spec['further_devices']])}",
-        "Training": f"epochs {spec['recipe']['epochs']}, {spec['parallel']} at once",
     }
+    if found["kind"] == "measurement":
+        facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
+    else:
+        recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
+        epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}epochs {its['epochs']}" for name, its in recipes)
+        facts |= {
+            "Dataset": spec["dataset"],
+            "Space": f"{spec['space']}, measured on {', '.join([spec['device'], *spec.get('further_devices', ())])}",
+            "Training": f"{epochs}, {spec['parallel']} at once",
+        }
     if found["kind"] == "search":
         facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
         if found["expected_gain"] is not None:
@@ -266,7 +276,49 @@ def run(found: Json) -> RenderableType:
     for name, value in facts.items():
         lines.add_row(Text(name, style="dim"), Text(value))
     parts: list[RenderableType] = [Text(f"{found['kind'].capitalize()} {found['id']}", style="bold"), lines]
-    return Group(*parts, Text(), family(found)) if found["kind"] == "growth" else Group(*parts)
+    if found["kind"] == "growth":
+        parts += [Text(), family(found)]
+    elif found["kind"] == "measurement":
+        parts += [Text(), latencies(found["networks"])]
+    elif found["kind"] == "proxy":
+        parts += [Text(), fidelity(found)]
+    return Group(*parts)
+
+
+def _measured(spec: Json) -> str:
+    images = spec["images"]
+    shape = f"{images['resolution']}×{images['resolution']}×{images['channels']}, {images['classes']:,} classes"
+    if spec["architecture"]:
+        return f"{spec['reference'] or spec['model'] or 'one of your own'}, for {shape}"
+    return f"{spec['networks']} of {spec['space']} for {shape}"
+
+
+def latencies(networks: Sequence[Json]) -> RenderableType:
+    """A line for each network and device."""
+    if not networks:
+        return Text("Nothing is measured yet.")
+    several = len(networks) > 1
+    rows = []
+    for number, network in enumerate(networks):
+        size = [str(number), numbers.short(network["params"]), numbers.short(network["mult_adds"])] if several else []
+        for reading in network["readings"]:
+            latency = reading["latency"] or {}
+            rows.append(
+                (
+                    *size,
+                    reading["device"],
+                    *(numbers.milliseconds(latency.get(name)) for name in ("median_ms", "p95_ms", "minimum_ms")),
+                    f"{latency['ratio']:.3g}" if latency.get("ratio") else "–",
+                    str(latency.get("rounds") or "–"),
+                    " ".join((reading["error"] or latency.get("noisy") or "").split()),
+                )
+            )
+    sizes = [">Network", ">Params", ">Mult-adds"] if several else []
+    table = Fitted([*sizes, "Device", ">Median", ">95 %", ">Minimum", ">Ratio", ">Rounds", ""], rows, flexible=[""])
+    if several:
+        return table
+    params, mult_adds = (numbers.short(networks[0][name]) for name in ("params", "mult_adds"))
+    return Group(Text(f"{params} parameters, {mult_adds} multiply-adds"), table)
 
 
 def spent(found: Json) -> str:
@@ -374,20 +426,21 @@ def recipes(named: dict[str, Json]) -> RenderableType:
 
 def fidelity(found: Json) -> RenderableType:
     """A row for each way to order candidates without the dear training."""
+    spec, report = found["spec"], found["report"]
+    if report["orderings"] is None:
+        return Text(f"{len(report['candidates'])} candidates are compared yet: 4 and more have an order")
     rows = [
         (
             row["name"],
             *(numbers.between(row[name], row[f"{name}_interval"]) for name in ("kendall", "spearman")),
             f"{row['seconds']:.3g} s",
         )
-        for row in found["rows"]
+        for row in report["orderings"]
     ]
-    size = len(found["candidates"])
-    dear, failed = found["dear_seconds"], len(found["failed"])
+    size = len(report["candidates"])
+    dear, failed = report["dear_seconds"], len(report["failed"])
     return Group(
-        Text(
-            f"{size} candidates of {found['wanted']['space']} on {found['wanted']['dataset']}, in the order of the dear"
-        ),
+        Text(f"{size} candidates of {spec['space']} on {spec['dataset']}, in the order of the dear"),
         Text(f"recipe (validation accuracy; {dear:.3g} s a candidate)" + (f"; {failed} failed" if failed else "")),
         Fitted(["Ordered by", ">Kendall", ">Spearman", ">Cost"], rows),
         Text("1: the same order, 0: no relation; in brackets 95 % of bootstrap draws of the candidates", style="dim"),

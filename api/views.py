@@ -54,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What a search and a growth have in common. `trials` is the budget in force, `counts` the trials begun, by state;
+    """What runs of every kind have in common. `trials` is the budget in force, `counts` the trials begun, by state;
     `reason` says why a finished run ended before it. `seconds` are those in which it was worked on, pauses left out,
     `compute_seconds` what ended trials held a processor or a GPU for, and `remaining_seconds` is a forecast from these
     trials."""
@@ -153,7 +153,7 @@ def search(run: Run, trials: Sequence[Trial]) -> Search:
     assert isinstance(run.spec, SearchSpec)
     found = candidates(trials, run.spec.objective)
     return Search(
-        **_common(run, trials, f"/v1/searches/{run.id}", "pareto"),
+        **common(run, trials, f"/v1/searches/{run.id}", "pareto"),
         spec=run.spec,
         expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
         saved_seconds=saved_seconds(trials),
@@ -163,11 +163,7 @@ def search(run: Run, trials: Sequence[Trial]) -> Search:
 
 def growth(run: Run, trials: Sequence[Trial]) -> Growth:
     assert isinstance(run.spec, GrowthSpec)
-    return Growth(**_common(run, trials, f"/v1/growths/{run.id}"), spec=run.spec, family=family(run.spec, trials))
-
-
-def view(run: Run, trials: Sequence[Trial]) -> Search | Growth:
-    return search(run, trials) if isinstance(run.spec, SearchSpec) else growth(run, trials)
+    return Growth(**common(run, trials, f"/v1/growths/{run.id}"), spec=run.spec, family=family(run.spec, trials))
 
 
 def candidates(trials: Iterable[Trial], objective: Objective, further_device: str | None = None) -> list[Candidate]:
@@ -215,6 +211,7 @@ def medians(latencies: Mapping[str, Latency]) -> dict[str, float]:
 
 def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str | None = None) -> Pareto:
     """`device` is one of the search's further devices; None: its own."""
+    assert isinstance(run.spec, SearchSpec)
     found = candidates(trials, objective, device)
     points = [(row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy) for row in found]
     return Pareto(
@@ -310,7 +307,7 @@ def _state(trials: Sequence[Trial]) -> Literal["queued"] | TrialState:
     return next(state for state in ("running", "done", states[0]) if state in states)
 
 
-def _common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict[str, Any]:
+def common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict[str, Any]:
     now = time.time()
     states: list[str] = [trial.state for trial in trials]
     return {

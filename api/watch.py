@@ -42,7 +42,7 @@ class Bars:
                 self._trials[number],
                 description=f"  {called(trial)}",
                 completed=progress["epoch"],
-                total=progress["epochs"] or trial["job"]["recipe"]["epochs"],
+                total=progress["epochs"] or (trial["job"]["recipe"] or {"epochs": 1})["epochs"],
                 note=noted(progress),
             )
 
@@ -84,9 +84,10 @@ def line(trial: Json, better: bool) -> Text:
     accuracy = measured.get("test_accuracy", None)
     accuracy = measured.get("accuracy") if accuracy is None else accuracy
     text = Text.assemble(f"{called(trial):<9} ", tables.state(trial["state"]))
-    if accuracy is None:
+    if trial["state"] != "done":
         return text.append(f"  {tables.why(trial)}")
-    facts = [numbers.percent(accuracy), f"{numbers.short(measured['mult_adds'])} mult-adds"]
+    facts = [trial["job"]["device"] if accuracy is None else numbers.percent(accuracy)]
+    facts += [f"{numbers.short(measured['mult_adds'])} mult-adds"]
     facts += [f"{numbers.short(measured['params'])} params", numbers.milliseconds(latency)]
     if trial["reward"] is not None:
         facts.append(f"reward {numbers.reward(trial['reward'])}" + (" ★" if better else ""))

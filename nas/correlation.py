@@ -1,9 +1,9 @@
 """Rank correlations of two columns of numbers, and how far they can be trusted."""
 
 import math
-import random
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from functools import lru_cache
+from typing import Any
 
 Numbers = Sequence[float]
 Statistic = Callable[[Numbers, Numbers], float | None]
@@ -14,48 +14,70 @@ PERCENT = 95
 
 def kendall(ones: Numbers, others: Numbers) -> float | None:
     """Kendall's tau-b (1945), between -1 and 1; None where a column is constant and nothing is ranked by it."""
-    agreeing = ranked_ones = ranked_others = 0
-    for (one, other), (one_too, other_too) in combinations(zip(ones, others, strict=True), 2):
-        first, second = _sign(one - one_too), _sign(other - other_too)
-        agreeing += first * second
-        ranked_ones += first != 0
-        ranked_others += second != 0
-    return agreeing / math.sqrt(ranked_ones * ranked_others) if ranked_ones and ranked_others else None
+    return _once(_kendall, ones, others)
 
 
 def spearman(ones: Numbers, others: Numbers) -> float | None:
     """Spearman's rho: the correlation of the ranks, of which equal numbers share the mean; None as `kendall`."""
-    first, second = _ranks(ones), _ranks(others)
-    middle = (len(first) - 1) / 2
-    products = sum((one - middle) * (other - middle) for one, other in zip(first, second, strict=True))
-    squares = [sum((rank - middle) ** 2 for rank in ranks) for ranks in (first, second)]
-    return products / math.sqrt(squares[0] * squares[1]) if all(squares) else None
+    return _once(_spearman, ones, others)
 
 
 def interval(statistic: Statistic, ones: Numbers, others: Numbers, *, seed: int = 0) -> tuple[float, float] | None:
     """Between which values 95 % of `statistic` lie when the pairs are drawn again with replacement (Efron 1979); None
     where it has no value. Draws in which it has none are left out."""
-    pairs, draw = list(zip(ones, others, strict=True)), random.Random(seed)
     if statistic(ones, others) is None:
         return None
-    drawn = (zip(*draw.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
-    found = sorted(value for columns in drawn if (value := statistic(*map(tuple, columns))) is not None)
+    return _interval(_COUNTED[statistic], tuple(ones), tuple(others), seed, RESAMPLES)
+
+
+@lru_cache(maxsize=1024)  # a report that is looked at again has the same columns
+def _interval(
+    counted: Callable[..., Any], ones: Numbers, others: Numbers, seed: int, resamples: int
+) -> tuple[float, float]:
+    import numpy as np
+
+    draws = np.random.default_rng(seed).multinomial(len(ones), [1 / len(ones)] * len(ones), resamples).astype(float)
+    values = counted(ones, others, draws)
+    found = np.sort(values[np.isfinite(values)])
     outside = round(len(found) * (100 - PERCENT) / 200)
-    return found[outside], found[-1 - outside]
+    return float(found[outside]), float(found[-1 - outside])
 
 
-def _sign(difference: float) -> int:
-    return (difference > 0) - (difference < 0)
+def _once(counted: Callable[..., Any], ones: Numbers, others: Numbers) -> float | None:
+    import numpy as np
+
+    value = float(counted(ones, others, np.ones((1, len(ones))))[0])
+    return value if math.isfinite(value) else None
 
 
-def _ranks(numbers: Numbers) -> list[float]:
-    order = sorted(range(len(numbers)), key=lambda index: numbers[index])
-    ranks, start = [0.0] * len(numbers), 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and numbers[order[end + 1]] == numbers[order[start]]:
-            end += 1
-        for index in order[start : end + 1]:
-            ranks[index] = (start + end) / 2
-        start = end + 1
-    return ranks
+def _kendall(ones: Numbers, others: Numbers, times: Any) -> Any:
+    """Of several draws, which have each pair so many `times`: an array (draws, pairs)."""
+    import numpy as np
+
+    first, second = (np.greater.outer(column, column) * 1 - np.less.outer(column, column) for column in (ones, others))
+    agreeing, ranked_ones, ranked_others = (
+        ((times @ table) * times).sum(1) for table in (first * second, abs(first), abs(second))
+    )
+    with np.errstate(invalid="ignore"):
+        return agreeing / np.sqrt(ranked_ones * ranked_others)
+
+
+def _spearman(ones: Numbers, others: Numbers, times: Any) -> Any:
+    """The same of Spearman's."""
+    import numpy as np
+
+    first, second = (_ranks(column, times) for column in (ones, others))
+    products, one, other = ((times * a * b).sum(1) for a, b in ((first, second), (first, first), (second, second)))
+    with np.errstate(invalid="ignore"):
+        return products / np.sqrt(one * other)
+
+
+def _ranks(numbers: Numbers, times: Any) -> Any:
+    """Of each pair in each draw, counted from the middle."""
+    import numpy as np
+
+    below = np.less.outer(numbers, numbers) + 0.5 * np.equal.outer(numbers, numbers)
+    return times @ below - len(numbers) / 2
+
+
+_COUNTED: dict[Statistic, Callable[..., Any]] = {kendall: _kendall, spearman: _spearman}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from nas.architecture import Choice, Choices
+from nas.architecture import Choice, Choices, Images
 from nas.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.scaling import MEMBERS, CompoundScaling
 
-Kind = Literal["search", "growth"]
+Kind = Literal["search", "growth", "measurement", "proxy"]
 RunState = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
 Wish = Literal["run", "pause", "stop", "cancel"]
 Phase = Literal["waiting", "measuring", "training", "scoring"]
@@ -20,6 +20,8 @@ TrialState = Literal["running", "done", "refused", "failed", "cancelled"]
 ENDED: frozenset[RunState] = frozenset(("finished", "stopped", "cancelled", "failed"))
 MOST_TRIALS = 100_000
 MOST_SEEDS = 100
+MOST_NETWORKS = 1000  # in one measurement, or one proxy
+FEWEST_CANDIDATES = 4  # of which an order says anything
 
 
 class Refusal(ValueError):
@@ -201,7 +203,83 @@ class GrowthSpec:
         return len(self.members) * self.seeds
 
 
-Spec = SearchSpec | GrowthSpec
+@dataclass(frozen=True, kw_only=True)
+class MeasurementSpec:
+    """Networks to measure on some devices and not to train: the `architecture`, if there is one, otherwise so many
+    `networks` of the space for such `images`, drawn at random.
+
+    `reference` and `model` say where the architecture comes from.
+    """
+
+    dataset: ClassVar[None] = None
+
+    name: str = ""
+    space: str = "mbconv"
+    images: Images
+    architecture: AnyArchitecture | None = None
+    choices: Choices = field(default_factory=dict)
+    reference: str | None = None
+    model: str | None = None
+    networks: int = 1
+    knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    devices: tuple[str, ...] = ("cpu",)
+    parallel: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.devices:
+            raise Refusal("devices is empty: name at least one")
+        if len(set(self.devices)) < len(self.devices):
+            raise Refusal(f"devices {', '.join(self.devices)} repeat themselves: name each once")
+        _between(self, "networks", 1, MOST_NETWORKS)
+        _between(self, "parallel", 1, 1024)
+        _between(self, "seed", 0, 2**31 - 1)
+
+    @property
+    def trials(self) -> int:
+        """How many measurements there are."""
+        return self.networks * len(self.devices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxySpec:
+    """Candidates of a space, drawn at random, to train by a `cheap` and a `dear` recipe: does the cheap one order them
+    as the dear one does?"""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    name: str = ""
+    dataset: str
+    space: str = "mbconv"
+    knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    limits: Limits = Limits()
+    candidates: int = 12
+    cheap: Recipe = Recipe(epochs=2, train_images=20_000)
+    dear: Recipe = Recipe(epochs=5, learning_rate=0.4, warmup=0.1, label_smoothing=0.05, flip=False)
+    device: str = "cpu"
+    parallel: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _between(self, "candidates", FEWEST_CANDIDATES, MOST_NETWORKS)
+        if self.cheap == self.dear:
+            raise Refusal("cheap and dear are the same recipe: name two")
+        _between(self, "parallel", 1, 1024)
+        _between(self, "seed", 0, 2**31 - 1)
+
+    @property
+    def trials(self) -> int:
+        """How many trainings there are."""
+        return 2 * self.candidates
+
+
+Spec = SearchSpec | GrowthSpec | MeasurementSpec | ProxySpec
+SPECS: dict[Kind, type[Spec]] = {
+    "search": SearchSpec,
+    "growth": GrowthSpec,
+    "measurement": MeasurementSpec,
+    "proxy": ProxySpec,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +430,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A search or a growth, its state as the coordinator left it and its wish as the user put it.
+    """A search, or a run of another kind, its state as the coordinator left it and its wish as the user put it.
 
     `trials` is the budget in force (a search's can be raised); `reason` says why a finished run ended before it.
     Times are seconds since 1970, UTC; `worked_seconds` are those in which a coordinator worked on it, pauses left out.
@@ -360,7 +438,7 @@ class Run:
 
     id: str
     kind: Kind
-    spec: SearchSpec | GrowthSpec
+    spec: Spec
     state: RunState
     wish: Wish
     trials: int

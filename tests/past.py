@@ -5,12 +5,14 @@ import hashlib
 import math
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas import home
 from nas.architecture import Images
 from nas.counts import counts
 from nas.objective import HARD, Objective
+from nas.plans import plan_for
 from nas.plans.growth import GrowthPlan
 from nas.plans.search import SearchPlan
 from nas.records import (
@@ -24,9 +26,11 @@ from nas.records import (
     Recipe,
     Run,
     SearchSpec,
+    Spec,
     TrialState,
 )
 from nas.store import Store
+from tests.service import ended
 
 OWNER = "coordinator of a test"
 GREY = Images(resolution=28, channels=1, classes=10)
@@ -99,6 +103,17 @@ class Past:
             self.end(job)
         return run
 
+    def other(self, kind: Kind, spec: Spec, came: Sequence[Measurement | str], *, running: int = 0) -> Run:
+        """A claimed run whose first trials ended so, and so many more are running."""
+        run = self._claimed(kind, spec)
+        ended(self.store, OWNER, run, came)
+        plan = plan_for(run, GREY)
+        for number in range(len(came), len(came) + running):
+            job = plan.ask(number)
+            assert job is not None
+            self.store.begin(OWNER, job)
+        return run
+
     def progress(self, run: Run, number: int, *, epoch: int) -> None:
         self.store.progress(
             OWNER,
@@ -107,7 +122,7 @@ class Past:
                 number=number,
                 phase="training",
                 epoch=epoch,
-                epochs=run.spec.recipe.epochs,
+                epochs=4,
                 loss=1.9 / (1 + epoch),
                 accuracy=0.9 - 0.2 / epoch,
                 images_per_second=4321.0,
@@ -160,7 +175,7 @@ class Past:
             plain, accuracy=accuracy, test_accuracy=accuracy - 0.004, accuracy_error=0.1, weights=artifact(job)
         )
 
-    def _claimed(self, kind: Kind, spec: SearchSpec | GrowthSpec) -> Run:
+    def _claimed(self, kind: Kind, spec: Spec) -> Run:
         added = self.store.add_run(kind, spec)
         while claimed := self.store.claim(OWNER, 1e6):
             if claimed.id == added.id:

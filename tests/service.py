@@ -187,6 +187,19 @@ class Contract:
         Draft202012Validator({**schema, "components": self._document["components"]}).validate(body)
 
 
+def ended(store: Store, owner: str, run: Run, came: Sequence[Measurement | str]) -> None:
+    """Begin and end the first trials of a claimed run: with measurements, or as failed for these reasons."""
+    plan = plan_for(run, GREY)
+    for number, each in enumerate(came):
+        job = plan.ask(number)
+        assert job is not None
+        store.begin(owner, job)
+        if isinstance(each, str):
+            store.end(owner, number, run.id, "failed", error=each)
+        else:
+            store.end(owner, number, run.id, "done", each)
+
+
 def latency(median_ms: float, device: str = "cpu") -> Latency:
     return Latency(
         device=device,

@@ -23,13 +23,14 @@ import httpx
 import optuna
 import pytest
 
-from api import cli, numbers
+from api import cli, numbers, proxy
 from api.client import Client, ServiceError
-from nas import fidelity
+from nas import fidelity, zoo
+from nas.codec import encode
 from nas.models.checkpoint import artifact
 from nas.objective import Form, Objective
-from nas.records import Measurement, Progress, Recipe, SearchSpec
-from tests.service import GREY, OWNER, Service
+from nas.records import Measurement, Progress, ProxySpec, Recipe, SearchSpec
+from tests.service import GREY, OWNER, Service, ended, latency
 from tests.service import service as service_over
 
 UNKNOWN = "f00f00f00f00"
@@ -393,10 +394,10 @@ def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str
     assert "mean of 2 seeds ± its standard error; tied: B0 = B1" in shown
 
 
-def test_proxy_verb(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(wanted: fidelity.Wanted, *, parallel: int, say: fidelity.Say) -> fidelity.Report:
+def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(spec: ProxySpec, say: proxy.Say) -> fidelity.Report:
         say("candidate 1")
-        row = fidelity.Row(
+        row = fidelity.Ordering(
             name="zen",
             kendall=0.5,
             kendall_interval=(0.25, 0.75),
@@ -404,20 +405,64 @@ def test_proxy_verb(monkeypatch: pytest.MonkeyPatch) -> None:
             spearman_interval=None,
             seconds=0.0123,
         )
-        return fidelity.Report(wanted=wanted, rows=(row,), dear_seconds=60.0, candidates=(), failed=())
+        return fidelity.Report(orderings=(row,), dear_seconds=60.0, candidates=(), failed=())
 
-    monkeypatch.setattr(fidelity, "report", found)
+    monkeypatch.setattr(proxy, "found_here", found)
     options = ("--dataset", "fashion_mnist", "--candidates", "5", "--limit-params", "3e5", "--dear", "full")
     ran = nas("proxy", *options)
     assert ran.code == 0, ran.error
     assert "candidate 1" in ran.error
     assert re.search(r"zen +0.50 \[0.25, 0.75\] +– +0.0123 s", ran.out)
-    wanted = nas("proxy", *options, "--json").json["wanted"]
-    assert (wanted["candidates"], wanted["limits"]["params"], wanted["dear"]["epochs"]) == (5, 300_000, 60)
-    for option, words in (("--cheap=best", "neither JSON nor one of proxy"), ("--candidates=2", "less than 4")):
+    here = nas("proxy", *options, "--json").json["spec"]
+    assert (here["candidates"], here["limits"]["params"], here["dear"]["epochs"]) == (5, 300_000, 60)
+    there = nas("proxy", *options, "--on-service", "--json").json
+    assert (there["kind"], there["state"], there["spec"]) == ("proxy", "queued", here)
+    assert "0 candidates are compared yet" in nas("show", there["id"]).out
+    for option, words in (("--cheap=best", "neither JSON nor one of proxy"), ("--candidates=2", "not between 4")):
         wrong = nas("proxy", *options, option)
         assert wrong.code == 1
         assert words in wrong.error
+
+
+def test_measure_on_the_services_workers(service: Service) -> None:
+    ran = nas("measure", "LeNet-5", "--on-service", "--device", "cpu", "--device", "cuda", "--json")
+    assert ran.code == 0, ran.error
+    assert (ran.json["spec"]["reference"], ran.json["spec"]["devices"]) == ("LeNet-5", ["cpu", "cuda"])
+    run = service.store.run(ran.json["id"])
+    measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
+    ended(service.store, OWNER, service.claimed(run), [measured, "DeviceError: no GPU here"])
+    service.store.release(run.id, OWNER, "finished")
+    out = nas("show", run.id).out
+    assert "LeNet-5, for 32×32×1, 10 classes" in out
+    assert re.search(r"cpu +0.250 ms +0.300 ms", out)
+    assert re.search(r"cuda +–.*DeviceError: no GPU here", out)
+    watched = nas("watch", run.id)
+    assert watched.code == 0
+    assert re.search(r"trial 0 +done +cpu +417 k mult-adds .*0.250 ms", watched.out)
+    listed = nas("list")
+    assert re.search(rf"{run.id} +measurement +finished +2/2", listed.out)
+    sample = ("--networks", "3", "--on-service", "--resolution", "28", "--channels", "1", "--classes", "10")
+    drawn = nas("measure", *sample, "--json").json["spec"]
+    assert (drawn["networks"], drawn["space"], drawn["architecture"]) == (3, "mbconv", None)
+    whole = nas("measure", json.dumps(encode(zoo.reference("LeNet-5"))), "--on-service", "--json")
+    assert whole.json["spec"]["architecture"] == encode(zoo.reference("LeNet-5"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--networks", "3"), "need --on-service"),
+        (("--on-service",), "takes one network, or --networks"),
+        (("LeNet-5", "--networks", "3", "--on-service"), "takes one network, or --networks"),
+        (("LeNet-6", "--on-service"), "unknown reference network 'LeNet-6'"),
+        (("0a1b2c3d4e5f-9", "--on-service"), "there is no model '0a1b2c3d4e5f-9'"),
+        (("--networks", "3", "--on-service"), "images is missing"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(service: Service, arguments: tuple[str, ...], words: str) -> None:
+    ran = nas("measure", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert words in ran.error
 
 
 def test_wishes_and_budget(service: Service) -> None:
@@ -462,7 +507,7 @@ def test_show_reads_a_run_of_either_kind(search: str, growth: str) -> None:
 
 def test_every_list_prints_a_table_and_json(service: Service, search: str, growth: str) -> None:
     for verb, arguments, words in (
-        ("list", (), "clothes"),
+        ("list", ("--limit", "100"), search),
         ("trials", (search,), "16.0 M"),
         ("events", (search,), "finished"),
         ("models", (growth,), f"{growth}-1"),

@@ -24,9 +24,10 @@ from nas.counts import counts
 from nas.errands import Introduction
 from nas.objective import HARD, Objective
 from nas.pareto import front
-from nas.records import GrowthSpec, Limits, Run, SearchSpec
+from nas.records import GrowthSpec, Limits, Measurement, MeasurementSpec, ProxySpec, Run, Score, SearchSpec
 from nas.store import Store, agents
-from tests.past import OWNER, SEARCH, Past, seeded
+from tests.past import GREY, OWNER, SEARCH, Past, seeded
+from tests.service import latency
 
 
 @dataclass
@@ -312,6 +313,49 @@ def test_progress_and_results_appear_while_they_happen(view: View) -> None:
     expect(page.locator(".log li").first).to_contain_text("something happened")
     # None of it took the focus away.
     expect(page.get_by_role("button", name="Show trial 2")).to_be_focused()
+
+
+def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> None:
+    spec = MeasurementSpec(name="Sample", images=GREY, networks=2, devices=("cpu", "cuda"))
+    measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
+    run = view.service.past.other("measurement", spec, [measured, "DeviceError: no GPU here", measured])
+    page = view.open("")
+    page.get_by_role("link", name="Sample").click()
+    page.wait_for_url(f"**/#/measurements/{run.id}")
+    expect(page.locator(".counts")).to_contain_text("3 of 4 measurements · 1 failed")
+    expect(page.locator(".objective")).to_contain_text("2 networks of space mbconv")
+    rows = page.locator("table[aria-label='latencies'] tbody tr")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(0)).to_contain_text("0.250 ms")
+    expect(rows.nth(1)).to_contain_text("DeviceError: no GPU here")
+    expect(rows.nth(3)).to_contain_text("queued")
+    expect(page.get_by_role("button", name="Raise budget")).to_be_hidden()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".heading .pill")).to_have_text("stopping")
+
+
+def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
+    store, spec = view.service.store, ProxySpec(name="Worth it?", dataset="fashion_mnist", candidates=5)
+    scores = {"zen": Score(value=1.5, seconds=0.25), "naswot": Score(value=None, seconds=0.25)}
+    cheap = [
+        Measurement(params=1000 + n, mult_adds=5000 - n, accuracy=0.5 + n / 100, train_seconds=10, scores=scores)
+        for n in range(5)
+    ]
+    dear = [dataclasses.replace(each, train_seconds=60) for each in cheap]
+    run = view.service.past.other("proxy", spec, [*cheap, *dear[:2]], running=2)
+    page = view.open(f"#/proxies/{run.id}")
+    expect(page.locator(".counts")).to_contain_text("7 of 10 trainings · 2 running")
+    expect(page.locator(".lines li").first).to_contain_text("Dear 2")
+    expect(page.get_by_text("from four candidates on: 2 are compared yet")).to_be_visible()
+    for number in (7, 8):
+        store.end(OWNER, number, run.id, "done", dear[number - 5])
+    expect(page.locator("table[aria-label='orderings'] tbody tr")).to_have_count(5)
+    row = page.locator("tr[data-key='cheap recipe']")
+    expect(row).to_contain_text("1.00 [1.00, 1.00]")
+    expect(page.locator("tr[data-key='zen']")).to_contain_text("–")
+    expect(page.locator("tr[data-key='multiply-adds']")).to_contain_text("-1.00")
+    expect(page.locator("table[aria-label='candidates'] tbody tr")).to_have_count(4)
+    expect(page.locator("table[aria-label='candidates'] tbody tr").first).to_contain_text("50.00 %")
 
 
 def test_the_buttons_change_what_is_wished(view: View) -> None:

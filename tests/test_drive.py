@@ -15,12 +15,12 @@ import pytest
 from nas import plugins
 from nas.architecture import Choice, Images
 from nas.counts import counts
-from nas.plans import Plan, plan_for
-from nas.records import GrowthSpec, Job, Limits, Measurement, Progress, Run, SearchSpec, Wish
+from nas.plans import FAILURES, Plan, plan_for
+from nas.records import GrowthSpec, Job, Limits, Measurement, MeasurementSpec, Progress, Run, SearchSpec, Wish
 from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
-from workers.drive import FAILURES_IN_A_ROW, Evaluation, drive
+from workers.drive import Evaluation, drive
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SPEC = SearchSpec(dataset="none", searcher="random", trials=6, parallel=2)
@@ -312,7 +312,7 @@ def test_a_search_whose_trials_all_fail_gives_up_and_says_why(sqlite: Store) -> 
     assert left.state == "failed"
     assert "the oven is cold" in (left.error or "")
     trials = sqlite.trials(run.id)
-    assert len(trials) == FAILURES_IN_A_ROW
+    assert len(trials) == FAILURES
     assert {trial.error for trial in trials} == {"RuntimeError: the oven is cold"}
 
 
@@ -553,6 +553,21 @@ def test_a_growth_is_driven_member_by_member(sqlite: Store) -> None:
     assert left is not None
     assert left.state == "finished"
     assert [trial.job.member for trial in sqlite.trials(run.id)] == ["B1", "B0"]
+
+
+def test_devices_that_are_missing_do_not_keep_the_last_one_from_being_measured(sqlite: Store) -> None:
+    devices = ("cuda", "cuda_graph", "cuda_compile", "openvino", "cpu_compile", "cpu_eager", "cpu")
+    run = sqlite.add_run("measurement", MeasurementSpec(images=IMAGES, networks=2, devices=devices))
+
+    def missing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+        if job.device != "cpu":
+            raise RuntimeError("it is not here")
+        return measured(job)
+
+    left = driven(sqlite, missing)
+    assert left is not None
+    assert left.state == "finished"
+    assert [trial.state for trial in sqlite.trials(run.id)] == ([*["failed"] * 6, "done"]) * 2
 
 
 def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store) -> None:

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +14,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from nas import fidelity
+from api import proxy
 from nas.architecture import Images
 from nas.blocks import network
 from nas.codec import encode
 from nas.correlation import interval, kendall, spearman
-from nas.fidelity import Wanted, report
-from nas.records import Job, Limits, Measurement, Recipe, Refusal
+from nas.fidelity import report
+from nas.plans.proxy import ProxyPlan
+from nas.recipes import RECIPES
+from nas.records import Job, Limits, Measurement, ProxySpec, Recipe, Score
 from nas.training import zero_cost
 from tests.pictures import TINY, pictures
 
@@ -110,6 +114,8 @@ class TestZeroCost:
 
 CHEAP = Recipe(epochs=1, batch=32, train_images=60, learning_rate=0.05, flip=False)
 DEAR = dataclasses.replace(CHEAP, epochs=2, train_images=None)
+SPEC = ProxySpec(dataset="none", cheap=CHEAP, dear=DEAR, candidates=5)
+IMAGES = Images(resolution=24, channels=1, classes=4)
 
 
 @pytest.fixture
@@ -123,13 +129,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"folder:{tmp_path}/images"
 
 
-def table(job: Job) -> Measurement | str:
+def table(job: Job) -> Measurement:
     """Instead of training: the more multiply-adds the better, by both recipes, but the cheap one likes one least."""
     value = 0.5 + job.architecture.images.resolution / 1e3 + math.log(job_cost(job)) / 100
     assert job.recipe is not None
     cheap = job.recipe == CHEAP and job.number == 0
     return Measurement(
-        params=1, mult_adds=job_cost(job), accuracy=0.1 if cheap else value, train_seconds=10.0 * job.recipe.epochs
+        params=1,
+        mult_adds=job_cost(job),
+        accuracy=0.1 if cheap else value,
+        train_seconds=10.0 * job.recipe.epochs,
+        scores={"zen": Score(value=-float(job_cost(job)), seconds=0.5)} if job.scores else {},
     )
 
 
@@ -139,84 +149,113 @@ def job_cost(job: Job) -> int:
     return counts(job.architecture).mult_adds
 
 
-def test_a_report_orders_by_the_dear_recipe(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fidelity, "_evaluated", table)
-    found = report(Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=5))
-    rows = {row.name: row for row in found.rows}
-    assert list(rows) == ["cheap recipe", "multiply-adds", "parameters", "naswot", "synflow", "zen"]
+def ended(spec: ProxySpec, came: Callable[[Job], Measurement | str]) -> list[tuple[Job, Measurement | str]]:
+    plan = ProxyPlan("run", spec, IMAGES)
+    return [(job, came(job)) for number in range(plan.trials) if (job := plan.ask(number))]
+
+
+def test_a_report_orders_by_the_dear_recipe() -> None:
+    found = report(SPEC, ended(SPEC, table))
+    assert found.orderings is not None
+    rows = {row.name: row for row in found.orderings}
+    assert list(rows) == ["cheap recipe", "multiply-adds", "parameters", "zen"]
     assert rows["multiply-adds"].kendall == rows["multiply-adds"].spearman == pytest.approx(1)
     truth = [row.dear for row in found.candidates]
     assert rows["cheap recipe"].kendall == kendall([row.cheap for row in found.candidates], truth)
     assert rows["cheap recipe"].kendall_interval is not None
     assert rows["parameters"].kendall is None  # they are all the same
-    assert (rows["cheap recipe"].seconds, found.dear_seconds) == (10, 20)
-    assert rows["zen"].seconds > 0
+    assert rows["zen"].kendall == pytest.approx(-1)
+    assert (rows["cheap recipe"].seconds, rows["zen"].seconds, found.dear_seconds) == (10, 0.5, 20)
     assert len({json.dumps(encode(row.choices)) for row in found.candidates}) == 5
 
 
-def test_what_has_been_trained_is_not_trained_again(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained: list[int] = []
-
-    def interrupted(job: Job) -> Measurement | str:
-        if job.number == 2:
-            raise KeyboardInterrupt
-        trained.append(job.number)
-        return table(job)
-
-    monkeypatch.setattr(fidelity, "_evaluated", interrupted)
-    wanted = Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4)
-    with pytest.raises(KeyboardInterrupt):
-        report(wanted)
-    done = set(trained)
-    assert {0, 1} <= done
-    del trained[:]
-
-    def rest(job: Job) -> Measurement | str:
-        trained.append(job.number)
-        return table(job)
-
-    monkeypatch.setattr(fidelity, "_evaluated", rest)
-    report(wanted)
-    assert sorted(done | set(trained)) == list(range(8))
-    assert not done & set(trained)
+def test_a_report_fills_up_as_trials_end() -> None:
+    whole = ended(SPEC, table)
+    for count, compared in ((0, 0), (5, 0), (6, 1), (8, 3), (9, 4)):
+        found = report(SPEC, whole[:count])
+        assert len(found.candidates) == compared
+        assert (found.orderings is not None) == (compared >= 4)
+        assert (found.dear_seconds is not None) == (compared > 0)
 
 
-def test_a_candidate_that_fails_is_left_out_and_named(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(job: Job) -> Measurement | str:
-        return "the loss became nan" if job.number == 2 else table(job)
-
-    monkeypatch.setattr(fidelity, "_evaluated", failing)
-    found = report(Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=5))
+def test_a_candidate_that_fails_is_left_out_and_named() -> None:
+    found = report(SPEC, ended(SPEC, lambda job: "the loss became nan" if job.number in (2, 7) else table(job)))
     assert len(found.candidates) == 4
     assert found.failed == ("the loss became nan",)
-    with pytest.raises(ValueError, match="1 of 4 candidates failed, the last one with the loss became nan"):
-        report(Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4))
+    slow = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 1")
+    assert report(SPEC, ended(SPEC, lambda _: slow)).failed == ("latency_ms 3 over the limit of 1",) * 5
 
 
-def test_a_candidate_is_really_trained_in_a_process_of_its_own(folder: str) -> None:
-    images = Images(resolution=24, channels=1, classes=4)
-    wanted = Wanted(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, limits=Limits(mult_adds=1_500_000))
-    jobs = fidelity._jobs(wanted, images)
-    assert all(job_cost(job) <= 1_500_000 for job in jobs)
-    measured = fidelity._evaluated(jobs[0])
-    assert isinstance(measured, Measurement)
-    assert measured.accuracy is not None
-    assert measured.mult_adds == job_cost(jobs[0])
-    failed = fidelity._evaluated(dataclasses.replace(jobs[0], device="toaster"))
-    assert "unknown device 'toaster'" in str(failed)
+def test_a_score_that_is_not_finite_is_the_lowest() -> None:
+    lowest = min(ended(SPEC, table)[:5], key=lambda pair: job_cost(pair[0]))[0].architecture
+
+    def scored(job: Job) -> Measurement:
+        value = None if job.architecture == lowest else float(job_cost(job))
+        return dataclasses.replace(table(job), scores={"naswot": Score(value=value, seconds=0.0)})
+
+    orderings = report(SPEC, ended(SPEC, scored)).orderings
+    assert orderings is not None
+    assert orderings[-1].kendall == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"candidates": 3}, "candidates 3 is less than 4"),
-        ({"dear": CHEAP}, "the same: name two"),
-        ({"limits": Limits(params=10)}, "only 0 networks in reach"),
-        ({"space": "outer"}, "unknown search space 'outer'"),
-    ],
-)
-def test_what_cannot_be_reported(folder: str, changes: dict[str, object], words: str) -> None:
-    plain: dict[str, object] = {"dataset": folder, "cheap": CHEAP, "dear": DEAR}
-    with pytest.raises(ValueError, match=words):
-        report(Wanted(**(plain | changes)))  # type: ignore[arg-type]
-    assert issubclass(Refusal, ValueError)
+class TestOnThisMachine:
+    def test_what_has_been_trained_is_not_trained_again(self, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        trained: list[int] = []
+
+        def interrupted(job: Job) -> Measurement | str:
+            if job.number == 2:
+                raise KeyboardInterrupt
+            trained.append(job.number)
+            return table(job)
+
+        monkeypatch.setattr(proxy, "_evaluated", interrupted)
+        spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, parallel=1)
+        with pytest.raises(KeyboardInterrupt):
+            proxy.found_here(spec, print)
+        done = set(trained)
+        assert {0, 1} <= done
+        del trained[:]
+
+        def rest(job: Job) -> Measurement | str:
+            trained.append(job.number)
+            return table(job)
+
+        monkeypatch.setattr(proxy, "_evaluated", rest)
+        said: list[str] = []
+        proxy.found_here(dataclasses.replace(spec, parallel=2), said.append)
+        assert sorted(done | set(trained)) == list(range(8))
+        assert not done & set(trained)
+        assert sum("dear recipe" in line for line in said) == 4
+
+    def test_too_many_failures_are_said(self, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(proxy, "_evaluated", lambda job: "no luck" if job.number == 2 else table(job))
+        spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4)
+        with pytest.raises(ValueError, match="1 of 4 candidates failed, one with no luck"):
+            proxy.found_here(spec, print)
+
+    def test_a_candidate_is_really_trained_in_a_process_of_its_own(self, folder: str) -> None:
+        spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, limits=Limits(mult_adds=1_500_000))
+        job = ProxyPlan("run", spec, Images(resolution=24, channels=1, classes=4)).ask(0)
+        assert job is not None
+        measured = proxy._evaluated(job)
+        assert isinstance(measured, Measurement)
+        assert measured.accuracy is not None
+        assert measured.mult_adds == job_cost(job) <= 1_500_000
+        assert list(measured.scores) == ["naswot", "synflow", "zen"]
+        failed = proxy._evaluated(dataclasses.replace(job, device="toaster"))
+        assert "unknown device 'toaster'" in str(failed)
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"limits": Limits(params=10)}, "only 0 networks in reach, not 12"),
+            ({"space": "outer"}, "unknown search space 'outer'"),
+        ],
+    )
+    def test_what_cannot_be_reported(self, folder: str, changes: dict[str, Any], words: str) -> None:
+        with pytest.raises(ValueError, match=words):
+            proxy.found_here(dataclasses.replace(SPEC, dataset=folder, candidates=12, **changes), print)
+
+
+def test_the_recipes_by_default_are_those_of_these_names() -> None:
+    assert (ProxySpec.cheap, ProxySpec.dear) == (RECIPES["proxy"], RECIPES["short"])

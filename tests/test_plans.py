@@ -1,4 +1,4 @@
-"""The plans of a search and of a growth."""
+"""The plans of runs of every kind."""
 
 import dataclasses
 import itertools
@@ -11,8 +11,21 @@ from nas.architecture import Choice, Choices, Images
 from nas.counts import counts
 from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
+from nas.plans.measurement import MeasurementPlan
+from nas.plans.proxy import ProxyPlan
+from nas.plans.sample import sample
 from nas.plans.search import SearchPlan, narrowed, searcher
-from nas.records import GrowthSpec, Job, Limits, Measurement, Recipe, Refusal, SearchSpec
+from nas.records import (
+    GrowthSpec,
+    Job,
+    Limits,
+    Measurement,
+    MeasurementSpec,
+    ProxySpec,
+    Recipe,
+    Refusal,
+    SearchSpec,
+)
 from tests.test_architecture import b0
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -215,6 +228,50 @@ def test_a_family_is_trained_from_the_largest_to_the_smallest() -> None:
     assert [job.member for job in members] == ["B2", "B1", "B0"]
     assert [counts(job.architecture).params for job in members] == [9_109_994, 7_794_184, 5_288_548]
     assert all(job.final and job.save_weights and job.recipe == spec.recipe and job.seed == 7 for job in members)
+
+
+def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trained() -> None:
+    spec = MeasurementSpec(images=IMAGES, networks=3, devices=("cpu", "cpu_eager"), seed=5)
+    plan = MeasurementPlan("m", spec)
+    jobs = [plan.ask(number) for number in range(7)]
+    assert plan.trials == spec.trials == 6
+    assert jobs[6] is None
+    networks = [job.architecture for job in jobs if job]
+    assert networks[0::2] == networks[1::2]
+    assert len({network.digest() for network in networks}) == 3
+    assert [job.device for job in jobs if job] == ["cpu", "cpu_eager"] * 3
+    assert all(job.recipe is None and job.dataset is None for job in jobs if job)
+    assert MeasurementPlan("m", spec).ask(4) == jobs[4]
+    one = dataclasses.replace(spec, architecture=b0(), networks=1, reference="EfficientNet-B0")
+    assert MeasurementPlan("m", one).ask(1) == Job(
+        run="m",
+        number=1,
+        space="mbconv",
+        architecture=b0(),
+        baseline="EfficientNet-B0",
+        device="cpu_eager",
+        seed=5,
+    )
+
+
+def test_candidates_of_a_proxy_are_scored_and_trained_by_the_one_recipe_and_then_by_the_other() -> None:
+    spec = ProxySpec(dataset="fashion_mnist", candidates=4, limits=Limits(params=60_000))
+    plan = ProxyPlan("p", spec, IMAGES)
+    jobs = [job for number in range(9) if (job := plan.ask(number))]
+    assert [job.number for job in jobs] == list(range(8))
+    assert [job.recipe for job in jobs] == [spec.cheap] * 4 + [spec.dear] * 4
+    assert [job.scores for job in jobs] == [True] * 4 + [False] * 4
+    assert [job.architecture for job in jobs[:4]] == [job.architecture for job in jobs[4:]]
+    assert all(counts(job.architecture).params <= 60_000 for job in jobs)
+
+
+def test_a_sample_that_is_larger_than_the_space_is_refused() -> None:
+    knobs: dict[str, tuple[Choice, ...]] = {
+        knob: choices[:1] for knob, choices in spaces.load("mbconv").knobs(IMAGES).items()
+    }
+    assert len(sample("mbconv", IMAGES, 1, knobs=knobs, seed=0)) == 1
+    with pytest.raises(Refusal, match="only 1 networks in reach, not 2"):
+        sample("mbconv", IMAGES, 2, knobs=knobs, seed=0)
 
 
 def test_each_member_is_trained_by_several_seeds_where_that_is_asked_for() -> None:

@@ -15,7 +15,18 @@ from nas import plugins
 from nas.codec import Malformed, decode, encode
 from nas.objective import HARD, SOFT, Objective
 from nas.pareto import Point, front, hypervolume
-from nas.records import GrowthSpec, Job, Latency, Limits, Measurement, Recipe, Score, SearchSpec
+from nas.records import (
+    GrowthSpec,
+    Job,
+    Latency,
+    Limits,
+    Measurement,
+    MeasurementSpec,
+    ProxySpec,
+    Recipe,
+    Score,
+    SearchSpec,
+)
 from nas.scaling import CompoundScaling
 from tests.test_architecture import b0
 
@@ -29,6 +40,8 @@ SEARCH = SearchSpec(
 GROWTH = GrowthSpec(
     dataset="fashion_mnist", space="mbconv", architecture=b0(), source=("abc", 3), scaling=CompoundScaling()
 )
+MEASURING = MeasurementSpec(images=b0().images, architecture=b0(), devices=("cpu", "cpu_eager:threads=2"))
+PROXY = ProxySpec(dataset="fashion_mnist", limits=Limits(params=300_000))
 JOB = Job(
     run="abc", number=0, space="mbconv", architecture=b0(), dataset="fashion_mnist", device="cpu", recipe=Recipe()
 )
@@ -45,7 +58,9 @@ MEASUREMENT = Measurement(
 )
 
 
-@pytest.mark.parametrize("record", [SEARCH, GROWTH, JOB, MEASUREMENT], ids=lambda record: type(record).__name__)
+@pytest.mark.parametrize(
+    "record", [SEARCH, GROWTH, MEASURING, PROXY, JOB, MEASUREMENT], ids=lambda record: type(record).__name__
+)
 def test_a_record_survives_json(record: Any) -> None:
     assert decode(type(record), encode(record)) == record
 
@@ -101,11 +116,16 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: dataclasses.replace(SEARCH, parallel=0),
         lambda: dataclasses.replace(MEASUREMENT, accuracy=1.5),
         lambda: dataclasses.replace(JOB, recipe=None),
+        lambda: dataclasses.replace(MEASURING, devices=()),
+        lambda: dataclasses.replace(MEASURING, devices=("cpu", "cpu")),
+        lambda: dataclasses.replace(MEASURING, networks=1001),
+        lambda: dataclasses.replace(PROXY, candidates=3),
+        lambda: dataclasses.replace(PROXY, dear=PROXY.cheap),
         lambda: dataclasses.replace(MEASUREMENT.latency, median_ms=0.0) if MEASUREMENT.latency else None,
     ],
 )
 def test_records_check_themselves(broken: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"is not|is none of|is empty|repeat|give both"):
+    with pytest.raises(ValueError, match=r"is not|is none of|is empty|repeat|give both|name two"):
         broken()
 
 

@@ -34,7 +34,9 @@ from nas.records import (
     Latency,
     Limits,
     Measurement,
+    MeasurementSpec,
     Progress,
+    ProxySpec,
     Recipe,
     Refusal,
     Run,
@@ -47,6 +49,7 @@ from nas.scaling import CompoundScaling
 from nas.store import Conflict, LostRun, NotFound, Store, StoreError
 from nas.store.tables import EVENT, RUN, metadata
 from nas.store.text import restored, written
+from tests.test_architecture import b0
 
 ARCHITECTURE = Architecture(
     images=Images(resolution=28, channels=1, classes=10),
@@ -82,6 +85,8 @@ GROWTH = GrowthSpec(
     members=("B0", "B2"),
     scaling=CompoundScaling(alpha=1.1, beta=1.2, gamma=1.05),
 )
+MEASURING = MeasurementSpec(images=b0().images, architecture=b0(), devices=("cpu", "cuda"))
+PROXY = ProxySpec(dataset="fashion_mnist", candidates=4)
 MEASUREMENT = Measurement(
     params=250_000,
     mult_adds=5_000_000,
@@ -168,7 +173,10 @@ def second(database_url: str, store: Store, clock: Clock) -> Iterator[Store]:
 
 
 class TestRecords:
-    @pytest.mark.parametrize(("kind", "spec", "trials"), [("search", SEARCH, 3), ("growth", GROWTH, 2)])
+    @pytest.mark.parametrize(
+        ("kind", "spec", "trials"),
+        [("search", SEARCH, 3), ("growth", GROWTH, 2), ("measurement", MEASURING, 2), ("proxy", PROXY, 8)],
+    )
     def test_a_run_comes_back_as_it_was_added(
         self, store: Store, second: Store, kind: Any, spec: Any, trials: int
     ) -> None:

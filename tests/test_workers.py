@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from api import reports
 from nas import home
 from nas.architecture import Choice, Images
 from nas.datasets import ImageSet
 from nas.objective import Objective
 from nas.plans import Plan, plan_for
 from nas.plans.search import SearchPlan
-from nas.records import Job, Measurement, Progress, Recipe, Run, SearchSpec
+from nas.records import Job, Measurement, MeasurementSpec, Progress, ProxySpec, Recipe, Run, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import measured
+from workers.coordinator import coordinate
 from workers.drive import LEASE_SECONDS, drive
 from workers.pool import RayPool, _Failure, _Future, _settle, share
 
@@ -128,6 +130,40 @@ def test_a_search_of_a_folder_is_evaluated_by_ray(store: Store, pool: RayPool, f
         assert (home.folder("artifacts") / f"{trial.measurement.weights}.safetensors").stat().st_size > 0
     assert len(store.models(run.id)) == 3
     assert not list(home.folder("resume").iterdir())
+
+
+def test_measurements_and_proxies_are_done_by_workers(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    measuring = store.add_run(
+        "measurement",
+        MeasurementSpec(images=IMAGES, knobs=NARROW, networks=2, devices=("cpu_eager", "cuda"), parallel=2),
+    )
+    cheap = Recipe(epochs=1, batch=16)
+    comparing = store.add_run(
+        "proxy",
+        ProxySpec(
+            dataset=f"folder:{folder}",
+            knobs=NARROW,
+            candidates=4,
+            cheap=cheap,
+            dear=dataclasses.replace(cheap, epochs=2),
+            device="cpu_eager",
+        ),
+    )
+    coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(measuring.id).state == store.run(comparing.id).state == "finished"
+    trials = store.trials(measuring.id)
+    assert [trial.state for trial in trials] == ["done", "failed", "done", "failed"]
+    assert "device 'cuda'" in (trials[1].error or "")
+    assert all(trial.measurement and trial.measurement.latency for trial in trials[::2])
+    shown = reports.proxy(store.run(comparing.id), store.trials(comparing.id)).report
+    assert shown is not None
+    assert shown.failed == ()
+    assert shown.orderings is not None
+    names = ["cheap recipe", "multiply-adds", "parameters", "naswot", "synflow", "zen"]
+    assert [row.name for row in shown.orderings] == names
 
 
 def looking(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:

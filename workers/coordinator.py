@@ -16,7 +16,7 @@ from nas.datasets import DatasetError
 from nas.evaluate import evaluate
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
-from nas.records import ENDED, Refusal, Run, SearchSpec
+from nas.records import ENDED, GrowthSpec, MeasurementSpec, Refusal, Run, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
 from workers.pool import RayPool
@@ -74,7 +74,7 @@ class Patient:
 
 
 def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leave: threading.Event) -> None:
-    log.info("run %s: %s of %s claimed", run.id, run.kind, run.spec.dataset)
+    log.info("run %s: %s claimed", run.id, run.kind)
     try:
         images = _images(run)
         plan = plan_for(run, images)
@@ -104,10 +104,13 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
 
 def _images(run: Run) -> Images:
     """What the run's dataset gives a network. Raises DatasetError, and UnknownPlugin for a dataset that is none."""
-    if not isinstance(run.spec, SearchSpec):
+    if isinstance(run.spec, MeasurementSpec):
+        return run.spec.images
+    if isinstance(run.spec, GrowthSpec):
         return run.spec.architecture.images
     info = datasets.describe(run.spec.dataset, home.folder("datasets"))
-    return Images(resolution=run.spec.resolution or info.resolution, channels=info.channels, classes=len(info.classes))
+    resolution = run.spec.resolution if isinstance(run.spec, SearchSpec) else None
+    return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
 
 
 def _fail(store: Store, run: Run, owner: str, error: str) -> None:

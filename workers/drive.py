@@ -15,7 +15,6 @@ from nas.store import LostRun, Store
 
 LEASE_SECONDS = 10.0  # a run whose owner has not renewed its claim for so long is taken over
 TURN_SECONDS = 0.5  # the longest that a wish or a progress message waits to be seen
-FAILURES_IN_A_ROW = 5  # after which more trials would only fail as well
 LONGEST_ERROR = 1000  # characters
 
 log = logging.getLogger("workers")
@@ -55,7 +54,7 @@ def drive(
         while not leave.is_set():
             run = store.renew(run.id, owner, LEASE_SECONDS)
             plan.trials = run.trials
-            if run.wish == "cancel" or _hopeless(past.errors):
+            if run.wish == "cancel" or _hopeless(plan, past.errors):
                 for future in running:
                     future.cancel()
             elif run.wish == "run" and not aside:
@@ -70,7 +69,7 @@ def drive(
                 if aside and run.wish != "pause":
                     store.release(run.id, owner, "running")  # whoever claims it next begins with that trial
                     return None
-                state, error = _verdict(run, past.errors)
+                state, error = _verdict(run, plan, past.errors)
                 reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
                 return store.release(run.id, owner, state, error, run.trials, reason)
             done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
@@ -122,16 +121,16 @@ def _replay(plan: Plan, trials: list[Trial]) -> tuple[Past, list[Job]]:
     return past, begun
 
 
-def _hopeless(errors: list[str | None]) -> bool:
-    return len(errors) >= FAILURES_IN_A_ROW and all(errors[-FAILURES_IN_A_ROW:])
+def _hopeless(plan: Plan, errors: list[str | None]) -> bool:
+    return len(errors) >= plan.patience and all(errors[-plan.patience :])
 
 
-def _verdict(run: Run, errors: list[str | None]) -> tuple[RunState, str | None]:
+def _verdict(run: Run, plan: Plan, errors: list[str | None]) -> tuple[RunState, str | None]:
     """What becomes of a run that has nothing under way, and why if it failed."""
     if run.wish == "cancel":
         return "cancelled", None
-    if _hopeless(errors):
-        return "failed", f"the last {FAILURES_IN_A_ROW} trials failed, the last one with {errors[-1]}"
+    if _hopeless(plan, errors):
+        return "failed", f"the last {plan.patience} trials failed, the last one with {errors[-1]}"
     if run.wish == "pause":
         return "paused", None
     if run.wish == "stop":

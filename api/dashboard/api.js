@@ -35,8 +35,10 @@ export const get = (path, signal) => ask("GET", path, { signal });
 export const post = (path, body) => ask("POST", path, { body });
 export const patch = (path, body) => ask("PATCH", path, { body });
 
-// "searches/1f2e": where a run of either kind lives.
-export const home = (kind, id) => `${kind === "growth" ? "growths" : "searches"}/${encodeURIComponent(id)}`;
+const PLURALS = { search: "searches", growth: "growths", measurement: "measurements", proxy: "proxies" };
+
+// "searches/1f2e": where a run of that kind lives.
+export const home = (kind, id) => `${PLURALS[kind]}/${encodeURIComponent(id)}`;
 
 // A query string from the values that are there.
 export function query(values) {

@@ -4,8 +4,10 @@ import { absent } from "./absent.js";
 import { devicesPage } from "./devices.js";
 import { element } from "./element.js";
 import { growthPage } from "./growth.js";
+import { measurementPage } from "./measurement.js";
 import { modelsPage } from "./models.js";
 import { proposalPage } from "./proposal.js";
+import { proxyPage } from "./proxy.js";
 import { pulse } from "./pulse.js";
 import { runsPage } from "./runs.js";
 import { searchPage } from "./search.js";
@@ -13,6 +15,8 @@ import { searchPage } from "./search.js";
 const PAGES = [
   [/^#\/searches\/([^/]+)$/, searchPage],
   [/^#\/growths\/([^/]+)$/, growthPage],
+  [/^#\/measurements\/([^/]+)$/, measurementPage],
+  [/^#\/proxies\/([^/]+)$/, proxyPage],
   [/^#\/models$/, modelsPage],
   [/^#\/devices$/, devicesPage],
   [/^#\/new$/, proposalPage],

@@ -7,6 +7,7 @@ import { duration, moment } from "./numbers.js";
 
 const ENDED = ["finished", "stopped", "cancelled", "failed"];
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
+const UNITS = { search: "trials", growth: "members", measurement: "measurements", proxy: "trainings" };
 export const ended = (run) => ENDED.includes(run.state);
 
 export const trialsEnded = ({ counts }) => counts.done + counts.refused + counts.failed + counts.cancelled;
@@ -42,7 +43,7 @@ export function heading(kind, id, changed) {
   const budget = element("input", { id: "budget", name: "budget", type: "number", min: 1, step: 1, required: true });
   const raise = element(
     "form",
-    { class: "raise", hidden: kind === "growth", submit: raised },
+    { class: "raise", hidden: kind !== "search", submit: raised },
     element("label", { for: "budget" }, "Trials"),
     budget,
     element("button", {}, "Raise budget"),
@@ -92,13 +93,13 @@ export function heading(kind, id, changed) {
       say(objective, words.objective);
       const over = trialsEnded(run);
       progress.show(over / run.trials);
-      say(count, tally(run, over, kind === "growth" ? "members" : "trials"));
+      say(count, tally(run, over, UNITS[kind]));
       say(times, timing(run));
       wishes.pause.disabled = ended(run) || run.wish !== "run";
       wishes.resume.disabled = ended(run) || run.wish === "run";
       wishes.stop.disabled = ended(run) || run.wish === "stop" || run.wish === "cancel";
       wishes.cancel.disabled = ended(run) || run.wish === "cancel";
-      raise.hidden = kind === "growth" || (ended(run) && run.state !== "finished");
+      raise.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
       if (document.activeElement !== budget && budget.min !== String(run.trials + 1)) {
         budget.min = run.trials + 1;
         budget.value = run.trials + 10;

@@ -1,6 +1,6 @@
 // The list of runs, and what to do when there are none.
 
-import { get, query } from "./api.js";
+import { get, home, query } from "./api.js";
 import { bar, element, pill, say } from "./element.js";
 import { shownState, trialsEnded } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
@@ -10,7 +10,7 @@ import { table } from "./table.js";
 const MOST = 1000; // runs in one answer
 const FIRST = { name: "first", dataset: "fashion_mnist", trials: 20, objective: { cost: "mult_adds", target: 5e6 } };
 
-const where = (run) => `#/${run.kind === "growth" ? "growths" : "searches"}/${encodeURIComponent(run.id)}`;
+const where = (run) => `#/${home(run.kind, run.id)}`;
 
 export function runsPage(page, again) {
   let most = 100;
@@ -48,7 +48,7 @@ export function runsPage(page, again) {
         text: (run) => run.best?.reward?.toFixed(4) ?? "–",
         value: (run) => run.best?.reward ?? null,
       },
-      { title: "Data", minor: true, text: (run) => run.spec.dataset, value: (run) => run.spec.dataset },
+      { title: "Data", minor: true, text: (run) => run.spec.dataset ?? "–", value: (run) => run.spec.dataset },
       { title: "Space", minor: true, text: (run) => run.spec.space, value: (run) => run.spec.space },
       {
         title: "Created",
@@ -104,7 +104,7 @@ async function waiting(runs, signal) {
 }
 
 function best(run) {
-  if (run.kind === "search") return run.best?.accuracy ?? null;
+  if (run.kind !== "growth") return run.best?.accuracy ?? null;
   const tested = run.family.map((row) => row.test_accuracy).filter((accuracy) => accuracy !== null);
   return tested.length ? Math.max(...tested) : null;
 }

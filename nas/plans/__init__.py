@@ -3,17 +3,21 @@
 from typing import Protocol
 
 from nas.architecture import Images
-from nas.records import GrowthSpec, Job, Measurement, Run, SearchSpec
+from nas.records import GrowthSpec, Job, Measurement, MeasurementSpec, ProxySpec, Run, SearchSpec
+
+FAILURES = 5  # failures in a row after which more trials would only fail as well
 
 
 class Plan(Protocol):
     """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was.
 
     `trials` is the budget and may be raised at any time; `exhausted` says why `ask` gives no more before
-    it is used up: no network is left, or none that is worth it; None while there are some.
+    it is used up: no network is left, or none that is worth it; None while there are some. After
+    `patience` failures in a row the run is given up.
     """
 
     trials: int
+    patience: int
     exhausted: str | None
 
     def ask(self, number: int) -> Job | None:
@@ -32,9 +36,16 @@ class Plan(Protocol):
 def plan_for(run: Run, images: Images) -> Plan:
     """The plan for `run`; `images` is what its dataset gives a network."""
     from nas.plans.growth import GrowthPlan
+    from nas.plans.measurement import MeasurementPlan
+    from nas.plans.proxy import ProxyPlan
     from nas.plans.search import SearchPlan
 
-    if isinstance(run.spec, SearchSpec):
-        return SearchPlan(run.id, run.spec, run.trials, images)
-    assert isinstance(run.spec, GrowthSpec)
-    return GrowthPlan(run.id, run.spec)
+    match run.spec:
+        case SearchSpec():
+            return SearchPlan(run.id, run.spec, run.trials, images)
+        case GrowthSpec():
+            return GrowthPlan(run.id, run.spec)
+        case MeasurementSpec():
+            return MeasurementPlan(run.id, run.spec)
+        case ProxySpec():
+            return ProxyPlan(run.id, run.spec, images)

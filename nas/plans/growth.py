@@ -4,47 +4,39 @@ from typing import TypeVar, cast
 
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
-from nas.records import GrowthSpec, Job, Measurement
+from nas.plans.listed import Listed
+from nas.records import GrowthSpec, Job
 from nas.scaling import PUBLISHED, CompoundScaling
 
 Grown = TypeVar("Grown", bound=AnyArchitecture)
 
 
-class GrowthPlan:
+class GrowthPlan(Listed):
     """One job a member and seed, the most expensive first so that the others fill the time it takes."""
 
     def __init__(self, run: str, spec: GrowthSpec) -> None:
-        self._run, self._spec = run, spec
-        family = {name: member(spec.architecture, name, spec.scaling) for name in spec.members}
-        self._family = sorted(family.items(), key=lambda item: -counts(item[1]).mult_adds)
-        self.trials = spec.trials
-        self.exhausted: str | None = None
-
-    def ask(self, number: int) -> Job | None:
-        if number >= self.trials:
-            return None
-        place, repetition = divmod(number, self._spec.seeds)
-        name, architecture = self._family[place]
-        return Job(
-            run=self._run,
-            number=number,
-            space=self._spec.space,
-            architecture=architecture,
-            member=name,
-            dataset=self._spec.dataset,
-            device=self._spec.device,
-            further_devices=self._spec.further_devices,
-            recipe=self._spec.recipe,
-            seed=self._spec.seed + repetition,
-            final=True,
-            save_weights=True,
+        members = [(name, member(spec.architecture, name, spec.scaling)) for name in spec.members]
+        members.sort(key=lambda item: -counts(item[1]).mult_adds)
+        trainings = [(*item, spec.seed + repetition) for item in members for repetition in range(spec.seeds)]
+        super().__init__(
+            [
+                Job(
+                    run=run,
+                    number=number,
+                    space=spec.space,
+                    architecture=architecture,
+                    member=name,
+                    dataset=spec.dataset,
+                    device=spec.device,
+                    further_devices=spec.further_devices,
+                    recipe=spec.recipe,
+                    seed=seed,
+                    final=True,
+                    save_weights=True,
+                )
+                for number, (name, architecture, seed) in enumerate(trainings)
+            ]
         )
-
-    def begun(self, job: Job) -> None:
-        """A job's number says which member and seed it is."""
-
-    def tell(self, job: Job, measurement: Measurement | None) -> None:
-        """Members do not depend on each other."""
 
 
 def member(architecture: Grown, name: str, scaling: CompoundScaling | None = None) -> Grown:

@@ -10,6 +10,7 @@ from nas.architecture import Choice, Choices, Images, Knobs, SearchSpace
 from nas.counts import Counts, counts
 from nas.limits import over_limit
 from nas.objective import Cost
+from nas.plans import FAILURES
 from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
 from nas.searchers import ATTEMPT, CostOf, MakeSearcher, Outcome, Searcher
 
@@ -30,7 +31,7 @@ class SearchPlan:
         self._proposed: set[str] = set()
         self._running: dict[int, Choices] = {}
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
-        self.trials = trials
+        self.trials, self.patience = trials, FAILURES
         self.exhausted: str | None = None
 
     def ask(self, number: int) -> Job | None:

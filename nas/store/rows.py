@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from nas.records import GrowthSpec, Job, Measurement, Progress, Run, SearchSpec, Trial
+from nas.records import SPECS, Job, Measurement, Progress, Run, Trial
 from nas.store.text import restored
 
 
@@ -12,7 +12,7 @@ def run_of(row: Row[Any]) -> Run:
     return Run(
         id=row.id,
         kind=row.kind,
-        spec=restored(SearchSpec, row.spec) if row.kind == "search" else restored(GrowthSpec, row.spec),
+        spec=restored(SPECS[row.kind], row.spec),
         state=row.state,
         wish=row.wish,
         trials=row.trials,

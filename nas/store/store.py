@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from nas.records import (
     ENDED,
     MOST_TRIALS,
+    SPECS,
     Event,
-    GrowthSpec,
     Job,
     Kind,
     Measurement,
@@ -21,7 +21,7 @@ from nas.records import (
     Refusal,
     Run,
     RunState,
-    SearchSpec,
+    Spec,
     Trial,
     TrialState,
     Wish,
@@ -66,9 +66,9 @@ class Store:
 
     # What a user does
 
-    def add_run(self, kind: Kind, spec: SearchSpec | GrowthSpec) -> Run:
+    def add_run(self, kind: Kind, spec: Spec) -> Run:
         """A new run, queued."""
-        assert isinstance(spec, SearchSpec if kind == "search" else GrowthSpec)
+        assert isinstance(spec, SPECS[kind])
         run, text = secrets.token_hex(6), written(spec)
         trials = spec.trials
         with self._database.writing() as connection:
@@ -96,8 +96,8 @@ class Store:
     def raise_budget(self, run: str, trials: int) -> Run:
         """A new number of trials for a search; a `finished` search that has some left then is queued again.
 
-        Raises Refusal for a number out of range, and Conflict for a growth, for a search that was stopped, cancelled
-        or failed, and for fewer trials than have begun.
+        Raises Refusal for a number out of range, and Conflict for a run of another kind, for a search that was stopped,
+        cancelled or failed, and for fewer trials than have begun.
         """
         if not 1 <= trials <= MOST_TRIALS:
             raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}")
@@ -105,7 +105,7 @@ class Store:
             row = _run(connection, run, lock=True)
             if row.kind != "search":
                 raise Conflict(
-                    f"run {run} is a {row.kind}: its members are its trials, add another {row.kind} for more"
+                    f"run {run} is a {row.kind}: its number of trials is fixed, add another {row.kind} for more"
                 )
             if row.state in ENDED and row.state != "finished":
                 raise Conflict(f"run {run} is {row.state}: it takes no more trials, add another search")

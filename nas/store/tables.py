@@ -31,7 +31,7 @@ RUN = Table(
     Column("serial", Integer, primary_key=True),  # the order in which runs were added, whatever the clocks say
     Column("id", String, nullable=False, unique=True),
     Column("kind", String, nullable=False),
-    Column("spec", Text, nullable=False),  # JSON: SearchSpec or GrowthSpec
+    Column("spec", Text, nullable=False),  # JSON: the spec of its kind
     Column("state", String, nullable=False),
     Column("wish", String, nullable=False),
     Column("trials", Integer, nullable=False),

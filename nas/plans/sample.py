@@ -1,0 +1,22 @@
+"""Some networks of a space, drawn at random."""
+
+from nas.architecture import Choices, Images, Knobs
+from nas.lowering import AnyArchitecture
+from nas.plans.search import SearchPlan
+from nas.records import Limits, Refusal, SearchSpec
+
+
+def sample(
+    space: str, images: Images, count: int, *, knobs: Knobs, seed: int, limits: Limits | None = None
+) -> list[tuple[Choices, AnyArchitecture]]:
+    """So many different networks within the limits, with their choices. Raises ValueError for an unknown space or knob,
+    and where there are fewer."""
+    limits = limits or Limits()
+    spec = SearchSpec(
+        dataset="", space=space, knobs=dict(knobs), searcher="random", limits=limits, trials=count, seed=seed
+    )
+    plan = SearchPlan("", spec, count, images)
+    found = [job for number in range(count) if (job := plan.ask(number))]
+    if len(found) < count:
+        raise Refusal(f"there are only {len(found)} networks in reach, not {count}: widen the knobs or the limits")
+    return [(job.choices, job.architecture) for job in found]
