@@ -20,7 +20,7 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 from types import TracebackType
 
-POLL_SECONDS = 0.001
+POLL_SECONDS = 0.01  # who waits more often than that interrupts what is measured
 STEP_SECONDS = 60.0  # a meter takes a tenth of a second, or some twenty runs of a slow network
 
 log = logging.getLogger(__name__)
