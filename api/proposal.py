@@ -56,6 +56,12 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     form_argument(ranking)
     ranking.add_argument("--limit-params", type=whole, metavar="N", help="larger networks are not trained")
     ranking.add_argument("--limit-mult-adds", type=whole, metavar="N", help="dearer networks are not trained")
+    ranking.add_argument(
+        "--predict-within",
+        type=number,
+        metavar="ERROR",
+        help="know latencies in advance where earlier measurements predict them to so much; 0.1 by default, 0: never",
+    )
     ranking.add_argument("--limit-latency-ms", type=number, metavar="MS", help="slower networks are not trained")
     how.add_argument("--save-weights", action="store_true", help="keep every trial's weights, to be downloaded")
     training_arguments(how)
@@ -123,7 +129,7 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
                 name: getattr(chosen, name)
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
-            **{name: getattr(chosen, name) for name in ("least_gain", "parallel", "seed")},
+            **{name: getattr(chosen, name) for name in ("least_gain", "predict_within", "parallel", "seed")},
             **_devices(chosen.device),
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
             "options": {name: value(text) for name, text in chosen.option},

@@ -6,10 +6,12 @@ layers, by kind; their weights are fitted to relative errors, shrunk as cross-va
 little.
 """
 
+import dataclasses
 import math
+import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas.correlation import spearman
@@ -31,6 +33,7 @@ from nas.layers import (
 from nas.layers import Sequence as Chain
 from nas.lowering import AnyArchitecture, lowered
 from nas.network import walk
+from nas.records import Latency
 
 FOLDS = 5
 LEAST = 20  # measured networks
@@ -47,16 +50,29 @@ Measured = tuple[AnyArchitecture, float]
 class Predictor:
     """Milliseconds of networks that were not measured. `error` is the mean relative error on measured networks that it
     had not seen, found by cross-validation, `rank` their rank correlation (Spearman),
-    None where all took the same time; both say what it is worth."""
+    None where all took the same time; both say what it is worth. `fingerprint` says on what it holds."""
 
     error: float
     rank: float | None
     networks: int
     weights: dict[str, float]
+    fingerprint: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, architecture: AnyArchitecture) -> float:
         total = sum(self.weights.get(name, 0.0) * value for name, value in features(architecture).items())
         return max(total, self.weights["least"])
+
+
+def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
+    """Learn from latencies on one device, newest first: each network's median of those that were taken on the same
+    machine and runtime as the newest. Raises as `predictor` does."""
+    fingerprint = latencies[0][1].fingerprint if latencies else {}
+    times: dict[str, tuple[AnyArchitecture, list[float]]] = {}
+    for architecture, latency in latencies:
+        if latency.fingerprint == fingerprint:
+            times.setdefault(architecture.digest(), (architecture, []))[1].append(latency.median_ms)
+    found = predictor([(architecture, statistics.median(its)) for architecture, its in times.values()])
+    return dataclasses.replace(found, fingerprint=fingerprint)
 
 
 def predictor(measured: Sequence[Measured]) -> Predictor:

@@ -3,6 +3,8 @@
 from nas.counts import Counts
 from nas.records import Latency, Limits, Measurement
 
+MARGIN = 3  # mean errors, some 2.4 standard deviations: few networks at the limit are taken for ones over it
+
 
 def over_limit(limits: Limits, counted: Counts | Measurement, latency: Latency | None = None) -> str | None:
     """Which of `limits` is broken, the value and the cap; None if none is. `latency` counts once measured."""
@@ -14,3 +16,10 @@ def over_limit(limits: Limits, counted: Counts | Measurement, latency: Latency |
     if latency is not None and limits.latency_ms is not None and latency.median_ms > limits.latency_ms:
         return f"latency_ms {latency.median_ms:.3g} over the limit of {limits.latency_ms:g}"
     return None
+
+
+def far_over(limits: Limits, predicted_ms: float, error: float) -> str | None:
+    """In words, that a latency predicted with that mean relative error is over the limit by more than the error."""
+    if limits.latency_ms is None or predicted_ms <= limits.latency_ms * (1 + MARGIN * error):
+        return None
+    return f"latency_ms {predicted_ms:.3g} predicted, far over the limit of {limits.latency_ms:g}"

@@ -112,7 +112,9 @@ class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
     searcher's own; `resolution` None takes the dataset's. `baselines` are reference networks to compare with: they are
     the first trials, trained and measured like the others, and no limit refuses them. Objective and limits look at the
-    latency on `device`; on the `further_devices` every candidate is measured as well, before it is trained.
+    latency on `device`; on the `further_devices` every candidate is measured as well, before it is trained. Where what
+    was measured before predicts latencies `predict_within` that relative error, the searcher knows them in advance;
+    0: never.
 
     It ends after `trials`, or when no more begin because one of these is spent: `hours` in which it was worked on,
     pauses left out, and `compute_hours` in which its evaluations held a GPU (a part of one counts as that part) or,
@@ -134,6 +136,7 @@ class SearchSpec:
     limits: Limits = Limits()
     device: str = "cpu"
     further_devices: tuple[str, ...] = ()
+    predict_within: float = 0.1
     recipe: Recipe = Recipe()
     trials: int = 20
     hours: float | None = None
@@ -148,6 +151,7 @@ class SearchSpec:
         _positive(self, "hours", "compute_hours", "least_gain")
         _between(self, "parallel", 1, 1024)
         _between(self, "seed", 0, 2**31 - 1)
+        _between(self, "predict_within", 0, 1)
         if self.resolution is not None:
             _between(self, "resolution", 8, 2048)
         for knob, choices in self.knobs.items():

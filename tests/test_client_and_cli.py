@@ -341,7 +341,9 @@ def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path)
     assert (grown["spec"]["device"], grown["spec"]["further_devices"]) == ("cpu_eager", ["cpu:batch=2"])
     family = service.growth(service.store.run(search), further_devices=("cpu_eager",)).id
     assert "on cpu_eager" in nas("show", family).out
-    asked = nas("search", "--dataset", "fashion_mnist", "--device", "cpu", "--device", "cpu:batch=2", "--json").json
+    two = ("--device", "cpu", "--device", "cpu:batch=2")
+    asked = nas("search", "--dataset", "fashion_mnist", *two, "--predict-within", "0", "--json").json
+    assert asked["spec"]["predict_within"] == 0
     assert (asked["spec"]["device"], asked["spec"]["further_devices"]) == ("cpu", ["cpu:batch=2"])
     file = tmp_path / "study.db"
     nas("export", "optuna", search, "--out", str(file))

@@ -607,3 +607,17 @@ class TestMeter:
         assert entered[0]
         assert not any(entered[1:])
         assert len(entered) >= 1 + times.runs
+
+
+@pytest.mark.parametrize(
+    ("named", "canonical"),
+    [
+        ("cpu", "cpu"),
+        ("cpu:threads=1", "cpu"),
+        ("cpu:batch=8,threads=2", "cpu:threads=2,batch=8"),
+        ("remote:pi4:threads=1", "remote:pi4"),
+        ("remote:pi4:threads=2", "remote:pi4:threads=2"),
+    ],
+)
+def test_a_device_has_one_name(named: str, canonical: str) -> None:
+    assert devices.canonical(named) == canonical

@@ -1,12 +1,14 @@
 """Latency predicted from measured networks, against networks whose true cost is known."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from nas import latency, spaces, zoo
 from nas.architecture import Images
 from nas.lowering import AnyArchitecture
+from nas.records import Latency
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 
@@ -92,3 +94,38 @@ def test_too_few_and_impossible_measurements_are_refused() -> None:
         latency.predictor([*measured, (measured[0][0], 0.0)])
     with pytest.raises(ValueError, match="latency nan ms"):
         latency.predictor([*measured, (measured[0][0], float("nan"))])
+
+
+def test_what_was_taken_elsewhere_is_not_learnt_from() -> None:
+    """On a machine ten times as slow, and once by mischance."""
+    here, there = latency_of(1.0, processor="new"), latency_of(10.0, processor="old")
+    several = networks(30)
+    taken = [(network, here(cost(network))) for network in several]
+    mischance = (several[0], here(5 * cost(several[0])))
+    newest_first = [
+        *taken,
+        *taken[:1],
+        mischance,
+        *((network, there(cost(network))) for network in networks(60, seed=2)),
+    ]
+    found = latency.learnt(newest_first)
+    assert found.networks == 30
+    assert found.fingerprint == {"processor": "new"}
+    assert found.weights == latency.predictor([(network, cost(network)) for network in several]).weights
+    with pytest.raises(ValueError, match="0 measured networks are too few"):
+        latency.learnt([])
+
+
+def latency_of(factor: float, **fingerprint: str) -> Callable[[float], Latency]:
+    def made(milliseconds: float) -> Latency:
+        return Latency(
+            device="cpu",
+            median_ms=factor * milliseconds,
+            p95_ms=1.0,
+            minimum_ms=1.0,
+            spread=0.01,
+            runs=9,
+            fingerprint=fingerprint,
+        )
+
+    return made

@@ -3,12 +3,16 @@
 import dataclasses
 import itertools
 import random
+from typing import Any
 
 import pytest
 
+import nas.searchers.random
 from nas import plugins, spaces
-from nas.architecture import Choice, Choices, Images
+from nas.architecture import Choice, Choices, Images, Knobs
 from nas.counts import counts
+from nas.latency import Predictor
+from nas.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
 from nas.plans.measurement import MeasurementPlan
@@ -18,6 +22,7 @@ from nas.plans.search import SearchPlan, narrowed, searcher
 from nas.records import (
     GrowthSpec,
     Job,
+    Latency,
     Limits,
     Measurement,
     MeasurementSpec,
@@ -26,6 +31,7 @@ from nas.records import (
     Refusal,
     SearchSpec,
 )
+from nas.searchers import Outcome
 from tests.test_architecture import b0
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -118,6 +124,90 @@ def test_an_option_that_the_searcher_does_not_have_is_refused() -> None:
         searcher(dataclasses.replace(SPEC, searcher="evolution", options={"populaton": 3}), IMAGES)
     with pytest.raises(ValueError, match="population 1 is less than 2"):
         searcher(dataclasses.replace(SPEC, searcher="evolution", options={"population": 1}), IMAGES)
+
+
+HERE = {"processor": "here"}
+LATENCY = dataclasses.replace(SPEC, objective=Objective(cost="latency_ms", target=0.5), limits=Limits(latency_ms=1.0))
+
+
+def timed(job: Job, fingerprint: dict[str, str] = HERE) -> Measurement:
+    """A device that does 5 million multiply-adds in a millisecond, give or take."""
+    milliseconds = counts(job.architecture).mult_adds / 5e6 * random.Random(job.number).uniform(0.9, 1.1)
+    latency = Latency(
+        device="cpu",
+        median_ms=milliseconds,
+        p95_ms=milliseconds,
+        minimum_ms=milliseconds,
+        spread=0.01,
+        runs=9,
+        fingerprint=fingerprint,
+    )
+    return dataclasses.replace(measured(job), latency=latency)
+
+
+class Oracle(Predictor):
+    """It knows what the device does, but for its noise."""
+
+    def __call__(self, architecture: AnyArchitecture) -> float:
+        return counts(architecture).mult_adds / 5e6
+
+
+ORACLE = Oracle(error=0.05, rank=None, networks=20, weights={}, fingerprint=HERE)
+
+
+@pytest.mark.parametrize("name", ["surrogate", "evolution", "random"])
+class TestPredictedLatency:
+    def test_what_is_far_over_the_limit_is_not_proposed(self, name: str) -> None:
+        spec = dataclasses.replace(LATENCY, searcher=name)
+        slow = [ORACLE(job.architecture) for job in run(SearchPlan("r", spec, 12, IMAGES), 12)]
+        assert max(slow) > 1.15, "without a predictor there are some"
+        known = [ORACLE(job.architecture) for job in run(SearchPlan("r", spec, 12, IMAGES, ORACLE), 12)]
+        assert len(known) == 12
+        assert max(known) <= 1.15
+
+    @pytest.mark.parametrize("elsewhere", [99, 5])
+    def test_a_new_plan_told_the_past_goes_on_as_the_old_one(self, name: str, elsewhere: int) -> None:
+        """Also where the search has moved to another machine."""
+        spec = dataclasses.replace(LATENCY, searcher=name, trials=16)
+        plan, again = (SearchPlan("r", spec, 16, IMAGES, ORACLE) for _ in range(2))
+        past = []
+        for number in range(11):
+            job = plan.ask(number)
+            assert job is not None
+            past.append((job, timed(job, {"processor": "there"} if number == elsewhere else HERE)))
+            plan.tell(*past[-1])
+        running = [plan.ask(11), plan.ask(12)]
+        for job, measurement in past:
+            again.tell(job, measurement)
+        assert running[0] is not None
+        again.begun(running[0])
+        assert [again.ask(12)] == running[1:]
+
+
+def test_latency_that_is_predicted_is_a_cost_that_the_searcher_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+
+    class Listening:
+        def __init__(self, knobs: Knobs, objective: Objective, **given: Any) -> None:
+            made.append(given | {"knobs": knobs, "told": []})
+
+        def tell(self, _: Choices, outcome: Outcome | None) -> None:
+            made[-1]["told"].append(outcome and outcome.cost)
+
+        def ask(self, number: int, pending: object = None) -> Choices:
+            return {knob: random.Random(number).choice(choices) for knob, choices in made[-1]["knobs"].items()}
+
+    monkeypatch.setattr(nas.searchers.random, "Searcher", Listening)
+    plan = SearchPlan("r", dataclasses.replace(LATENCY, limits=Limits()), 12, IMAGES, ORACLE)
+    first, second = plan.ask(0), plan.ask(1)
+    assert first is not None
+    assert second is not None
+    assert made[0]["cost"](first.choices) == ORACLE(first.architecture)
+    plan.tell(first, timed(first))
+    assert made[0]["told"] == [timed(first).cost("latency_ms")], "what counts is measured"
+    plan.tell(second, timed(second, {"processor": "there"}))
+    assert made[1]["cost"] is None, "it knows nothing of that machine"
+    assert made[1]["told"] == [timed(job).cost("latency_ms") for job in (first, second)]
 
 
 def test_a_failed_trial_is_told_as_failed() -> None:

@@ -131,6 +131,11 @@ def job(run: str, number: int = 0) -> Job:
     )
 
 
+MEASURED = Latency(
+    device="cpu", median_ms=1.0, p95_ms=1.0, minimum_ms=1.0, spread=0.1, runs=10, fingerprint={"threads": "1"}
+)
+
+
 def claimed(store: Store, owner: str = "anna", seconds: float = 60, **changes: Any) -> Run:
     """A new search that `owner` holds."""
     store.add_run("search", dataclasses.replace(SEARCH, **changes))
@@ -398,6 +403,33 @@ class TestLookUps:
         assert store.events(run, after=events[2].id, limit=2) == events[3:5]
         assert store.events(run, after=events[-1].id) == store.events(run, after=10**30) == []
         assert len(store.events(other)) == 2
+
+
+class TestMeasured:
+    """What was measured on a device, of all runs."""
+
+    def ended(self, store: Store, run: str, number: int, *devices: str) -> None:
+        first, *further = [dataclasses.replace(MEASURED, device=device) for device in devices]
+        store.begin("anna", job(run, number))
+        measured = Measurement(
+            params=1, mult_adds=1, latency=first, further_latencies={each.device: each for each in further}
+        )
+        store.end("anna", number, run, "done", measured)
+
+    def test_it_is_found_by_its_device_and_time(self, store: Store, clock: Clock) -> None:
+        first, second = claimed(store, seconds=1e6), claimed(store, seconds=1e6)
+        devices = [("cpu_eager",), ("cpuxeager",), ("cpu", "cpu_eager"), ("cpu_eager:threads=2",), ("cpu_eager",)]
+        for number, names in enumerate(devices):
+            self.ended(store, (first if number % 2 else second).id, number, *names)
+            clock.now += 10
+        store.begin("anna", job(first.id, 9))
+        store.end("anna", 9, first.id, "failed", error="no latency")
+        found = store.measured("cpu_eager", clock.now)
+        assert [latency.device for _, latency in found] == ["cpu_eager"] * 3
+        assert {architecture for architecture, _ in found} == {job("x").architecture}
+        assert len(store.measured("cpu_eager", clock.now - 10)) == 2, "what ended before, not at that moment"
+        assert len(store.measured("cpu_eager", clock.now, limit=1)) == 1
+        assert store.measured("cpu_eager:threads=4", clock.now) == []
 
 
 class TestClaims:

@@ -20,6 +20,7 @@ from nas.records import ENDED, GrowthSpec, MeasurementSpec, Refusal, Run, Search
 from nas.store import Conflict, LostRun, Store, StoreError
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
 from workers.pool import RayPool
+from workers.prediction import prediction
 
 IDLE_SECONDS = 1.0  # between two looks for a run that can be claimed
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0  # between two tries while the database is away
@@ -77,7 +78,7 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
     log.info("run %s: %s claimed", run.id, run.kind)
     try:
         images = _images(run)
-        plan = plan_for(run, images)
+        plan = plan_for(run, images, prediction(store, run))
         pool.prepare(run.spec.parallel)
         loading = pool.load(run.spec.dataset, images.resolution)
         while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":

@@ -86,6 +86,12 @@ def find(named: str) -> tuple[Device, Options]:
     return device, dataclasses.replace(PLAIN, **given)  # type: ignore[arg-type]
 
 
+def canonical(named: str) -> str:
+    """`named` as its latencies name it: options in their order, and none that is at its default. Raises ValueError."""
+    _, options = find(named)
+    return options.said(":".join(part for part in named.split(":") if "=" not in part))
+
+
 def _number(named: str, option: str, text: str) -> int:
     most = Options.MOST[option]
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from nas.architecture import Images
+from nas.latency import Predictor
 from nas.records import GrowthSpec, Job, Measurement, MeasurementSpec, ProxySpec, Run, SearchSpec
 
 FAILURES = 5  # failures in a row after which more trials would only fail as well
@@ -33,8 +34,9 @@ class Plan(Protocol):
         ...
 
 
-def plan_for(run: Run, images: Images) -> Plan:
-    """The plan for `run`; `images` is what its dataset gives a network."""
+def plan_for(run: Run, images: Images, predictor: Predictor | None = None) -> Plan:
+    """The plan for `run`; `images` is what its dataset gives a network. A `predictor` of latencies on its device
+    must be the same one whenever the run is taken up."""
     from nas.plans.growth import GrowthPlan
     from nas.plans.measurement import MeasurementPlan
     from nas.plans.proxy import ProxyPlan
@@ -42,7 +44,7 @@ def plan_for(run: Run, images: Images) -> Plan:
 
     match run.spec:
         case SearchSpec():
-            return SearchPlan(run.id, run.spec, run.trials, images)
+            return SearchPlan(run.id, run.spec, run.trials, images, predictor)
         case GrowthSpec():
             return GrowthPlan(run.id, run.spec)
         case MeasurementSpec():

@@ -8,7 +8,8 @@ from typing import cast
 from nas import plugins, spaces, zoo
 from nas.architecture import Choice, Choices, Images, Knobs, SearchSpace
 from nas.counts import Counts, counts
-from nas.limits import over_limit
+from nas.latency import Predictor
+from nas.limits import far_over, over_limit
 from nas.objective import Cost
 from nas.plans import FAILURES
 from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
@@ -21,12 +22,19 @@ REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of i
 
 class SearchPlan:
     """Hands out the baselines, then proposes each network once, and none that is over a limit on parameters or
-    multiply-adds."""
+    multiply-adds, or far over the one on latency by what `predictor` says.
 
-    def __init__(self, run: str, spec: SearchSpec, trials: int, images: Images) -> None:
+    A predictor holds for one machine and runtime: at the first latency that was taken on another one it is given up.
+    """
+
+    def __init__(
+        self, run: str, spec: SearchSpec, trials: int, images: Images, predictor: Predictor | None = None
+    ) -> None:
         self._run, self._spec, self._images = run, spec, images
         self._space = space(spec.space)
-        self._searcher = searcher(spec, images)
+        self._predictor = predictor
+        self._searcher = searcher(spec, images, predictor)
+        self._told: list[tuple[Choices, Outcome | None]] = []
         self._baselines = [zoo.reference(name, images) for name in spec.baselines]
         self._proposed: set[str] = set()
         self._running: dict[int, Choices] = {}
@@ -51,6 +59,8 @@ class SearchPlan:
             job = self._job(number, choices)
             network = self._network(job)
             over = over_limit(job.limits, counts(job.architecture))
+            if over is None and self._predictor:
+                over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
             if over is None and network not in self._proposed:
                 job = dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
                 self.begun(job)
@@ -74,7 +84,13 @@ class SearchPlan:
         self._expect(job)
         self._running.pop(job.number, None)
         if job.baseline is None:
-            self._searcher.tell(job.choices, self._outcome(measurement))
+            self._told.append((job.choices, self._outcome(measurement)))
+            self._searcher.tell(*self._told[-1])
+        latency = measurement.latency if measurement else None
+        if self._predictor and latency and latency.fingerprint != self._predictor.fingerprint:
+            self._predictor, self._searcher = None, searcher(self._spec, self._images)
+            for told in self._told:
+                self._searcher.tell(*told)
 
     def _expect(self, job: Job) -> None:
         if job.expected_gain is not None:
@@ -142,8 +158,9 @@ def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:
     return {knob: tuple(c for c in choices if c in chosen.get(knob, choices)) for knob, choices in knobs.items()}
 
 
-def searcher(spec: SearchSpec, images: Images) -> Searcher:
-    """The searcher that `spec` names, on its knobs. Raises ValueError for an unknown name, knob or option."""
+def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:
+    """The searcher that `spec` names, on its knobs; where there is a `predictor`, latency is a cost that it knows.
+    Raises ValueError for an unknown name, knob or option."""
     chosen = space(spec.space)
     knobs = narrowed(chosen.knobs(images), spec.knobs)
     make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
@@ -155,9 +172,24 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
     def known(choices: Choices) -> Counts:
         return counted(tuple(choices[knob] for knob in knobs))
 
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def timed(chosen_of: tuple[Choice, ...]) -> float:
+        assert predictor is not None
+        return predictor(chosen.architecture(dict(zip(knobs, chosen_of)), images))
+
+    def predicted(choices: Choices) -> float:
+        return timed(tuple(choices[knob] for knob in knobs))
+
+    def allowed(choices: Choices) -> bool:
+        if over_limit(spec.limits, known(choices)):
+            return False
+        return predictor is None or not far_over(spec.limits, predicted(choices), predictor.error)
+
     def cost_of(name: Cost | None) -> CostOf | None:
-        if name is None or name == "latency_ms":
+        if name is None:
             return None
+        if name == "latency_ms":
+            return predicted if predictor else None
         return lambda choices: float(getattr(known(choices), name))
 
     first = {knob: options[0] for knob, options in knobs.items()}
@@ -179,7 +211,7 @@ def searcher(spec: SearchSpec, images: Images) -> Searcher:
             cost=cost_of(spec.objective.cost),
             also=cost_of(spec.objective.also),
             canonical=canonical,
-            allowed=lambda choices: over_limit(spec.limits, known(choices)) is None,
+            allowed=allowed,
             trials=spec.trials,
             **spec.options,
         )

@@ -1,5 +1,6 @@
 """The store: rows to records, one short transaction a method."""
 
+import json
 import secrets
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from nas.lowering import AnyArchitecture
 from nas.records import (
     ENDED,
     MOST_TRIALS,
@@ -15,6 +17,7 @@ from nas.records import (
     Event,
     Job,
     Kind,
+    Latency,
     Measurement,
     Model,
     Progress,
@@ -310,6 +313,25 @@ class Store:
             if not rows:
                 _run(connection, run)
         return [trial_of(row) for row in rows]
+
+    def measured(self, device: str, before: float, limit: int = 1000) -> list[tuple[AnyArchitecture, Latency]]:
+        """Networks with their latencies on `device`, of all runs, from trials that had ended before that time, newest
+        first; the same ones whenever it is asked."""
+        named = f'"device":{json.dumps(device)},"median_ms":'  # as a latency is written
+        query = (
+            select(TRIAL)
+            .where(TRIAL.c.ended_at < before, TRIAL.c.measurement.contains(named, autoescape=True))
+            .order_by(TRIAL.c.ended_at.desc(), TRIAL.c.run, TRIAL.c.number)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query.limit(_bounded(limit))).all()
+        return [
+            (trial.job.architecture, latency)
+            for trial in map(trial_of, rows)
+            if trial.measurement
+            for latency in (trial.measurement.latency, *trial.measurement.further_latencies.values())
+            if latency and latency.device == device
+        ]
 
     def trial(self, run: str, number: int) -> Trial:
         with self._database.reading() as connection:
