@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import threading
@@ -423,6 +424,21 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     assert words[:2] == ["curl", f"{view.address}/v1/searches"]
     answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1]))
     assert store.run(answer.raise_for_status().json()["id"]).spec == spec
+
+
+def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> None:
+    page = view.open("#/new")
+    told = page.locator(".forecast")
+    expect(told).to_have_text("None: no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet.")
+    page.get_by_label("Trials").fill("0")
+    expect(told).to_have_text("None yet: something in the form is missing or wrong.")
+    excused(view)
+    page.get_by_label("Trials").fill("8")
+    page.get_by_label("Look for").select_option("front")
+    page.get_by_label("Also").select_option("params")
+    expect(told).to_have_text(re.compile("has been measured yet"))
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.get_by_text("the whole front of accuracy, multiply-adds and parameters")).to_be_visible()
 
 
 @pytest.mark.parametrize(

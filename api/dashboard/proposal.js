@@ -3,6 +3,7 @@
 import { get, post } from "./api.js";
 import { command } from "./command.js";
 import { element, field, say, select } from "./element.js";
+import { forecast } from "./forecast.js";
 import { blame, cleared, request } from "./request.js";
 
 const TARGETS = { mult_adds: 5e6, latency_ms: 1, params: 3e5 };
@@ -67,7 +68,32 @@ export async function proposalPage(page) {
       field("Training images", number("/recipe/train_images", "", { placeholder: "all" }), "a random, balanced part"),
     ]),
     group("Objective", [
+      field(
+        "Look for",
+        select(
+          "/objective/form",
+          [
+            ["product", "one network: the best reward"],
+            ["front", "the whole front"],
+          ],
+          "product",
+        ),
+      ),
       field("Cost", cost),
+      field(
+        "Also",
+        select(
+          "/objective/also",
+          [
+            ["", "none"],
+            ["params", "parameters"],
+            ["mult_adds", "multiply-adds"],
+            ["latency_ms", "latency"],
+          ],
+          "",
+        ),
+        "a second cost of a front",
+      ),
       field("Target", target, "of one image"),
       field(
         "Preset",
@@ -106,19 +132,22 @@ export async function proposalPage(page) {
     element("div", { class: "actions" }, start),
   );
   const curl = command("searches", {});
+  const expected = forecast();
   page.replaceChildren(
     element("header", { class: "page-title" }, element("h1", {}, "New search")),
     element(
       "div",
       { class: "split" },
       form,
-      element("aside", { class: "card" }, element("h2", {}, "The same from a terminal"), curl.node),
+      element("aside", { class: "card" }, element("h2", {}, "Forecast"), expected.node, element("h2", {}, "The same from a terminal"), curl.node),
     ),
   );
   preview();
 
   function preview() {
-    curl.show(request(form));
+    const body = request(form);
+    curl.show(body);
+    expected.show(body);
   }
 
   async function submit(event) {

@@ -1,0 +1,39 @@
+// What the search that a form describes would take, said anew a moment after the form was changed.
+
+import { post } from "./api.js";
+import { element, say } from "./element.js";
+import { duration, percent } from "./numbers.js";
+
+const PAUSE = 400; // milliseconds without a change
+
+export function forecast() {
+  const node = element("p", { class: "muted forecast", role: "status" });
+  let [asked, timer] = [0, null];
+
+  async function ask(body, number) {
+    let text;
+    try {
+      text = inWords(await post("forecasts", body));
+    } catch {
+      text = "None yet: something in the form is missing or wrong."; // what, its own submission says
+    }
+    if (number === asked) say(node, text); // nothing was changed meanwhile
+  }
+
+  return {
+    node,
+    show(body) {
+      clearTimeout(timer);
+      timer = setTimeout(ask, PAUSE, body, ++asked);
+    },
+  };
+}
+
+function inWords({ seconds, seconds_range, compute_seconds, trial_seconds, trials, trainings, error, reason }) {
+  if (seconds === null) return `None: ${reason}.`;
+  const sure = error === null ? "" : `, each missed by ${percent(error, 0)}`;
+  return (
+    `About ${duration(seconds)} (${seconds_range.map(duration).join(" to ")}): ${trials} trials of ` +
+    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute; by ${trainings} trainings${sure}.`
+  );
+}
