@@ -115,6 +115,7 @@ class Past:
         return run
 
     def progress(self, run: Run, number: int, *, epoch: int) -> None:
+        assert isinstance(run.spec, SearchSpec | GrowthSpec)
         self.store.progress(
             OWNER,
             Progress(
@@ -122,7 +123,7 @@ class Past:
                 number=number,
                 phase="training",
                 epoch=epoch,
-                epochs=4,
+                epochs=run.spec.recipe.epochs,
                 loss=1.9 / (1 + epoch),
                 accuracy=0.9 - 0.2 / epoch,
                 images_per_second=4321.0,
