@@ -449,6 +449,7 @@ def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str
     page = view.open("#/new")
     count = len(view.service.store.runs())
     page.get_by_label(label).fill(value)
+    expect(page.locator(".forecast")).to_have_text("None yet: something in the form is missing or wrong.")
     page.get_by_role("button", name="Start the search").click()
     wrong = page.locator(".field", has=page.locator("[aria-invalid]"))
     expect(wrong.locator(".error")).to_contain_text(said)
