@@ -52,6 +52,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a published network to compare with, of `nas reference`; may be repeated",
     )
+    what.add_argument("--confirm", type=whole, metavar="N", help="of the trials, to train leading networks once more")
     ranking_arguments(ranking)
     form_argument(ranking)
     ranking.add_argument("--limit-params", type=whole, metavar="N", help="larger networks are not trained")
@@ -63,6 +64,12 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         help="know latencies in advance where earlier measurements predict them to so much; 0.1 by default, 0: never",
     )
     ranking.add_argument("--limit-latency-ms", type=number, metavar="MS", help="slower networks are not trained")
+    how.add_argument(
+        "--fidelity", choices=("halving", "hyperband"), help="train networks a short time first, and the best longer"
+    )
+    how.add_argument("--eta", type=whole, metavar="N", help="so many times longer, for one in so many; with --fidelity")
+    how.add_argument("--rungs", type=whole, metavar="N", help="lengths of training; the highest is the recipe's")
+    how.add_argument("--scale", choices=("epochs", "train_images"), help="what the lower rungs have less of")
     how.add_argument("--save-weights", action="store_true", help="keep every trial's weights, to be downloaded")
     training_arguments(how)
 
@@ -122,6 +129,7 @@ def training_arguments(parser: Any) -> None:
 
 
 def search_request(chosen: argparse.Namespace, client: Client) -> Json:
+    fidelity = {"kind": chosen.fidelity, "eta": chosen.eta, "rungs": chosen.rungs, "scaled": chosen.scale}
     limits = {name: getattr(chosen, f"limit_{name}") for name in ("params", "mult_adds", "latency_ms")}
     return _given(
         {
@@ -129,8 +137,9 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
                 name: getattr(chosen, name)
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
-            **{name: getattr(chosen, name) for name in ("least_gain", "predict_within", "parallel", "seed")},
+            **{name: getattr(chosen, name) for name in ("least_gain", "predict_within", "parallel", "seed", "confirm")},
             **_devices(chosen.device),
+            "fidelity": _given(fidelity),
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
             "options": {name: value(text) for name, text in chosen.option},
             "baselines": chosen.baseline or None,

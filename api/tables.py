@@ -98,7 +98,8 @@ def objective(spec: Json) -> str:
 def pareto(front: Json) -> RenderableType:
     if not front["front"]:
         return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
-    best = front["best"]["number"]
+    best = front["best"] and front["best"]["number"]
+    several = any(row["trainings"] > 1 for row in front["front"])
     further = devices_of(row["further_latencies_ms"] for row in front["front"])
     headings = ["", ">Trial", ">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward"]
     on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and further else ""
@@ -112,19 +113,26 @@ def pareto(front: Json) -> RenderableType:
             *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
             numbers.short(row["params"]),
             numbers.reward(row["reward"]),
+            *((trainings(row),) if several else ()),
         )
         for row in front["front"]
     ]
+    rung = front["front"][0]["rung"]
+    where = f" on rung {rung + 1}" if rung is not None else ""
     return Group(
-        Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks"),
-        Fitted(headings, rows),
-        Text(f"★ highest reward: {objective(front['objective'])}{on}", style="dim"),
+        Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks{where}"),
+        Fitted([*headings, ">Trained"] if several else headings, rows),
+        Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
     )
 
 
 def devices_of(latencies: Iterable[Json]) -> dict[str, str]:
     """The further devices that any of them is on, with the headings of their columns."""
     return {device: f">on {device}" for row in latencies for device in row}
+
+
+def trainings(row: Json) -> str:
+    return "once" if row["trainings"] == 1 else f"{row['trainings']} times"
 
 
 def trials(rows: Sequence[Json]) -> RenderableType:
@@ -147,7 +155,7 @@ def trials(rows: Sequence[Json]) -> RenderableType:
                 numbers.short(measured.get("params")),
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
-                why(trial) or how_far(trial.get("progress")),
+                why(trial) or how_far(trial.get("progress")) or purpose(trial["job"]),
             )
         )
     measured_in = [">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward", ">Took"]
@@ -162,6 +170,15 @@ def why(trial: Json) -> str:
     """Why nothing came of a trial, in a line."""
     reason = trial.get("error") or (trial.get("measurement") or {}).get("refused") or ""
     return " ".join(reason.split())
+
+
+def purpose(job: Json) -> str:
+    """Which training of its network a trial is, where there are several."""
+    if job["repeats"] is not None:
+        return f"trial {job['repeats']} again"
+    if job["promotes"] is not None:
+        return f"rung {job['rung'] + 1} after {job['promotes']}"
+    return "" if job["rung"] is None else f"rung {job['rung'] + 1}"
 
 
 def how_far(progress: Json | None) -> str:
@@ -199,13 +216,13 @@ def family(growth: Json) -> RenderableType:
         several = (
             f"mean of {seeds} seeds ± its standard error" if seeds > 1 else "± the standard error of so many images"
         )
-        parts.append(Text(f"Test accuracy: {several}{tied(growth['family'])}", style="dim"))
+        parts.append(Text(f"Test accuracy: {several}{tied(growth['family'], 'member')}", style="dim"))
     return Group(*parts)
 
 
-def tied(family: Sequence[Json]) -> str:
-    """Which members noise alone may have put in this order, once each pair."""
-    pairs = [f"{row['member']} = {other}" for row in family for other in row["tied_with"] if row["member"] < other]
+def tied(rows: Sequence[Json], name: str) -> str:
+    """Which of the rows, called by `name`, noise alone may have put in this order, once each pair."""
+    pairs = [f"{row[name]} = {other}" for row in rows for other in row["tied_with"] if row[name] < other]
     return f"; tied: {', '.join(pairs)}" if pairs else ""
 
 
@@ -272,6 +289,8 @@ def run(found: Json) -> RenderableType:
             facts["Gain"] = f"{found['expected_gain']:.2g} expected of the last network proposed{ends}"
         best = found["best"]
         facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best))}" if best else "–"
+        if spec["fidelity"]:
+            facts["Training"] += f", {rungs(spec['fidelity'])}"
     lines = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         lines.add_row(Text(name, style="dim"), Text(value))
@@ -331,9 +350,17 @@ def spent(found: Json) -> str:
     return f"{worked}, {numbers.duration(found['compute_seconds'])}{of} of compute"
 
 
-def _facts(best: Json) -> tuple[str, ...]:
+def rungs(fidelity: Json) -> str:
+    name = {"halving": "successive halving", "hyperband": "Hyperband"}[fidelity["kind"]]
     return (
-        numbers.percent(best["accuracy"]),
+        f"{name} over {fidelity['rungs']} rungs, each with 1/{fidelity['eta']} of the {fidelity['scaled']} of the next"
+    )
+
+
+def _facts(best: Json) -> tuple[str, ...]:
+    trained = f" on average of {best['trainings']} trainings" if best["trainings"] > 1 else ""
+    return (
+        numbers.percent(best["accuracy"]) + trained,
         f"{numbers.short(best['mult_adds'])} multiply-adds",
         f"{numbers.short(best['params'])} parameters",
         numbers.milliseconds(best["latency_ms"]),

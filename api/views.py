@@ -1,9 +1,10 @@
 """What is shown of a run, computed from its rows when it is read; nothing here is stored."""
 
 import math
+import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from nas import noise
@@ -16,8 +17,10 @@ from nas.records import (
     ENDED,
     TRIAL_STATES,
     GrowthSpec,
+    Job,
     Kind,
     Latency,
+    Measurement,
     Progress,
     Run,
     RunState,
@@ -32,10 +35,12 @@ MOST_MARKS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A measured network of a search. `accuracy` is on the validation images, with the standard error that their number
-    alone gives it; `cost` is the one that the objective in force names, and `also` its second one;
-    `further_latencies_ms` are those on the search's further devices; `baseline` names the reference network that it is,
-    if it is none of the space; `model` can be downloaded, and is null where the search saves no weights."""
+    """A measured network of a search, by its first trial's `number`. `accuracy` is on the validation images: the mean
+    over its `trainings`, with its standard error (of the number of images, where there is one training). `tied_with`
+    names those on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and
+    `also` its second one; `further_latencies_ms` are those on the search's further devices; `baseline` names the
+    reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
+    saves no weights. `rung` is the one it was trained on, where the search has a fidelity."""
 
     number: int
     reward: float
@@ -50,6 +55,9 @@ class Candidate:
     choices: Choices
     baseline: str | None
     model: str | None
+    trainings: int = 1
+    tied_with: tuple[int, ...] = ()
+    rung: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +137,10 @@ class Growth(Shown):
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
     """The candidates of a search that no other beats in accuracy and all costs, by rising cost. `best` has the highest
-    reward by `objective`, whose latency is the one on `device`; `measured` candidates were compared. `hypervolumes`
-    tells how the front grew: after so many candidates, its share of the area that it has now, down to the largest cost
-    and the smallest accuracy of them."""
+    reward by `objective`, whose latency is the one on `device`; `measured` candidates were compared: with a fidelity,
+    those of the highest rung that a network of the search has been trained on. `hypervolumes` tells how the front grew:
+    after so many candidates, its share of the area that it has now, down to the largest cost and the smallest accuracy
+    of them."""
 
     search: str
     objective: Objective
@@ -144,20 +153,20 @@ class Pareto:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored(Trial):
-    """A trial with its reward by the search's own objective; null where it was not measured, and in a growth."""
+    """A trial with its reward by the search's own objective; null where it was not measured, and in a growth. It is of
+    this training alone: a network that was trained several times is judged by its mean, see the front."""
 
     reward: float | None = None
 
 
 def search(run: Run, trials: Sequence[Trial]) -> Search:
     assert isinstance(run.spec, SearchSpec)
-    found = candidates(trials, run.spec.objective)
     return Search(
         **common(run, trials, f"/v1/searches/{run.id}", "pareto"),
         spec=run.spec,
         expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
         saved_seconds=saved_seconds(trials),
-        best=best(found),
+        best=standing(candidates(trials, run.spec.objective))[1],
     )
 
 
@@ -167,35 +176,57 @@ def growth(run: Run, trials: Sequence[Trial]) -> Growth:
 
 
 def candidates(trials: Iterable[Trial], objective: Objective, further_device: str | None = None) -> list[Candidate]:
-    """Those of `trials` that have an accuracy and the objective's cost, or both its costs; latency on the search's own
-    device, or on a further one."""
-    found = []
+    """The networks among `trials` that have an accuracy and the objective's cost, or both its costs, each once; latency
+    on the search's own device, or on a further one. Where there are rungs, they are of the highest alone that one of
+    the search's own has reached: others do not compare with it."""
+    trainings: dict[int, list[Measurement]] = {}
+    jobs: dict[int, Job] = {}
     for trial in trials:
         measured = trial.measurement
         if measured is None or measured.accuracy is None:
             continue
-        costs = [cost for name in objective.costs if (cost := measured.cost(name, further_device)) is not None]
-        if len(costs) < len(objective.costs):
+        if any(measured.cost(name, further_device) is None for name in objective.costs):
             continue
-        cost, *also = costs
-        found.append(
-            Candidate(
-                number=trial.number,
-                reward=objective.reward(measured.accuracy, cost),
-                accuracy=measured.accuracy,
-                accuracy_error=measured.accuracy_error,
-                cost=cost,
-                also=also[0] if also else None,
-                params=measured.params,
-                mult_adds=measured.mult_adds,
-                latency_ms=measured.latency.median_ms if measured.latency else None,
-                further_latencies_ms=medians(measured.further_latencies),
-                choices=trial.job.choices,
-                baseline=trial.job.baseline,
-                model=f"{trial.run}-{trial.number}" if measured.weights else None,
-            )
-        )
-    return found
+        number = trial.number if trial.job.repeats is None else trial.job.repeats
+        jobs.setdefault(number, trial.job)
+        trainings.setdefault(number, []).append(measured)
+    found = [_candidate(number, jobs[number], same, objective, further_device) for number, same in trainings.items()]
+    highest = max((row.rung for row in found if row.rung is not None and row.baseline is None), default=None)
+    return [row for row in found if row.rung == highest or highest is None]
+
+
+def _candidate(
+    number: int, job: Job, measured: Sequence[Measurement], objective: Objective, device: str | None
+) -> Candidate:
+    """The network of trial `number`, which these trained, each with an accuracy and the costs."""
+    accuracy = noise.estimate([row.accuracy or 0.0 for row in measured], measured[0].accuracy_error)
+    cost, *also = (statistics.fmean(row.cost(name, device) or 0.0 for row in measured) for name in objective.costs)
+    latencies = [row.latency.median_ms for row in measured if row.latency]
+    return Candidate(
+        number=number,
+        reward=objective.reward(accuracy.mean, cost),
+        accuracy=accuracy.mean,
+        accuracy_error=accuracy.error,
+        cost=cost,
+        also=also[0] if also else None,
+        params=measured[0].params,
+        mult_adds=measured[0].mult_adds,
+        latency_ms=statistics.fmean(latencies) if latencies else None,
+        further_latencies_ms=medians(measured[0].further_latencies),
+        choices=job.choices,
+        baseline=job.baseline,
+        model=f"{job.run}-{job.number}" if measured[0].weights else None,
+        trainings=accuracy.seeds,
+        rung=job.rung,
+    )
+
+
+def _point(row: Candidate) -> Point:
+    return (row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy)
+
+
+def _estimated(row: Candidate) -> noise.Estimate:
+    return noise.Estimate(mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings)
 
 
 def best(found: Iterable[Candidate]) -> Candidate | None:
@@ -209,19 +240,31 @@ def medians(latencies: Mapping[str, Latency]) -> dict[str, float]:
     return {device: latency.median_ms for device, latency in latencies.items()}
 
 
+def standing(found: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
+    """The front of the candidates and the best of them, each with what it is tied with."""
+    unbeaten = [found[index] for index in front(list(map(_point, found)))]
+
+    def with_ties(row: Candidate) -> Candidate:
+        others = (other for other in unbeaten if other.number != row.number)
+        return replace(row, tied_with=tuple(o.number for o in others if noise.tied(_estimated(row), _estimated(o))))
+
+    leader = best(found)
+    return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
+
+
 def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str | None = None) -> Pareto:
     """`device` is one of the search's further devices; None: its own."""
     assert isinstance(run.spec, SearchSpec)
     found = candidates(trials, objective, device)
-    points = [(row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy) for row in found]
+    unbeaten, leader = standing(found)
     return Pareto(
         search=run.id,
         objective=objective,
         device=device or run.spec.device,
         measured=len(found),
-        front=tuple(found[index] for index in front(points)),
-        best=best(found),
-        hypervolumes=hypervolumes(points),
+        front=unbeaten,
+        best=leader,
+        hypervolumes=hypervolumes(list(map(_point, found))),
     )
 
 

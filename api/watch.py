@@ -15,6 +15,7 @@ from api.client import Client
 
 Json = dict[str, Any]
 MOST_PAST = 5  # trials that had ended before, of which a line is printed
+NOTHING = (0, -1.0)  # less than any reward
 LONELY_SECONDS = 20  # in the queue, after which a coordinator seems to be missing
 
 
@@ -50,7 +51,7 @@ class Bars:
 def watch(client: Client, run: str, console: Console) -> Json:
     """Show the run until it has ended, and give it as it is then. Only lines where `console` is no terminal."""
     told: set[int] | None = None
-    best, lonely = -1.0, False
+    best, lonely = NOTHING, False
     began = time.monotonic()
     found: Json = {}
     with _bars(console) as bars:
@@ -59,14 +60,14 @@ def watch(client: Client, run: str, console: Console) -> Json:
             if told is None:
                 past = ended[:-MOST_PAST]
                 told = {trial["number"] for trial in past}
-                best = max([best, *(trial["reward"] or -1.0 for trial in past)])
+                best = max([best, *map(worth, past)])
                 if past:
                     console.print(f"{len(past)} trials ended before", highlight=False)
             for trial in ended:
                 if trial["number"] not in told:
                     told.add(trial["number"])
-                    better = (trial["reward"] or -1.0) > best
-                    best = max(best, trial["reward"] or -1.0)
+                    better = worth(trial) > best
+                    best = max(best, worth(trial))
                     console.print(line(trial, better), soft_wrap=True, highlight=False)
             if bars:
                 bars.show(found, trials)
@@ -75,6 +76,14 @@ def watch(client: Client, run: str, console: Console) -> Json:
                 if client.health()["coordinator"] != "running":
                     console.print(f"Run {run} waits in the queue: `nas serve` starts a coordinator", soft_wrap=True)
     return found
+
+
+def worth(trial: Json) -> tuple[int, float]:
+    """What trials are told apart by: any on a higher rung counts for more; baselines and repetitions are no news."""
+    job = trial["job"]
+    if trial["reward"] is None or job["baseline"] or job["repeats"] is not None:
+        return NOTHING
+    return job["rung"] or 0, trial["reward"]
 
 
 def line(trial: Json, better: bool) -> Text:
@@ -89,6 +98,7 @@ def line(trial: Json, better: bool) -> Text:
     facts = [trial["job"]["device"] if accuracy is None else numbers.percent(accuracy)]
     facts += [f"{numbers.short(measured['mult_adds'])} mult-adds"]
     facts += [f"{numbers.short(measured['params'])} params", numbers.milliseconds(latency)]
+    facts += [why] if (why := tables.purpose(trial["job"])) else []
     if trial["reward"] is not None:
         facts.append(f"reward {numbers.reward(trial['reward'])}" + (" ★" if better else ""))
     return text.append("  " + "  ".join(facts))

@@ -14,6 +14,24 @@ def front(points: Sequence[Point]) -> list[int]:
     return [index for index in _by_cost(points) if stairs.add(*_rest(points[index]))]
 
 
+def layers(points: Sequence[Point]) -> list[int]:
+    """Indices of all points: those of the front first, then the front of the rest, and so on. Within one those come
+    first whose neighbours are furthest away, its ends before all (NSGA-II's order, Deb et al. 2002)."""
+    left, chosen = list(range(len(points))), []
+    while left:
+        layer = [left[index] for index in front([points[index] for index in left])]
+        apart = dict.fromkeys(layer, 0.0)
+        for axis in range(len(points[layer[0]])):
+            row = sorted(layer, key=lambda index: points[index][axis])
+            span = points[row[-1]][axis] - points[row[0]][axis]
+            for before, index, after in zip(row, row[1:], row[2:]):
+                apart[index] += (points[after][axis] - points[before][axis]) / span if span else 0.0
+            apart[row[0]] = apart[row[-1]] = float("inf")
+        chosen += sorted(layer, key=apart.__getitem__, reverse=True)
+        left = [index for index in left if index not in apart]
+    return chosen
+
+
 def hypervolume(points: Sequence[Point], reference: Point) -> float:
     """Area, or with two costs volume, that `points` dominate, bounded by `reference` (the worst costs and the worst
     accuracy that count). O(n log n) for one cost, O(n²) for two."""

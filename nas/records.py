@@ -94,6 +94,52 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """Trainings of rising length. On the highest of the `rungs` a network is trained by the search's own recipe; on
+    each below it by 1/`eta` of the `scaled` quantity, with a schedule of its own. The best 1/`eta` of the networks that
+    have ended on a rung are trained anew on the next, which waits for nobody (ASHA, Li et al. 2020).
+
+    By "halving" every network begins on the lowest rung. By "hyperband" (Li et al. 2018) some begin higher, in case
+    the lowest says little: in turns 9 on the lowest of 3, 5 on the next, 3 on the highest.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    kind: Literal["halving", "hyperband"] = "halving"
+    eta: int = 3
+    rungs: int = 3
+    scaled: Literal["epochs", "train_images"] = "epochs"
+
+    def __post_init__(self) -> None:
+        _between(self, "eta", 2, 10)
+        _between(self, "rungs", 2, 8)
+
+    @property
+    def fewest(self) -> int:
+        """Trials with which one network reaches the highest rung from the lowest."""
+        return sum(self.eta**rung for rung in range(self.rungs))
+
+    def recipes(self, highest: Recipe) -> tuple[Recipe, ...]:
+        """Of each rung, the lowest first. Raises Refusal where there is too little to divide."""
+        whole: int | None = getattr(highest, self.scaled)
+        if whole is None:
+            raise Refusal(f"fidelity scales {self.scaled}, of which the recipe takes all: give recipe.{self.scaled}")
+        parts = [max(1, round(whole / self.eta**below)) for below in reversed(range(self.rungs))]
+        if len(set(parts)) < len(parts):
+            raise Refusal(
+                f"fidelity has rungs of {', '.join(map(str, parts))} {self.scaled}, and each must have more than the "
+                f"one below: give recipe.{self.scaled} {self.eta ** (self.rungs - 1)} or more, or fewer rungs"
+            )
+        return tuple(_scaled(highest, **{self.scaled: part}) for part in parts)
+
+
+def _scaled(recipe: Recipe, **part: int) -> Recipe:
+    """`recipe` with a part of its epochs or images, annealed as the whole is."""
+    shorter = dataclasses.replace(recipe, **part)  # type: ignore[arg-type]
+    return dataclasses.replace(shorter, decay_epochs=recipe.decay_epochs * shorter.epochs / recipe.epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """Hard caps; a candidate over one is refused before it is trained. None: no cap."""
 
@@ -115,6 +161,11 @@ class SearchSpec:
     latency on `device`; on the `further_devices` every candidate is measured as well, before it is trained. Where what
     was measured before predicts latencies `predict_within` that relative error, the searcher knows them in advance;
     0: never.
+
+    Every training is a trial. Up to `confirm` of them train a network that leads once more, from another seed, because
+    what looks best of many has most likely been lucky; it is then judged by its mean. With a `fidelity` networks are
+    first trained for a short time, and only the best of them for longer; what was trained on one rung is never
+    compared with what was trained on another, and leads are confirmed on the highest.
 
     It ends after `trials`, or when no more begin because one of these is spent: `hours` in which it was worked on,
     pauses left out, and `compute_hours` in which its evaluations held a GPU (a part of one counts as that part) or,
@@ -145,12 +196,15 @@ class SearchSpec:
     parallel: int = 2
     seed: int = 0
     save_weights: bool = False
+    confirm: int = 0
+    fidelity: Fidelity | None = None
 
     def __post_init__(self) -> None:
         _between(self, "trials", 1, MOST_TRIALS)
         _positive(self, "hours", "compute_hours", "least_gain")
         _between(self, "parallel", 1, 1024)
-        _between(self, "seed", 0, 2**31 - 1)
+        _between(self, "confirm", 0, self.trials // 2)
+        _between(self, "seed", 0, 2**31 - 1 - self.confirm)
         _between(self, "predict_within", 0, 1)
         if self.resolution is not None:
             _between(self, "resolution", 8, 2048)
@@ -164,6 +218,14 @@ class SearchSpec:
             raise Refusal(
                 f"{len(self.baselines)} baselines leave none of {self.trials} trials to the search: give more"
             )
+        if self.fidelity:
+            self.fidelity.recipes(self.recipe)
+            needed = self.fidelity.fewest + len(self.baselines)
+            if self.trials < needed:
+                raise Refusal(
+                    f"trials {self.trials} is less than {needed}, with which a network reaches the highest rung of "
+                    f"fidelity: give more, fewer rungs or a smaller eta"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,9 +353,11 @@ class Job:
     """What to evaluate, whole: whoever gets it needs nothing else but the dataset.
 
     Without a `dataset` and a `recipe` only latency is measured. `scores` wants the scores of the untrained network too.
-    `baseline` names the reference network that it is, if it is one. `final`: train on all training images and score the
-    test images; otherwise a tenth of the training images is kept out of training, and `accuracy` is measured there.
-    `expected_gain` is what the searcher expected of it when it proposed it, as in `SearchSpec.least_gain`.
+    `baseline` names the reference network that it is, if it is one. `repeats` is the trial whose network it trains once
+    more, from another seed; `promotes` the one whose network it trains longer, on the next `rung`. `final`: train on
+    all training images and score the test images; otherwise a tenth of the training images is kept out of training, and
+    `accuracy` is measured there. `expected_gain` is what the searcher expected of it when it proposed it, as in
+    `SearchSpec.least_gain`.
     """
 
     run: str
@@ -313,10 +377,18 @@ class Job:
     final: bool = False
     save_weights: bool = False
     expected_gain: float | None = None
+    repeats: int | None = None
+    promotes: int | None = None
+    rung: int | None = None
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.recipe is None):
             raise Refusal(f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only")
+
+    @property
+    def anew(self) -> bool:
+        """Whether its network has been trained before."""
+        return self.repeats is not None or self.promotes is not None
 
 
 @dataclass(frozen=True, kw_only=True)

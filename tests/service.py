@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -66,8 +66,11 @@ class Service:
         assert response.status_code == status, response.text
         return response.json()
 
-    def search(self, points: list[tuple[float, int]], *, running: int = 0, **spec: Any) -> Run:
-        """A claimed search whose trials have these accuracies and multiply-adds; so many more have begun."""
+    def search(
+        self, points: list[tuple[float, int]], *, running: int = 0, error: float | None = None, **spec: Any
+    ) -> Run:
+        """A claimed search whose trials have these accuracies, each with that `error`, and multiply-adds; so many more
+        have begun."""
         wanted = SearchSpec(dataset="fashion_mnist", searcher="random", **spec)
         run = self.claimed(self.store.add_run("search", wanted))
         plan = plan_for(run, GREY)
@@ -77,7 +80,9 @@ class Service:
             self.store.begin(OWNER, job)
             if number < len(points):
                 accuracy, mult_adds = points[number]
-                self.end(job, Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy))
+                measured = Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy)
+                self.end(job, replace(measured, accuracy_error=error))
+                plan.tell(job, measured)
         return run
 
     def growth(

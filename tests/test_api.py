@@ -33,7 +33,7 @@ from nas.models.checkpoint import artifact
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.plans.growth import member
-from nas.records import GrowthSpec, Measurement, Progress, Recipe, SearchSpec
+from nas.records import Fidelity, GrowthSpec, Measurement, Progress, Recipe, SearchSpec
 from nas.store import Store
 from tests.service import GREY, OWNER, Contract, Service, serving
 from tests.service import service as service_over
@@ -149,6 +149,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"options": {"first": 1001}}, "/options", "first 1001 is not between 0 and 1000"),
     ({"objective": {"form": "sum"}}, "/objective/form", "'product', 'absolute' or 'front'"),
     ({"searcher": "random", "options": {"sample": 4}}, "/options", "no option 'sample': it has none"),
+    ({"confirm": 11}, "/confirm", "confirm 11 is not between 0 and 10"),
+    ({"fidelity": {"eta": 3}}, "/fidelity", "give recipe.epochs 9 or more, or fewer rungs"),
+    ({"fidelity": {"kind": "thirds"}}, "/fidelity/kind", "'halving' or 'hyperband'"),
     ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
     ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
     ({"baselines": ["LeNet-5", "LeNet-5"]}, "/baselines", "repeat"),
@@ -493,6 +496,74 @@ def test_a_front_by_latency_needs_a_target_of_its_own_and_measured_latencies(ser
 def test_an_objective_that_is_none_is_refused(service: Service, query: str, words: str) -> None:
     run = service.search([])
     assert words in service.get(f"/v1/searches/{run.id}/pareto?{query}", status=422)["detail"]
+
+
+PLAIN = Objective(w_under=0, w_over=0)
+
+
+def test_a_lead_that_was_trained_again_is_judged_by_its_mean(service: Service) -> None:
+    """Trial 1 leads, is trained again as trials 2 and 3, and is tied with trial 0 on its mean."""
+    points = [(0.90, 1_000_000), (0.94, 4_000_000), (0.88, 4_000_000), (0.91, 1_000_000)]
+    run = service.search(points, objective=PLAIN, confirm=2, trials=4, error=0.004)
+    trials = service.get(f"/v1/searches/{run.id}/trials")["trials"]
+    assert [trial["job"]["repeats"] for trial in trials] == [None, None, 1, 0]
+    assert [trial["reward"] for trial in trials] == [0.90, 0.94, 0.88, 0.91]
+    found = service.get(f"/v1/searches/{run.id}/pareto")
+    assert found["measured"] == 2
+    assert [(row["number"], row["trainings"], row["tied_with"]) for row in found["front"]] == [(0, 2, [1]), (1, 2, [0])]
+    assert [row["accuracy"] for row in found["front"]] == pytest.approx([0.905, 0.91])
+    assert [row["accuracy_error"] for row in found["front"]] == pytest.approx([0.005, 0.03])
+    assert found["best"] == found["front"][1] == service.get(f"/v1/searches/{run.id}")["best"]
+
+
+def test_networks_of_a_front_that_chance_may_have_put_in_order_are_tied(service: Service) -> None:
+    """By the error of so many images, where each was trained once; and with none, nothing is tied."""
+    points = [(0.90, 1_000_000), (0.905, 2_000_000), (0.93, 3_000_000)]
+    run = service.search(points, objective=PLAIN, error=0.004)
+    front = service.get(f"/v1/searches/{run.id}/pareto")["front"]
+    assert [row["tied_with"] for row in front] == [[1], [0], []]
+    unknown = service.search(points, objective=PLAIN)
+    assert all(not row["tied_with"] for row in service.get(f"/v1/searches/{unknown.id}/pareto")["front"])
+
+
+def test_a_low_rung_is_never_compared_with_a_high_one(service: Service) -> None:
+    """The front and the best are of the highest rung that was reached, though lower ones look better."""
+    points = [(0.99, 1_000_000), (0.98, 2_000_000), (0.5, 1_000_000)]
+    spec: dict[str, Any] = {
+        "objective": PLAIN,
+        "fidelity": Fidelity(eta=2, rungs=2),
+        "recipe": Recipe(epochs=4),
+        "trials": 3,
+    }
+    below = service.search(points[:2], **spec)
+    address = f"/v1/searches/{below.id}"
+    assert [row["rung"] for row in service.get(f"{address}/pareto")["front"]] == [0]
+    run = service.search(points, **spec)
+    address = f"/v1/searches/{run.id}"
+    trials = service.get(f"{address}/trials")["trials"]
+    assert [(trial["job"]["rung"], trial["job"]["promotes"]) for trial in trials] == [(0, None), (0, None), (1, 0)]
+    assert [trial["job"]["recipe"]["epochs"] for trial in trials] == [2, 2, 4]
+    front = service.get(f"{address}/pareto")
+    assert (front["measured"], [row["number"] for row in front["front"]]) == (1, [2])
+    assert service.get(address)["best"]["number"] == 2
+    grown = service.post("/v1/growths", {"search": run.id, "members": ["B0"]})
+    assert grown["spec"]["source"] == [run.id, 2]
+
+
+def test_a_baseline_is_compared_once_the_search_has_come_as_high(service: Service) -> None:
+    points = [(0.8, 5_000_000), (0.9, 1_000_000), (0.91, 2_000_000), (0.95, 2_000_000)]
+    spec: dict[str, Any] = {
+        "objective": PLAIN,
+        "fidelity": Fidelity(eta=2, rungs=2),
+        "recipe": Recipe(epochs=4),
+        "trials": 4,
+        "baselines": ("ResNet-20 (CIFAR)",),
+    }
+    early = service.search(points[:3], **spec)
+    assert service.get(f"/v1/searches/{early.id}/pareto")["measured"] == 2
+    whole = service.search(points, **spec)
+    found = service.get(f"/v1/searches/{whole.id}/pareto")
+    assert (found["measured"], found["best"]["number"]) == (2, 3)
 
 
 # Growths

@@ -29,7 +29,7 @@ from nas import fidelity, zoo
 from nas.codec import encode
 from nas.models.checkpoint import artifact
 from nas.objective import Form, Objective
-from nas.records import Measurement, Progress, ProxySpec, Recipe, SearchSpec
+from nas.records import Fidelity, Measurement, Progress, ProxySpec, Recipe, Run, SearchSpec
 from tests.service import GREY, OWNER, Service, ended, latency
 from tests.service import service as service_over
 
@@ -291,6 +291,7 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
         *("--knob", "stage1.op=conv,fused", "--knob", "stage1.kernel=3", "--knob", "stage1.se_ratio=0.25"),
         *("--searcher", "evolution", "--option", "population=4", "--option", "sample=2", "--parallel", "3"),
         *("--recipe", "proxy", "--train-images", "5000", "--save-weights", "--json"),
+        *("--confirm", "2", "--fidelity", "hyperband", "--eta", "2", "--rungs", "2", "--scale", "train_images"),
     )
     assert ran.code == 0, ran.error
     spec = service.store.run(ran.json["id"]).spec
@@ -298,7 +299,8 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     assert isinstance(spec, SearchSpec)
     assert (spec.name, spec.trials, spec.parallel, spec.seed, spec.save_weights) == ("narrow", 8, 3, 7, True)
     assert spec.objective == Objective(target=5e6, w_under=0.0, w_over=-1.0, form="front")
-    assert (spec.limits.params, spec.hours, spec.compute_hours) == (300_000, 1.5, 3)
+    assert (spec.limits.params, spec.hours, spec.compute_hours, spec.confirm) == (300_000, 1.5, 3, 2)
+    assert spec.fidelity == Fidelity(kind="hyperband", eta=2, rungs=2, scaled="train_images")
     assert spec.knobs == {"stage1.op": ("conv", "fused"), "stage1.kernel": (3,), "stage1.se_ratio": (0.25,)}
     assert spec.options == {"population": 4, "sample": 2}
     assert spec.recipe == Recipe(**{**vars(proxy), "epochs": 1, "train_images": 5000})
@@ -349,6 +351,50 @@ def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path)
     nas("export", "optuna", search, "--out", str(file))
     study = optuna.load_study(study_name=search, storage=f"sqlite:///{file}")
     assert [trial.user_attrs["latency_ms on cpu_eager"] for trial in study.trials] == [4.0, 1.0]
+
+
+def test_low_rungs_are_exported_as_pruned(service: Service, tmp_path: Path) -> None:
+    """Else Optuna would take the best of them for the best of the search."""
+    run = _climbed(service)
+    file = tmp_path / "study.db"
+    assert nas("export", "optuna", run.id, "--out", str(file)).code == 0
+    study = optuna.load_study(study_name=run.id, storage=f"sqlite:///{file}")
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED", "COMPLETE"]
+    assert study.best_trial.user_attrs["trial"] == 2
+    assert study.trials[0].intermediate_values == {0: 0.99}
+
+
+def _climbed(service: Service) -> Run:
+    """Two networks on the lower of two rungs, and the better of them on the higher."""
+    return service.search(
+        [(0.99, 1_000_000), (0.98, 1_000_000), (0.5, 1_000_000)],
+        fidelity=Fidelity(eta=2, rungs=2),
+        recipe=Recipe(epochs=4),
+        trials=3,
+    )
+
+
+def test_rungs_and_repetitions_are_shown(service: Service) -> None:
+    run = _climbed(service)
+    assert "rung 2 after 0" in nas("trials", run.id).out
+    front = nas("pareto", run.id).out
+    assert "1 of 1 measured networks on rung 2" in front
+    assert "successive halving over 2 rungs, each with 1/2 of the epochs of the next" in nas("show", run.id).out
+    points = [(0.90, 1_000_000), (0.94, 4_000_000), (0.88, 4_000_000), (0.91, 1_000_000)]
+    run = service.search(points, objective=Objective(w_under=0, w_over=0), confirm=2, trials=4, error=0.004)
+    assert "trial 1 again" in nas("trials", run.id).out
+    front = nas("pareto", run.id).out
+    assert "91.00 ± 3.00 %" in front
+    assert "2 times" in front
+    assert "tied: 0 = 1" in front
+    assert "91.00 % on average of 2 trainings" in nas("show", run.id).out
+
+
+def test_only_what_leads_is_starred_while_it_is_watched(service: Service) -> None:
+    run = _climbed(service)
+    service.store.release(run.id, OWNER, "finished")
+    lines = {line.split()[1]: line for line in nas("watch", run.id).out.splitlines() if line.startswith("trial")}
+    assert [number for number, line in lines.items() if "★" in line] == ["0", "2"]
 
 
 def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:

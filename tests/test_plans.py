@@ -3,7 +3,9 @@
 import dataclasses
 import itertools
 import random
-from typing import Any
+import statistics
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import pytest
 
@@ -17,9 +19,11 @@ from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
 from nas.plans.measurement import MeasurementPlan
 from nas.plans.proxy import ProxyPlan
+from nas.plans.rungs import Rungs
 from nas.plans.sample import sample
 from nas.plans.search import SearchPlan, narrowed, searcher
 from nas.records import (
+    Fidelity,
     GrowthSpec,
     Job,
     Latency,
@@ -57,6 +61,47 @@ def run(plan: SearchPlan, until: int) -> list[Job]:
     return jobs
 
 
+CLIMB = dataclasses.replace(
+    SPEC,
+    recipe=Recipe(epochs=8),
+    fidelity=Fidelity(eta=2),
+    confirm=6,
+    trials=26,
+    objective=Objective(w_under=0, w_over=0),
+)
+GAINED = (0.0, 0.05, 0.09)  # accuracy on a rung, over that on the lowest
+
+
+def noisy(job: Job) -> Measurement:
+    """The same landscape with luck, which is that of the seed, and lower on low rungs."""
+    clean = measured(job)
+    luck = random.Random(f"{job.architecture.digest()}/{job.seed}/{job.rung}").gauss(0, 0.01)
+    assert clean.accuracy is not None
+    return dataclasses.replace(clean, accuracy=0.8 * clean.accuracy + GAINED[job.rung or 0] + luck)
+
+
+Event = tuple[Literal["ask", "tell"], Job]
+
+
+def course(plan: SearchPlan, trials: int, past: Sequence[Event] = ()) -> list[Event]:
+    """What happens to a search of which so much is `past`; three are under way, and end in an order of their own."""
+    asked, told = ([job for event, job in past if event == kind] for kind in ("ask", "tell"))
+    running, events = [job for job in asked if job not in told], list[Event]()
+    for job in told:
+        plan.tell(job, noisy(job))
+    for job in running:
+        plan.begun(job)
+    while len(told) < trials:
+        while len(running) < 3 and (new := plan.ask(len(asked))):
+            asked.append(new)
+            running.append(new)
+            events.append(("ask", new))
+        told.append(running.pop(len(told) % len(running)))
+        plan.tell(told[-1], noisy(told[-1]))
+        events.append(("tell", told[-1]))
+    return events
+
+
 @pytest.mark.parametrize("name", plugins.names("nas.searchers"))
 class TestEverySearcher:
     def test_no_network_is_proposed_twice_and_the_budget_ends_it(self, name: str) -> None:
@@ -76,6 +121,19 @@ class TestEverySearcher:
         assert running[0] is not None
         again.begun(running[0])
         assert [again.ask(12)] == running[1:]
+
+    @pytest.mark.parametrize("kind", ["halving", "hyperband"])
+    def test_with_rungs_and_confirmed_leads_a_new_plan_goes_on_as_the_old_one(
+        self, name: str, kind: Literal["halving", "hyperband"]
+    ) -> None:
+        spec = dataclasses.replace(CLIMB, searcher=name, fidelity=Fidelity(kind=kind, eta=2))
+        whole = course(SearchPlan("r", spec, spec.trials, IMAGES), spec.trials)
+        jobs = [job for event, job in whole if event == "ask"]
+        assert any(job.repeats is not None for job in jobs)
+        assert any(job.promotes is not None for job in jobs)
+        for cut in (len(whole) // 2, len(whole) - 9):
+            again = SearchPlan("r", spec, spec.trials, IMAGES)
+            assert course(again, spec.trials, whole[:cut]) == whole[cut:]
 
     def test_limits_that_are_known_before_training_are_kept(self, name: str) -> None:
         limits = Limits(params=60_000, mult_adds=4_000_000)
@@ -273,6 +331,148 @@ def test_without_a_least_gain_the_budget_alone_ends_a_search() -> None:
     assert gains[-1] is not None
 
 
+def test_the_best_of_a_rung_go_up_and_nobody_waits() -> None:
+    """One at a time: a network goes up as soon as it is in the best third of those that have ended on its rung."""
+    plan = SearchPlan(
+        "r", dataclasses.replace(CLIMB, fidelity=Fidelity(), recipe=Recipe(epochs=9), confirm=0), 60, IMAGES
+    )
+    ended: dict[int, dict[int, float]] = {0: {}, 1: {}, 2: {}}  # accuracies by rung and network
+    lead, gone = dict[int, int](), set[int]()
+    for number in range(60):
+        job = plan.ask(number)
+        assert job is not None
+        assert job.rung is not None
+        assert job.recipe is not None
+        assert job.recipe.epochs == (1, 3, 9)[job.rung]
+        ready = [
+            network
+            for rung in (1, 0)
+            for network in sorted(ended[rung], key=ended[rung].__getitem__)[-(len(ended[rung]) // 3) :]
+            if len(ended[rung]) >= 3 and network not in ended[rung + 1]
+        ]
+        if job.promotes is None:
+            assert not ready
+            assert job.rung == 0
+            network = number
+        else:
+            below = lead[job.promotes]
+            assert below in ready
+            network = below
+            assert job.promotes not in gone
+            gone.add(job.promotes)
+        lead[number] = network
+        accuracy = random.Random(network).random() * 0.5
+        ended[job.rung][network] = accuracy
+        plan.tell(job, dataclasses.replace(measured(job), accuracy=accuracy))
+    assert all(ended.values())
+
+
+def test_hyperband_begins_some_networks_higher() -> None:
+    plan = SearchPlan(
+        "r", dataclasses.replace(CLIMB, fidelity=Fidelity(kind="hyperband"), recipe=Recipe(epochs=9)), 90, IMAGES
+    )
+    begun = [job.rung for event, job in course(plan, 90) if event == "ask" and not job.anew]
+    assert begun[:34] == 2 * ([0] * 9 + [1] * 5 + [2] * 3)
+
+
+def test_a_failed_network_goes_no_higher_and_does_not_count() -> None:
+    plan = SearchPlan("r", dataclasses.replace(CLIMB, confirm=0), 26, IMAGES)
+    first, second, third = (plan.ask(number) for number in range(3))
+    assert first and second and third  # noqa: PT018
+    plan.tell(first, None)
+    plan.tell(second, measured(second))
+    fourth = plan.ask(3)
+    assert fourth is not None
+    assert not fourth.anew, "one has ended, and there is no best half of one"
+    plan.tell(third, None)
+    plan.tell(fourth, measured(fourth))
+    fifth = plan.ask(4)
+    assert fifth is not None
+    assert fifth.promotes in (second.number, fourth.number)
+
+
+def test_the_searcher_hears_of_every_rung_in_the_terms_of_the_lowest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that was trained longer must not look better for that than those that were not."""
+    plan, jobs, heard = SearchPlan("r", dataclasses.replace(CLIMB, confirm=0), 60, IMAGES), list[Job](), list[float]()
+    monkeypatch.setattr(plan._searcher, "tell", lambda _, outcome: heard.append(outcome.accuracy))
+    for number in range(60):
+        job = plan.ask(number)
+        assert job is not None
+        clean = measured(job).accuracy or 0.0
+        told = dataclasses.replace(measured(job), accuracy=0.8 * clean + GAINED[job.rung or 0])
+        jobs.append(job)
+        plan.tell(job, told)
+    assert {job.rung for job in jobs} == {0, 1, 2}
+    for job, accuracy in zip(jobs, heard, strict=True):
+        assert accuracy == pytest.approx(0.8 * (measured(job).accuracy or 0.0))
+
+
+def test_what_cannot_be_compared_with_the_lowest_rung_yet_is_not_told() -> None:
+    rungs = Rungs(Fidelity(kind="hyperband"), Objective())
+    rungs.end("a", 0, Outcome(accuracy=0.5, cost=1.0))
+    rungs.end("b", 1, Outcome(accuracy=0.7, cost=1.0))
+    assert rungs.level(1, Outcome(accuracy=0.7, cost=1.0)) is None
+    rungs.end("a", 1, Outcome(accuracy=0.6, cost=1.0))
+    levelled = rungs.level(1, Outcome(accuracy=0.7, cost=1.0))
+    assert levelled is not None
+    assert levelled.accuracy == pytest.approx(0.6)
+
+
+def test_where_a_front_is_searched_for_the_whole_front_of_a_rung_goes_up() -> None:
+    rungs = Rungs(Fidelity(eta=2), Objective(form="front"))
+    points = {"slow": (0.9, 9.0), "quick": (0.5, 1.0), "beaten": (0.8, 10.0), "no better": (0.5, 2.0)}
+    for name, (accuracy, cost) in points.items():
+        rungs.end(name, 0, Outcome(accuracy=accuracy, cost=cost))
+    up = set()
+    while promoted := rungs.promotion():
+        up.add(promoted[0])
+        rungs.begin(*promoted)
+    assert up == {"slow", "quick"}
+
+
+def test_a_baseline_is_trained_by_the_whole_recipe_and_rivals_none_of_a_rung() -> None:
+    plan = SearchPlan("r", dataclasses.replace(CLIMB, baselines=("ResNet-20 (CIFAR)",), confirm=0), 30, IMAGES)
+    jobs = [job for event, job in course(plan, 30) if event == "ask"]
+    assert (jobs[0].baseline, jobs[0].rung, jobs[0].recipe) == ("ResNet-20 (CIFAR)", 2, CLIMB.recipe)
+    assert all(not job.anew for job in jobs[:3])
+
+
+def test_a_leading_network_is_trained_again_from_other_seeds() -> None:
+    plan = SearchPlan("r", dataclasses.replace(CLIMB, fidelity=None, confirm=10), 40, IMAGES)
+    jobs = {job.number: job for event, job in course(plan, 40) if event == "ask"}
+    repeats = [job for job in jobs.values() if job.repeats is not None]
+    assert 5 <= len(repeats) <= 10
+    for number, job in jobs.items():  # they are spread over the trials
+        assert sum(other.number <= number for other in repeats) <= 10 * (number + 1) / 40
+        if job.repeats is not None:
+            assert job.choices == jobs[job.repeats].choices
+            assert job.recipe == jobs[job.repeats].recipe
+    assert len({(job.repeats, job.seed) for job in repeats}) == len(repeats)
+    assert all(job.seed > 0 for job in repeats)
+    best = sorted((noisy(job).accuracy or 0.0 for job in jobs.values() if job.repeats is None), reverse=True)[:12]
+    assert all((noisy(jobs[job.repeats or 0]).accuracy or 0.0) > statistics.median(best) - 0.1 for job in repeats)
+
+
+def test_with_rungs_leads_are_confirmed_on_the_highest() -> None:
+    jobs = {job.number: job for event, job in course(SearchPlan("r", CLIMB, 26, IMAGES), 26) if event == "ask"}
+    repeats = [job for job in jobs.values() if job.repeats is not None]
+    assert repeats
+    assert all(job.rung == 2 and jobs[job.repeats or 0].rung == 2 for job in repeats)
+
+
+def test_an_exhausted_space_still_gives_what_has_done_well_more() -> None:
+    knobs = SearchPlan("r", SPEC, 1, IMAGES).ask(0).choices  # type: ignore[union-attr]
+    fixed: dict[str, tuple[Choice, ...]] = {knob: (choice,) for knob, choice in knobs.items()}
+    fixed["stage3.width"] = (0.75, 1.0, 1.25)
+    fixed["stage3.kernel"] = (3, 5)
+    plan = SearchPlan("r", dataclasses.replace(CLIMB, knobs=fixed, confirm=0), 26, IMAGES)
+    jobs = run(plan, 26)
+    assert [job.rung for job in jobs].count(0) == 6
+    assert jobs[-1].anew
+    assert len(jobs) < 26
+    assert plan.exhausted
+
+
 def test_what_is_under_way_is_told_to_the_searcher(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, heard = SearchPlan("r", SPEC, 12, IMAGES), list[list[Choices]]()
     asked = plan._searcher.ask
@@ -295,7 +495,7 @@ def test_a_refused_proposal_is_asked_for_again_as_another() -> None:
     first = plan.ask(0)
     assert first is not None
     other = SearchPlan("r", dataclasses.replace(SPEC, searcher="surrogate"), 12, IMAGES)
-    other._proposed.add(other._network(first))  # such as a baseline that is a point of the space
+    other._begun[other._network(first)] = {}  # such as a baseline that is a point of the space
     again = other.ask(0)
     assert again is not None
     assert again.architecture != first.architecture

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from nas import plugins
 from nas.codec import Malformed, decode, encode
 from nas.objective import HARD, SOFT, Objective
-from nas.pareto import Point, front, hypervolume
+from nas.pareto import Point, front, hypervolume, layers
 from nas.records import (
+    Fidelity,
     GrowthSpec,
     Job,
     Latency,
@@ -24,6 +25,7 @@ from nas.records import (
     MeasurementSpec,
     ProxySpec,
     Recipe,
+    Refusal,
     Score,
     SearchSpec,
 )
@@ -114,6 +116,10 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: dataclasses.replace(GROWTH, members=("B0", "B0")),
         lambda: dataclasses.replace(SEARCH, seed=-1),
         lambda: dataclasses.replace(SEARCH, parallel=0),
+        lambda: dataclasses.replace(SEARCH, confirm=SEARCH.trials // 2 + 1),
+        lambda: dataclasses.replace(SEARCH, confirm=1, seed=2**31 - 1),
+        lambda: Fidelity(eta=1),
+        lambda: Fidelity(rungs=1),
         lambda: dataclasses.replace(MEASUREMENT, accuracy=1.5),
         lambda: dataclasses.replace(JOB, recipe=None),
         lambda: dataclasses.replace(MEASURING, devices=()),
@@ -127,6 +133,29 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
 def test_records_check_themselves(broken: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"is not|is none of|is empty|repeat|give both|name two"):
         broken()
+
+
+def test_rungs_divide_the_recipe() -> None:
+    """The highest is the recipe itself; a schedule in steps has as many of them in fewer epochs."""
+    recipe = Recipe(epochs=18, schedule="steps", decay_epochs=6.0, train_images=9000)
+    rungs = Fidelity().recipes(recipe)
+    assert [(rung.epochs, rung.decay_epochs) for rung in rungs] == [(2, pytest.approx(2 / 3)), (6, 2.0), (18, 6.0)]
+    assert rungs[-1] == recipe
+    images = Fidelity(scaled="train_images", rungs=2).recipes(recipe)
+    assert images == (dataclasses.replace(recipe, train_images=3000), recipe)
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "recipe", "trials", "words"),
+    [
+        (Fidelity(), Recipe(epochs=3), 20, "rungs of 1, 1, 3 epochs.*recipe.epochs 9 or more, or fewer rungs"),
+        (Fidelity(scaled="train_images"), Recipe(), 20, "give recipe.train_images"),
+        (Fidelity(), Recipe(epochs=9), 12, "trials 12 is less than 13, with which a network reaches the highest rung"),
+    ],
+)
+def test_rungs_that_cannot_be_are_refused(fidelity: Fidelity, recipe: Recipe, trials: int, words: str) -> None:
+    with pytest.raises(Refusal, match=words):
+        dataclasses.replace(SEARCH, fidelity=fidelity, recipe=recipe, trials=trials, baselines=())
 
 
 def test_the_soft_objective_prices_a_doubled_cost_at_five_percent() -> None:
@@ -171,6 +200,24 @@ def test_the_front_is_what_nothing_beats(drawn: list[Point]) -> None:
 
     assert sorted(chosen) == [index for index in range(len(drawn)) if not beaten(index)]
     assert [drawn[index][0] for index in chosen] == sorted(drawn[index][0] for index in chosen)
+
+
+@given(points)
+def test_layers_are_fronts_of_what_the_fronts_before_leave(drawn: list[Point]) -> None:
+    left, ordered = list(range(len(drawn))), layers(drawn)
+    assert sorted(ordered) == left
+    while left:
+        layer = {left[index] for index in front([drawn[index] for index in left])}
+        taken, ordered = ordered[: len(layer)], ordered[len(layer) :]
+        assert set(taken) == layer
+        ends = {min(layer, key=drawn.__getitem__), max(layer, key=drawn.__getitem__)}
+        assert len(drawn[0]) > 2 or set(taken[: len(ends)]) == ends
+        left = [index for index in left if index not in layer]
+
+
+def test_within_a_layer_the_lonely_come_first() -> None:
+    row = [(1.0, 0.1), (2.0, 0.2), (3.0, 0.3), (7.0, 0.8), (10.0, 0.9), (10.0, 0.05)]
+    assert layers(row) == [0, 4, 3, 2, 1, 5]
 
 
 @given(points)

@@ -166,6 +166,22 @@ class TestEverySearcher:
                 searcher.tell(choices, dataclasses.replace(measured(choices), also=depth(choices)))
         assert one.ask(12, []) == other.ask(12, [])
 
+    def test_networks_that_are_trained_again_are_told_again(self, name: str) -> None:
+        """Also by other choices of the same network, and as failed; and a new searcher learns the same of it."""
+        searcher, again = on_land(name), on_land(name)
+        history: list[tuple[Choices, Outcome | None]] = []
+        for number in range(FEWER_TRIALS.get(name, 24)):
+            choices = proposal(searcher, number, [LAND.canonical(told) for told, _ in history], [])
+            assert choices is not None
+            told = [(choices, measured(choices))]
+            told += [(LAND.canonical(choices), measured(choices)) for _ in range(2) if number % 3 == 0]
+            for outcome in [*told, (choices, None)] if number % 6 == 0 else told:
+                searcher.tell(*outcome)
+                history.append(outcome)
+        for outcome in history:
+            again.tell(*outcome)
+        assert searcher.ask(99, []) == again.ask(99, [])
+
     def test_it_goes_on_when_every_trial_fails(self, name: str) -> None:
         searcher, proposed = on_land(name), list[Choices]()
         for number in range(20):
@@ -211,6 +227,29 @@ class TestEverySearcher:
         for option, value in options.get(name, {}).items():
             with pytest.raises(ValueError, match=f"{option} {value}"):
                 make(name, **{option: value})
+
+
+@pytest.mark.parametrize("name", ["local", "evolution"])
+def test_a_lead_that_was_lucky_is_left_once_it_is_trained_again(name: str) -> None:
+    """Both stand on what they were told of a few networks: of one that was trained again, the mean counts."""
+    networks = LAND.networks or ()
+    lucky, steady, others = networks[0], networks[-1], networks[100:106]
+    plain = Objective(w_under=0, w_over=0)
+    options: dict[str, Any] = {"population": 8, "sample": 8} if name == "evolution" else {}
+    searcher = make(name, objective=plain, **options)
+    for choices, accuracy in [(steady, 0.9), (lucky, 0.95), *((other, 0.5) for other in others)]:
+        searcher.tell(choices, Outcome(accuracy=accuracy, cost=1.0))
+    again = [Outcome(accuracy=0.6, cost=1.0)] * 4
+
+    def near(choices: Choices) -> float:
+        """How many of some proposals have most knobs of `choices`."""
+        asked = [searcher.ask(number, []) or {} for number in range(40)]
+        return sum(sum(one[knob] == choices[knob] for knob in choices) >= len(choices) - 3 for one in asked)
+
+    assert near(lucky) > near(steady)
+    for outcome in again:
+        searcher.tell(lucky, outcome)
+    assert near(lucky) < near(steady)
 
 
 class TestTheDefault:

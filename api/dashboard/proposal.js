@@ -64,6 +64,20 @@ export async function proposalPage(page) {
       field("Compute hours", number("/compute_hours", "", { placeholder: "any" }), "of processors, or GPUs"),
       field("Least gain", number("/least_gain", "", { placeholder: "any" }), "ends when less is expected"),
       field("Parallel", number("/parallel", 2), "at once"),
+      field("Confirm", number("/confirm", 0), "trials that train a lead again"),
+      field(
+        "Rungs",
+        select(
+          "/fidelity/kind",
+          [
+            ["", "none: all are trained as long"],
+            ["halving", "successive halving"],
+            ["hyperband", "Hyperband"],
+          ],
+          "",
+        ),
+        "short trainings first; 9 epochs at least",
+      ),
       field("Epochs", number("/recipe/epochs", 2), "of training a trial"),
       field("Training images", number("/recipe/train_images", "", { placeholder: "all" }), "a random, balanced part"),
     ]),

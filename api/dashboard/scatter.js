@@ -41,19 +41,21 @@ export function scatter(pick) {
   chart.node.append(note);
 
   function draw() {
-    const { trials, pareto, selected } = drawn;
+    const { trials, networks, pareto, selected } = drawn;
+    // A network that was trained several times lies where its means are.
+    const costAt = (trial) => networks.get(trial.number)?.cost ?? costOf(trial, cost, pareto.device);
+    const height = (trial) => networks.get(trial.number)?.accuracy ?? accuracy(trial);
     const { cost, target: goal } = pareto.objective;
-    const costs = (trial) => costOf(trial, cost, pareto.device);
-    const measured = trials.filter((trial) => accuracy(trial) !== null && costs(trial) !== null);
+    const measured = trials.filter((trial) => accuracy(trial) !== null && costAt(trial) !== null);
     note.hidden = measured.length > 0;
     const { area } = chart;
-    const [least, most] = ends(measured.map(costs));
+    const [least, most] = ends(measured.map(costAt));
     const reach = measured.length
       ? [Math.min(least, goal > least / 2 ? goal : least), Math.max(most, goal < 2 * most ? goal : most)]
       : [goal / 10, goal * 2];
     const pixels = area.right - area.left;
     const x = costly(reach[0], reach[1], area.left + 8, area.right - 8, Math.max(3, Math.round(pixels / 90)));
-    const y = linear(...ends(measured.map(accuracy)), area.bottom - 8, area.top);
+    const y = linear(...ends(measured.map(height)), area.bottom - 8, area.top);
     chart.axes(
       x,
       y,
@@ -67,8 +69,8 @@ export function scatter(pick) {
     showPoints(
       measured.map((trial) => ({
         key: String(trial.number),
-        x: x.at(costs(trial)),
-        y: y.at(accuracy(trial)),
+        x: x.at(costAt(trial)),
+        y: y.at(height(trial)),
         radius:
           fine +
           2 * fine * Math.sqrt(largest > fewest ? (trial.measurement.params - fewest) / (largest - fewest) : 0.2),
@@ -77,8 +79,8 @@ export function scatter(pick) {
           .join(" "),
         title: trial.job.baseline ?? `Trial ${trial.number}`,
         rows: [
-          ["Accuracy", percent(accuracy(trial))],
-          [COSTS[cost].title, COSTS[cost].show(costs(trial))],
+          ["Accuracy", percent(height(trial))],
+          [COSTS[cost].title, COSTS[cost].show(costAt(trial))],
           ["Parameters", short(trial.measurement.params)],
         ],
       })),
@@ -86,7 +88,7 @@ export function scatter(pick) {
 
     names.replaceChildren(
       ...measured.filter((trial) => trial.job.baseline).map((trial) => {
-        const [px, py] = [x.at(costs(trial)), y.at(accuracy(trial))];
+        const [px, py] = [x.at(costAt(trial)), y.at(height(trial))];
         const right = px > (area.left + area.right) / 2;
         const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
         return svg("text", { class: "name", ...place }, trial.job.baseline);

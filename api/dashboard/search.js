@@ -13,6 +13,8 @@ import { accuracy, costOf, scatter, worth } from "./scatter.js";
 import { trialCard } from "./trial.js";
 import { trialsTable } from "./trials.js";
 
+const RUNGS = { halving: "successive halving", hyperband: "Hyperband" };
+
 export function searchPage(page, again, id) {
   let [trials, pareto, selected, drawn, asking, name, list] = [new Map(), null, null, "", null, id, null];
   const readTrials = ledger("search", id);
@@ -67,8 +69,16 @@ export function searchPage(page, again, id) {
   function draw() {
     const all = [...trials.values()];
     const shown = trials.get(selected ?? pareto.best?.number) ?? null;
-    chart.show({ trials: all, pareto, selected });
-    card.show(shown, shown !== null && shown.number === pareto.best?.number, shown && reward(shown));
+    const rung = pareto.front[0]?.rung ?? null;
+    const lower = all.filter((trial) => accuracy(trial) !== null && trial.job.rung !== rung);
+    const networks = new Map([...pareto.front, pareto.best].filter(Boolean).map((row) => [row.number, row]));
+    chart.show({ trials: all.filter((trial) => trial.job.rung === rung), networks, pareto, selected });
+    card.show(
+      shown,
+      shown !== null && shown.number === pareto.best?.number,
+      shown && reward(shown),
+      networks.get(shown?.number),
+    );
     grow.show(shown, name);
     list.show(all);
     list.choose(selected);
@@ -76,6 +86,7 @@ export function searchPage(page, again, id) {
     const out = ["running", "refused", "failed", "cancelled"]
       .map((state) => [state, all.filter((trial) => trial.state === state).length])
       .filter(([, count]) => count);
+    if (lower.length) out.push([`trained on another rung than ${rung + 1}`, lower.length]);
     say(leftOut, out.length ? `Not plotted: ${out.map(([state, count]) => `${count} ${state}`).join(", ")}.` : "");
   }
 
@@ -102,11 +113,13 @@ export function searchPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, searcher, device, further_devices: further, recipe, parallel, resolution }) {
+function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelity, confirm, ...rest }) {
   const size = resolution ? `${resolution} pixels` : null;
   const epochs = `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a trial`;
-  const where = `${further.length ? "devices" : "device"} ${[device, ...further].join(", ")}`;
-  return [dataset, size, `space ${space}`, `searcher ${searcher}`, where, epochs, `${parallel} at once`]
-    .filter(Boolean)
-    .join(" · ");
+  const devices = [rest.device, ...rest.further_devices];
+  const where = `${devices.length > 1 ? "devices" : "device"} ${devices.join(", ")}`;
+  const rungs = fidelity && `${RUNGS[fidelity.kind]} over ${fidelity.rungs} rungs`;
+  const again = confirm ? `leads confirmed by ${confirm} trials` : null;
+  const parts = [dataset, size, `space ${space}`, `searcher ${searcher}`, where, epochs, rungs, again];
+  return [...parts, `${parallel} at once`].filter(Boolean).join(" · ");
 }

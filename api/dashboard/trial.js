@@ -43,8 +43,9 @@ export function trialCard(back) {
 
   return {
     node,
-    show(trial, best, reward) {
-      const drawn = trial && JSON.stringify([trial.number, trial.state, best, reward]);
+    // `network` is what is known of it on the front, over all its trainings, if it is there.
+    show(trial, best, reward, network) {
+      const drawn = trial && JSON.stringify([trial.number, trial.state, best, reward, network]);
       if (drawn === before && before !== null) return;
       before = drawn;
       empty.hidden = Boolean(trial);
@@ -60,7 +61,11 @@ export function trialCard(back) {
       const rows = [
         ["Validation accuracy", accuracy(measured?.accuracy, measured?.accuracy_error)],
         ...(measured?.unaveraged_accuracy ? [["Without averaging", accuracy(measured.unaveraged_accuracy)]] : []),
-        ["Reward", decimal(reward)],
+        ...(network?.trainings > 1
+          ? [[`Mean of ${network.trainings} trainings`, accuracy(network.accuracy, network.accuracy_error)]]
+          : []),
+        ...(network?.tied_with.length ? [["Tied with", network.tied_with.join(", ")]] : []),
+        ["Reward", decimal(network?.reward ?? reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
         ["Latency", latency(measured?.latency)],
         ...Object.entries(measured?.further_latencies ?? {}).map(([device, its]) => [`On ${device}`, latency(its)]),

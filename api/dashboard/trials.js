@@ -70,8 +70,15 @@ export function trialsTable(reward, pick, { device, further_devices }) {
 }
 
 const took = (trial) => (trial.ended_at === null ? null : trial.ended_at - trial.started_at);
-const why = (trial) =>
-  trial.error ?? trial.measurement?.refused ?? (trial.job.baseline ? `baseline ${trial.job.baseline}` : "");
+const why = (trial) => trial.error ?? trial.measurement?.refused ?? purpose(trial.job);
+
+// Which training of its network a trial is, where there are several.
+function purpose({ baseline, repeats, promotes, rung }) {
+  if (baseline) return `baseline ${baseline}`;
+  if (repeats !== null) return `trial ${repeats} again`;
+  if (rung === null) return "";
+  return promotes === null ? `rung ${rung + 1}` : `rung ${rung + 1} after ${promotes}`;
+}
 
 function number(cell, trial) {
   cell.replaceChildren(

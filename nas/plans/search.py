@@ -3,15 +3,18 @@
 import dataclasses
 import functools
 import heapq
+import statistics
 from typing import cast
 
 from nas import plugins, spaces, zoo
 from nas.architecture import Choice, Choices, Images, Knobs, SearchSpace
+from nas.confirmation import Measured, confirmation
 from nas.counts import Counts, counts
 from nas.latency import Predictor
 from nas.limits import far_over, over_limit
 from nas.objective import Cost
 from nas.plans import FAILURES
+from nas.plans.rungs import Rungs
 from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
 from nas.searchers import ATTEMPT, CostOf, MakeSearcher, Outcome, Searcher
 
@@ -22,7 +25,8 @@ REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of i
 
 class SearchPlan:
     """Hands out the baselines, then proposes each network once, and none that is over a limit on parameters or
-    multiply-adds, or far over the one on latency by what `predictor` says.
+    multiply-adds, or far over the one on latency by what `predictor` says. What has done well is trained again before
+    anything new is proposed: longer where there are rungs, and from another seed where a lead is to be confirmed.
 
     A predictor holds for one machine and runtime: at the first latency that was taken on another one it is given up.
     """
@@ -36,35 +40,111 @@ class SearchPlan:
         self._searcher = searcher(spec, images, predictor)
         self._told: list[tuple[Choices, Outcome | None]] = []
         self._baselines = [zoo.reference(name, images) for name in spec.baselines]
-        self._proposed: set[str] = set()
-        self._running: dict[int, Choices] = {}
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
+        self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
+        self._recipes = spec.fidelity.recipes(spec.recipe) if spec.fidelity else (spec.recipe,)
+        self._highest = len(self._recipes) - 1 if spec.fidelity else None
+        self._begun: dict[str, dict[int | None, Job]] = {}  # the first job of each network, by rung
+        self._running: dict[int, Job] = {}
+        self._repeats: dict[int, int] = {}  # a trial, and which one's network it trained once more
+        # On the highest rung, by the first trial of a network: its job, and what came of it and its repetitions.
+        self._measured: dict[int, tuple[Job, list[Outcome]]] = {}
         self.trials, self.patience = trials, FAILURES
         self.exhausted: str | None = None
 
     def ask(self, number: int) -> Job | None:
-        if number >= self.trials or self.exhausted:
+        if number >= self.trials:
             return None
         if number < len(self._baselines):
-            return self._job(number, {})
-        self.exhausted = self._saturated()
+            job: Job | None = self._job(number, {}, self._highest, baseline=self._spec.baselines[number])
+        else:
+            job = self._promotion(number) or self._confirmation(number) or self._proposal(number)
+        if job is not None:
+            self.begun(job)
+        return job
+
+    def begun(self, job: Job) -> None:
+        network = self._network(job)
+        self._begun.setdefault(network, {}).setdefault(job.rung, job)
+        self._running[job.number] = job
+        if job.repeats is not None:
+            self._repeats[job.number] = job.repeats
+        if job.expected_gain is not None:
+            self._gains[job.number] = job.expected_gain
+        if self._rungs and job.rung is not None and job.baseline is None:
+            self._rungs.begin(network, job.rung)
+
+    def tell(self, job: Job, measurement: Measurement | None) -> None:
+        self.begun(job)
+        del self._running[job.number]
+        if job.baseline is None:
+            self._learn(job, self._outcome(measurement))
+        latency = measurement.latency if measurement else None
+        if self._predictor and latency and latency.fingerprint != self._predictor.fingerprint:
+            self._predictor, self._searcher = None, searcher(self._spec, self._images)
+            for told in self._told:
+                self._searcher.tell(*told)
+
+    def _learn(self, job: Job, outcome: Outcome | None) -> None:
+        if outcome and job.rung == self._highest:
+            first = job.number if job.repeats is None else job.repeats
+            self._measured.setdefault(first, (job, []))[1].append(outcome)
+        if self._rungs and job.rung is not None:
+            if job.repeats is None:
+                self._rungs.end(self._network(job), job.rung, outcome)
+            if outcome and (outcome := self._rungs.level(job.rung, outcome)) is None:
+                return  # nothing yet to compare it with
+        self._told.append((job.choices, outcome))
+        self._searcher.tell(job.choices, outcome)
+
+    def _promotion(self, number: int) -> Job | None:
+        """The next network that has done well enough on its rung to be trained on the one above."""
+        promoted = self._rungs.promotion() if self._rungs else None
+        if promoted is None:
+            return None
+        network, rung = promoted
+        below = self._begun[network][rung - 1]
+        return self._job(number, below.choices, rung, promotes=below.number)
+
+    def _confirmation(self, number: int) -> Job | None:
+        """The training of a leading network from another seed; `confirm` of them are spread over all trials."""
+        if len(self._repeats) + 1 > self._spec.confirm * (number + 1) / self.trials:
+            return None
+        running = [job.repeats for job in self._running.values()]
+        measured = [
+            Measured(
+                costs=tuple(map(statistics.fmean, zip(*(outcome.costs for outcome in outcomes)))),
+                accuracies=tuple(outcome.accuracy for outcome in outcomes),
+                pending=running.count(first),
+            )
+            for first, (_, outcomes) in self._measured.items()
+        ]
+        doubtful = confirmation(measured, self._spec.objective)
+        if doubtful is None:
+            return None
+        first, (job, _) = list(self._measured.items())[doubtful]
+        seed = self._spec.seed + 1 + list(self._repeats.values()).count(first)
+        return self._job(number, job.choices, self._highest, repeats=first, seed=seed)
+
+    def _proposal(self, number: int) -> Job | None:
+        """The training of a network that is new."""
+        self.exhausted = self.exhausted or self._saturated()
         if self.exhausted:
             return None
+        rung = self._rungs.entry() if self._rungs else None
+        pending = [job.choices for job in self._running.values() if job.baseline is None and not job.anew]
         refused: list[Choices] = []
         broken: str | None = None
         for attempt in range(ATTEMPTS):
-            choices = self._searcher.ask(number + attempt * ATTEMPT, [*self._running.values(), *refused])
+            choices = self._searcher.ask(number + attempt * ATTEMPT, [*pending, *refused])
             if choices is None:
                 break
-            job = self._job(number, choices)
-            network = self._network(job)
+            job = self._job(number, choices, rung)
             over = over_limit(job.limits, counts(job.architecture))
             if over is None and self._predictor:
                 over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
-            if over is None and network not in self._proposed:
-                job = dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
-                self.begun(job)
-                return job
+            if over is None and self._network(job) not in self._begun:
+                return dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
             broken = over or broken
             if choices not in refused:
                 refused.append(choices)
@@ -72,29 +152,6 @@ class SearchPlan:
         last = f": the last proposal had {broken}" if broken else ""
         self.exhausted = f"no untried network{within} was found for trial {number}{last}"
         return None
-
-    def begun(self, job: Job) -> None:
-        self._proposed.add(self._network(job))
-        if job.baseline is None:
-            self._running[job.number] = job.choices
-        self._expect(job)
-
-    def tell(self, job: Job, measurement: Measurement | None) -> None:
-        self._proposed.add(self._network(job))
-        self._expect(job)
-        self._running.pop(job.number, None)
-        if job.baseline is None:
-            self._told.append((job.choices, self._outcome(measurement)))
-            self._searcher.tell(*self._told[-1])
-        latency = measurement.latency if measurement else None
-        if self._predictor and latency and latency.fingerprint != self._predictor.fingerprint:
-            self._predictor, self._searcher = None, searcher(self._spec, self._images)
-            for told in self._told:
-                self._searcher.tell(*told)
-
-    def _expect(self, job: Job) -> None:
-        if job.expected_gain is not None:
-            self._gains[job.number] = job.expected_gain
 
     def _saturated(self) -> str | None:
         """Why nothing more is worth a trial, where too little was expected of each of the last ones.
@@ -114,23 +171,35 @@ class SearchPlan:
             return job.architecture.digest()
         return self._space.architecture(self._space.canonical(job.choices, self._images), self._images).digest()
 
-    def _job(self, number: int, choices: Choices) -> Job:
+    def _job(
+        self,
+        number: int,
+        choices: Choices,
+        rung: int | None,
+        *,
+        baseline: str | None = None,
+        promotes: int | None = None,
+        repeats: int | None = None,
+        seed: int | None = None,
+    ) -> Job:
         """A baseline has no choices of the space, so the searcher never hears of it, and no limits."""
-        baseline = self._spec.baselines[number] if number < len(self._baselines) else None
         return Job(
             run=self._run,
             number=number,
             space=self._spec.space,
-            architecture=self._space.architecture(choices, self._images) if choices else self._baselines[number],
+            architecture=self._baselines[number] if baseline else self._space.architecture(choices, self._images),
             choices=choices,
             baseline=baseline,
             dataset=self._spec.dataset,
             device=self._spec.device,
             further_devices=self._spec.further_devices,
-            recipe=self._spec.recipe,
+            recipe=self._recipes[rung or 0],
             limits=Limits() if baseline else self._spec.limits,
-            seed=self._spec.seed,
+            seed=self._spec.seed if seed is None else seed,
             save_weights=self._spec.save_weights,
+            promotes=promotes,
+            repeats=repeats,
+            rung=rung,
         )
 
     def _outcome(self, measurement: Measurement | None) -> Outcome | None:

@@ -1,7 +1,8 @@
 """`python -m nas.searchers._study FILE < search.json`: the trials of a search as a study that Optuna's tools open.
 
 The JSON has the search's `id`, its `objective`, and its `trials` as the service shows them. The study is named after
-the search; a front has the values accuracy and cost, or both costs, anything else the reward.
+the search; a front has the values accuracy and cost, or both costs, anything else the reward. What was trained on a
+lower rung than others is pruned in Optuna's words, with its accuracy as the intermediate value of that rung.
 """
 
 import json
@@ -39,7 +40,8 @@ def write(search: Json, path: Path) -> int:
         directions=[StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)],
     )
     study.set_metric_names(["accuracy", *costs] if costs else ["reward"])
-    study.add_trials([_trial(trial, distributions, costs) for trial in trials])
+    highest = max((trial["job"]["rung"] or 0 for trial in trials if trial["reward"] is not None), default=0)
+    study.add_trials([_trial(trial, distributions, costs, highest) for trial in trials])
     return len(trials)
 
 
@@ -52,7 +54,7 @@ def _distributions(rows: list[Json]) -> dict[str, BaseDistribution]:
     return {knob: CategoricalDistribution(sorted(choices)) for knob, choices in tried.items()}
 
 
-def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[str]) -> FrozenTrial:
+def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[str], highest: int) -> FrozenTrial:
     measured = trial["measurement"] or {}
     known: Json = {
         "accuracy": measured.get("accuracy"),
@@ -61,12 +63,15 @@ def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[
         "latency_ms": (measured.get("latency") or {}).get("median_ms"),
     }
     further = measured.get("further_latencies", {}).items()
-    done = trial["reward"] is not None
+    has_reward = trial["reward"] is not None
+    rung = trial["job"]["rung"] or 0
+    done = has_reward and rung == highest
     made = create_trial(
-        state=TrialState.COMPLETE if done else TrialState.FAIL,
+        state=TrialState.COMPLETE if done else TrialState.PRUNED if has_reward else TrialState.FAIL,
         params=trial["job"]["choices"],
         distributions={knob: distributions[knob] for knob in trial["job"]["choices"]},
         values=None if not done else [known[name] for name in ("accuracy", *costs)] if costs else [trial["reward"]],
+        intermediate_values={rung: known["accuracy"]} if has_reward and trial["job"]["rung"] is not None else None,
         user_attrs={
             "trial": trial["number"],
             **known,

@@ -5,6 +5,7 @@ Real, Aggarwal, Huang, Le 2019, "Regularized Evolution for Image Classifier Arch
 
 import math
 import random
+import statistics
 from collections import deque
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ class Searcher:
     """`population` living candidates, of which `sample` compete to be the parent; the first proposals are random.
 
     0 sizes them: the population to 2·√trials, between 8 and the paper's 100, the sample to a quarter of it, as in the
-    paper. A failed candidate takes no place in the population.
+    paper. A failed candidate takes no place in the population; one that is trained again is worth its mean.
     """
 
     def __init__(
@@ -46,19 +47,25 @@ class Searcher:
         self._objective = objective
         self._seed = seed
         self._sample = sample
-        self._living: deque[tuple[float, Choices]] = deque(maxlen=population)
+        self._living: deque[tuple[list[float], Choices]] = deque(maxlen=population)  # rewards of its trainings
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
         draw = random.Random(f"{self._seed}/{number}")
         if len(self._living) < (self._living.maxlen or 0):
             return {knob: draw.choice(choices) for knob, choices in self._knobs.items()}
         contest = [draw.choice(self._living) for _ in range(self._sample)]
-        child = dict(max(contest, key=lambda candidate: candidate[0])[1])
+        child = dict(max(contest, key=lambda candidate: statistics.fmean(candidate[0]))[1])
         mutable = [knob for knob, choices in self._knobs.items() if len(choices) > 1]
         for knob in draw.sample(mutable, min(len(mutable), 1 + attempt(number) // PATIENCE)):
             child[knob] = draw.choice([choice for choice in self._knobs[knob] if choice != child[knob]])
         return child
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
-        if outcome is not None:
-            self._living.append((self._objective.reward(outcome.accuracy, outcome.cost), choices))
+        if outcome is None:
+            return
+        reward = self._objective.reward(outcome.accuracy, outcome.cost)
+        again = next((rewards for rewards, living in self._living if living == choices), None)
+        if again is None:
+            self._living.append(([reward], choices))
+        else:
+            again.append(reward)  # trained once more, it grows no older

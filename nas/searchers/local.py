@@ -4,6 +4,7 @@ White, Nolen, Savani 2021, "Exploring the Loss Landscape in Neural Architecture 
 """
 
 import random
+import statistics
 from collections.abc import Sequence
 
 from nas.architecture import Choices, Knobs
@@ -32,7 +33,7 @@ class Searcher:
     ) -> None:
         self._objective, self._seed = objective, seed
         self._candidates = Candidates(knobs, canonical, allowed)
-        self._seen: set[Code] = set()
+        self._seen: dict[Code, list[float]] = {}  # the rewards of each network's trainings
         self._asked: dict[Code, None] = {}
         self._outcomes = 0
         self._here: tuple[float, Code] | None = None  # where the search stands: its reward, its network
@@ -41,7 +42,7 @@ class Searcher:
     def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
         draw = random.Random(f"{self._seed}/{number}")
         busy = self._asked if pending is None else [self._candidates.code(choices) for choices in pending]
-        code = self._propose(draw, self._seen.union(busy), KICK + attempt(number) // 10)
+        code = self._propose(draw, {*self._seen, *busy}, KICK + attempt(number) // 10)
         if code is None:
             return None
         self._asked[code] = None
@@ -50,16 +51,29 @@ class Searcher:
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
         code = self._candidates.code(choices)
         self._asked.pop(code, None)
-        self._seen.add(code)
-        if outcome is not None:
+        rewards = self._seen.setdefault(code, [])
+        if outcome is not None and rewards:
+            rewards.append(self._objective.reward(outcome.accuracy, outcome.cost))
+            self._weigh(code)
+        elif outcome is not None:
             self._outcomes += 1
             result = (self._objective.reward(outcome.accuracy, outcome.cost), code)
+            rewards.append(result[0])
             self._best = max(result, self._best or result, key=lambda one: one[0])
             # A kick's landing place is taken whatever its reward, else it would fall back at once.
             if self._here is None or result[0] > self._here[0] or self._outcomes <= START:
                 self._here = self._best if self._outcomes <= START else result
-        if self._here is not None and self._seen.issuperset(self._candidates.neighbours(self._here[1])):
+        if self._here is not None and self._seen.keys() >= set(self._candidates.neighbours(self._here[1])):
             self._here = None
+
+    def _weigh(self, code: Code) -> None:
+        """A network that was trained again is worth its mean; where it led and no longer does, the search goes back."""
+        assert self._best is not None
+        led, mean = self._best[1] == code, statistics.fmean(self._seen[code])
+        means = ((statistics.fmean(rewards), other) for other, rewards in self._seen.items() if rewards)
+        self._best = max(means, key=lambda one: one[0])
+        if self._here is not None and self._here[1] == code:
+            self._here = self._best if led else (mean, code)
 
     def _propose(self, draw: random.Random, taken: set[Code], kick: int) -> Code | None:
         if self._best is None or self._outcomes < START:

@@ -1,0 +1,73 @@
+"""Which network to train again before its lead is believed.
+
+Of many networks the one that looks best has most likely been lucky. So the leader is trained again, and is then
+compared with its closest rival: whichever of the two has been trained less comes next, until chance alone would hardly
+bring them as far apart as they are (as LUCB does: Kalyanakrishnan et al. 2012).
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.objective import Objective
+from nas.pareto import front
+
+APART = 2.0  # standard errors between the means of a leader and a rival that is beaten
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A network's cost, or both costs, and its accuracies, one for each training that has ended; `pending` more are
+    under way."""
+
+    costs: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    pending: int = 0
+
+    @property
+    def trainings(self) -> int:
+        return len(self.accuracies) + self.pending
+
+
+def confirmation(measured: Sequence[Measured], objective: Objective) -> int | None:
+    """The index of the network to train again, by another seed; None where no lead is in doubt.
+
+    Where a front is searched for, all on it lead: each is trained twice, the best by the reward first.
+    """
+    if len(measured) < 2:
+        return None  # there is nothing to lead before
+    means = [statistics.fmean(one.accuracies) for one in measured]
+    rewards = [objective.reward(mean, one.costs[0]) for mean, one in zip(means, measured)]
+    if objective.form == "front":
+        lucky = [
+            one for one in front([(*m.costs, mean) for m, mean in zip(measured, means)]) if measured[one].trainings < 2
+        ]
+        return max(lucky, key=rewards.__getitem__, default=None)
+    leader = max(range(len(measured)), key=rewards.__getitem__)
+    noise = spread(measured)
+    if measured[leader].trainings < 2:
+        return leader
+    if noise is None:
+        return None  # until what is under way has ended
+
+    def error(one: int) -> float:
+        """Standard error of the mean reward once what is under way has ended."""
+        return objective.terms(measured[one].costs[0])[0] * noise / math.sqrt(measured[one].trainings)
+
+    def ahead(rival: int) -> float:
+        return (rewards[leader] - rewards[rival]) / math.hypot(error(leader), error(rival))
+
+    rival = min((one for one in range(len(measured)) if one != leader), key=ahead)
+    if ahead(rival) > APART:
+        return None
+    return min(leader, rival, key=lambda one: measured[one].trainings)
+
+
+def spread(measured: Sequence[Measured]) -> float | None:
+    """Standard deviation of one training's accuracy, from all networks that were trained several times."""
+    several = [one.accuracies for one in measured if len(one.accuracies) > 1]
+    if not several:
+        return None
+    squares = sum(statistics.variance(each) * (len(each) - 1) for each in several)
+    return max(math.sqrt(squares / sum(len(each) - 1 for each in several)), 1e-6)

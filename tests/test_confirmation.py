@@ -1,0 +1,86 @@
+"""Which network is trained again before its lead is believed."""
+
+import random
+import statistics
+
+import pytest
+
+from nas.confirmation import Measured, confirmation, spread
+from nas.objective import Objective
+
+PLAIN = Objective(w_under=0, w_over=0)
+
+
+def rows(*accuracies: tuple[float, ...]) -> list[Measured]:
+    return [Measured(costs=(1.0,), accuracies=each) for each in accuracies]
+
+
+def test_what_leads_by_one_training_is_trained_again() -> None:
+    assert confirmation([], PLAIN) is None
+    assert confirmation(rows((0.9,), (0.93,), (0.91,)), PLAIN) == 1
+    assert confirmation(rows((0.9,), (0.93, 0.91), (0.925,)), PLAIN) == 2, "of the mean it is behind"
+
+
+def test_the_reward_says_what_leads() -> None:
+    measured = [Measured(costs=(1.0,), accuracies=(0.9,)), Measured(costs=(8.0,), accuracies=(0.91,))]
+    assert confirmation(measured, PLAIN) == 1
+    assert confirmation(measured, Objective(target=1.0)) == 0
+
+
+def test_a_rival_that_chance_may_have_kept_back_is_trained_until_it_is_behind() -> None:
+    assert confirmation(rows((0.92, 0.93), (0.924,)), PLAIN) == 1
+    assert confirmation(rows((0.92, 0.93), (0.80,)), PLAIN) is None
+    assert confirmation(rows((0.92, 0.93), (0.923, 0.923, 0.923)), PLAIN) == 0, "the one that was trained less"
+
+
+def test_what_is_under_way_counts() -> None:
+    once = Measured(costs=(1.0,), accuracies=(0.93,), pending=1)
+    assert confirmation([once, *rows((0.92,))], PLAIN) is None, "nothing is known yet of chance"
+    assert confirmation([once, *rows((0.90, 0.91), (0.92,))], PLAIN) == 2
+
+
+def test_one_network_has_no_rival() -> None:
+    assert confirmation(rows((0.9, 0.91)), PLAIN) is None
+
+
+def test_equal_accuracies_say_that_chance_is_small_and_not_that_it_is_none() -> None:
+    assert confirmation(rows((0.9, 0.9), (0.9,)), PLAIN) == 1
+    assert confirmation(rows((0.9, 0.9), (0.8,)), PLAIN) is None
+
+
+def test_every_network_of_a_front_is_trained_twice() -> None:
+    costs = {1.0: (0.8,), 2.0: (0.9,), 3.0: (0.85,), 4.0: (0.95, 0.94)}
+    measured = [Measured(costs=(cost,), accuracies=accuracies) for cost, accuracies in costs.items()]
+    front = Objective(form="front", w_under=0, w_over=0)
+    assert confirmation(measured, front) == 1
+    measured[1] = Measured(costs=(2.0,), accuracies=(0.9,), pending=1)
+    assert confirmation(measured, front) == 0
+    measured[0] = Measured(costs=(1.0,), accuracies=(0.8, 0.81))
+    assert confirmation(measured, front) is None, "the third is beaten"
+
+
+def test_the_spread_of_a_training_is_taken_from_all_that_were_repeated() -> None:
+    assert spread(rows((0.9,), (0.8,))) is None
+    assert spread(rows((0.90, 0.92), (0.70, 0.72, 0.74), (0.5,))) == pytest.approx((0.001 / 3) ** 0.5)
+
+
+def test_leads_that_were_confirmed_are_better_than_lucky_ones() -> None:
+    """Of fifty networks that differ by as much as their trainings do, on average over many such searches."""
+    blind, careful = [], []
+    for seed in range(200):
+        draw = random.Random(seed)
+        truth = [draw.gauss(0.9, 0.01) for _ in range(50)]
+        measured = rows(*((draw.gauss(one, 0.01),) for one in truth))
+
+        def believed() -> float:
+            return truth[max(range(50), key=lambda one: statistics.fmean(measured[one].accuracies))]  # noqa: B023
+
+        blind.append(believed())
+        for _ in range(10):
+            again = confirmation(measured, PLAIN)
+            if again is None:
+                break
+            more = (*measured[again].accuracies, draw.gauss(truth[again], 0.01))
+            measured[again] = Measured(costs=(1.0,), accuracies=more)
+        careful.append(believed())
+    assert statistics.fmean(careful) > statistics.fmean(blind) + 0.002
