@@ -353,54 +353,6 @@ def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path)
     assert [trial.user_attrs["latency_ms on cpu_eager"] for trial in study.trials] == [4.0, 1.0]
 
 
-def test_low_rungs_are_exported_as_pruned(service: Service, tmp_path: Path) -> None:
-    """Else Optuna would take the best of them for the best of the search."""
-    run = _climbed(service)
-    file = tmp_path / "study.db"
-    assert nas("export", "optuna", run.id, "--out", str(file)).code == 0
-    study = optuna.load_study(study_name=run.id, storage=f"sqlite:///{file}")
-    assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED", "COMPLETE"]
-    assert study.best_trial.user_attrs["trial"] == 2
-    assert study.trials[0].intermediate_values == {0: 0.99}
-
-
-def _climbed(service: Service) -> Run:
-    """Two networks on the lower of two rungs, and the better of them on the higher."""
-    return service.search(
-        [(0.99, 1_000_000), (0.98, 1_000_000), (0.5, 1_000_000)],
-        fidelity=Fidelity(eta=2, rungs=2),
-        recipe=Recipe(epochs=4),
-        trials=3,
-    )
-
-
-def test_rungs_and_repetitions_are_shown(service: Service) -> None:
-    run = _climbed(service)
-    assert "rung 2 after 0" in nas("trials", run.id).out
-    front = nas("pareto", run.id).out
-    assert "1 of 1 measured networks on rung 2" in front
-    assert "successive halving over 2 rungs, each with 1/2 of the epochs" in _unwrapped(nas("show", run.id).out)
-    points = [(0.90, 1_000_000), (0.94, 4_000_000), (0.88, 4_000_000), (0.91, 1_000_000)]
-    run = service.search(points, objective=Objective(w_under=0, w_over=0), confirm=2, trials=4, error=0.004)
-    assert "trial 1 again" in nas("trials", run.id).out
-    front = nas("pareto", run.id).out
-    assert "91.00 ± 3.00 %" in front
-    assert "2 times" in front
-    assert "tied: 0 = 1" in front
-    assert "91.00 % on average of 2 trainings" in _unwrapped(nas("show", run.id).out)
-
-
-def _unwrapped(text: str) -> str:
-    return " ".join(text.split())
-
-
-def test_only_what_leads_is_starred_while_it_is_watched(service: Service) -> None:
-    run = _climbed(service)
-    service.store.release(run.id, OWNER, "finished")
-    lines = {line.split()[1]: line for line in nas("watch", run.id).out.splitlines() if line.startswith("trial")}
-    assert [number for number, line in lines.items() if "★" in line] == ["0", "2"]
-
-
 def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:
     ran = nas("search", "--dataset", "fashion_mnist")
     assert ran.code == 0
@@ -792,3 +744,51 @@ def test_images_of_the_service_are_those_of_the_tests(client: Client) -> None:
         GREY.channels,
         GREY.classes,
     )
+
+
+def test_low_rungs_are_exported_as_pruned(service: Service, tmp_path: Path) -> None:
+    """Else Optuna would take the best of them for the best of the search."""
+    run = _climbed(service)
+    file = tmp_path / "study.db"
+    assert nas("export", "optuna", run.id, "--out", str(file)).code == 0
+    study = optuna.load_study(study_name=run.id, storage=f"sqlite:///{file}")
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED", "COMPLETE"]
+    assert study.best_trial.user_attrs["trial"] == 2
+    assert study.trials[0].intermediate_values == {0: 0.99}
+
+
+def _climbed(service: Service) -> Run:
+    """Two networks on the lower of two rungs, and the better of them on the higher."""
+    return service.search(
+        [(0.99, 1_000_000), (0.98, 1_000_000), (0.5, 1_000_000)],
+        fidelity=Fidelity(eta=2, rungs=2),
+        recipe=Recipe(epochs=4),
+        trials=3,
+    )
+
+
+def test_rungs_and_repetitions_are_shown(service: Service) -> None:
+    run = _climbed(service)
+    assert "rung 2 after 0" in nas("trials", run.id).out
+    front = nas("pareto", run.id).out
+    assert "1 of 1 measured networks on rung 2" in front
+    assert "successive halving over 2 rungs, each with 1/2 of the epochs" in _unwrapped(nas("show", run.id).out)
+    points = [(0.90, 1_000_000), (0.94, 4_000_000), (0.88, 4_000_000), (0.91, 1_000_000)]
+    run = service.search(points, objective=Objective(w_under=0, w_over=0), confirm=2, trials=4, error=0.004)
+    assert "trial 1 again" in nas("trials", run.id).out
+    front = nas("pareto", run.id).out
+    assert "91.00 ± 3.00 %" in front
+    assert "2 times" in front
+    assert "tied: 0 = 1" in front
+    assert "91.00 % on average of 2 trainings" in _unwrapped(nas("show", run.id).out)
+
+
+def _unwrapped(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_only_what_leads_is_starred_while_it_is_watched(service: Service) -> None:
+    run = _climbed(service)
+    service.store.release(run.id, OWNER, "finished")
+    lines = {line.split()[1]: line for line in nas("watch", run.id).out.splitlines() if line.startswith("trial")}
+    assert [number for number, line in lines.items() if "★" in line] == ["0", "2"]
