@@ -72,7 +72,8 @@ export function searchPage(page, again, id) {
     const rung = pareto.front[0]?.rung ?? null;
     const lower = all.filter((trial) => accuracy(trial) !== null && trial.job.rung !== rung);
     const networks = new Map([...pareto.front, pareto.best].filter(Boolean).map((row) => [row.number, row]));
-    chart.show({ trials: all.filter((trial) => trial.job.rung === rung), networks, pareto, selected });
+    const compared = all.filter((trial) => trial.job.rung === rung && trial.job.repeats === null);
+    chart.show({ trials: compared, networks, pareto, selected });
     card.show(
       shown,
       shown !== null && shown.number === pareto.best?.number,
@@ -86,6 +87,8 @@ export function searchPage(page, again, id) {
     const out = ["running", "refused", "failed", "cancelled"]
       .map((state) => [state, all.filter((trial) => trial.state === state).length])
       .filter(([, count]) => count);
+    const again = all.filter((trial) => trial.job.repeats !== null).length;
+    if (again) out.push(["trained again, which the means have in them", again]);
     if (lower.length) out.push([`trained on another rung than ${rung + 1}`, lower.length]);
     say(leftOut, out.length ? `Not plotted: ${out.map(([state, count]) => `${count} ${state}`).join(", ")}.` : "");
   }
