@@ -34,9 +34,8 @@ function latencyTable() {
     empty: "Nothing is measured yet.",
     stacked: true,
     columns: [
-      { title: "Network", number: true, text: (row) => String(row.index), value: (row) => row.index },
+      { title: "Network", text: (row) => String(row.index), value: (row) => row.index },
       { title: "Device", text: (row) => row.device, value: (row) => row.device },
-      { title: "State", text: (row) => `${row.state} ${why(row)}`, value: (row) => row.state, fill: state, wide: true },
       {
         title: "Latency",
         number: true,
@@ -44,6 +43,7 @@ function latencyTable() {
         value: (row) => row.latency?.median_ms ?? null,
         hint: "median; the middle half of the timings lies within the spread",
       },
+      { title: "State", text: (row) => `${row.state} ${why(row)}`, value: (row) => row.state, fill: state, wide: true },
       {
         title: "95 %",
         number: true,
