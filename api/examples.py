@@ -53,6 +53,16 @@ SEARCHES: dict[str, Any] = {
             "further_devices": ["cpu:threads=2,batch=8", "cpu_eager"],
         },
     },
+    "rungs": {
+        "summary": "Hyperband from 1 to 9 epochs, and six trials that train leading networks again",
+        "value": {
+            "dataset": "fashion_mnist",
+            "recipe": {"epochs": 9},
+            "fidelity": {"kind": "hyperband"},
+            "trials": 60,
+            "confirm": 6,
+        },
+    },
 }
 GROWTHS: dict[str, Any] = {
     "best": {
