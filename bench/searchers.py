@@ -24,6 +24,7 @@ from bench.landscapes import Landscape, nas_bench_macro, synthetic
 from bench.rows import row
 from nas import plugins
 from nas.architecture import Choices
+from nas.confirmation import Measured, confirmation
 from nas.objective import Objective
 from nas.pareto import hypervolume
 from nas.searchers import ATTEMPT, Outcome, Searcher
@@ -50,7 +51,8 @@ MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and processor time that a pro
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """One run to be made: a searcher with a seed on a landscape. `workers` networks are evaluated at a time."""
+    """One run to be made: a searcher with a seed on a landscape. `workers` networks are evaluated at a time; up to
+    `confirm` of the trials train a leading network once more, as a search's do."""
 
     landscape: str
     searcher: str
@@ -59,10 +61,12 @@ class Course:
     seed: int
     trials: int
     workers: int = 1
+    confirm: int = 0
 
     @property
     def name(self) -> str:
-        return f"{self.searcher}, filtered" if self.filtered else self.searcher
+        filtered = f"{self.searcher}, filtered" if self.filtered else self.searcher
+        return f"{filtered}, leads confirmed" if self.confirm else filtered
 
 
 @cache
@@ -139,9 +143,18 @@ def follow(course: Course) -> Trail:
     proposed: set[tuple[object, ...]] = set()
     running: list[Choices] = []
     told: list[tuple[float, Choices]] = []
+    accuracies: dict[int, list[float]] = {}  # by the network's first trial
     trail = Trail([], {})
     while len(told) < course.trials:
         while len(running) < min(course.workers, course.trials - len(told)):
+            if len(told) - len(accuracies) + 1 <= course.confirm * (len(told) + 1) / course.trials:
+                seen = [
+                    Measured(costs=(land.cost(told[first][1]),), accuracies=tuple(accuracies[first]))
+                    for first in accuracies
+                ]
+                if (doubtful := confirmation(seen, aim)) is not None:
+                    running.append(told[list(accuracies)[doubtful]][1])
+                    continue
             for attempt in range(ATTEMPTS):
                 asked = searcher.ask(len(proposed) + attempt * ATTEMPT, running)
                 if asked is None:
@@ -158,6 +171,8 @@ def follow(course: Course) -> Trail:
         outcome = Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
         searcher.tell(choices, outcome)
         trail.points.append((outcome.cost, land.accuracy(choices)))
+        first = next((first for first in accuracies if told[first][1] == choices), len(told))
+        accuracies.setdefault(first, []).append(outcome.accuracy)
         told.append((aim.reward(outcome.accuracy, outcome.cost), choices))
         if (len(told) in BUDGETS or len(told) == course.trials) and course.goal != "front":
             trail.handed[len(told)] = true_reward(course.goal, aim, *_handed(searcher, land, aim, told))
@@ -226,6 +241,7 @@ def courses(options: argparse.Namespace) -> list[Course]:
                         found.append(Course(
                             landscape=options.landscape, searcher=searcher, goal=goal, filtered=filtered, seed=seed,
                             trials=trials, workers=options.workers,
+                            confirm=options.confirm if searcher == DEFAULT and goal != "front" else 0,
                         ))  # fmt: skip
     return found
 
@@ -412,6 +428,7 @@ def main() -> int:
     parser.add_argument("--searchers", default=",".join([*plugins.names("nas.searchers"), COST_RANK]))
     parser.add_argument("--goals", default=",".join(GOALS))
     parser.add_argument("--workers", type=int, default=1, help="networks evaluated at a time")
+    parser.add_argument("--confirm", type=int, default=0, help="trials of the default that train its leads once more")
     parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
     parser.add_argument("--timings", action="store_true", help="rows about milliseconds instead")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
