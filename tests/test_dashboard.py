@@ -498,7 +498,6 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
 
 def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
     pi = {"processor": "Raspberry Pi 4 Model B Rev 1.4", "runtime": "onnxruntime 1.20"}
-    view.service.past.clock.now = time.time() - 600  # the service's own clock finds the agent silent since then
     view.service.store.agents.introduce(Introduction(name="pi4", fingerprint=pi, instance="a" * 16, edition=""))
     # The store's clock of these tests is put forward by hand, so how long the agent was silent is anybody's guess.
     monkeypatch.setattr(agents, "ONLINE_SECONDS", float("-inf"))

@@ -258,7 +258,7 @@ def test_a_plan_that_breaks_ends_its_run_and_not_the_coordinator(
         def ask(self, number: int) -> Job | None:
             raise ZeroDivisionError("by nothing")
 
-    def first_broken(run: Run, images: Images) -> Plan:
+    def first_broken(run: Run, images: Images, *known: object) -> Plan:
         assert isinstance(run.spec, SearchSpec)
         return (Broken if run.id == broken.id else SearchPlan)(run.id, run.spec, run.trials, images)
 
