@@ -70,7 +70,7 @@ export async function proposalPage(page) {
         select(
           "/fidelity/kind",
           [
-            ["", "none: all are trained as long"],
+            ["", "none"],
             ["halving", "successive halving"],
             ["hyperband", "Hyperband"],
           ],
@@ -87,7 +87,7 @@ export async function proposalPage(page) {
         select(
           "/objective/form",
           [
-            ["product", "one network: the best reward"],
+            ["product", "one network"],
             ["front", "the whole front"],
           ],
           "product",
