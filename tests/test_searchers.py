@@ -347,6 +347,16 @@ class TestTheDefault:
             searcher.tell(choices, None if fails else measured(choices))
         assert failed <= 5
 
+    def test_a_repetition_that_fails_says_nothing_against_the_network(self) -> None:
+        one, two = on_land("surrogate"), on_land("surrogate")
+        told = [choices for event, choices in trail(on_land("surrogate"), 12) if event == "tell"]
+        for choices in told:
+            for searcher in (one, two):
+                searcher.tell(choices, measured(choices))
+        one.tell(told[0], None)
+        assert one.ask(12, []) == two.ask(12, [])
+        assert not one._failed  # type: ignore[attr-defined]
+
     def test_a_lucky_measurement_is_not_believed(self) -> None:
         searcher = on_land("surrogate")
         told = [choices for event, choices in trail(searcher, 30) if event == "tell"]

@@ -54,6 +54,10 @@ class Belief:
         if count == MOST_ROWS:
             log.info("after %d outcomes the model sees the best half and the latest half of so many", count)
 
+    def knows(self, code: Code) -> bool:
+        """Whether an outcome of that network was told."""
+        return code in self._codes
+
     def told(self) -> tuple[Codes, Floats, Floats]:
         """Codes, costs (a row each) and measured accuracies, in the order told."""
         return np.array(self._codes, dtype=np.intp), np.array(self._costs), np.array(self._accuracies)

@@ -71,7 +71,8 @@ class Searcher:
         self._asked.pop(code, None)
         self._seen.add(code)
         if outcome is None:
-            self._failed = [*self._failed, code][-MOST_FAILED:]
+            if not self._belief.knows(code):  # otherwise it can be trained, and was
+                self._failed = [*self._failed, code][-MOST_FAILED:]
         else:
             self._belief.tell(code, outcome.accuracy, outcome.costs)
 
