@@ -13,7 +13,7 @@ from nas.devices.remote import Remote
 from nas.errands import Agent
 from nas.objective import Objective
 from nas.plans.search import narrowed, searcher, space
-from nas.records import SearchSpec
+from nas.specs import SearchSpec
 
 LONGEST_NAME = 200
 Checked = TypeVar("Checked")

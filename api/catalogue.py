@@ -20,8 +20,7 @@ from nas.architecture import Choice, Images
 from nas.counts import Counts, counts
 from nas.datasets import DatasetError, DatasetInfo
 from nas.plans.search import space
-from nas.recipes import RECIPES
-from nas.records import Recipe
+from nas.recipes import RECIPES, Recipe
 from nas.zoo import Published
 
 router = APIRouter(tags=["catalogue"])

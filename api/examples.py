@@ -8,18 +8,8 @@ from nas.architecture import Images
 from nas.codec import encode
 from nas.counts import counts
 from nas.plans.search import SearchPlan
-from nas.records import (
-    SPECS,
-    GrowthSpec,
-    Latency,
-    Measurement,
-    MeasurementSpec,
-    ProxySpec,
-    Run,
-    SearchSpec,
-    Spec,
-    Trial,
-)
+from nas.records import Latency, Measurement, Run, Trial
+from nas.specs import SPECS, GrowthSpec, MeasurementSpec, ProxySpec, SearchSpec, Spec
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SEARCHES: dict[str, Any] = {

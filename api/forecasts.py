@@ -18,7 +18,9 @@ from nas.counts import counts
 from nas.forecast import Training, pace
 from nas.limits import over_limit
 from nas.plans.search import narrowed, space
-from nas.records import Recipe, SearchSpec, Trial
+from nas.recipes import Recipe
+from nas.records import Trial
+from nas.specs import SearchSpec
 
 MOST_TRAININGS = 200  # the newest
 MOST_RUNS = 100

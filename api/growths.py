@@ -12,8 +12,10 @@ from api.problems import TAKES_BODY, Problem, documented, refused
 from api.runs import run_of
 from api.views import Growth
 from nas.plans.growth import member
-from nas.records import GrowthSpec, Recipe, SearchSpec, Trial
+from nas.recipes import Recipe
+from nas.records import Trial
 from nas.scaling import CompoundScaling
+from nas.specs import GrowthSpec, SearchSpec
 from nas.store import NotFound
 
 router = APIRouter(prefix="/growths", tags=["growths"])

@@ -16,7 +16,8 @@ from nas.counts import counts
 from nas.lowering import AnyArchitecture
 from nas.plans.sample import sample
 from nas.plans.search import narrowed, space
-from nas.records import MeasurementSpec, Refusal
+from nas.refusal import Refusal
+from nas.specs import MeasurementSpec
 from nas.store import NotFound, Store
 
 router = APIRouter(prefix="/measurements", tags=["measurements"])

@@ -14,7 +14,8 @@ from api.history import Histories, History, Rows
 from api.problems import Problem, documented
 from api.runs import Id, Limit
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
-from nas.records import GrowthSpec, Model, Run
+from nas.records import Model, Run
+from nas.specs import GrowthSpec
 
 router = APIRouter(prefix="/models", tags=["models"])
 UNKNOWN = "there is no model '0a1b2c3d4e5f-3'"

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from nas.datasets import DatasetError
 from nas.plugins import UnknownPlugin
-from nas.records import Refusal
+from nas.refusal import Refusal
 from nas.spaces import BrokenSpace
 from nas.store import Conflict, NotFound, StoreError
 

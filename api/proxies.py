@@ -14,7 +14,7 @@ from nas.architecture import Images
 from nas.errands import Agent
 from nas.plans.sample import sample
 from nas.plans.search import narrowed, space
-from nas.records import ProxySpec
+from nas.specs import ProxySpec
 
 router = APIRouter(prefix="/proxies", tags=["proxies"])
 

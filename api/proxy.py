@@ -18,8 +18,10 @@ from nas.architecture import Images
 from nas.codec import decode, encode
 from nas.fidelity import Report, report
 from nas.plans.proxy import ProxyPlan
-from nas.recipes import RECIPES
-from nas.records import FEWEST_CANDIDATES, Job, Limits, Measurement, ProxySpec, Recipe, Refusal
+from nas.recipes import RECIPES, Recipe
+from nas.records import Job, Measurement
+from nas.refusal import Refusal
+from nas.specs import FEWEST_CANDIDATES, Limits, ProxySpec
 from nas.training import ALLOCATOR
 
 Say = Callable[[str], None]

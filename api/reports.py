@@ -8,7 +8,8 @@ from api.views import Shown, common
 from nas.architecture import Choices
 from nas.counts import counts
 from nas.fidelity import Report, report
-from nas.records import Latency, MeasurementSpec, ProxySpec, Run, Trial, TrialState
+from nas.records import Latency, Run, Trial, TrialState
+from nas.specs import MeasurementSpec, ProxySpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from api.history import Histories, History, Rows
 from api.problems import WRITES, documented
 from api.reports import MeasurementRun, Proxy
 from api.views import Growth, Scored, Search
-from nas.records import Event, Kind, Run, SearchSpec, TrialState, Wish
+from nas.records import Event, Run, TrialState, Wish
+from nas.specs import Kind, SearchSpec
 from nas.store import NotFound, Store
 
 AnyRun = Search | Growth | MeasurementRun | Proxy

@@ -14,7 +14,7 @@ from api.problems import TAKES_BODY, documented, refused
 from api.runs import UNKNOWN, Id, run_of
 from api.views import Pareto, Search
 from nas.objective import Cost, Form
-from nas.records import SearchSpec
+from nas.specs import SearchSpec
 
 router = APIRouter(prefix="/searches", tags=["searches"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nas import plugins
 from nas.architecture import Choice, Choices
-from nas.records import Refusal
+from nas.refusal import Refusal
 
 GIVEN = ("seed", "cost", "also", "canonical", "allowed", "trials")  # to every searcher, by the plan
 LIGHT = {*sys.stdlib_module_names, "nas", "numpy"}

@@ -13,22 +13,8 @@ from nas.counts import counts
 from nas.objective import Objective
 from nas.pareto import Point, front, hypervolume
 from nas.plans.growth import member
-from nas.records import (
-    ENDED,
-    TRIAL_STATES,
-    GrowthSpec,
-    Job,
-    Kind,
-    Latency,
-    Measurement,
-    Progress,
-    Run,
-    RunState,
-    SearchSpec,
-    Trial,
-    TrialState,
-    Wish,
-)
+from nas.records import ENDED, TRIAL_STATES, Job, Latency, Measurement, Progress, Run, RunState, Trial, TrialState, Wish
+from nas.specs import GrowthSpec, Kind, SearchSpec
 
 MOST_MARKS = 50
 

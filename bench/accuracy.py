@@ -24,7 +24,7 @@ from nas.blocks import network
 from nas.counts import counts
 from nas.datasets import ImageSet
 from nas.lowering import AnyArchitecture
-from nas.records import Recipe
+from nas.recipes import Recipe
 from nas.training import ALLOCATOR
 from nas.training.data import Batches, View, everything, normalisation
 from nas.training.score import accuracy

@@ -23,7 +23,7 @@ from bench.rows import row
 from nas.architecture import Architecture, Images, Stage
 from nas.blocks import network
 from nas.counts import counts
-from nas.records import Recipe
+from nas.recipes import Recipe
 from nas.training import ALLOCATOR
 from nas.training.data import Batches, Normalisation, View
 from nas.training.device import alone

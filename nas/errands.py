@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from nas.records import Latency, Refusal
+from nas.records import Latency
+from nas.refusal import Refusal
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 MOST_FACTS, LONGEST_FACT = 32, 200

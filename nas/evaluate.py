@@ -27,7 +27,8 @@ from nas.devices._host import processor
 from nas.limits import over_limit
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
-from nas.records import Job, Latency, Measurement, Phase, Progress, Recipe, Score
+from nas.recipes import Recipe
+from nas.records import Job, Latency, Measurement, Phase, Progress, Score
 from nas.training import TrainingFailed, zero_cost
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone, training_device

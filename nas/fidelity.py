@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from nas.architecture import Choices
 from nas.correlation import interval, kendall, spearman
-from nas.records import FEWEST_CANDIDATES, Job, Measurement, ProxySpec, Score
+from nas.records import Job, Measurement, Score
+from nas.specs import FEWEST_CANDIDATES, ProxySpec
 
 
 @dataclass(frozen=True, kw_only=True)

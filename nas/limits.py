@@ -1,7 +1,8 @@
 """Hard caps on a candidate: what breaks one, in words."""
 
 from nas.counts import Counts
-from nas.records import Latency, Limits, Measurement
+from nas.records import Latency, Measurement
+from nas.specs import Limits
 
 MARGIN = 3  # mean errors, some 2.4 standard deviations: few networks at the limit are taken for ones over it
 

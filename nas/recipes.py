@@ -1,6 +1,65 @@
-"""Recipes with names, to start from; a request may change any field of one."""
+"""How networks are trained, as data; and recipes with names, to start from."""
 
-from nas.records import Recipe
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from nas.refusal import between, positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained. After a warm-up in a line the learning rate falls by the schedule: "cosine" in half a
+    cosine to zero; "one-cycle" in a line to zero, momentum moving against it (Smith & Topin 2017); "steps" by a factor
+    every so many epochs (Tan & Le 2019). "sgd" is with Nesterov momentum, "rmsprop" TensorFlow's, "muon" turns the
+    steps of dense convolutions (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08."""
+
+    # An unknown field in a request is refused, not ignored; the setting is inert without pydantic.
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    epochs: int = 2
+    train_images: int | None = None  # a random, class-balanced part of the training images; None: all
+    batch: int = 128
+    learning_rate: float = 0.2
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 0.2  # fraction of the steps
+    label_smoothing: float = 0.1
+    flip: bool = True
+    crop_pixels: int = 0  # random shift by up to so many pixels, zero-padded
+    cutout_pixels: int = 0  # side of the square that is blanked
+    optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"
+    schedule: Literal["cosine", "one-cycle", "steps"] = "cosine"
+    decay: float = 0.97  # of the learning rate, in "steps"
+    decay_epochs: float = 2.4  # between two of them
+    norm_decay: float = 0.9  # how much of a norm's running mean and variance a step keeps
+    clip_norm: float | None = None  # gradients longer than this, all taken together, are shortened to it
+    drop_path: float | None = None  # stochastic depth of the last residual branch; None: as the architecture says
+    ema: float = 0.0  # how much of the averaged weights a step keeps; 0: none are averaged
+
+    def __post_init__(self) -> None:
+        between(self, "epochs", 1, 10_000)
+        between(self, "batch", 2, 65_536)
+        positive(self, "learning_rate", "train_images")
+        between(self, "momentum", 0, 0.9999)
+        between(self, "weight_decay", 0, 1)
+        between(self, "warmup", 0, 1)
+        between(self, "label_smoothing", 0, 0.9)
+        between(self, "crop_pixels", 0, 256)
+        between(self, "cutout_pixels", 0, 256)
+        between(self, "decay", 0.01, 1)
+        positive(self, "decay_epochs", "clip_norm")
+        between(self, "norm_decay", 0, 0.9999)
+        between(self, "drop_path", 0, 0.9)
+        between(self, "ema", 0, 0.99999)
+
+
+def replaced(recipe: Recipe, **changes: object) -> Recipe:
+    """`recipe` with the fields that are given and not None."""
+    known = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(recipe, **known)  # type: ignore[arg-type]
+
 
 RECIPES: dict[str, Recipe] = {
     "proxy": Recipe(epochs=2, train_images=20_000),  # ranks candidates: minutes for a search of small images

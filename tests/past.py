@@ -15,20 +15,9 @@ from nas.objective import HARD, Objective
 from nas.plans import plan_for
 from nas.plans.growth import GrowthPlan
 from nas.plans.search import SearchPlan
-from nas.records import (
-    GrowthSpec,
-    Job,
-    Kind,
-    Latency,
-    Limits,
-    Measurement,
-    Progress,
-    Recipe,
-    Run,
-    SearchSpec,
-    Spec,
-    TrialState,
-)
+from nas.recipes import Recipe
+from nas.records import Job, Latency, Measurement, Progress, Run, TrialState
+from nas.specs import GrowthSpec, Kind, Limits, SearchSpec, Spec
 from nas.store import Store
 from tests.service import ended
 

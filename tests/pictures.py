@@ -4,7 +4,8 @@ import numpy as np
 
 from nas.architecture import Architecture, Images, Stage
 from nas.datasets import DatasetInfo, ImageSet
-from nas.records import Job, Recipe
+from nas.recipes import Recipe
+from nas.records import Job
 
 CLASSES = ("left", "right", "top", "bottom")
 TINY = Architecture(

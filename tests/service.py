@@ -21,7 +21,8 @@ from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
 from nas.objective import Objective
 from nas.plans import plan_for
-from nas.records import GrowthSpec, Job, Latency, Measurement, Run, SearchSpec, Trial
+from nas.records import Job, Latency, Measurement, Run, Trial
+from nas.specs import GrowthSpec, SearchSpec
 from nas.store import Store
 
 OWNER = "a test"

@@ -29,7 +29,8 @@ from nas.devices import DeviceError, Options, _http, _runtime, remote
 from nas.devices._onnx import exported
 from nas.errands import Answer, Introduction
 from nas.parcel import BadParcel, Parcel
-from nas.records import Latency, Refusal
+from nas.records import Latency
+from nas.refusal import Refusal
 from nas.store import Conflict, NotFound, Store
 from nas.store import agents as stored
 from tests.service import Service, latency, serving

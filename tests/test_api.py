@@ -33,7 +33,9 @@ from nas.models.checkpoint import artifact
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.plans.growth import member
-from nas.records import Fidelity, GrowthSpec, Measurement, Progress, Recipe, SearchSpec
+from nas.recipes import Recipe
+from nas.records import Measurement, Progress
+from nas.specs import Fidelity, GrowthSpec, SearchSpec
 from nas.store import Store
 from tests.service import GREY, OWNER, Contract, Service, serving
 from tests.service import service as service_over

@@ -15,7 +15,7 @@ from nas.blocks import DropPath, Wired, auxiliary_logits, network, schedule
 from nas.cells import Cell, CellArchitecture, Node, family, unused
 from nas.counts import counts
 from nas.lowering import lowered
-from nas.records import Recipe
+from nas.recipes import Recipe
 from nas.training.data import Batches, Normalisation, View, everything
 from nas.training.device import alone
 from nas.training.train import Epoch, train

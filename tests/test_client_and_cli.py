@@ -29,7 +29,9 @@ from nas import fidelity, zoo
 from nas.codec import encode
 from nas.models.checkpoint import artifact
 from nas.objective import Form, Objective
-from nas.records import Fidelity, Measurement, Progress, ProxySpec, Recipe, Run, SearchSpec
+from nas.recipes import Recipe
+from nas.records import Measurement, Progress, Run
+from nas.specs import Fidelity, ProxySpec, SearchSpec
 from tests.service import GREY, OWNER, Service, ended, latency
 from tests.service import service as service_over
 

@@ -25,7 +25,8 @@ from nas.counts import counts
 from nas.errands import Introduction
 from nas.objective import HARD, Objective
 from nas.pareto import front
-from nas.records import GrowthSpec, Limits, Measurement, MeasurementSpec, ProxySpec, Run, Score, SearchSpec
+from nas.records import Measurement, Run, Score
+from nas.specs import GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
 from nas.store import Store, agents
 from tests.past import GREY, OWNER, SEARCH, Past, seeded
 from tests.service import latency

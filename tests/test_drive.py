@@ -16,7 +16,8 @@ from nas import plugins
 from nas.architecture import Choice, Images
 from nas.counts import counts
 from nas.plans import FAILURES, Plan, plan_for
-from nas.records import GrowthSpec, Job, Limits, Measurement, MeasurementSpec, Progress, Run, SearchSpec, Wish
+from nas.records import Job, Measurement, Progress, Run, Wish
+from nas.specs import GrowthSpec, Limits, MeasurementSpec, SearchSpec
 from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured

@@ -26,7 +26,9 @@ from nas.devices import DeviceError, cpu, cpu_eager
 from nas.evaluate import evaluate
 from nas.models import checkpoint
 from nas.models.score import score
-from nas.records import Job, Limits, Measurement, Progress, Recipe
+from nas.recipes import Recipe
+from nas.records import Job, Measurement, Progress
+from nas.specs import Limits
 from nas.training import TrainingFailed
 from nas.training.data import Batches
 from nas.training.train import Diverged, train
@@ -387,7 +389,7 @@ from pathlib import Path
 import numpy as np
 from nas.datasets import _arrays
 from nas.evaluate import evaluate
-from nas.records import Recipe
+from nas.recipes import Recipe
 from tests.pictures import job, pictures
 images, folder, count = pictures(train=64), Path(sys.argv[1]), 8000
 

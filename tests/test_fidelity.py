@@ -21,8 +21,9 @@ from nas.codec import encode
 from nas.correlation import interval, kendall, spearman
 from nas.fidelity import report
 from nas.plans.proxy import ProxyPlan
-from nas.recipes import RECIPES
-from nas.records import Job, Limits, Measurement, ProxySpec, Recipe, Score
+from nas.recipes import Recipe
+from nas.records import Job, Measurement, Score
+from nas.specs import Limits, ProxySpec
 from nas.training import zero_cost
 from tests.pictures import TINY, pictures
 
@@ -255,7 +256,3 @@ class TestOnThisMachine:
     def test_what_cannot_be_reported(self, folder: str, changes: dict[str, Any], words: str) -> None:
         with pytest.raises(ValueError, match=words):
             proxy.found_here(dataclasses.replace(SPEC, dataset=folder, candidates=12, **changes), print)
-
-
-def test_the_recipes_by_default_are_those_of_these_names() -> None:
-    assert (ProxySpec.cheap, ProxySpec.dear) == (RECIPES["proxy"], RECIPES["short"])

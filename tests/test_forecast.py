@@ -9,7 +9,9 @@ from api import tables
 from nas.counts import counts
 from nas.forecast import Training, pace
 from nas.plans import plan_for
-from nas.records import Measurement, Recipe, SearchSpec
+from nas.recipes import Recipe
+from nas.records import Measurement
+from nas.specs import SearchSpec
 from tests.service import GREY, OWNER, Service, service
 
 

@@ -22,20 +22,11 @@ from nas.plans.proxy import ProxyPlan
 from nas.plans.rungs import Rungs
 from nas.plans.sample import sample
 from nas.plans.search import SearchPlan, narrowed, searcher
-from nas.records import (
-    Fidelity,
-    GrowthSpec,
-    Job,
-    Latency,
-    Limits,
-    Measurement,
-    MeasurementSpec,
-    ProxySpec,
-    Recipe,
-    Refusal,
-    SearchSpec,
-)
+from nas.recipes import Recipe
+from nas.records import Job, Latency, Measurement
+from nas.refusal import Refusal
 from nas.searchers import Outcome
+from nas.specs import Fidelity, GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
 from tests.test_architecture import b0
 
 IMAGES = Images(resolution=28, channels=1, classes=10)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nas.objective import Objective
-from nas.records import Job, Limits, Measurement, Run
+from nas.records import Job, Measurement, Run
+from nas.specs import Limits
 from nas.store import Store
 from tests.past import OWNER, SEARCH, Clock, Past
 from tests.test_latency import cost

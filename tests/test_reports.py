@@ -11,7 +11,8 @@ from nas import zoo
 from nas.codec import encode
 from nas.counts import counts
 from nas.plans import plan_for
-from nas.records import Job, Measurement, ProxySpec, Run, Score
+from nas.records import Job, Measurement, Run, Score
+from nas.specs import ProxySpec
 from tests.service import GREY, OWNER, Service, ended, latency
 from tests.service import service as service_over
 

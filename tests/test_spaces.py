@@ -17,7 +17,9 @@ from nas import spaces, zoo
 from nas.architecture import Architecture, Choices, Images, Stage
 from nas.counts import counts
 from nas.plans.search import SearchPlan
-from nas.records import Limits, Measurement, Refusal, SearchSpec
+from nas.records import Measurement
+from nas.refusal import Refusal
+from nas.specs import Limits, SearchSpec
 from search_spaces import efficientnetv2, mbconv, mnasnet, mnasnet_released
 
 ROOT = Path(__file__).parent.parent
@@ -160,7 +162,7 @@ def test_a_space_in_the_users_folder_is_found_by_name(tmp_path: Path) -> None:
 from nas import plugins
 from nas.architecture import Images
 from nas.plans.search import SearchPlan
-from nas.records import SearchSpec
+from nas.specs import SearchSpec
 assert "fire" in plugins.names("search_spaces") and "mbconv" in plugins.names("search_spaces")
 spec = SearchSpec(dataset="none", space="fire", searcher="evolution")
 plan = SearchPlan("run", spec, 20, Images(resolution=28, channels=1, classes=10))

@@ -27,25 +27,11 @@ from nas.layers import Conv
 from nas.lowering import AnyArchitecture, lowered
 from nas.network import Network
 from nas.objective import Objective
-from nas.records import (
-    ENDED,
-    GrowthSpec,
-    Job,
-    Latency,
-    Limits,
-    Measurement,
-    MeasurementSpec,
-    Progress,
-    ProxySpec,
-    Recipe,
-    Refusal,
-    Run,
-    RunState,
-    SearchSpec,
-    TrialState,
-    Wish,
-)
+from nas.recipes import Recipe
+from nas.records import ENDED, Job, Latency, Measurement, Progress, Run, RunState, TrialState, Wish
+from nas.refusal import Refusal
 from nas.scaling import CompoundScaling
+from nas.specs import GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
 from nas.store import Conflict, LostRun, NotFound, Store, StoreError
 from nas.store.tables import EVENT, RUN, metadata
 from nas.store.text import restored, written

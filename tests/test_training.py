@@ -19,8 +19,7 @@ from bench.parallel import Parallel
 from nas import home
 from nas.blocks import Branches, network
 from nas.codec import decode, encode
-from nas.recipes import RECIPES
-from nas.records import Recipe
+from nas.recipes import RECIPES, Recipe
 from nas.training import TrainingFailed
 from nas.training import data as data_module
 from nas.training import precision as precision_module

@@ -23,7 +23,9 @@ from nas.datasets import ImageSet
 from nas.objective import Objective
 from nas.plans import Plan, plan_for
 from nas.plans.search import SearchPlan
-from nas.records import Job, Measurement, MeasurementSpec, Progress, ProxySpec, Recipe, Run, SearchSpec
+from nas.recipes import Recipe
+from nas.records import Job, Measurement, Progress, Run
+from nas.specs import MeasurementSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import measured
 from workers.coordinator import coordinate

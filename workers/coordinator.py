@@ -16,7 +16,9 @@ from nas.datasets import DatasetError
 from nas.evaluate import evaluate
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
-from nas.records import ENDED, GrowthSpec, MeasurementSpec, Refusal, Run, SearchSpec
+from nas.records import ENDED, Run
+from nas.refusal import Refusal
+from nas.specs import GrowthSpec, MeasurementSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
 from workers.pool import RayPool

@@ -2,7 +2,8 @@
 
 from nas import devices
 from nas.latency import Predictor, learnt
-from nas.records import Run, SearchSpec
+from nas.records import Run
+from nas.specs import SearchSpec
 from nas.store import Store
 
 

@@ -16,7 +16,8 @@ from nas.architecture import Choices
 from nas.codec import Malformed, decode, encode
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
-from nas.records import Latency, Recipe
+from nas.recipes import Recipe
+from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -4,7 +4,8 @@ from typing import Protocol
 
 from nas.architecture import Images
 from nas.latency import Predictor
-from nas.records import GrowthSpec, Job, Measurement, MeasurementSpec, ProxySpec, Run, SearchSpec
+from nas.records import Job, Measurement, Run
+from nas.specs import GrowthSpec, MeasurementSpec, ProxySpec, SearchSpec
 
 FAILURES = 5  # failures in a row after which more trials would only fail as well
 

@@ -5,8 +5,9 @@ from typing import TypeVar, cast
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
 from nas.plans.listed import Listed
-from nas.records import GrowthSpec, Job
+from nas.records import Job
 from nas.scaling import PUBLISHED, CompoundScaling
+from nas.specs import GrowthSpec
 
 Grown = TypeVar("Grown", bound=AnyArchitecture)
 

@@ -3,7 +3,8 @@
 from nas.plans import FAILURES
 from nas.plans.listed import Listed
 from nas.plans.sample import sample
-from nas.records import Job, MeasurementSpec
+from nas.records import Job
+from nas.specs import MeasurementSpec
 
 
 class MeasurementPlan(Listed):

@@ -5,7 +5,8 @@ from dataclasses import replace
 from nas.architecture import Images
 from nas.plans.listed import Listed
 from nas.plans.sample import sample
-from nas.records import Job, ProxySpec
+from nas.records import Job
+from nas.specs import ProxySpec
 
 
 class ProxyPlan(Listed):

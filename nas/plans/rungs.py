@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from nas.objective import Objective
 from nas.pareto import layers
-from nas.records import Fidelity
 from nas.searchers import Outcome
+from nas.specs import Fidelity
 
 
 class Rungs:

@@ -3,7 +3,8 @@
 from nas.architecture import Choices, Images, Knobs
 from nas.lowering import AnyArchitecture
 from nas.plans.search import SearchPlan
-from nas.records import Limits, Refusal, SearchSpec
+from nas.refusal import Refusal
+from nas.specs import Limits, SearchSpec
 
 
 def sample(

@@ -15,8 +15,10 @@ from nas.limits import far_over, over_limit
 from nas.objective import Cost
 from nas.plans import FAILURES
 from nas.plans.rungs import Rungs
-from nas.records import Job, Limits, Measurement, Refusal, SearchSpec
+from nas.records import Job, Measurement
+from nas.refusal import Refusal
 from nas.searchers import ATTEMPT, CostOf, MakeSearcher, Outcome, Searcher
+from nas.specs import Limits, SearchSpec
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
 PATIENCE = 3  # proposals in a row of which too little is expected, so that one lucky or unlucky trial ends nothing

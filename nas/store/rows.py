@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from nas.records import SPECS, Job, Measurement, Progress, Run, Trial
+from nas.records import Job, Measurement, Progress, Run, Trial
+from nas.specs import SPECS
 from nas.store.text import restored
 
 

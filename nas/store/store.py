@@ -10,25 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert,
 from sqlalchemy.exc import IntegrityError
 
 from nas.lowering import AnyArchitecture
-from nas.records import (
-    ENDED,
-    MOST_TRIALS,
-    SPECS,
-    Event,
-    Job,
-    Kind,
-    Latency,
-    Measurement,
-    Model,
-    Progress,
-    Refusal,
-    Run,
-    RunState,
-    Spec,
-    Trial,
-    TrialState,
-    Wish,
-)
+from nas.records import ENDED, Event, Job, Latency, Measurement, Model, Progress, Run, RunState, Trial, TrialState, Wish
+from nas.refusal import Refusal
+from nas.specs import MOST_TRIALS, SPECS, Kind, Spec
 from nas.store.agents import Agents
 from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun, NotFound

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas.records import Recipe
+from nas.recipes import Recipe
 from nas.training.ahead import Ahead
 
 HELD_OUT = 10  # one training image in so many is kept for validation

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from nas.records import Recipe
+from nas.recipes import Recipe
 from nas.training.muon import Muon
 
 RMSPROP_DECAY = 0.9

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from torch import Tensor, nn
 
 from nas.blocks import Branches, DropPath
-from nas.records import Recipe
+from nas.recipes import Recipe
 
 
 @contextmanager

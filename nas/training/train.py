@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas import quiet
 from nas.blocks import auxiliary_logits, schedule
-from nas.records import Recipe
+from nas.recipes import Recipe
 from nas.training import TrainingFailed
 from nas.training.average import Average
 from nas.training.data import Batches
