@@ -1,6 +1,7 @@
 """The Python client and the command line, against the real service on a real port."""
 
 import contextlib
+import functools
 import hashlib
 import http.server
 import io
@@ -691,7 +692,9 @@ def test_watching_a_long_past_is_short(service: Service) -> None:
 
 def test_ctrl_c_leaves_the_run_running_and_says_how_to_come_back(service: Service) -> None:
     going = Going(service)
-    process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, text=True)
+    # A shell that starts these tests in the background lets them, and what they start, ignore the signal.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, text=True, preexec_fn=heed)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("trial 0")
     process.send_signal(signal.SIGINT)
