@@ -17,6 +17,7 @@ from nas import datasets, home
 from nas.counts import counts
 from nas.forecast import Training, pace
 from nas.limits import over_limit
+from nas.plans.rungs import shares
 from nas.plans.search import narrowed, space
 from nas.recipes import Recipe
 from nas.records import Trial
@@ -65,7 +66,7 @@ def create_forecast(
     whole = datasets.describe(spec.dataset, home.folder("datasets")).train_images
     trainings = [_training(trial, whole) for trial in past]
     learnt = pace(trainings)
-    costs, images = sorted(_mult_adds(spec)), _images(spec.recipe, whole)
+    costs, images = sorted(_mult_adds(spec)), _mean_images(spec, whole)
     if not costs:
         return Forecast(trials=spec.trials, trainings=len(past), reason=f"{SAMPLE} networks are all over the limits")
     tenth = len(costs) // 10
@@ -122,6 +123,14 @@ def _training(trial: Trial, whole: int) -> Training:
         seconds=measured.seconds,
         compute_seconds=trial.compute_seconds or measured.seconds,
     )
+
+
+def _mean_images(spec: SearchSpec, whole: int) -> int:
+    """That one of the search's trainings sees on the average, over its rungs if it has some."""
+    if spec.fidelity is None:
+        return _images(spec.recipe, whole)
+    recipes = spec.fidelity.recipes(spec.recipe)
+    return round(sum(share * _images(recipe, whole) for share, recipe in zip(shares(spec.fidelity), recipes)))
 
 
 def _images(recipe: Recipe, whole: int) -> int:

@@ -95,6 +95,9 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         assert short["seconds"] == pytest.approx(1800 + each)
         cheap = running.post("/v1/forecasts", {**BODY, "compute_hours": 0.5}, status=200)
         assert cheap["compute_seconds"] == cheap["seconds"] == pytest.approx(1800 + each)
+        climb = running.post("/v1/forecasts", {**BODY, "fidelity": {}, "recipe": {"epochs": 9}}, status=200)
+        # Of 13 trainings 9 take an epoch, 3 take 3 and one takes 9.
+        assert climb["trial_seconds"] == pytest.approx(2 + 27 / 13 * 54_000 * 1e-3, rel=1e-4)
         large = running.post("/v1/forecasts", {**BODY, "limits": {"params": 1}}, status=200)
         assert large["reason"] == "200 networks are all over the limits"
         running.post("/v1/forecasts", {**BODY, "trials": 0}, status=422)

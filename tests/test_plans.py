@@ -19,7 +19,7 @@ from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
 from nas.plans.measurement import MeasurementPlan
 from nas.plans.proxy import ProxyPlan
-from nas.plans.rungs import Rungs
+from nas.plans.rungs import Rungs, shares
 from nas.plans.sample import sample
 from nas.plans.search import SearchPlan, narrowed, searcher
 from nas.recipes import Recipe
@@ -356,6 +356,13 @@ def test_the_best_of_a_rung_go_up_and_nobody_waits() -> None:
         ended[job.rung][network] = accuracy
         plan.tell(job, dataclasses.replace(measured(job), accuracy=accuracy))
     assert all(ended.values())
+
+
+def test_every_rung_has_its_share_of_the_trainings() -> None:
+    assert shares(Fidelity()) == pytest.approx([9 / 13, 3 / 13, 1 / 13])
+    # 9 begin on the lowest, 5 on the next and 3 on the highest, and a third of each rung goes up.
+    whole = [9, 9 / 3 + 5, 9 / 9 + 5 / 3 + 3]
+    assert shares(Fidelity(kind="hyperband")) == pytest.approx([part / sum(whole) for part in whole])
 
 
 def test_hyperband_begins_some_networks_higher() -> None:

@@ -72,6 +72,18 @@ class Rungs:
         return sorted(rewards, key=rewards.__getitem__, reverse=True)
 
 
+def shares(fidelity: Fidelity) -> list[float]:
+    """The part of a long search's trainings that each rung has, the lowest first."""
+    if fidelity.kind == "halving":
+        counts = [fidelity.eta**-rung for rung in range(fidelity.rungs)]
+    else:
+        counts = [
+            sum(_size(fidelity, entry) * fidelity.eta ** (entry - rung) for entry in range(rung + 1))
+            for rung in range(fidelity.rungs)
+        ]
+    return [count / sum(counts) for count in counts]
+
+
 def _size(fidelity: Fidelity, entry: int) -> int:
     """Networks that Hyperband begins on rung `entry`, before it begins some on the next."""
     climbs = fidelity.rungs - entry
