@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api import measure, proposal, proxy, reference, tables
+from api import listings, measure, proposal, proxy, reference, tables
 from api.client import DEFAULT_URL, Client, ServiceError
 from api.watch import watch
 from nas.codec import encode
@@ -210,30 +210,30 @@ def raise_budget(session: Session) -> int:
 
 
 def datasets(session: Session) -> int:
-    return session.show(session.client.datasets(), tables.datasets)
+    return session.show(session.client.datasets(), listings.datasets)
 
 
 def spaces(session: Session) -> int:
     if not session.chosen.dataset:
-        return session.show(session.client.spaces(), tables.plugins)
+        return session.show(session.client.spaces(), listings.plugins)
     found = session.client.dataset(session.chosen.dataset)
     if not found["info"]:
         raise ServiceError(found["problem"])
     info = found["info"]
     space = session.client.space(session.chosen.space, info["resolution"], info["channels"], len(info["classes"]))
-    return session.show(space, tables.knobs)
+    return session.show(space, listings.knobs)
 
 
 def searchers(session: Session) -> int:
-    return session.show(session.client.searchers(), tables.plugins)
+    return session.show(session.client.searchers(), listings.plugins)
 
 
 def devices(session: Session) -> int:
-    return session.show(session.client.devices(), tables.plugins)
+    return session.show(session.client.devices(), listings.plugins)
 
 
 def recipes(session: Session) -> int:
-    return session.show(session.client.recipes(), tables.recipes)
+    return session.show(session.client.recipes(), listings.recipes)
 
 
 def compare(session: Session) -> int:
@@ -261,7 +261,7 @@ def measure_networks(session: Session) -> int:
 
 
 def health(session: Session) -> int:
-    return session.show(session.client.health(), tables.health)
+    return session.show(session.client.health(), listings.health)
 
 
 def serve(session: Session) -> int:
