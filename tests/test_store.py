@@ -992,6 +992,16 @@ class TestTrouble:
         store.add_run("search", SEARCH)
         store.close()
 
+    def test_a_new_file_that_another_program_is_about_to_write(self, tmp_path: Path) -> None:
+        other = sqlite3.connect(tmp_path / "nas.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked - another program holds it"):
+            Store(f"sqlite:///{tmp_path}/nas.db?timeout=0.05")
+        letting_go = threading.Timer(0.3, other.close)
+        letting_go.start()
+        Store(f"sqlite:///{tmp_path}/nas.db").close()
+        letting_go.join()
+
     def test_a_path_with_odd_characters(self, tmp_path: Path) -> None:
         folder = tmp_path / "50% größer & more"
         folder.mkdir()

@@ -1,6 +1,8 @@
 """Short transactions on one database, opened and migrated; every failure of it is a StoreError in words."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -145,8 +147,23 @@ def _unless_given(url: URL, **arguments: Any) -> dict[str, Any]:
 
 def _connect_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where sqlite3 guesses
-    connection.execute("PRAGMA journal_mode = WAL").close()  # readers do not wait for the writer
+    _log_ahead(connection)
     connection.execute("PRAGMA foreign_keys = ON").close()
+
+
+def _log_ahead(connection: Any) -> None:
+    """Write-ahead logging, so that readers do not wait for the writer."""
+    ((busy_ms,),) = connection.execute("PRAGMA busy_timeout")
+    deadline = time.monotonic() + busy_ms / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait here for another one that has begun to write, such as one that opens a new file too.
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:
