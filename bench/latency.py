@@ -52,7 +52,7 @@ def repeatability() -> None:
                 ratios = [each.ratio for each in found if each.ratio]
                 begun = time.perf_counter()
                 for _ in range(5):
-                    _meter.meter(ready.run, compared)
+                    _meter.meter(ready.run, compared, ready.within)
                 seconds = (time.perf_counter() - begun) / 5
             varies, peer = _variation(ours[state]), _variation(peers[state])
             noisy = sum(each.noisy is not None for each in found)

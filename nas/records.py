@@ -67,8 +67,9 @@ class Latency:
     interquartile range over the median.
 
     `fingerprint` says on what: processor, threads, runtime, versions. `ratio` is to a reference network that ran in
-    turns with this one and took `reference_ms`; `noisy` says why the latency may not repeat to 1 %, if it may not, and
-    `shared` whether other programs worked on the host meanwhile. Null in measurements from before there were these.
+    turns with this one and took `reference_ms`; `noisy` says why the latency may not repeat as well as it should, if it
+    may not, and `shared` whether other programs worked on the host meanwhile. Null in measurements from before there
+    were these.
     """
 
     device: str

@@ -509,7 +509,7 @@ class TestMeter:
         fastest = [8.0, 4.0, 40.0, 7.0, 5.0, 3.0, 30.0, 6.0]
         rounds = [_meter.Round([9 * each, each, 2 * each], each, each / 2) for each in fastest[:6]]
         rounds += [_meter.Round([each] * 2, each, 1.0) for each in fastest[6:]]
-        times = _meter._times(rounds, quiet_ms=1.0, others=1.25)
+        times = _meter._times(rounds, quiet_ms=1.0, within=0.01, others=1.25)
         assert (times.median_ms, times.minimum_ms, times.runs, times.rounds) == (5.5, 3.0, 22, 8)
         assert times.ratio == 2.0, "the median of five times 2 and of 6"
         assert times.reference_ms == 2.25, "of the six that count"
@@ -530,6 +530,22 @@ class TestMeter:
         times = _meter.meter(partial(next, wild), always_the_same(1.0))
         assert (times.rounds, times.median_ms, times.noisy) == (2 * _meter.ROUNDS, 1.0, None)
         assert times.p95_ms == 10.0, "it is seen there"
+
+    @pytest.mark.parametrize(("within", "rounds"), [(0.01, 2 * _meter.ROUNDS - 1), (0.02, _meter.ROUNDS)])
+    def test_they_agree_as_well_as_such_times_can(
+        self, within: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
+        monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
+        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
+        rising = itertools.chain([1.0] * 2, itertools.cycle([1.0] * _meter.ROUND_RUNS + [1.015] * _meter.ROUND_RUNS))
+        times = _meter.meter(partial(next, rising), always_the_same(1.0), within)
+        assert (times.rounds, times.noisy) == (rounds, None)
+
+    def test_torch_alone_may_vary_more(self) -> None:
+        built, image = exercised(_runtime.reference(), IMAGES)
+        assert cpu_eager._prepared(built, image, Options()).within == 0.02
+        assert cpu._prepared(built, image, Options()).within == 0.01
 
     def test_what_stays_unsteady_is_called_noisy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_meter, "MOST_SECONDS", 0.1)

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from nas.recipes import RECIPES, Recipe
 from nas.training import TrainingFailed
 from nas.training import data as data_module
 from nas.training import precision as precision_module
+from nas.training import train as train_module
 from nas.training.average import Average
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone
+from nas.training.gradients import Gradients, cuda_graphs
 from nas.training.muon import orthogonal
 from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import Precision, precision, probe, reduced
@@ -33,6 +35,7 @@ from nas.training.regularisation import regularised
 from nas.training.score import accuracy
 from nas.training.train import Diverged, Epoch, train
 from tests.pictures import RECIPE, TINY, pictures
+from tests.test_cells import nasnet_a
 
 CPU = torch.device("cpu")
 PLAIN = Normalisation(mean=(0.0,), std=(1.0,))
@@ -157,8 +160,6 @@ def test_a_batch_too_large_for_the_memory_goes_through_it_in_parts() -> None:
 
 
 def test_gradients_of_parts_are_those_of_the_whole_batch() -> None:
-    from nas.training.train import _gradients
-
     torch.manual_seed(0)
     linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(144, 4))
     loader = batches(dataclasses.replace(RECIPE, batch=64))
@@ -166,8 +167,9 @@ def test_gradients_of_parts_are_those_of_the_whole_batch() -> None:
     found = []
     for parts in (1, 4):
         linear.zero_grad()
-        loss, kept = _gradients(linear, images, labels, 0.1, nullcontext(), parts)
-        assert kept == parts
+        gradients = Gradients(linear, 0.1, nullcontext())
+        gradients._parts = parts
+        loss = gradients(images, labels)
         found.append([loss] + [parameter.grad for parameter in linear.parameters() if parameter.grad is not None])
     assert [len(tensors) for tensors in found] == [3, 3]
     assert all(torch.allclose(whole, part, atol=1e-6) for whole, part in zip(*found))
@@ -178,6 +180,119 @@ def test_a_memory_too_small_for_two_images_fails_with_the_reason() -> None:
     epochs: list[Epoch] = []
     with pytest.raises(TrainingFailed, match="out of memory even with 2 images at a time: take a smaller network"):
         train(Small(most=1), batches(recipe), recipe, seed=0, device=CPU, after_epoch=epochs.append)
+
+
+class Recorder:
+    """Takes work down as a CUDA graph does, on a processor: not done at first, it is done over and over on the same
+    memory. `spoil` is what it makes of each gradient."""
+
+    def __init__(self, spoil: float = 1.0) -> None:
+        self.taken, self.replayed, self.spoil = 0, 0, spoil
+
+    def __call__(self, built: torch.nn.Module) -> Callable[[Callable[[], None]], Callable[[], None]]:
+        def capture(work: Callable[[], None]) -> Callable[[], None]:
+            self.taken += 1
+            before = [buffer.clone() for buffer in built.buffers()]
+            with torch.random.fork_rng():
+                work()
+            for buffer, value in zip(built.buffers(), before):
+                buffer.copy_(value)
+            places = [parameter.grad for parameter in built.parameters()]
+
+            def replay() -> None:
+                self.replayed += 1
+                built.zero_grad()
+                work()
+                for parameter, place in zip(built.parameters(), places):
+                    if place is not None and parameter.grad is not None:
+                        place.copy_(parameter.grad).mul_(self.spoil)
+                    parameter.grad = None
+
+            return replay
+
+        return capture
+
+
+class TestCaptured:
+    """A GPU's part is played by a recorder; where there is one, it does the same."""
+
+    RECIPES = {
+        "sgd": dataclasses.replace(RECIPE, clip_norm=1.0),
+        "muon, averaged": dataclasses.replace(RECIPE, optimizer="muon", learning_rate=0.05, momentum=0.6, ema=0.9),
+        "rmsprop, stochastic depth": dataclasses.replace(
+            RECIPE, optimizer="rmsprop", learning_rate=0.01, drop_path=0.3
+        ),
+        "batches of two sizes": dataclasses.replace(RECIPE, batch=30),
+    }
+
+    def train(
+        self, recipe: Recipe, recorder: Recorder | None, monkeypatch: pytest.MonkeyPatch, what: Any = TINY
+    ) -> dict[str, Any]:
+        torch.manual_seed(0)
+        built = network(what)
+        monkeypatch.setattr(train_module, "cuda_graphs", lambda _: recorder and recorder(built))
+        train(built, batches(recipe), recipe, seed=0, device=CPU, after_epoch=ignore)
+        return built.state_dict()
+
+    @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+    def test_it_trains_to_the_same_weights(self, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+        recorder, steps = Recorder(), recipe.epochs * len(batches(recipe))
+        plain, captured = (self.train(recipe, each, monkeypatch) for each in (None, recorder))
+        assert all(torch.equal(captured[name], value) for name, value in plain.items())
+        sizes = 2 if 400 % recipe.batch and 400 % len(batches(recipe)) else 1
+        assert recorder.taken == sizes
+        assert recorder.replayed == steps - 3 * sizes + sizes  # three of each size come before, one checks
+
+    def test_a_network_that_changes_is_taken_down_anew(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """NASNet's paths are dropped more often from epoch to epoch; its auxiliary classifier has a loss, too."""
+        cells = nasnet_a(images=TINY.images, filters=4, auxiliary=True, drop_path=0.5)
+        recorder, recipe = Recorder(), dataclasses.replace(RECIPE, epochs=2, batch=80)
+        plain, captured = (self.train(recipe, each, monkeypatch, cells) for each in (None, recorder))
+        assert all(torch.equal(captured[name], value) for name, value in plain.items())
+        assert recorder.taken == 2
+
+    def test_what_comes_out_otherwise_is_not_used(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        recorder = Recorder(spoil=1.1)
+        plain, captured = (self.train(RECIPE, each, monkeypatch) for each in (None, recorder))
+        assert all(torch.equal(captured[name], value) for name, value in plain.items())
+        assert (recorder.taken, recorder.replayed) == (1, 1)
+        assert (
+            "cpu trains layer by layer, as a captured graph cannot be used: its gradients differ by 10.0%"
+            in caplog.text
+        )
+
+    def test_what_cannot_be_captured_is_trained_layer_by_layer(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Refusing(Recorder):
+            def __call__(self, built: torch.nn.Module) -> Callable[[Callable[[], None]], Callable[[], None]]:
+                def capture(work: Callable[[], None]) -> Callable[[], None]:
+                    self.taken += 1
+                    raise RuntimeError("operation not permitted when stream is capturing")
+
+                return capture
+
+        recorder = Refusing()
+        plain, captured = (self.train(RECIPE, each, monkeypatch) for each in (None, recorder))
+        assert all(torch.equal(captured[name], value) for name, value in plain.items())
+        assert recorder.taken == 1
+        assert "cannot be used: operation not permitted" in caplog.text
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="a GPU's graphs")
+    def test_a_gpu_trains_to_nearly_the_same_weights(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        device, found = torch.device("cuda"), []
+        recipe, data = dataclasses.replace(RECIPE, epochs=2), pictures()
+        for graphs in (lambda _: None, cuda_graphs):
+            monkeypatch.setattr(train_module, "cuda_graphs", graphs)
+            torch.manual_seed(0)
+            built = network(TINY).to(device)
+            chosen = everything(data.train_labels)
+            shown = Batches(data.train_images, data.train_labels, chosen, recipe, View(12, PLAIN, device), device)
+            train(built, shown, recipe, seed=0, device=device, after_epoch=ignore)
+            found.append(torch.cat([parameter.detach().flatten() for parameter in built.parameters()]))
+        assert (found[1] - found[0]).norm() < 0.05 * found[0].norm()
 
 
 class TestPrecision:

@@ -16,7 +16,7 @@ ROUND_SECONDS = 0.003  # of the network's runs in a round; the reference has hal
 ROUND_RUNS = 3  # at the least, where a run is short
 SLOW_MS = 30.0  # a run that takes longer is a round by itself
 ROUNDS = 6  # that count: the fastest
-WITHIN = 0.01  # of the fastest round, to which the others that count have to come
+WITHIN = 0.01  # of the fastest round the others that count have to come
 QUIET = 1.05  # times what the reference took at best; above that the host is not itself
 MOST_SECONDS = 0.5  # no further round is begun after that
 
@@ -47,7 +47,7 @@ class Times:
     the six fastest count, once they agree: the K-best scheme (Bryant & O'Hallaron 2003, chapter 9). `median_ms` is the
     median of these six, `ratio` that of their ratios to a reference network that ran in the same round. `p95_ms`,
     `minimum_ms` and `spread` (interquartile range over median) are of all single runs, so `p95_ms` and `spread` show
-    what was filtered out. `noisy` says why the latency may not repeat to 1 %.
+    what was filtered out. `noisy` says why the latency may not repeat as well as it should.
     """
 
     median_ms: float
@@ -62,9 +62,9 @@ class Times:
     shared: bool | None
 
 
-def meter(run: Run, reference: Reference) -> Times:
+def meter(run: Run, reference: Reference, within: float = WITHIN) -> Times:
     """Call `run` and the reference's, which return the milliseconds of the inference they did, in turns of some runs
-    each, until the time of `run` is known.
+    each, until the rounds that count lie `within` so much of the fastest.
 
     Training on this host pauses meanwhile: a tenth of a second where it is quiet, half a second where it is not, or
     eight runs of a slow network. Raises DeviceError where a time is not a positive number or the host does not get
@@ -80,7 +80,7 @@ def meter(run: Run, reference: Reference) -> Times:
             _until(reference.run, WARM_UP_SECONDS / 2, least=1)
             load, start = Load(), time.perf_counter()
             while len(rounds) < ROUNDS or (
-                _doubt(rounds, reference.quiet_ms) and time.perf_counter() - start < MOST_SECONDS
+                _doubt(rounds, reference.quiet_ms, within) and time.perf_counter() - start < MOST_SECONDS
             ):
                 runs = _until(run, ROUND_SECONDS, least=least)
                 compared = _until(reference.run, ROUND_SECONDS / 2, least=ROUND_RUNS)
@@ -89,7 +89,7 @@ def meter(run: Run, reference: Reference) -> Times:
             others = load.others()
     except NotQuiet as error:
         raise DeviceError(f"latency was not measured: {error}") from error
-    return _times(rounds, reference.quiet_ms, others)
+    return _times(rounds, reference.quiet_ms, within, others)
 
 
 def _until(run: Run, seconds: float, *, least: int) -> list[float]:
@@ -107,20 +107,20 @@ def _counted(rounds: list[Round]) -> list[Round]:
     return sorted(rounds, key=lambda each: each.fastest_ms)[:ROUNDS]
 
 
-def _doubt(rounds: list[Round], quiet_ms: float) -> str | None:
+def _doubt(rounds: list[Round], quiet_ms: float, within: float) -> str | None:
     """Why the rounds do not tell the latency yet."""
     fastest, *_, last = (each.fastest_ms for each in _counted(rounds))
-    if last > fastest * (1 + WITHIN):
+    if last > fastest * (1 + within):
         return f"the {ROUNDS} fastest of {len(rounds)} rounds agree to {last / fastest - 1:.1%} only"
     slower = min(each.reference_ms for each in rounds) / quiet_ms
     return f"the reference network took {slower:.2f} times what it took before" if slower > QUIET else None
 
 
-def _times(rounds: list[Round], quiet_ms: float, others: float | None) -> Times:
+def _times(rounds: list[Round], quiet_ms: float, within: float, others: float | None) -> Times:
     runs = [milliseconds for each in rounds for milliseconds in each.runs]
     counted = _counted(rounds)
     low, middle, high = statistics.quantiles(runs, n=4, method="inclusive")
-    noisy = _doubt(rounds, quiet_ms)
+    noisy = _doubt(rounds, quiet_ms, within)
     if noisy and others is not None:
         noisy += f"; other programs used {others:.1f} processors meanwhile"
     return Times(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.architecture import Architecture, Images, Stage
 from nas.devices import DeviceError, Options
-from nas.devices._meter import Reference, meter
+from nas.devices._meter import WITHIN, Reference, meter
 from nas.records import Latency
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ REFERENCE = Architecture(
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A network that a runtime is ready to run on an image: `run` does so once and returns the milliseconds that it
-    took, `answer` gives the logits."""
+    took, `answer` gives the logits. Such times are to repeat `within` this much."""
 
     run: Callable[[], float]
     answer: Callable[[], "Tensor"]
+    within: float = WITHIN
 
 
 Prepare = Callable[["nn.Module", "Tensor", Options], Prepared]
@@ -66,7 +67,7 @@ def measured(
         ready = _checked(network, images, options, prepare, agreement)
         compared = _reference(prepare, options, agreement)
         try:
-            times = meter(ready.run, compared)
+            times = meter(ready.run, compared, ready.within)
         except DeviceError:
             raise
         except Exception as error:  # whatever a runtime raises when what it ran on is gone

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TAKES = ("threads", "batch", "dtype")
 DTYPES = ("float32", "bfloat16")
+WITHIN = 0.02  # latencies repeat: between layers Python runs, whose time varies
 
 
 def available() -> str | None:
@@ -40,7 +42,7 @@ def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> L
 
 
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
-    return called(*converted(network, image, options))
+    return replace(called(*converted(network, image, options)), within=WITHIN)
 
 
 def converted(network: "nn.Module", image: "Tensor", options: Options) -> tuple[Any, "Tensor"]:

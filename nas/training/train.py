@@ -1,6 +1,5 @@
 """The training loop."""
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -8,22 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import nn
 
 from nas import quiet
-from nas.blocks import auxiliary_logits, schedule
+from nas.blocks import schedule
 from nas.recipes import Recipe
 from nas.training import TrainingFailed
 from nas.training.average import Average
 from nas.training.data import Batches
+from nas.training.gradients import Gradients, cuda_graphs
 from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import reduced
 from nas.training.regularisation import regularised
-
-AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
-
-log = logging.getLogger(__name__)
 
 
 class Diverged(TrainingFailed):
@@ -75,11 +70,13 @@ def train(
     average = Average(network, recipe.ema, start.average if start else None) if recipe.ema else None
     done = start.epoch if start else 0
     step, steps = done * len(batches), recipe.epochs * len(batches)
-    draw, quietly, parts = torch.Generator(device), quiet.Step(), 1
+    draw, quietly = torch.Generator(device), quiet.Step()
     with regularised(network, recipe), reduced(network, device) as precision:
+        gradients = Gradients(network, recipe.label_smoothing, precision, cuda_graphs(device))
         for number in range(done, recipe.epochs):
             begun = time.perf_counter()
-            schedule(network, number / recipe.epochs)
+            if schedule(network, number / recipe.epochs):
+                gradients.forget()
             torch.manual_seed(_mixed(seed, number))  # dropout
             draw.manual_seed(_mixed(seed, number) + 1)  # order and augmentation
             total = torch.zeros((), device=device)
@@ -88,8 +85,7 @@ def train(
                     for group in optimizer.param_groups:
                         group["lr"] = recipe.learning_rate * factor(recipe, (step + 1) / max(steps, 2))
                         group["momentum"] = momentum(recipe, (step + 1) / max(steps, 2))
-                    images, labels = batches.batch(indices, draw)
-                    loss, parts = _gradients(network, images, labels, recipe.label_smoothing, precision, parts)
+                    loss = gradients(*batches.batch(indices, draw))
                     if recipe.clip_norm:
                         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
                     optimizer.step()
@@ -112,37 +108,6 @@ def train(
             speed = batches.images / (time.perf_counter() - begun)
             after_epoch(Epoch(number=number + 1, loss=mean, images_per_second=speed, state=state))
     return average.weights if average else None
-
-
-def _gradients(
-    network: nn.Module, images: Tensor, labels: Tensor, smoothing: float, precision: Any, parts: int
-) -> tuple[Tensor, int]:
-    """Add the batch's gradients and return its mean loss, and in how many parts it went through the memory."""
-    while True:
-        try:
-            total = torch.zeros((), device=labels.device)
-            for part, answers in zip(images.tensor_split(parts), labels.tensor_split(parts)):
-                with precision:
-                    logits = network(part)
-                loss = F.cross_entropy(logits.float(), answers, label_smoothing=smoothing, reduction="sum")
-                if (others := auxiliary_logits(network)) is not None:
-                    extra = F.cross_entropy(others.float(), answers, label_smoothing=smoothing, reduction="sum")
-                    loss = loss + AUXILIARY * extra
-                loss = loss / len(labels)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-            return total, parts
-        except torch.OutOfMemoryError as error:
-            if len(labels) // (2 * parts) < 2:  # normalisation needs several images
-                raise TrainingFailed(
-                    f"{labels.device} runs out of memory even with {len(labels) // parts} images at a time: "
-                    "take a smaller network or resolution, or a device with more memory"
-                ) from error
-        parts *= 2
-        log.warning("%s ran out of memory: batches go through it in %d parts from here on", labels.device, parts)
-        network.zero_grad()
-        if labels.device.type == "cuda":
-            torch.cuda.empty_cache()
 
 
 def _mixed(seed: int, epoch: int) -> int:

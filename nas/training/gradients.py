@@ -1,0 +1,176 @@
+"""The gradients of a batch: layer by layer, or on a GPU all by one launch of a captured CUDA graph.
+
+A small network is over on a GPU before the next of its hundred kernels is on its way there, so that most of a step is
+spent on launching. A graph is launched once for all of them.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from nas.blocks import auxiliary_logits
+from nas.training import TrainingFailed
+
+AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
+WARM_UP = 3  # batches of a size before it is captured; in them libraries choose their kernels
+AGREEMENT = 0.05  # of captured gradients with others: kernels may add up in any order, in bfloat16
+
+# Takes work down without doing it, and gives what does it.
+Capture: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
+
+log = logging.getLogger(__name__)
+
+
+class Gradients:
+    """Called with images and labels, gives the network's parameters the gradients of their mean loss, and returns that.
+
+    A batch that is too large for the device's memory goes through it in parts from then on. What was captured is used
+    only where its gradients are those found layer by layer. Raises TrainingFailed where parts do not help.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        smoothing: float,
+        precision: AbstractContextManager[object],
+        capture: Capture | None = None,
+    ) -> None:
+        self._network, self._smoothing, self._precision, self._capture = network, smoothing, precision, capture
+        self._parts = 1
+        self._seen: dict[int, int] = {}  # batches of each size, until they are captured
+        self._captured: dict[int, _Captured] = {}
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        size = len(labels)
+        if self._capture and size not in self._captured:
+            self._seen[size] = self._seen.get(size, 0) + 1
+            if self._seen[size] > WARM_UP:
+                self._take_down(self._capture, images, labels)
+        if size in self._captured:
+            return self._captured[size](images, labels)
+        return self._layer_by_layer(images, labels)
+
+    def forget(self) -> None:
+        """What was captured: the network works otherwise from here on."""
+        self._captured.clear()
+
+    def _layer_by_layer(self, images: Tensor, labels: Tensor) -> Tensor:
+        while True:
+            try:
+                return self._in_parts(images, labels)
+            except torch.OutOfMemoryError as error:
+                if len(labels) // (2 * self._parts) < 2:  # normalisation needs several images
+                    raise TrainingFailed(
+                        f"{labels.device} runs out of memory even with {len(labels) // self._parts} images at a time: "
+                        "take a smaller network or resolution, or a device with more memory"
+                    ) from error
+            self._parts *= 2
+            self._release()
+            log.warning(
+                "%s ran out of memory: batches go through it in %d parts from here on", labels.device, self._parts
+            )
+
+    def _in_parts(self, images: Tensor, labels: Tensor) -> Tensor:
+        total = torch.zeros((), device=labels.device)
+        for part, answers in zip(images.tensor_split(self._parts), labels.tensor_split(self._parts)):
+            with self._precision:
+                logits = self._network(part)
+            loss = F.cross_entropy(logits.float(), answers, label_smoothing=self._smoothing, reduction="sum")
+            if (others := auxiliary_logits(self._network)) is not None:
+                extra = F.cross_entropy(others.float(), answers, label_smoothing=self._smoothing, reduction="sum")
+                loss = loss + AUXILIARY * extra
+            loss = loss / len(labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _take_down(self, capture: Capture, images: Tensor, labels: Tensor) -> None:
+        """Capture the work on a batch of this size, unless it cannot be or comes out otherwise: then never again."""
+        try:
+            captured = _Captured(capture, self._network, self._in_parts, images, labels)
+            difference = self._difference(captured, images, labels)
+            if difference <= AGREEMENT:
+                self._captured[len(labels)] = captured
+                return
+            reason = f"its gradients differ by {difference:.1%}"
+        except RuntimeError as error:  # out of memory, too
+            reason = str(error)
+        self._release()
+        log.warning("%s trains layer by layer, as a captured graph cannot be used: %s", labels.device, reason)
+
+    def _difference(self, captured: "_Captured", images: Tensor, labels: Tensor) -> float:
+        """Of the gradients, relative to those found layer by layer; the network and random numbers stay as they are."""
+        buffers = [(buffer, buffer.clone()) for buffer in self._network.buffers()]
+        found: list[Tensor] = []
+        for work in (self._in_parts, captured):
+            self._network.zero_grad()
+            with torch.random.fork_rng(devices=[labels.device] if labels.device.type == "cuda" else []):
+                work(images, labels)
+            found.append(torch.cat([_gradient(parameter).flatten() for parameter in self._network.parameters()]))
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        self._network.zero_grad()
+        difference, length = float((found[1] - found[0]).norm()), float(found[0].norm())
+        return difference / length if length else difference
+
+    def _release(self) -> None:
+        """Whatever takes memory that layer by layer is not needed."""
+        self._capture = None
+        self._captured.clear()
+        self._network.zero_grad()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+class _Captured:
+    """Work on batches of one size, which lie at one place in memory, as do the gradients."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        network: nn.Module,
+        work: Callable[[Tensor, Tensor], Tensor],
+        images: Tensor,
+        labels: Tensor,
+    ) -> None:
+        self._images, self._labels = images.clone(), labels.clone()
+        self._loss: Tensor
+
+        def run() -> None:
+            self._loss = work(self._images, self._labels)
+
+        network.zero_grad()  # gradients that are captured are written, not added to others
+        self._replay = capture(run)
+        self._gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        self._images.copy_(images)
+        self._labels.copy_(labels)
+        self._replay()
+        for parameter, gradient in self._gradients:
+            parameter.grad = gradient  # optimizers let go of it
+        return self._loss
+
+
+def cuda_graphs(device: torch.device) -> Capture | None:
+    """None where `device` is not a GPU. The graphs share memory, as only one of them runs at a time."""
+    if device.type != "cuda":
+        return None
+    pool = torch.cuda.graph_pool_handle()
+
+    def capture(work: Callable[[], None]) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            work()
+        return graph.replay
+
+    return capture
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
