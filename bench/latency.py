@@ -22,7 +22,7 @@ from nas import devices, latency, quiet, spaces
 from nas.architecture import Images
 from nas.blocks import network
 from nas.correlation import spearman
-from nas.devices import PLAIN, _meter, _runtime, cpu, cpu_eager
+from nas.devices import PLAIN, _meter, _runtime, cpu, cpu_eager, cuda, cuda_graph
 from nas.lowering import AnyArchitecture
 from nas.zoo import reference
 
@@ -30,21 +30,25 @@ IMAGES = Images(resolution=28, channels=1, classes=10)
 MEASUREMENTS = 20
 PEER_WARM_UPS, PEER_RUNS = 50, 100
 LEARNT, HELD = 140, 40
-RUNTIMES = {"cpu": (cpu, 0.01), "cpu_eager": (cpu_eager, 0.02)}  # and the variation that is allowed
+# With the variation that is allowed; where there is no GPU its two are left out.
+RUNTIMES = {"cpu": (cpu, 0.01), "cpu_eager": (cpu_eager, 0.02), "cuda": (cuda, 0.02), "cuda_graph": (cuda_graph, 0.01)}
 
 
 def repeatability() -> None:
     architecture = networks(1, seed=1)[0]
     made = network(architecture).eval()
     for name, (device, allowed) in RUNTIMES.items():
+        if device.available():
+            continue
         device.latency(made, IMAGES)  # imports, and the reference's own preparation
         exercised, image = _runtime.exercised(made, IMAGES)
+        agreement = cuda.AGREEMENT if name.startswith("cuda") else _runtime.AGREEMENT
         ready = device._prepared(exercised, image, PLAIN)
-        compared = _runtime._reference(device._prepared, PLAIN, _runtime.AGREEMENT)
+        compared = _runtime._reference(device._prepared, PLAIN, agreement)
         ours: dict[str, list[float]] = {}
         peers: dict[str, list[float]] = {}
         for state in ("idle", "training"):
-            with training() if state == "training" else idle():
+            with training(gpu=name.startswith("cuda")) if state == "training" else idle():
                 pairs = [(device.latency(made, IMAGES), _peer(ready.run)) for _ in range(MEASUREMENTS)]  # in turns
                 found = [own for own, _ in pairs]
                 ours[state] = [own.median_ms for own in found]
@@ -121,11 +125,11 @@ def idle() -> Iterator[None]:
 
 
 @contextmanager
-def training() -> Iterator[None]:
-    """Another process trains meanwhile, on one thread."""
+def training(gpu: bool) -> Iterator[None]:
+    """Another process trains meanwhile, on one thread or on the GPU."""
     context = multiprocessing.get_context("spawn")
     begun = context.Event()
-    trainer = context.Process(target=_train, args=(begun,), daemon=True)
+    trainer = context.Process(target=_train, args=(begun, gpu), daemon=True)
     trainer.start()
     if not begun.wait(120):
         raise RuntimeError("the training that is to run beside the meter has not begun within two minutes")
@@ -136,9 +140,10 @@ def training() -> Iterator[None]:
         trainer.join()
 
 
-def _train(begun: "multiprocessing.synchronize.Event") -> None:
+def _train(begun: "multiprocessing.synchronize.Event", gpu: bool) -> None:
     torch.set_num_threads(1)
-    made = network(reference("LeNet-5")).train()
+    torch.set_default_device("cuda" if gpu else "cpu")
+    made = network(reference("LeNet-5")).to("cuda" if gpu else "cpu").train()
     optimizer = torch.optim.SGD(made.parameters(), lr=0.01)
     images, labels = torch.randn(256, 1, 32, 32), torch.arange(256) % 10
     step = quiet.Step()

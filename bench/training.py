@@ -3,8 +3,9 @@
 The peer is what most tools do: a DataLoader that transforms each image, Adam, eager, single precision, NCHW, on all
 processors. Ours is the loop that the service has, one thread a training and a training a processor, as its workers are
 started. Both train the same network on the same images; they take turns, and the best round of each counts, because
-whatever else a machine does can only slow it down. `--processor-time` is for a machine that is busy with other things:
-one training of each, on one thread, by the time that the processor gave it.
+whatever else a machine does can only slow it down. Where there is a GPU the same is done there, and with several of our
+trainings at a time, as a search has them. `--processor-time` is for a machine that is busy with other things: one
+training of each, on one thread, by the time that the processor gave it.
 """
 
 import json
@@ -23,15 +24,17 @@ from bench.rows import row
 from nas.architecture import Architecture, Images, Stage
 from nas.blocks import network
 from nas.counts import counts
-from nas.recipes import Recipe
+from nas.recipes import RECIPES, Recipe
 from nas.training import ALLOCATOR
 from nas.training.data import Batches, Normalisation, View
 from nas.training.device import alone
 from nas.training.train import Epoch, train
 
 TARGET = 2.7
-IMAGES, BATCH, ROUNDS = 1_920, 128, 2
-CPU = torch.device("cpu")
+IMAGES, EPOCHS = {"cpu": 1_920, "cuda": 51_200}, {"cpu": 2, "cuda": 6}
+BATCH, ROUNDS = 128, 2
+SIDE_BY_SIDE = 4  # trainings that share a GPU
+CANDIDATE = RECIPES["proxy"]
 PLAIN = Normalisation(mean=(0.5,), std=(0.25,))
 NETWORK = Architecture(
     images=Images(resolution=28, channels=1, classes=10),
@@ -51,8 +54,8 @@ def main(processor_time: bool) -> None:
     params = counts(NETWORK).params
     naive, ours = [], []
     for _ in range(ROUNDS):
-        naive += together("naive", clock, 1, {"OMP_NUM_THREADS": str(processors)})
-        ours.append(sum(together("ours", clock, processors, {"OMP_NUM_THREADS": "1", **ALLOCATOR})))
+        naive += together("naive", "cpu", clock, 1, {"OMP_NUM_THREADS": str(processors)})
+        ours.append(sum(together("ours", "cpu", clock, processors, {"OMP_NUM_THREADS": "1", **ALLOCATOR})))
     best, peer = max(ours), max(naive)
     row(
         f"training an MBConv network of {params:,} parameters at 28×28 on {processors} processors",
@@ -64,42 +67,67 @@ def main(processor_time: bool) -> None:
         target=f"at least {TARGET} times the peer",
         holds=best >= TARGET * peer,
     )
+    if torch.cuda.is_available():
+        on_gpu(f"an MBConv network of {params:,} parameters at 28×28 on {torch.cuda.get_device_name()}")
 
 
-def together(which: str, clock: str, number: int, environment: dict[str, str]) -> list[float]:
+def on_gpu(what: str) -> None:
+    """The peer's images lie on the GPU, too, as it is the loops that are compared; a candidate is a training by the
+    recipe "proxy"."""
+    naive, ours, many = [], [], []
+    for _ in range(ROUNDS):
+        naive += together("naive", "cuda", "perf_counter", 1, {})
+        ours += together("ours", "cuda", "perf_counter", 1, {})
+        many.append(sum(together("ours", "cuda", "perf_counter", SIDE_BY_SIDE, {})))
+    best, peer, side_by_side = max(ours), max(naive), max(many)
+    eager = "Adam, eager NCHW in single precision, images on the GPU"
+    row(f"training {what}", best, "images/s", peer=eager, peer_value=peer, ratio=best / peer)
+    candidate = CANDIDATE.epochs * (CANDIDATE.train_images or 0) / 60
+    row(
+        f"{SIDE_BY_SIDE} trainings at a time of {what}",
+        side_by_side / candidate,
+        "candidates/minute",
+        peer=f"one after the other, {eager}",
+        peer_value=peer / candidate,
+        ratio=side_by_side / peer,
+    )
+
+
+def together(which: str, device: str, clock: str, number: int, environment: dict[str, str]) -> list[float]:
     """Images a second of so many trainings side by side, each in a process of its own."""
-    command = [sys.executable, "-m", "bench.training", which, clock]
+    command = [sys.executable, "-m", "bench.training", which, device, clock]
     running = [
         subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE) for _ in range(number)
     ]
     return [json.loads(process.communicate()[0]) for process in running]
 
 
-def drawn() -> tuple[np.ndarray, np.ndarray]:
+def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
-    return draw.integers(0, 256, (IMAGES, 1, 28, 28), np.uint8), draw.integers(0, 10, IMAGES)
+    return draw.integers(0, 256, (number, 1, 28, 28), np.uint8), draw.integers(0, 10, number)
 
 
-def ours(now: Callable[[], float]) -> float:
-    """Images a second of the second epoch, random crops and flips included."""
-    recipe = Recipe(epochs=2, batch=BATCH, crop_pixels=2)
-    images, labels = drawn()
+def ours(device: torch.device, now: Callable[[], float]) -> float:
+    """Images a second of all epochs but the first, random crops and flips included."""
+    number, epochs = IMAGES[device.type], EPOCHS[device.type]
+    recipe = Recipe(epochs=epochs, batch=BATCH, crop_pixels=2)
+    images, labels = drawn(number)
     ends: list[float] = []
 
     def mark(epoch: Epoch) -> None:
         ends.append(now())
 
-    with alone(CPU):
-        batches = Batches(images, labels, np.arange(IMAGES), recipe, View(28, PLAIN, CPU), CPU)
-        train(network(NETWORK), batches, recipe, seed=0, device=CPU, after_epoch=mark)
-    return IMAGES / (ends[1] - ends[0])
+    with alone(device):
+        batches = Batches(images, labels, np.arange(number), recipe, View(28, PLAIN, device), device)
+        train(network(NETWORK).to(device), batches, recipe, seed=0, device=device, after_epoch=mark)
+    return number * (epochs - 1) / (ends[-1] - ends[0])
 
 
 class PerImage(Dataset[tuple[torch.Tensor, int]]):
     """Each image cropped, flipped and normalised on its own, as torchvision's transforms are used."""
 
     def __init__(self) -> None:
-        self._images, self._labels = drawn()
+        self._images, self._labels = drawn(IMAGES["cpu"])
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -114,23 +142,34 @@ class PerImage(Dataset[tuple[torch.Tensor, int]]):
         return (image - 0.5) / 0.25, int(self._labels[index])
 
 
-def naive(now: Callable[[], float]) -> float:
-    """Images a second of the second epoch."""
-    model, loader = network(NETWORK).train(), DataLoader(PerImage(), BATCH, shuffle=True, drop_last=True)
+def naive(device: torch.device, now: Callable[[], float]) -> float:
+    """Images a second of all epochs but the first."""
+    model, epochs = network(NETWORK).to(device).train(), EPOCHS[device.type]
+    loader = on_device(device) if device.type == "cuda" else DataLoader(PerImage(), BATCH, shuffle=True, drop_last=True)
     optimizer = torch.optim.Adam(model.parameters())
-    seconds = 0.0
-    for _ in range(2):
-        begun = now()
+    ends = []
+    for _ in range(epochs):
+        loss = torch.zeros(())
         for images, labels in loader:
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+            loss = nn.functional.cross_entropy(model(images), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        seconds = now() - begun
-    return len(loader) * BATCH / seconds
+        loss.item()  # waits for the GPU
+        ends.append(now())
+    return len(loader) * BATCH * (epochs - 1) / (ends[-1] - ends[0])
+
+
+def on_device(device: torch.device) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    images, labels = drawn(IMAGES[device.type])
+    ready = (torch.from_numpy(images).to(device).float() / 255 - 0.5) / 0.25
+    answers = torch.from_numpy(labels).to(device)
+    return [(ready[start : start + BATCH], answers[start : start + BATCH]) for start in range(0, len(ready), BATCH)]
 
 
 if __name__ == "__main__":
-    if sys.argv[2:]:
-        print(json.dumps({"ours": ours, "naive": naive}[sys.argv[1]](getattr(time, sys.argv[2]))))
+    if sys.argv[3:]:
+        which, device, clock = sys.argv[1:]
+        print(json.dumps({"ours": ours, "naive": naive}[which](torch.device(device), getattr(time, clock))))
     else:
         main("--processor-time" in sys.argv)
