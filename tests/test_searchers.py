@@ -298,6 +298,20 @@ class TestTheDefault:
         assert len(said) >= 50
         assert 0 < statistics.median(said[-10:]) < statistics.median(said[:10]) / 3 < 1
 
+    @pytest.mark.parametrize(
+        ("aim", "opening"),
+        [(Objective(target=LAND.targets[1]), 2), (AIM, 4), (dataclasses.replace(AIM, form="front"), 4)],
+        ids=["soft", "hard", "front"],
+    )
+    def test_fewer_trials_are_without_a_model_where_cost_alone_gives_no_hint(
+        self, aim: Objective, opening: int
+    ) -> None:
+        searcher, gains = on_land("surrogate", aim), list[float | None]()
+        for event, _ in trail(searcher, 6):
+            if event == "ask":
+                gains.append(searcher.expected_gain)  # type: ignore[attr-defined]
+        assert [gain is None for gain in gains] == [number < opening for number in range(6)]
+
     def test_as_much_is_expected_as_comes_of_it(self) -> None:
         """On average over proposals and seeds, within what chance does to so few."""
         expected = gained = 0.0

@@ -27,13 +27,14 @@ SAMPLE = 600  # random networks that stand for a space too large to be looked at
 PARENTS = 12
 FRONT_POINTS = 48
 DEAREST = 0.1  # of the networks within a hard target are where the first trials of a search for accuracy lie
+SOFT_FIRST = 2  # trials where cost counts in the reward: the model asks better after two than chance does after four
 GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
 MOST_FAILED = 50
 BELOW = 0.3  # how much further down, by its height, a front is looked for
 
 
 class Searcher:
-    """`first` trials (0: as many as suit the knobs) are chosen by cost and spread before the model speaks.
+    """`first` trials (0: as many as suit knobs and objective) are chosen by cost and spread before the model speaks.
 
     Spaces of up to 20,000 choices are looked at whole, larger ones through mutations of the best. Networks are ranked
     by what the model believes of them, since a lucky measurement is no proof: see `believed`.
@@ -60,8 +61,8 @@ class Searcher:
         costs = (cost, also) if objective.also else (cost,)
         self._candidates = Candidates(knobs, canonical, allowed, costs)
         self._terms = functools.lru_cache(maxsize=2 * ENUMERABLE)(objective.terms)
-        self._first = first or min(10, max(4, len(knobs) // 4))
         self._known = [of is not None for of in costs]
+        self._first = first or (SOFT_FIRST if self._soft else min(10, max(4, len(knobs) // 4)))
         self._seen: set[Code] = set()
         self._failed: list[Code] = []
         self._asked: dict[Code, None] = {}
@@ -91,6 +92,12 @@ class Searcher:
         self._learn([])
         return [float(mean) for mean in self._belief.accuracy(codes, self._belief.costs(codes, costs))]
 
+    @property
+    def _soft(self) -> bool:
+        """Whether a known cost counts in the reward, above and below the target, so that there is no telling from it
+        alone where the best will be."""
+        return self._known[0] and self._objective.form != "front" and self._objective.w_under != 0
+
     @functools.cached_property
     def _pool(self) -> list[Code]:
         """The whole space, or a sample of it, with the cheapest of many where the target is hard to meet."""
@@ -113,7 +120,7 @@ class Searcher:
     def _opening(self) -> list[Code]:
         """The first trials: far apart, and where cost alone says that the best will be."""
         objective, pool = self._objective, self._pool
-        if self._known[0] and objective.form != "front" and objective.w_under == 0:
+        if self._known[0] and objective.form != "front" and not self._soft:
             costs = {code: self._candidates.costs(code)[0] for code in pool}
             cheap = [code for code in pool if objective.w_over == 0 or costs[code] <= objective.target]
             cheap.sort(key=costs.__getitem__, reverse=True)
