@@ -22,7 +22,8 @@ MOST_MARKS = 50
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A measured network of a search, by its first trial's `number`. `accuracy` is on the validation images: the mean
-    over its `trainings`, with its standard error (of the number of images, where there is one training). `tied_with`
+    over its `trainings`, with its standard error (of the number of images, where there is one training; otherwise from
+    the spread of all networks that were trained several times). `tied_with`
     names those on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and
     `also` its second one; `further_latencies_ms` are those on the search's further devices; `baseline` names the
     reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
@@ -176,16 +177,28 @@ def candidates(trials: Iterable[Trial], objective: Objective, further_device: st
         number = trial.number if trial.job.repeats is None else trial.job.repeats
         jobs.setdefault(number, trial.job)
         trainings.setdefault(number, []).append(measured)
-    found = [_candidate(number, jobs[number], same, objective, further_device) for number, same in trainings.items()]
-    highest = max((row.rung for row in found if row.rung is not None and row.baseline is None), default=None)
-    return [row for row in found if row.rung == highest or highest is None]
+    highest = max((job.rung for job in jobs.values() if job.rung is not None and job.baseline is None), default=None)
+    compared = {number: same for number, same in trainings.items() if highest in (jobs[number].rung, None)}
+    of_one = noise.spread(map(_accuracies, compared.values()))
+    return [
+        _candidate(number, jobs[number], same, objective, further_device, of_one) for number, same in compared.items()
+    ]
+
+
+def _accuracies(measured: Iterable[Measurement]) -> list[float]:
+    return [row.accuracy for row in measured if row.accuracy is not None]
 
 
 def _candidate(
-    number: int, job: Job, measured: Sequence[Measurement], objective: Objective, device: str | None
+    number: int,
+    job: Job,
+    measured: Sequence[Measurement],
+    objective: Objective,
+    device: str | None,
+    of_one: noise.Spread | None,
 ) -> Candidate:
     """The network of trial `number`, which these trained, each with an accuracy and the costs."""
-    accuracy = noise.estimate([row.accuracy or 0.0 for row in measured], measured[0].accuracy_error)
+    accuracy = noise.estimate(_accuracies(measured), measured[0].accuracy_error, of_one)
     cost, *also = (statistics.fmean(row.cost(name, device) or 0.0 for row in measured) for name in objective.costs)
     latencies = [row.latency.median_ms for row in measured if row.latency]
     return Candidate(
@@ -211,8 +224,10 @@ def _point(row: Candidate) -> Point:
     return (row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy)
 
 
-def _estimated(row: Candidate) -> noise.Estimate:
-    return noise.Estimate(mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings)
+def _estimated(row: Candidate, freedom: int) -> noise.Estimate:
+    """`freedom` is that of the errors over several trainings."""
+    repeated = freedom if row.trainings > 1 else 0
+    return noise.Estimate(mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings, freedom=repeated)
 
 
 def best(found: Iterable[Candidate]) -> Candidate | None:
@@ -229,10 +244,12 @@ def medians(latencies: Mapping[str, Latency]) -> dict[str, float]:
 def standing(found: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
     """The front of the candidates and the best of them, each with what it is tied with."""
     unbeaten = [found[index] for index in front(list(map(_point, found)))]
+    freedom = sum(row.trainings - 1 for row in found)
+    estimates = {row.number: _estimated(row, freedom) for row in found}
 
     def with_ties(row: Candidate) -> Candidate:
-        others = (other for other in unbeaten if other.number != row.number)
-        return replace(row, tied_with=tuple(o.number for o in others if noise.tied(_estimated(row), _estimated(o))))
+        others = (other.number for other in unbeaten if other.number != row.number)
+        return replace(row, tied_with=tuple(o for o in others if noise.tied(estimates[row.number], estimates[o])))
 
     leader = best(found)
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
@@ -277,7 +294,8 @@ def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
     begun: dict[str | None, list[Trial]] = {name: [] for name in spec.members}
     for trial in sorted(trials, key=lambda trial: trial.number):
         begun[trial.job.member].append(trial)
-    accuracies = {name: _estimate(begun[name]) for name in sorted(spec.members)}
+    of_one = noise.spread([row.test_accuracy or 0.0 for row in _tested(trials)] for trials in begun.values())
+    accuracies = {name: _estimate(_tested(begun[name]), of_one) for name in sorted(spec.members)}
     return tuple(
         _member(
             name,
@@ -290,12 +308,15 @@ def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
     )
 
 
-def _estimate(trials: Sequence[Trial]) -> noise.Estimate | None:
+def _tested(trials: Sequence[Trial]) -> list[Measurement]:
+    return [row for trial in trials if (row := trial.measurement) and row.test_accuracy is not None]
+
+
+def _estimate(tested: Sequence[Measurement], of_one: noise.Spread | None) -> noise.Estimate | None:
     """Of one member's test accuracy."""
-    tested = [row for trial in trials if (row := trial.measurement) and row.test_accuracy is not None]
     if not tested:
         return None
-    return noise.estimate([row.test_accuracy or 0.0 for row in tested], tested[0].accuracy_error)
+    return noise.estimate([row.test_accuracy or 0.0 for row in tested], tested[0].accuracy_error, of_one)
 
 
 def _member(

@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas.noise import spread
 from nas.objective import Objective
 from nas.pareto import front
 
@@ -45,11 +46,12 @@ def confirmation(measured: Sequence[Measured], objective: Objective) -> int | No
         ]
         return max(lucky, key=rewards.__getitem__, default=None)
     leader = max(range(len(measured)), key=rewards.__getitem__)
-    noise = spread(measured)
     if measured[leader].trainings < 2:
         return leader
-    if noise is None:
+    of_one = spread(one.accuracies for one in measured)
+    if of_one is None:
         return None  # until what is under way has ended
+    noise = max(of_one.deviation, 1e-6)
 
     def error(one: int) -> float:
         """Standard error of the mean reward once what is under way has ended."""
@@ -62,12 +64,3 @@ def confirmation(measured: Sequence[Measured], objective: Objective) -> int | No
     if ahead(rival) > APART:
         return None
     return min(leader, rival, key=lambda one: measured[one].trainings)
-
-
-def spread(measured: Sequence[Measured]) -> float | None:
-    """Standard deviation of one training's accuracy, from all networks that were trained several times."""
-    several = [one.accuracies for one in measured if len(one.accuracies) > 1]
-    if not several:
-        return None
-    squares = sum(statistics.variance(each) * (len(each) - 1) for each in several)
-    return max(math.sqrt(squares / sum(len(each) - 1 for each in several)), 1e-6)

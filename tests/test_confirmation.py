@@ -3,9 +3,7 @@
 import random
 import statistics
 
-import pytest
-
-from nas.confirmation import Measured, confirmation, spread
+from nas.confirmation import Measured, confirmation
 from nas.objective import Objective
 
 PLAIN = Objective(w_under=0, w_over=0)
@@ -57,11 +55,6 @@ def test_every_network_of_a_front_is_trained_twice() -> None:
     assert confirmation(measured, front) == 0
     measured[0] = Measured(costs=(1.0,), accuracies=(0.8, 0.81))
     assert confirmation(measured, front) is None, "the third is beaten"
-
-
-def test_the_spread_of_a_training_is_taken_from_all_that_were_repeated() -> None:
-    assert spread(rows((0.9,), (0.8,))) is None
-    assert spread(rows((0.90, 0.92), (0.70, 0.72, 0.74), (0.5,))) == pytest.approx((0.001 / 3) ** 0.5)
 
 
 def test_leads_that_were_confirmed_are_better_than_lucky_ones() -> None:

@@ -29,7 +29,7 @@ export function familyTable({ further_devices }) {
         title: "Test accuracy",
         number: true,
         text: (row) => accuracy(row.test_accuracy, row.accuracy_error),
-        hint: "± its standard error: over the seeds where there are several, otherwise of the number of images",
+        hint: "± its standard error: of the spread over seeds where there are several, otherwise of the number of images",
       },
       { title: "Seeds", number: true, minor: true, text: (row) => (row.seeds ? String(row.seeds) : "–") },
       {
