@@ -317,10 +317,14 @@ def test_progress_and_results_appear_while_they_happen(view: View) -> None:
     expect(page.get_by_role("button", name="Show trial 2")).to_be_focused()
 
 
-def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> None:
+def sampled(past: Past) -> Run:
     spec = MeasurementSpec(name="Sample", images=GREY, networks=2, devices=("cpu", "cuda"))
     measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
-    run = view.service.past.other("measurement", spec, [measured, "DeviceError: no GPU here", measured])
+    return past.other("measurement", spec, [measured, "DeviceError: no GPU here", measured])
+
+
+def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> None:
+    run = sampled(view.service.past)
     page = view.open("")
     page.get_by_role("link", name="Sample").click()
     page.wait_for_url(f"**/#/measurements/{run.id}")
@@ -336,15 +340,21 @@ def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> Non
     expect(page.locator(".heading .pill")).to_have_text("stopping")
 
 
-def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
-    store, spec = view.service.store, ProxySpec(name="Worth it?", dataset="fashion_mnist", candidates=5)
+def compared(past: Past, at_both: int) -> tuple[Run, list[Measurement]]:
+    """Five networks trained cheaply, so many of them dearly: what these measured, and the others will."""
+    spec = ProxySpec(name="Worth it?", dataset="fashion_mnist", candidates=5)
     scores = {"zen": Score(value=1.5, seconds=0.25), "naswot": Score(value=None, seconds=0.25)}
     cheap = [
         Measurement(params=1000 + n, mult_adds=5000 - n, accuracy=0.5 + n / 100, train_seconds=10, scores=scores)
         for n in range(5)
     ]
     dear = [dataclasses.replace(each, train_seconds=60) for each in cheap]
-    run = view.service.past.other("proxy", spec, [*cheap, *dear[:2]], running=2)
+    return past.other("proxy", spec, [*cheap, *dear[:at_both]], running=min(2, 5 - at_both)), dear
+
+
+def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
+    store = view.service.store
+    run, dear = compared(view.service.past, at_both=2)
     page = view.open(f"#/proxies/{run.id}")
     expect(page.locator(".counts")).to_contain_text("7 of 10 trainings · 2 running")
     expect(page.locator(".lines li").first).to_contain_text("Dear 2")
@@ -609,27 +619,26 @@ def test_an_empty_service_says_how_to_start(look: Callable[..., View], tmp_path:
         page.context.close()
 
 
-PLACES = ("runs", "search", "growth", "models", "devices", "new")
-
-
-def place(service: Service, name: str) -> str:
+def places(service: Service) -> dict[str, str]:
     runs = service.runs
     return {
         "runs": "",
         "search": f"#/searches/{runs['running'].id}",
         "growth": f"#/growths/{runs['family'].id}",
+        "measurement": f"#/measurements/{sampled(service.past).id}",
+        "proxy": f"#/proxies/{compared(service.past, at_both=5)[0].id}",
         "models": "#/models",
         "devices": "#/devices",
         "new": "#/new",
-    }[name]
+    }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_small_screen_and_is_legible(look: Callable[..., View], scheme: str) -> None:
     view = look(width=360, scheme=scheme)
     grounds = set()
-    for name in PLACES:
-        page = view.open(place(view.service, name))
+    for name, place in places(view.service).items():
+        page = view.open(place)
         expect(page.locator("main .card:visible").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") == 360, name
