@@ -13,8 +13,9 @@ from nas.counts import counts
 from nas.objective import Objective
 from nas.pareto import Point, front, hypervolume
 from nas.plans.growth import member
+from nas.plans.rungs import shares
 from nas.records import ENDED, TRIAL_STATES, Job, Latency, Measurement, Progress, Run, RunState, Trial, TrialState, Wish
-from nas.specs import GrowthSpec, Kind, SearchSpec
+from nas.specs import Fidelity, GrowthSpec, Kind, SearchSpec
 
 MOST_MARKS = 50
 
@@ -389,24 +390,37 @@ def saved_seconds(trials: Iterable[Trial]) -> float | None:
 
 
 def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | None:
-    """What is left of the budgets at the mean duration and cost so far, `parallel` at once; None before a trial has
+    """What is left of the budgets at the durations and costs so far, `parallel` at once; None before a trial has
     ended."""
     ended = [trial for trial in trials if trial.ended_at is not None]
     running = [now - trial.started_at for trial in trials if trial.ended_at is None]
     if not ended:
         return None
-    mean = sum((trial.ended_at or now) - trial.started_at for trial in ended) / len(ended)
-    count, spent = max(0, run.trials - len(ended)), compute_seconds(ended)
-    hours, compute_hours = (
-        (run.spec.hours, run.spec.compute_hours) if isinstance(run.spec, SearchSpec) else (None, None)
-    )
+    durations = [(trial.job.rung, (trial.ended_at or now) - trial.started_at) for trial in ended]
+    mean, spent = statistics.fmean(seconds for _, seconds in durations), compute_seconds(ended)
+    count, each, spec = max(0, run.trials - len(ended)), mean, run.spec
+    if isinstance(spec, SearchSpec) and spec.fidelity:
+        each = _expected_seconds(spec.fidelity, run.trials, durations) or mean
+    hours, compute_hours = (spec.hours, spec.compute_hours) if isinstance(spec, SearchSpec) else (None, None)
     # What has begun still ends, whatever is spent.
-    if compute_hours is not None and spent > 0:
-        affordable = math.ceil((3600 * compute_hours - spent) * len(ended) / spent)
+    if compute_hours is not None and spent > 0 and each > 0:
+        affordable = math.ceil((3600 * compute_hours - spent) * len(ended) / spent * mean / each)
         count = min(count, max(affordable, len(running)))
-    left = mean * count - sum(min(elapsed, mean) for elapsed in running)
-    forecast = max(0.0, left / min(run.spec.parallel, max(1, count)))
-    return forecast if hours is None else min(forecast, max(0.0, 3600 * hours - run.worked_seconds) + mean)
+    left = each * count - sum(min(elapsed, each) for elapsed in running)
+    forecast = max(0.0, left / min(spec.parallel, max(1, count)))
+    return forecast if hours is None else min(forecast, max(0.0, 3600 * hours - run.worked_seconds) + each)
+
+
+def _expected_seconds(fidelity: Fidelity, trials: int, durations: Sequence[tuple[int | None, float]]) -> float | None:
+    """Of a trial to come, where `trials` are spread over rungs and some have ended, each on a rung and after so many
+    seconds. A rung that nobody has reached takes `eta` times as long as the one below it."""
+    seconds = weighted = weights = 0.0
+    for rung, share in enumerate(shares(fidelity)):
+        own = [duration for at, duration in durations if at == rung]
+        seconds = statistics.fmean(own) if own else fidelity.eta * seconds
+        left = max(0.0, share * trials - len(own))
+        weighted, weights = weighted + left * seconds, weights + left
+    return weighted / weights if weights else None
 
 
 def compute_seconds(trials: Iterable[Trial]) -> float:

@@ -1193,6 +1193,25 @@ def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
     assert views.remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
 
 
+def test_the_forecast_minds_the_rungs(service: Service) -> None:
+    """Of twelve trials eight are on the lower rung and four on the higher, which takes twice as long at first."""
+    now = time.time()
+    spec: dict[str, Any] = {"fidelity": Fidelity(eta=2, rungs=2), "recipe": Recipe(epochs=4), "parallel": 1}
+    run = service.search([(0.9, 1000), (0.8, 2000)], objective=PLAIN, trials=12, **spec)
+    low = [
+        dataclasses.replace(trial, started_at=now - 100, ended_at=now, compute_seconds=100)
+        for trial in service.store.trials(run.id)
+    ]
+    assert [trial.job.rung for trial in low] == [0, 0]
+    assert views.remaining_seconds(run, low, now) == pytest.approx(6 * 100 + 4 * 200)
+    high = dataclasses.replace(low[0], number=2, job=dataclasses.replace(low[0].job, rung=1), started_at=now - 500)
+    assert views.remaining_seconds(run, [*low, high], now) == pytest.approx(6 * 100 + 3 * 500)
+    assert isinstance(run.spec, SearchSpec)
+    limited = dataclasses.replace(run, spec=dataclasses.replace(run.spec, compute_hours=1000 / 3600))
+    # 800 of 1,000 seconds are left, and a trial to come takes 140 on the average.
+    assert views.remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
+
+
 def test_the_examples_of_searches_can_be_sent(service: Service) -> None:
     document = service.get("/v1/openapi.json")
     body = document["paths"]["/v1/searches"]["post"]["requestBody"]["content"]["application/json"]
