@@ -13,7 +13,7 @@ from nas.devices.remote import Remote
 from nas.errands import Agent
 from nas.objective import Objective
 from nas.plans.search import narrowed, searcher, space
-from nas.specs import SearchSpec
+from nas.specs import GrowthSpec, SearchSpec
 
 LONGEST_NAME = 200
 Checked = TypeVar("Checked")
@@ -40,10 +40,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     checked = faults.check
     checked("/name", spec.name, lambda: name(spec.name))
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
-    checked("/device", spec.device, lambda: device(spec.device, agents, remote_workers))
-    for index, further in enumerate(spec.further_devices):
-        pointer = f"/further_devices/{index}"
-        checked(pointer, further, lambda: device(further, agents, remote_workers))  # noqa: B023  # called at once
+    check_devices(faults, spec, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     chosen = checked("/space", spec.space, lambda: space(spec.space))
     images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
@@ -67,6 +64,20 @@ def name(text: str) -> None:
         raise ValueError(f"name {text[:20]!r}… has {len(text):,} characters: give at most {LONGEST_NAME}")
     if not text.isprintable():
         raise ValueError(f"name {text!r} has control characters: give one line of text")
+
+
+def check_devices(faults: Faults, spec: SearchSpec | GrowthSpec, agents: Sequence[Agent], remote_workers: bool) -> None:
+    """Note which of its devices cannot measure, or are there before, spelled otherwise."""
+    before: dict[str, str] = {}
+
+    def check(chosen: str) -> None:
+        device(chosen, agents, remote_workers)
+        if (other := before.setdefault(devices.canonical(chosen), chosen)) != chosen:
+            raise ValueError(f"device {chosen!r} is {other!r} once more: name each once")
+
+    faults.check("/device", spec.device, lambda: check(spec.device))
+    for index, further in enumerate(spec.further_devices):
+        faults.check(f"/further_devices/{index}", further, lambda: check(further))  # noqa: B023  # called at once
 
 
 def device(chosen: str, agents: Sequence[Agent], remote_workers: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples, views
-from api.bodies import strictly
+from api.bodies import strictly, together
 from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused
 from api.runs import run_of
@@ -57,13 +57,10 @@ def create_growth(
 ) -> Growth:
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     spec = specified(wanted, history)
-    agents = history.store.agents.all()
-    further = {f"/further_devices/{index}": name for index, name in enumerate(spec.further_devices)}
-    for pointer, name in {"/device": spec.device, **further}.items():
-        try:
-            admission.device(name, agents, request.app.state.remote_workers)
-        except ValueError as error:
-            raise refused(pointer, name, str(error)) from error
+    faults = admission.Faults()
+    admission.check_devices(faults, spec, history.store.agents.all(), request.app.state.remote_workers)
+    if faults:
+        raise together(faults)
     run = history.store.add_run("growth", spec)
     response.headers["Location"] = f"/v1/growths/{run.id}"
     return views.growth(run, ())

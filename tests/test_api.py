@@ -743,7 +743,15 @@ def test_further_devices_are_checked_like_the_first(service: Service) -> None:
     assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/1"]
     problem = service.post("/v1/searches", body | {"further_devices": ["cpu"]}, status=422)
     assert "further_devices cpu beside cpu repeat themselves: name each once" in problem["detail"]
+    again = {"device": "cpu:threads=1", "further_devices": ["cpu:batch=2,threads=1", "cpu", "cpu:batch=2"]}
+    problem = service.post("/v1/searches", body | again, status=422)
+    assert [(fault["pointer"], fault["detail"]) for fault in problem["errors"]] == [
+        ("/further_devices/1", "device 'cpu' is 'cpu:threads=1' once more: name each once"),
+        ("/further_devices/2", "device 'cpu:batch=2' is 'cpu:batch=2,threads=1' once more: name each once"),
+    ]
     search = service.on_two_devices()
+    problem = service.post("/v1/growths", {"search": search.id, "further_devices": ["cpu:threads=1"]}, status=422)
+    assert "device 'cpu:threads=1' is 'cpu' once more" in problem["detail"]
     problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["cpu", "x"]}, status=422)
     assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices"]
     problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["x"]}, status=422)
