@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from api import reports, views
+from api import candidates, reports, views
 from nas.architecture import Images
 from nas.codec import encode
 from nas.counts import counts
@@ -138,8 +138,8 @@ def answers() -> dict[str, Any]:
         "Measurements": {"measurements": [shown["MeasurementRun"]], **pages},
         "Proxies": {"proxies": [shown["Proxy"]], **pages},
         "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
-        "Trials": {"trials": [views.scored(trials[0], spec.objective)], **pages},
-        "Pareto": views.pareto(run, trials, spec.objective),
+        "Trials": {"trials": [candidates.scored(trials[0], spec.objective)], **pages},
+        "Pareto": candidates.pareto(run, trials, spec.objective),
     }
     return {name: encode(example) for name, example in examples.items()}
 

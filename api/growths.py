@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 
-from api import admission, examples, views
+from api import admission, candidates, examples, views
 from api.bodies import strictly, together
 from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused
@@ -109,7 +109,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
 def _source(wanted: GrowthRequest, spec: SearchSpec, trials: tuple[Trial, ...]) -> Trial:
     """The trial to grow from: one with an accuracy."""
     if wanted.trial is None:
-        best = views.best(views.candidates(trials, spec.objective))
+        best = candidates.best(candidates.among(trials, spec.objective))
         if best is None:
             raise Problem(409, f"search {wanted.search} has measured no trial yet: wait for its first")
         return trials[best.number]

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from starlette.responses import FileResponse
 
-from api import views
+from api import candidates
 from api.history import Histories, History, Rows
 from api.problems import Problem, documented
 from api.runs import Id, Limit
@@ -142,7 +142,7 @@ def _trained(model: Model, run: Run, history: History) -> Trained:
         params=measured.params,
         mult_adds=measured.mult_adds,
         latency_ms=measured.latency.median_ms if measured.latency else None,
-        further_latencies_ms=views.medians(measured.further_latencies),
+        further_latencies_ms=candidates.medians(measured.further_latencies),
         links={"self": address, "checkpoint": f"{address}/checkpoint", "card": f"{address}/card"},
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from api.views import Shown, common
+from api.shown import Shown, common
 from nas.architecture import Choices
 from nas.counts import counts
 from nas.fidelity import Report, report

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from api import reports, views
+from api import candidates, reports, views
+from api.candidates import Scored
 from api.history import Histories, History, Rows
 from api.problems import WRITES, documented
 from api.reports import MeasurementRun, Proxy
-from api.views import Growth, Scored, Search
+from api.views import Growth, Search
 from nas.records import Event, Run, TrialState, Wish
 from nas.specs import Kind, SearchSpec
 from nas.store import NotFound, Store
@@ -162,7 +163,7 @@ def common(kind: Kind, view: type[AnyRun]) -> APIRouter:
         only = f"&state={state}" if state else ""
         address = f"/v1/{plural}/{run}/trials?limit={limit}{only}&after="
         return Trials(
-            trials=tuple(views.scored(trial, objective) for trial in rows),
+            trials=tuple(candidates.scored(trial, objective) for trial in rows),
             next=f"{address}{rows[-1].number}" if len(rows) == limit else None,
         )
 

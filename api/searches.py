@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from api import examples, views
+from api import candidates, examples, views
 from api.admission import admit
 from api.bodies import strictly
+from api.candidates import Pareto
 from api.history import Histories, Rows
 from api.problems import TAKES_BODY, documented, refused
 from api.runs import UNKNOWN, Id, run_of
-from api.views import Pareto, Search
+from api.views import Search
 from nas.objective import Cost, Form
 from nas.specs import SearchSpec
 
@@ -105,7 +106,7 @@ def pareto(
     if device is not None and "latency_ms" not in objective.costs:
         raise refused("?device", device, f"device {device!r} has no part in cost {cost!r}: leave one of them out")
     further = None if device == spec.device else device
-    return views.pareto(found, history.trials(run), objective, further)
+    return candidates.pareto(found, history.trials(run), objective, further)
 
 
 def _exponents(w: str) -> tuple[float, float]:

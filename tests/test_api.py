@@ -24,7 +24,7 @@ from rich.console import Console
 
 import nas.searchers
 import search_spaces
-from api import signature, tables, views
+from api import shown, signature, tables
 from api.app import DASHBOARD, create_app
 from api.gate import MOST_BYTES
 from nas import plugins
@@ -1186,7 +1186,7 @@ def test_the_forecast_minds_the_hours(service: Service) -> None:
     run = service.search([(0.9, 1000)], trials=1000, hours=0.5, parallel=1)
     trial = dataclasses.replace(service.store.trial(run.id, 0), started_at=now - 100, ended_at=now)
     for worked, left in ((1200, 600 + 100), (3600, 100)):
-        assert views.remaining_seconds(dataclasses.replace(run, worked_seconds=worked), [trial], now) == left
+        assert shown.remaining_seconds(dataclasses.replace(run, worked_seconds=worked), [trial], now) == left
 
 
 def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
@@ -1196,9 +1196,9 @@ def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
     ended = dataclasses.replace(ended, started_at=now - 500, ended_at=now, compute_seconds=400)
     running = dataclasses.replace(running, started_at=now - 100)
     # 1,400 of 1,800 seconds are left: four more trials, one of which is running, two at once.
-    assert views.remaining_seconds(run, [ended, running], now) == pytest.approx((4 * 500 - 100) / 2)
+    assert shown.remaining_seconds(run, [ended, running], now) == pytest.approx((4 * 500 - 100) / 2)
     dear = dataclasses.replace(ended, compute_seconds=1800)
-    assert views.remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
+    assert shown.remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
 
 
 def test_the_forecast_minds_the_rungs(service: Service) -> None:
@@ -1211,13 +1211,13 @@ def test_the_forecast_minds_the_rungs(service: Service) -> None:
         for trial in service.store.trials(run.id)
     ]
     assert [trial.job.rung for trial in low] == [0, 0]
-    assert views.remaining_seconds(run, low, now) == pytest.approx(6 * 100 + 4 * 200)
+    assert shown.remaining_seconds(run, low, now) == pytest.approx(6 * 100 + 4 * 200)
     high = dataclasses.replace(low[0], number=2, job=dataclasses.replace(low[0].job, rung=1), started_at=now - 500)
-    assert views.remaining_seconds(run, [*low, high], now) == pytest.approx(6 * 100 + 3 * 500)
+    assert shown.remaining_seconds(run, [*low, high], now) == pytest.approx(6 * 100 + 3 * 500)
     assert isinstance(run.spec, SearchSpec)
     limited = dataclasses.replace(run, spec=dataclasses.replace(run.spec, compute_hours=1000 / 3600))
     # 800 of 1,000 seconds are left, and a trial to come takes 140 on the average.
-    assert views.remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
+    assert shown.remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
 
 
 def test_the_examples_of_searches_can_be_sent(service: Service) -> None:
