@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api import listings, measure, proposal, proxy, reference, tables
+from api import listings, measure, proposal, proxy, reference, summaries, tables
 from api.client import DEFAULT_URL, Client, ServiceError
 from api.watch import watch
 from nas.codec import encode
@@ -81,8 +81,8 @@ def search(session: Session) -> int:
     request = proposal.search_request(session.chosen, session.client)
     forecast = session.client.forecast(**request)
     if session.chosen.forecast:
-        return session.show(forecast, tables.forecast)
-    session.say(tables.forecast(forecast))
+        return session.show(forecast, summaries.forecast)
+    session.say(summaries.forecast(forecast))
     return _submitted(session, session.client.search(**request))
 
 
@@ -112,7 +112,7 @@ def _watched(session: Session, run: str) -> int:
     except KeyboardInterrupt:
         session.say(f"\nIt goes on without you. Come back with: nas watch {run}   End it with: nas stop {run}")
         return INTERRUPTED
-    session.show(found, tables.run)
+    session.show(found, summaries.run)
     if found["kind"] == "search" and found["best"]:
         session.say(f"\nThe front: nas pareto {run}   A family: nas grow {run} --members B0,B1 --watch")
     elif found["kind"] == "growth" and found["counts"]["done"]:
@@ -121,7 +121,7 @@ def _watched(session: Session, run: str) -> int:
 
 
 def show(session: Session) -> int:
-    return session.show(session.client.run(session.chosen.run), tables.run)
+    return session.show(session.client.run(session.chosen.run), summaries.run)
 
 
 def pareto(session: Session) -> int:

@@ -7,7 +7,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from api import numbers
-from api.tables import Fitted, Json
+from api.fitted import Fitted
+from api.tables import Json
 
 
 def datasets(rows: Sequence[Json]) -> RenderableType:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from api import numbers, tables
+from api import numbers, summaries, tables
 from api.client import Client
 
 Json = dict[str, Any]
@@ -30,7 +30,7 @@ class Bars:
     def show(self, run: Json, trials: list[Json]) -> None:
         over = sum(count for state, count in run["counts"].items() if state != "running")
         left = run["remaining_seconds"]
-        note = tables.spent(run) + (f", about {numbers.duration(left)} left" if left else "")
+        note = summaries.spent(run) + (f", about {numbers.duration(left)} left" if left else "")
         self._progress.update(self._whole, description=stated(run), completed=over, total=run["trials"], note=note)
         running = {trial["number"]: trial for trial in trials if trial["state"] == "running"}
         for number in [number for number in self._trials if number not in running]:

@@ -24,7 +24,7 @@ from rich.console import Console
 
 import nas.searchers
 import search_spaces
-from api import shown, signature, tables
+from api import shown, signature, summaries
 from api.app import DASHBOARD, create_app
 from api.gate import MOST_BYTES
 from nas import plugins
@@ -704,7 +704,7 @@ def test_what_is_refused_before_training_is_counted_with_what_it_saved(service: 
     shown = service.get(address)
     assert (shown["counts"]["refused"], shown["saved_seconds"]) == (3, 3 * 120.0)
     out = io.StringIO()
-    Console(file=out, width=120).print(tables.run(shown))
+    Console(file=out, width=120).print(summaries.run(shown))
     assert "5 of 20 ended (2 done, 3 refused; about 6 min of training saved)" in out.getvalue()
 
 

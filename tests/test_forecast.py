@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api import tables
+from api import summaries
 from nas.counts import counts
 from nas.forecast import Training, pace
 from nas.plans import plan_for
@@ -79,7 +79,7 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         nothing = running.post("/v1/forecasts", BODY, status=200)
         assert (nothing["trainings"], nothing["seconds"], nothing["compute_seconds"]) == (0, None, None)
         assert nothing["reason"] == "no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet"
-        assert tables.forecast(nothing) == f"No forecast: {nothing['reason']}"
+        assert summaries.forecast(nothing) == f"No forecast: {nothing['reason']}"
         trained(running, "an older machine", 1.0)
         trained(running, "this machine", 1e-3)
         trained(running, "this machine", 1e-3, space="nasbench201")
@@ -90,7 +90,7 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         assert found["seconds"] == found["compute_seconds"] == pytest.approx(40 * each)
         assert found["seconds_range"] == pytest.approx([40 * each] * 2)  # all at one pace, whatever their size
         assert found["error"] == pytest.approx(0, abs=1e-9)
-        assert "by 4 trainings on this machine, each missed by 0.00 %" in tables.forecast(found)
+        assert "by 4 trainings on this machine, each missed by 0.00 %" in summaries.forecast(found)
         short = running.post("/v1/forecasts", {**BODY, "hours": 0.5}, status=200)
         assert short["seconds"] == pytest.approx(1800 + each)
         cheap = running.post("/v1/forecasts", {**BODY, "compute_hours": 0.5}, status=200)
