@@ -205,8 +205,17 @@ def wish(session: Session) -> int:
 
 
 def raise_budget(session: Session) -> int:
-    found = session.client.raise_budget(session.chosen.run, session.chosen.trials)
-    return session.show(found, lambda run: f"Search {run['id']} has {run['trials']} trials now, it is {run['state']}")
+    chosen = session.chosen
+    found = session.client.raise_budget(
+        chosen.run, chosen.trials, hours=chosen.hours, compute_hours=chosen.compute_hours
+    )
+
+    def said(run: dict[str, Any]) -> str:
+        spec = run["spec"]
+        hours = (f", {spec[name]:g} {name.replace('_', ' ')}" for name in ("hours", "compute_hours") if spec[name])
+        return f"Search {run['id']} has {run['trials']} trials{''.join(hours)} now, it is {run['state']}"
+
+    return session.show(found, said)
 
 
 def datasets(session: Session) -> int:
@@ -330,9 +339,11 @@ def parser() -> argparse.ArgumentParser:
         wished = add(name, wish, words)
         wished.add_argument("run")
         wished.set_defaults(wish=name)
-    raised = add("raise", raise_budget, "give a search another number of trials")
+    raised = add("raise", raise_budget, "give a search another number of trials or hours")
     raised.add_argument("run", metavar="search")
-    raised.add_argument("trials", type=int, help="in all, those that have ended included")
+    raised.add_argument("trials", type=int, nargs="?", help="in all, those that have ended included")
+    raised.add_argument("--hours", type=float, metavar="H", help="of work, in all")
+    raised.add_argument("--compute-hours", type=float, metavar="H", help="of processors, or GPUs, in all")
     add("datasets", datasets, "datasets that are known")
     spaced = add("spaces", spaces, "search spaces, or the knobs of one")
     spaced.add_argument("space", nargs="?", default="mbconv")

@@ -109,8 +109,18 @@ class Client:
     def cancel(self, run: str) -> Json:
         return self._wish(run, "cancel")
 
-    def raise_budget(self, search: str, trials: int) -> Json:
-        return self._json("PATCH", f"/v1/searches/{quote(search, safe='')}", body={"trials": trials})
+    def raise_budget(
+        self,
+        search: str,
+        trials: int | None = None,
+        *,
+        hours: float | None = None,
+        compute_hours: float | None = None,
+    ) -> Json:
+        """What is None stays as it is."""
+        given = {"trials": trials, "hours": hours, "compute_hours": compute_hours}
+        body = {name: value for name, value in given.items() if value is not None}
+        return self._json("PATCH", f"/v1/searches/{quote(search, safe='')}", body=body)
 
     def trials(self, run: str, after: int = -1, state: str | None = None) -> list[Json]:
         """All trials with a number above `after`, in one state or any."""

@@ -54,6 +54,10 @@ SEARCHES: dict[str, Any] = {
         },
     },
 }
+BUDGETS: dict[str, Any] = {
+    "more trials": {"value": {"trials": 200}},
+    "more hours": {"value": {"hours": 12}},
+}
 GROWTHS: dict[str, Any] = {
     "best": {
         "summary": "The best candidate as B0 to B3 by the published coefficients",

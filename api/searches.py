@@ -15,6 +15,7 @@ from api.problems import TAKES_BODY, documented, refused
 from api.runs import UNKNOWN, Id, run_of
 from api.views import Search
 from nas.objective import Cost, Form
+from nas.refusal import Refusal
 from nas.specs import SearchSpec
 
 router = APIRouter(prefix="/searches", tags=["searches"])
@@ -22,11 +23,17 @@ router = APIRouter(prefix="/searches", tags=["searches"])
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What can be changed of a search: its number of trials."""
+    """What can be changed of a search; what is left out stays."""
 
     __pydantic_config__ = {"extra": "forbid"}
 
-    trials: int
+    trials: int | None = None
+    hours: float | None = None
+    compute_hours: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials is None and self.hours is None and self.compute_hours is None:
+            raise Refusal("trials, hours and compute_hours are all left out: give one")
 
 
 @router.post("", status_code=201, summary="Submit a search", responses=documented(**TAKES_BODY))
@@ -53,12 +60,13 @@ def create_search(
 )
 def raise_budget(
     run: Id,
-    budget: Annotated[Budget, strictly(Budget), Body(openapi_examples={"more": {"value": {"trials": 200}}})],
+    budget: Annotated[Budget, strictly(Budget), Body(openapi_examples=examples.BUDGETS)],
     history: Histories,
 ) -> Search:
     """A search that has finished goes on; what it has learnt is kept."""
     run_of(history.store, "search", run)
-    return views.search(history.store.raise_budget(run, budget.trials), history.trials(run))
+    raised = history.store.raise_budget(run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours)
+    return views.search(raised, history.trials(run))
 
 
 @router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))

@@ -393,14 +393,24 @@ def test_a_budget_is_raised(service: Service) -> None:
     assert "at least 4" in problem["detail"]
 
 
+def test_hours_are_raised_alone_or_with_trials(service: Service) -> None:
+    run = service.search(POINTS, trials=9, hours=1.0)
+    raised = service.ask("PATCH", f"/v1/searches/{run.id}", 200, json={"hours": 2, "compute_hours": 3.5})
+    assert (raised["trials"], raised["spec"]["hours"], raised["spec"]["compute_hours"]) == (9, 2.0, 3.5)
+    events = service.get(f"/v1/searches/{run.id}/events")["events"]
+    assert events[-1]["text"] == "2 hours instead of 1, 3.5 compute hours at most"
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         ({"trials": 0}, "trials 0 is not between 1 and 100000"),
         ({"trials": 10**9}, "trials 1000000000"),
         ({"trials": "9"}, '"9" is not a valid integer'),
-        ({}, "trials is missing"),
-        ({"trials": 9, "seed": 1}, "unknown field 'seed': there are trials"),
+        ({}, "trials, hours and compute_hours are all left out: give one"),
+        ({"trials": 9, "seed": 1}, "unknown field 'seed': there are trials, hours, compute_hours"),
+        ({"hours": 0}, "hours 0.0 is not a positive number"),
+        ({"compute_hours": -1}, "compute_hours -1.0 is not a positive number"),
     ],
 )
 def test_a_budget_that_is_none_is_refused(service: Service, body: Any, words: str) -> None:

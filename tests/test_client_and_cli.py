@@ -478,6 +478,9 @@ def test_wishes_and_budget(service: Service) -> None:
         assert (ran.code, service.store.run(run).wish) == (0, wish)
         assert run in ran.out
     assert nas("raise", run, "9", "--json").json["trials"] == 9
+    longer = nas("raise", run, "--hours", "2", "--compute-hours", "0.5")
+    assert f"Search {run} has 9 trials, 2 hours, 0.5 compute hours now" in _unwrapped(longer.out)
+    assert "trials, hours and compute_hours are all left out: give one" in nas("raise", run).error
     too_few = nas("raise", run, "2")
     assert too_few.code == 1
     assert "at least 4" in too_few.error
@@ -567,7 +570,7 @@ def test_text_of_users_is_not_markup(service: Service) -> None:
         (("search", "--dataset", "x", "--w", "1,2,3"), "more than two numbers"),
         (("search", "--dataset", "x", "--cost", "flops"), "invalid choice: 'flops'"),
         (("grow", "x", "--scaling", "1,2"), "not three numbers"),
-        (("raise", "x"), "trials"),
+        (("raise", "x", "many"), "trials"),
         (("list", "--limit", "x"), "x"),
     ],
 )

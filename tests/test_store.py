@@ -605,9 +605,28 @@ class TestBudget:
         clock.now += 3550
         left = store.release(run, "anna", "finished", reason="its 1 hours have passed")
         assert (left.worked_seconds, left.reason) == (3600, "its 1 hours have passed")
-        with pytest.raises(Conflict, match=f"run {run} takes no more trials, its 1 hours have passed"):
+        with pytest.raises(Conflict, match=f"run {run} takes no more trials, its 1 hours have passed: give it more"):
             store.raise_budget(run, 3)
+        with pytest.raises(Conflict, match=r"its 0\.5 hours have passed"):
+            store.raise_budget(run, hours=0.5)
         assert (store.run(run).state, store.run(run).trials) == ("finished", 2)
+        longer = store.raise_budget(run, hours=1.5)
+        assert isinstance(longer.spec, SearchSpec)
+        assert (longer.state, longer.trials, longer.spec.hours) == ("queued", 2, 1.5)
+        assert store.run(run) == longer
+        assert store.claim("anna", 5000) is not None
+
+    def test_so_are_the_hours_of_its_devices(self, store: Store) -> None:
+        run = claimed(store, trials=9, compute_hours=0.01).id
+        store.begin("anna", job(run))
+        store.end("anna", 0, run, "failed", error="no", compute_seconds=36)
+        store.release(run, "anna", "finished", reason="its 0.01 compute hours are spent")
+        with pytest.raises(Conflict, match=r"its 0\.01 compute hours are spent: give it more"):
+            store.raise_budget(run, hours=5)
+        assert store.raise_budget(run, compute_hours=1).state == "queued"
+        assert [event.text for event in store.events(run) if event.kind == "budget"] == [
+            "1 compute hours instead of 0.01"
+        ]
 
     def test_the_time_of_a_dead_owner_counts_until_it_was_last_heard_of(self, store: Store, clock: Clock) -> None:
         run = claimed(store).id

@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from nas.lowering import AnyArchitecture
 from nas.records import ENDED, Event, Job, Latency, Measurement, Model, Progress, Run, RunState, Trial, TrialState, Wish
 from nas.refusal import Refusal
-from nas.specs import MOST_TRIALS, SPECS, Kind, Spec
+from nas.specs import MOST_TRIALS, SPECS, Kind, SearchSpec, Spec
 from nas.store.agents import Agents
 from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun, NotFound
@@ -80,13 +81,16 @@ class Store:
             row = _run(connection, run)
         return run_of(row)
 
-    def raise_budget(self, run: str, trials: int) -> Run:
-        """A new number of trials for a search; a `finished` search that has some left then is queued again.
+    def raise_budget(
+        self, run: str, trials: int | None = None, *, hours: float | None = None, compute_hours: float | None = None
+    ) -> Run:
+        """Another number of trials or hours for a search; what is None stays. A `finished` search that has some of all
+        left then is queued again.
 
         Raises Refusal for a number out of range, and Conflict for a run of another kind, for a search that was stopped,
-        cancelled or failed, and for fewer trials than have begun.
+        cancelled or failed, for fewer trials than have begun, and for a finished search whose hours are spent.
         """
-        if not 1 <= trials <= MOST_TRIALS:
+        if trials is not None and not 1 <= trials <= MOST_TRIALS:
             raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}")
         with self._database.writing() as connection:
             row = _run(connection, run, lock=True)
@@ -98,17 +102,27 @@ class Store:
                 raise Conflict(f"run {run} is {row.state}: it takes no more trials, add another search")
             last = select(func.coalesce(func.max(TRIAL.c.number), -1)).where(TRIAL.c.run == run)
             begun = connection.scalars(last).one() + 1
-            if trials < begun:
+            if trials is not None and trials < begun:
                 raise Conflict(f"trials {trials} is less than run {run} has begun: give at least {begun}")
-            values: dict[str, Any] = {"trials": trials}
+            before = run_of(row)
+            assert isinstance(before.spec, SearchSpec)
+            given = {"hours": hours, "compute_hours": compute_hours}
+            changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+            raised = replace(before, trials=trials or before.trials, spec=replace(before.spec, **changed))
+            values: dict[str, Any] = {"trials": raised.trials, "spec": written(raised.spec)}
             compute = select(func.coalesce(func.sum(TRIAL.c.compute_seconds), 0.0)).where(TRIAL.c.run == run)
-            spent = run_of(row).spent(connection.scalars(compute).one())
+            spent = raised.spent(connection.scalars(compute).one())
             if row.state == "finished" and spent:
-                raise Conflict(f"run {run} takes no more trials, {spent}: add another search")
-            if row.state == "finished" and trials > begun:
+                raise Conflict(f"run {run} takes no more trials, {spent}: give it more of them")
+            if row.state == "finished" and raised.trials > begun:
                 values |= {"state": "queued", "wish": "run", "ended_at": None, "reason": None}
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))
-            self._note(connection, run, "budget", f"{trials} trials instead of {row.trials}")
+            news = [f"{raised.trials} trials instead of {before.trials}"] if trials is not None else []
+            for name, value in changed.items():
+                old = getattr(before.spec, name)
+                words = name.replace("_", " ")
+                news.append(f"{value:g} {words} instead of {old:g}" if old else f"{value:g} {words} at most")
+            self._note(connection, run, "budget", ", ".join(news))
             row = _run(connection, run)
         return run_of(row)
 
