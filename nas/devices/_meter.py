@@ -16,7 +16,7 @@ ROUND_SECONDS = 0.003  # of the network's runs in a round; the reference has hal
 ROUND_RUNS = 3  # at the least, where a run is short
 SLOW_MS = 30.0  # a run that takes longer is a round by itself
 ROUNDS = 6  # that count: the fastest
-WITHIN = 0.01  # of the fastest round the others that count have to come
+WITHIN = 0.01  # so near the fastest round the others that count have to come
 QUIET = 1.05  # times what the reference took at best; above that the host is not itself
 MOST_SECONDS = 0.5  # no further round is begun after that
 
@@ -64,7 +64,7 @@ class Times:
 
 def meter(run: Run, reference: Reference, within: float = WITHIN) -> Times:
     """Call `run` and the reference's, which return the milliseconds of the inference they did, in turns of some runs
-    each, until the rounds that count lie `within` so much of the fastest.
+    each, until the rounds that count lie `within` such a part of the fastest.
 
     Training on this host pauses meanwhile: a tenth of a second where it is quiet, half a second where it is not, or
     eight runs of a slow network. Raises DeviceError where a time is not a positive number or the host does not get
