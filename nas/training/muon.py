@@ -46,11 +46,14 @@ class Muon(torch.optim.SGD):
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """Nearly the nearest matrix whose rows (or columns, where there are more rows) are orthonormal: its singular values
-    brought to between 0.3 and 1.3 by three Newton-Schulz iterations of the fifth order."""
+    brought to between 0.3 and 1.3 by three Newton-Schulz iterations of the fifth order. They are done on the products
+    of its rows, which are fewer than its entries."""
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonal(matrix.T).T
-    turned: Tensor = matrix / (matrix.norm() + 1e-7)
+    matrix = matrix / (matrix.norm() + 1e-7)
+    products = matrix @ matrix.T
+    turning = identity = torch.eye(len(products), dtype=products.dtype, device=products.device)
     for _ in range(3):
-        squared = turned @ turned.T
-        turned = 3.4445 * turned + (-4.7750 * squared + 2.0315 * squared @ squared) @ turned
-    return turned
+        step = 3.4445 * identity - 4.7750 * products + 2.0315 * products @ products
+        turning, products = step @ turning, step @ products @ step
+    return turning @ matrix
