@@ -65,7 +65,7 @@ RECIPE = Recipe(
 BRIEF = dense(16, (1, 24, 1), (2, 48, 2), (2, 96, 2)), RECIPE
 # In so many epochs a network has seen every image as it is too often, and learns more where it has more weights.
 LONG_SECONDS = 120
-LONG = dense(32, (2, 64, 3), (2, 96, 2)), replace(RECIPE, crop_pixels=1, cutout_pixels=6)
+LONG = dense(32, (2, 64, 3), (2, 96, 2)), replace(RECIPE, crop_pixels=1)
 PEER_RECIPE = Recipe(learning_rate=0.01, warmup=0.1, clip_norm=1.0)
 
 
