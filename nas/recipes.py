@@ -26,7 +26,7 @@ class Recipe:
     weight_decay: float = 5e-4
     warmup: float = 0.2  # fraction of the steps
     label_smoothing: float = 0.1
-    flip: bool = True
+    flip: bool = True  # each image in every other epoch
     crop_pixels: int = 0  # random shift by up to so many pixels, zero-padded
     cutout_pixels: int = 0  # side of the square that is blanked
     optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"

@@ -674,9 +674,10 @@ def test_mapped_images_that_were_copied_to_the_device_are_asked_for_no_more(
 class TestAugmentation:
     ramp = np.arange(64 * 36, dtype=np.uint8).reshape(64, 1, 6, 6)
 
-    def shown(self, **recipe: object) -> torch.Tensor:
+    def shown(self, epoch: int = 0, **recipe: object) -> torch.Tensor:
         plain = Recipe(flip=False, batch=64)
         loader = batches(dataclasses.replace(plain, **recipe), self.ramp)  # type: ignore[arg-type]
+        next(loader.shuffled(torch.Generator(), epoch))
         images, labels = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
         assert labels.tolist() == pictures().train_labels[:64].tolist()
         return images * 255
@@ -684,14 +685,21 @@ class TestAugmentation:
     def test_none_leaves_images_as_they_are(self) -> None:
         assert torch.allclose(self.shown(), torch.from_numpy(self.ramp).float(), atol=1e-3)
 
-    def test_flip_mirrors_about_half_of_them(self) -> None:
+    def test_flip_mirrors_half_of_them_and_the_others_an_epoch_later(self) -> None:
         raw = torch.from_numpy(self.ramp).float()
-        mirrored = [
-            torch.allclose(image, original.flip(-1), atol=1e-3) for image, original in zip(self.shown(flip=True), raw)
-        ]
-        kept = [torch.allclose(image, original, atol=1e-3) for image, original in zip(self.shown(flip=True), raw)]
-        assert all(a or b for a, b in zip(mirrored, kept))
-        assert 15 < sum(mirrored) < 50
+        seen = []
+        for epoch in range(3):
+            shown = self.shown(epoch, flip=True)
+            kept, mirrored = (
+                [torch.allclose(image, its, atol=1e-3) for image, its in zip(shown, either)]
+                for either in (raw, raw.flip(-1))
+            )
+            assert mirrored == [not as_it_is for as_it_is in kept]
+            seen.append(mirrored)
+        first, second, third = seen
+        assert 15 < sum(first) < 50
+        assert [not before for before in first] == second
+        assert third == first
 
     def test_crop_shifts_by_no_more_than_asked_for(self) -> None:
         shifted = self.shown(crop_pixels=1)

@@ -130,6 +130,11 @@ class Batches:
         self._labels = tensor(labels).to(device)
         self._indices = tensor(indices).to(device)
         self._recipe, self._view, self._device = recipe, view, device
+        # Half of the images; the others are mirrored in the next epoch, and so on in turns (Jordan 2024): by chance a
+        # quarter of them would be seen the same way three epochs on end.
+        mirrored = _scatter(np.arange(len(labels), dtype=np.uint64)) % np.uint64(2) == 1
+        self._mirrored = tensor(mirrored).to(device)
+        self._epoch = 0
 
     def __len__(self) -> int:
         """Batches in an epoch. None is smaller than asked for, as normalisation needs several images."""
@@ -140,8 +145,9 @@ class Batches:
         """Images in an epoch."""
         return len(self._indices)
 
-    def shuffled(self, draw: torch.Generator) -> Iterator[Tensor]:
-        """Every image once, as the indices of each batch."""
+    def shuffled(self, draw: torch.Generator, epoch: int = 0) -> Iterator[Tensor]:
+        """Every image once, as the indices of each batch of that epoch, numbered from 0."""
+        self._epoch = epoch
         order = torch.randperm(len(self._indices), generator=draw, device=self._device)
         batches = self._indices[order].tensor_split(len(self))
         self._ahead.want(batches[0])
@@ -153,7 +159,8 @@ class Batches:
     def batch(self, indices: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images (N, C, resolution, resolution) ready for the network and their labels (N)."""
         raw = self._images[indices.to(self._images.device)].to(self._device, non_blocking=True)
-        images = self._view(_moved(raw, self._recipe, draw))
+        mirrored = self._mirrored[indices] ^ bool(self._epoch % 2) if self._recipe.flip else None
+        images = self._view(_moved(raw, self._recipe.crop_pixels, draw, mirrored))
         if self._recipe.cutout_pixels:
             images = images * _uncut(images, self._recipe.cutout_pixels, draw)
         return images, self._labels[indices]
@@ -167,17 +174,16 @@ def _placed(images: Tensor, device: torch.device) -> Tensor:
         return images
 
 
-def _moved(raw: Tensor, recipe: Recipe, draw: torch.Generator) -> Tensor:
-    """Each image flipped and shifted on its own, by one look-up of its pixels."""
-    if not recipe.flip and not recipe.crop_pixels:
+def _moved(raw: Tensor, pixels: int, draw: torch.Generator, mirrored: Tensor | None) -> Tensor:
+    """Each image mirrored and shifted by up to so many pixels on its own, by one look-up of its pixels."""
+    if mirrored is None and not pixels:
         return raw
     count, _, height, width = raw.shape
-    device, pixels = raw.device, recipe.crop_pixels
+    device = raw.device
     rows = torch.arange(height, device=device).expand(count, -1)
     columns = torch.arange(width, device=device).expand(count, -1)
-    if recipe.flip:
-        flipped = torch.rand(count, 1, generator=draw, device=device) < 0.5
-        columns = torch.where(flipped, width - 1 - columns, columns)
+    if mirrored is not None:
+        columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
     if pixels:
         raw = F.pad(raw, (pixels,) * 4)
         offsets = torch.randint(0, 2 * pixels + 1, (2, count, 1), generator=draw, device=device)

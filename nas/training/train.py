@@ -80,7 +80,7 @@ def train(
             torch.manual_seed(_mixed(seed, number))  # dropout
             draw.manual_seed(_mixed(seed, number) + 1)  # order and augmentation
             total = torch.zeros((), device=device)
-            for indices in batches.shuffled(draw):
+            for indices in batches.shuffled(draw, number):
                 with quietly:
                     for group in optimizer.param_groups:
                         group["lr"] = recipe.learning_rate * factor(recipe, (step + 1) / max(steps, 2))
