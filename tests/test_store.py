@@ -665,13 +665,16 @@ class TestBudget:
         store.release(run, "anna", "finished")  # the space was exhausted
         assert store.raise_budget(run, 1).state == "finished"
 
-    def test_a_budget_raised_while_the_owner_finishes_is_not_lost(self, store: Store, second: Store) -> None:
-        run = claimed(store, trials=3)
-        second.raise_budget(run.id, 5)
-        assert store.release(run.id, "anna", "finished", trials=run.trials).state == "queued"
+    @pytest.mark.parametrize("more", [{"trials": 5}, {"hours": 2.0}, {"compute_hours": 2.0}])
+    def test_a_budget_raised_while_the_owner_finishes_is_not_lost(
+        self, store: Store, second: Store, more: dict[str, Any]
+    ) -> None:
+        run = claimed(store, trials=3, hours=1.0, compute_hours=1.0)
+        second.raise_budget(run.id, **more)
+        assert store.release(run.id, "anna", "finished", worked_to=run).state == "queued"
         again = store.claim("anna", 60)
         assert again is not None
-        assert store.release(run.id, "anna", "finished", trials=again.trials).state == "finished"
+        assert store.release(run.id, "anna", "finished", worked_to=again).state == "finished"
 
     def test_a_budget_out_of_range_is_refused(self, store: Store) -> None:
         run = claimed(store).id

@@ -71,7 +71,7 @@ def drive(
                     return None
                 state, error = _verdict(run, plan, past.errors)
                 reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
-                return store.release(run.id, owner, state, error, run.trials, reason)
+                return store.release(run.id, owner, state, error, run, reason)
             done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
             for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
                 store.progress(owner, progress)

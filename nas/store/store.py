@@ -178,17 +178,17 @@ class Store:
         owner: str,
         state: RunState,
         error: str | None = None,
-        trials: int | None = None,
+        worked_to: Run | None = None,
         reason: str | None = None,
     ) -> Run:
         """The run in its new state, held by nobody; `error` says why it failed, `reason` why it is `finished` early.
 
-        `trials` is the budget that the owner worked to: a run that is `finished` by it, and was given a larger one in
-        the meantime, is queued again instead.
+        `worked_to` has the budgets that the owner knew: a run that is `finished` by them, and was given others in the
+        meantime, is queued again instead.
         """
         with self._database.writing() as connection:
             held = self._hold(connection, run, owner)
-            if state == "finished" and trials is not None and held.trials > trials:
+            if state == "finished" and worked_to and _budgets(run_of(held)) != _budgets(worked_to):
                 state, reason = "queued", None
             now, why = self._clock(), error or reason
             connection.execute(
@@ -391,6 +391,10 @@ def _trial(connection: Connection, run: str, number: int) -> Row[Any]:
         _run(connection, run)
         raise NotFound(f"run {run} has no trial {number}")
     return row
+
+
+def _budgets(run: Run) -> tuple[int, Spec]:
+    return run.trials, run.spec
 
 
 def _worked(held: Row[Any], now: float) -> dict[str, float]:
