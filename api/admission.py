@@ -72,12 +72,17 @@ def check_devices(faults: Faults, spec: SearchSpec | GrowthSpec, agents: Sequenc
 
     def check(chosen: str) -> None:
         device(chosen, agents, remote_workers)
-        if (other := before.setdefault(devices.canonical(chosen), chosen)) != chosen:
-            raise ValueError(f"device {chosen!r} is {other!r} once more: name each once")
+        once(chosen, before)
 
     faults.check("/device", spec.device, lambda: check(spec.device))
     for index, further in enumerate(spec.further_devices):
         faults.check(f"/further_devices/{index}", further, lambda: check(further))  # noqa: B023  # called at once
+
+
+def once(chosen: str, before: dict[str, str]) -> None:
+    """Raise ValueError where that device is one of those `before`, spelled otherwise; it is one from here on."""
+    if (other := before.setdefault(devices.canonical(chosen), chosen)) != chosen:
+        raise ValueError(f"device {chosen!r} is {other!r} once more: name each once")
 
 
 def device(chosen: str, agents: Sequence[Agent], remote_workers: bool = False) -> None:

@@ -18,7 +18,7 @@ MOST_MARKS = 50
 class Candidate:
     """A measured network of a search, by its first trial's `number`. `accuracy` is on the validation images: the mean
     over its `trainings`, with its standard error (of the number of images, where there is one training; otherwise from
-    the spread of all networks that were trained several times). `tied_with`
+    the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with`
     names those on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and
     `also` its second one; `further_latencies_ms` are those on the search's further devices; `baseline` names the
     reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
@@ -38,6 +38,7 @@ class Candidate:
     baseline: str | None
     model: str | None
     trainings: int = 1
+    accuracy_freedom: int = 0
     tied_with: tuple[int, ...] = ()
     rung: int | None = None
 
@@ -121,6 +122,7 @@ def _candidate(
         baseline=job.baseline,
         model=f"{job.run}-{job.number}" if measured[0].weights else None,
         trainings=accuracy.seeds,
+        accuracy_freedom=accuracy.freedom,
         rung=job.rung,
     )
 
@@ -134,8 +136,7 @@ def best(found: Iterable[Candidate]) -> Candidate | None:
 def standing(found: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
     """The front of the candidates and the best of them, each with what it is tied with."""
     unbeaten = [found[index] for index in front(list(map(_point, found)))]
-    freedom = sum(row.trainings - 1 for row in found)
-    estimates = {row.number: _estimated(row, freedom) for row in found}
+    estimates = {row.number: _estimated(row) for row in found}
 
     def with_ties(row: Candidate) -> Candidate:
         others = (other.number for other in unbeaten if other.number != row.number)
@@ -145,10 +146,10 @@ def standing(found: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candida
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
 
 
-def _estimated(row: Candidate, freedom: int) -> noise.Estimate:
-    """`freedom` is that of the errors over several trainings."""
-    repeated = freedom if row.trainings > 1 else 0
-    return noise.Estimate(mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings, freedom=repeated)
+def _estimated(row: Candidate) -> noise.Estimate:
+    return noise.Estimate(
+        mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings, freedom=row.accuracy_freedom
+    )
 
 
 def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str | None = None) -> Pareto:

@@ -10,7 +10,7 @@ from api.bodies import strictly, together
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, refused
 from api.reports import MeasurementRun
-from nas import devices, zoo
+from nas import zoo
 from nas.architecture import Choice, Images
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
@@ -77,8 +77,9 @@ def specified(wanted: MeasurementRequest, store: Store) -> MeasurementSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
     faults = admission.Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
+    before: dict[str, str] = {}
     for index, device in enumerate(wanted.devices):
-        faults.check(f"/devices/{index}", device, lambda: devices.find(device))  # noqa: B023  # called at once
+        faults.check(f"/devices/{index}", device, lambda: admission.once(device, before))  # noqa: B023  # called at once
     chosen = faults.check("/space", wanted.space, lambda: space(wanted.space))
     images = wanted.images
     if (dataset := wanted.dataset) is not None:

@@ -67,11 +67,10 @@ def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | 
     running = [now - trial.started_at for trial in trials if trial.ended_at is None]
     if not ended:
         return None
-    durations = [(trial.job.rung, (trial.ended_at or now) - trial.started_at) for trial in ended]
-    mean, spent = statistics.fmean(seconds for _, seconds in durations), compute_seconds(ended)
+    mean, spent = statistics.fmean(_seconds(trial, now) for trial in ended), compute_seconds(ended)
     count, each, spec = max(0, run.trials - len(ended)), mean, run.spec
     if isinstance(spec, SearchSpec) and spec.fidelity:
-        each = _expected_seconds(spec.fidelity, run.trials, durations) or mean
+        each = _expected_seconds(spec.fidelity, run.trials, ended, now) or mean
     hours, compute_hours = (spec.hours, spec.compute_hours) if isinstance(spec, SearchSpec) else (None, None)
     # What has begun still ends, whatever is spent.
     if compute_hours is not None and spent > 0 and each > 0:
@@ -82,16 +81,24 @@ def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | 
     return forecast if hours is None else min(forecast, max(0.0, 3600 * hours - run.worked_seconds) + each)
 
 
-def _expected_seconds(fidelity: Fidelity, trials: int, durations: Sequence[tuple[int | None, float]]) -> float | None:
-    """Of a trial to come, where `trials` are spread over rungs and some have ended, each on a rung and after so many
-    seconds. A rung that nobody has reached takes `eta` times as long as the one below it."""
-    seconds = weighted = weights = 0.0
+def _expected_seconds(fidelity: Fidelity, trials: int, ended: Sequence[Trial], now: float) -> float | None:
+    """Of a trial to come, where `trials` are spread over rungs. A rung that nobody has reached takes `eta` times as
+    long as a training on the one below it; None where there is none to tell."""
+    seconds = trained = weighted = weights = 0.0
     for rung, share in enumerate(shares(fidelity)):
-        own = [duration for at, duration in durations if at == rung]
-        seconds = statistics.fmean(own) if own else fidelity.eta * seconds
+        own = [trial for trial in ended if trial.job.rung == rung]
+        whole = [_seconds(trial, now) for trial in own if trial.measurement and trial.measurement.refused is None]
+        trained = statistics.fmean(whole) if whole else fidelity.eta * trained
+        seconds = statistics.fmean(_seconds(trial, now) for trial in own) if own else trained
+        if not seconds:
+            return None
         left = max(0.0, share * trials - len(own))
         weighted, weights = weighted + left * seconds, weights + left
     return weighted / weights if weights else None
+
+
+def _seconds(trial: Trial, now: float) -> float:
+    return (trial.ended_at or now) - trial.started_at
 
 
 def compute_seconds(trials: Iterable[Trial]) -> float:

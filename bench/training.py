@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,8 +55,8 @@ def main(processor_time: bool) -> None:
     params = counts(NETWORK).params
     naive, ours = [], []
     for _ in range(ROUNDS):
-        naive += together("naive", "cpu", clock, 1, {"OMP_NUM_THREADS": str(processors)})
-        ours.append(sum(together("ours", "cpu", clock, processors, {"OMP_NUM_THREADS": "1", **ALLOCATOR})))
+        naive += rates(together("naive", "cpu", clock, 1, {"OMP_NUM_THREADS": str(processors)}))
+        ours.append(sum(rates(together("ours", "cpu", clock, processors, {"OMP_NUM_THREADS": "1", **ALLOCATOR}))))
     best, peer = max(ours), max(naive)
     row(
         f"training an MBConv network of {params:,} parameters at 28×28 on {processors} processors",
@@ -67,7 +68,7 @@ def main(processor_time: bool) -> None:
         target=f"at least {TARGET} times the peer",
         holds=best >= TARGET * peer,
     )
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not processor_time:
         on_gpu(f"an MBConv network of {params:,} parameters at 28×28 on {torch.cuda.get_device_name()}")
 
 
@@ -76,9 +77,12 @@ def on_gpu(what: str) -> None:
     recipe "proxy"."""
     naive, ours, many = [], [], []
     for _ in range(ROUNDS):
-        naive += together("naive", "cuda", "perf_counter", 1, {})
-        ours += together("ours", "cuda", "perf_counter", 1, {})
-        many.append(sum(together("ours", "cuda", "perf_counter", SIDE_BY_SIDE, {})))
+        naive += rates(together("naive", "cuda", "perf_counter", 1, {}))
+        ours += rates(together("ours", "cuda", "perf_counter", 1, {}))
+        several = together("ours", "cuda", "perf_counter", SIDE_BY_SIDE, {})
+        # From the first one's begin to the last one's end, as they do not begin at once.
+        begin, end = min(each.begin for each in several), max(each.end for each in several)
+        many.append(sum(each.images for each in several) / (end - begin))
     best, peer, side_by_side = max(ours), max(naive), max(many)
     eager = "Adam, eager NCHW in single precision, images on the GPU"
     row(f"training {what}", best, "images/s", peer=eager, peer_value=peer, ratio=best / peer)
@@ -93,13 +97,25 @@ def on_gpu(what: str) -> None:
     )
 
 
-def together(which: str, device: str, clock: str, number: int, environment: dict[str, str]) -> list[float]:
-    """Images a second of so many trainings side by side, each in a process of its own."""
+class Trained(NamedTuple):
+    """So many images, from begin to end in seconds of a clock that all processes share."""
+
+    images: int
+    begin: float
+    end: float
+
+
+def rates(trainings: list[Trained]) -> list[float]:
+    return [each.images / (each.end - each.begin) for each in trainings]
+
+
+def together(which: str, device: str, clock: str, number: int, environment: dict[str, str]) -> list[Trained]:
+    """So many trainings side by side, each in a process of its own."""
     command = [sys.executable, "-m", "bench.training", which, device, clock]
     running = [
         subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE) for _ in range(number)
     ]
-    return [json.loads(process.communicate()[0]) for process in running]
+    return [Trained(*json.loads(process.communicate()[0])) for process in running]
 
 
 def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +123,8 @@ def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:
     return draw.integers(0, 256, (number, 1, 28, 28), np.uint8), draw.integers(0, 10, number)
 
 
-def ours(device: torch.device, now: Callable[[], float]) -> float:
-    """Images a second of all epochs but the first, random crops and flips included."""
+def ours(device: torch.device, now: Callable[[], float]) -> Trained:
+    """All epochs but the first, random crops and flips included."""
     number, epochs = IMAGES[device.type], EPOCHS[device.type]
     recipe = Recipe(epochs=epochs, batch=BATCH, crop_pixels=2)
     images, labels = drawn(number)
@@ -120,7 +136,7 @@ def ours(device: torch.device, now: Callable[[], float]) -> float:
     with alone(device):
         batches = Batches(images, labels, np.arange(number), recipe, View(28, PLAIN, device), device)
         train(network(NETWORK).to(device), batches, recipe, seed=0, device=device, after_epoch=mark)
-    return number * (epochs - 1) / (ends[-1] - ends[0])
+    return Trained(number * (epochs - 1), ends[0], ends[-1])
 
 
 class PerImage(Dataset[tuple[torch.Tensor, int]]):
@@ -142,8 +158,8 @@ class PerImage(Dataset[tuple[torch.Tensor, int]]):
         return (image - 0.5) / 0.25, int(self._labels[index])
 
 
-def naive(device: torch.device, now: Callable[[], float]) -> float:
-    """Images a second of all epochs but the first."""
+def naive(device: torch.device, now: Callable[[], float]) -> Trained:
+    """All epochs but the first."""
     model, epochs = network(NETWORK).to(device).train(), EPOCHS[device.type]
     loader = on_device(device) if device.type == "cuda" else DataLoader(PerImage(), BATCH, shuffle=True, drop_last=True)
     optimizer = torch.optim.Adam(model.parameters())
@@ -157,7 +173,7 @@ def naive(device: torch.device, now: Callable[[], float]) -> float:
             optimizer.step()
         loss.item()  # waits for the GPU
         ends.append(now())
-    return len(loader) * BATCH * (epochs - 1) / (ends[-1] - ends[0])
+    return Trained(len(loader) * BATCH * (epochs - 1), ends[0], ends[-1])
 
 
 def on_device(device: torch.device) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -1228,6 +1228,11 @@ def test_the_forecast_minds_the_rungs(service: Service) -> None:
     limited = dataclasses.replace(run, spec=dataclasses.replace(run.spec, compute_hours=1000 / 3600))
     # 800 of 1,000 seconds are left, and a trial to come takes 140 on the average.
     assert shown.remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
+    measured = low[1].measurement
+    assert measured
+    refused = dataclasses.replace(low[1], started_at=now, measurement=dataclasses.replace(measured, refused="too slow"))
+    # That half of them are refused at once says nothing of how long the higher rung takes.
+    assert shown.remaining_seconds(run, [low[0], refused], now) == pytest.approx(6 * 50 + 4 * 200)
 
 
 def test_the_examples_of_searches_can_be_sent(service: Service) -> None:

@@ -31,7 +31,8 @@ class Store:
 
     Promises:
     - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
-      database. A run's spec, a trial's job and measurement, models and events never change once written.
+      database. A run's spec (but for the hours of a search), a trial's job and measurement, models and events never
+      change once written.
     - Every method is one transaction: done, or not at all. None waits for anything but the database.
     - A run is held by one owner at a time. `renew`, `release`, `begin`, `progress` and `end` raise LostRun, and change
       nothing, unless the run is claimed by that owner and the claim has not run out.

@@ -7,7 +7,7 @@ spent on launching. A graph is launched once for all of them.
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -18,7 +18,7 @@ from nas.training import TrainingFailed
 
 AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
 WARM_UP = 3  # batches of a size before it is captured; in them libraries choose their kernels
-AGREEMENT = 0.05  # of captured gradients with others: kernels may add up in any order, in bfloat16
+AGREEMENT = 0.01  # of captured gradients with others: kernels may add up in any order, in bfloat16
 
 # Takes work down without doing it, and gives what does it.
 Capture: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 class Gradients:
     """Called with images and labels, gives the network's parameters the gradients of their mean loss, and returns that.
 
-    A batch that is too large for the device's memory goes through it in parts from then on. What was captured is used
-    only where its gradients are those found layer by layer. Raises TrainingFailed where parts do not help.
+    A batch that is too large for the device's memory goes through it in parts from then on, layer by layer. What was
+    captured is used only where its gradients are those found layer by layer. Raises TrainingFailed where parts do not
+    help.
     """
 
     def __init__(
@@ -92,16 +93,20 @@ class Gradients:
     def _take_down(self, capture: Capture, images: Tensor, labels: Tensor) -> None:
         """Capture the work on a batch of this size, unless it cannot be or comes out otherwise: then never again."""
         try:
-            captured = _Captured(capture, self._network, self._in_parts, images, labels)
-            difference = self._difference(captured, images, labels)
-            if difference <= AGREEMENT:
-                self._captured[len(labels)] = captured
-                return
-            reason = f"its gradients differ by {difference:.1%}"
+            reason = self._captured_wrong(capture, images, labels)
         except RuntimeError as error:  # out of memory, too
             reason = str(error)
-        self._release()
-        log.warning("%s trains layer by layer, as a captured graph cannot be used: %s", labels.device, reason)
+        if reason:
+            self._release()
+            log.warning("%s trains layer by layer, as a captured graph cannot be used: %s", labels.device, reason)
+
+    def _captured_wrong(self, capture: Capture, images: Tensor, labels: Tensor) -> str | None:
+        captured = _Captured(capture, self._network, self._in_parts, images, labels)
+        difference = self._difference(captured, images, labels)
+        if not difference <= AGREEMENT:  # a NaN is not
+            return f"its gradients differ by {difference:.1%}"
+        self._captured[len(labels)] = captured
+        return None
 
     def _difference(self, captured: "_Captured", images: Tensor, labels: Tensor) -> float:
         """Of the gradients, relative to those found layer by layer; the network and random numbers stay as they are."""
@@ -109,11 +114,13 @@ class Gradients:
         found: list[Tensor] = []
         for work in (self._in_parts, captured):
             self._network.zero_grad()
-            with torch.random.fork_rng(devices=[labels.device] if labels.device.type == "cuda" else []):
-                work(images, labels)
+            try:
+                with torch.random.fork_rng(devices=[labels.device] if labels.device.type == "cuda" else []):
+                    work(images, labels)
+            finally:
+                for buffer, before in buffers:
+                    buffer.copy_(before)
             found.append(torch.cat([_gradient(parameter).flatten() for parameter in self._network.parameters()]))
-            for buffer, before in buffers:
-                buffer.copy_(before)
         self._network.zero_grad()
         difference, length = float((found[1] - found[0]).norm()), float(found[0].norm())
         return difference / length if length else difference
@@ -158,16 +165,25 @@ class _Captured:
 
 
 def cuda_graphs(device: torch.device) -> Capture | None:
-    """None where `device` is not a GPU. The graphs share memory, as only one of them runs at a time."""
+    """None where `device` is not a GPU."""
     if device.type != "cuda":
         return None
-    pool = torch.cuda.graph_pool_handle()
 
     def capture(work: Callable[[], None]) -> Callable[[], None]:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            work()
-        return graph.replay
+        graph: Any = torch.cuda.CUDAGraph()
+        stream, generator = torch.cuda.current_stream(), torch.cuda.default_generators[torch.cuda.current_device()]
+        drawn = generator.get_state()
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                work()
+        except BaseException:
+            # What was not allowed leaves both as they are in a capture, and nothing would work any more.
+            torch.cuda.set_stream(stream)
+            generator.graphsafe_set_state(torch.Generator(device).graphsafe_get_state())
+            generator.set_state(drawn)
+            raise
+        replay: Callable[[], None] = graph.replay
+        return replay
 
     return capture
 

@@ -47,13 +47,19 @@ class Muon(torch.optim.SGD):
 def orthogonal(matrix: Tensor) -> Tensor:
     """Nearly the nearest matrix whose rows (or columns, where there are more rows) are orthonormal: its singular values
     brought to between 0.3 and 1.3 by three Newton-Schulz iterations of the fifth order. They are done on the products
-    of its rows, which are fewer than its entries."""
+    of its rows, which are no more than its entries."""
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonal(matrix.T).T
     matrix = matrix / (matrix.norm() + 1e-7)
     products = matrix @ matrix.T
-    turning = identity = torch.eye(len(products), dtype=products.dtype, device=products.device)
-    for _ in range(3):
-        step = 3.4445 * identity - 4.7750 * products + 2.0315 * products @ products
-        turning, products = step @ turning, step @ products @ step
+    identity = torch.eye(len(products), dtype=products.dtype, device=products.device)
+    turning = step = _iteration(products, identity)
+    for _ in range(2):
+        products = step @ products @ step
+        step = _iteration(products, identity)
+        turning = step @ turning
     return turning @ matrix
+
+
+def _iteration(products: Tensor, identity: Tensor) -> Tensor:
+    return 3.4445 * identity - 4.7750 * products + 2.0315 * products @ products
