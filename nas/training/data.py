@@ -101,7 +101,7 @@ class View:
         self._shift = -torch.tensor(how.mean, device=device)[:, None, None] * 255 * self._scale
 
     def __call__(self, raw: Tensor) -> Tensor:
-        images = torch.addcmul(self._shift, raw.to(torch.float32), self._scale)
+        images = torch.addcmul(self._shift, raw.to(self._shift.device, torch.float32), self._scale)
         size = (self._resolution, self._resolution)
         if images.shape[-2:] != size:
             images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
