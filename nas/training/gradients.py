@@ -93,14 +93,14 @@ class Gradients:
     def _take_down(self, capture: Capture, images: Tensor, labels: Tensor) -> None:
         """Capture the work on a batch of this size, unless it cannot be or comes out otherwise: then never again."""
         try:
-            reason = self._captured_wrong(capture, images, labels)
+            reason = self._fault(capture, images, labels)
         except RuntimeError as error:  # out of memory, too
-            reason = str(error)
+            reason = str(error) or type(error).__name__
         if reason:
             self._release()
             log.warning("%s trains layer by layer, as a captured graph cannot be used: %s", labels.device, reason)
 
-    def _captured_wrong(self, capture: Capture, images: Tensor, labels: Tensor) -> str | None:
+    def _fault(self, capture: Capture, images: Tensor, labels: Tensor) -> str | None:
         captured = _Captured(capture, self._network, self._in_parts, images, labels)
         difference = self._difference(captured, images, labels)
         if not difference <= AGREEMENT:  # a NaN is not
