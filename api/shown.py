@@ -67,10 +67,10 @@ def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | 
     running = [now - trial.started_at for trial in trials if trial.ended_at is None]
     if not ended:
         return None
-    mean, spent = statistics.fmean(_seconds(trial, now) for trial in ended), compute_seconds(ended)
+    mean, spent = statistics.fmean(_seconds(trial) for trial in ended), compute_seconds(ended)
     count, each, spec = max(0, run.trials - len(ended)), mean, run.spec
     if isinstance(spec, SearchSpec) and spec.fidelity:
-        each = _expected_seconds(spec.fidelity, run.trials, ended, now) or mean
+        each = _expected_seconds(spec.fidelity, run.trials, ended) or mean
     hours, compute_hours = (spec.hours, spec.compute_hours) if isinstance(spec, SearchSpec) else (None, None)
     # What has begun still ends, whatever is spent.
     if compute_hours is not None and spent > 0 and each > 0:
@@ -81,15 +81,15 @@ def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | 
     return forecast if hours is None else min(forecast, max(0.0, 3600 * hours - run.worked_seconds) + each)
 
 
-def _expected_seconds(fidelity: Fidelity, trials: int, ended: Sequence[Trial], now: float) -> float | None:
+def _expected_seconds(fidelity: Fidelity, trials: int, ended: Sequence[Trial]) -> float | None:
     """Of a trial to come, where `trials` are spread over rungs. A rung that nobody has reached takes `eta` times as
     long as a training on the one below it; None where there is none to tell."""
     seconds = trained = weighted = weights = 0.0
     for rung, share in enumerate(shares(fidelity)):
         own = [trial for trial in ended if trial.job.rung == rung]
-        whole = [_seconds(trial, now) for trial in own if trial.measurement and trial.measurement.refused is None]
+        whole = [_seconds(trial) for trial in own if trial.measurement and trial.measurement.refused is None]
         trained = statistics.fmean(whole) if whole else fidelity.eta * trained
-        seconds = statistics.fmean(_seconds(trial, now) for trial in own) if own else trained
+        seconds = statistics.fmean(_seconds(trial) for trial in own) if own else trained
         if not seconds:
             return None
         left = max(0.0, share * trials - len(own))
@@ -97,8 +97,10 @@ def _expected_seconds(fidelity: Fidelity, trials: int, ended: Sequence[Trial], n
     return weighted / weights if weights else None
 
 
-def _seconds(trial: Trial, now: float) -> float:
-    return (trial.ended_at or now) - trial.started_at
+def _seconds(trial: Trial) -> float:
+    """Of one that has ended."""
+    assert trial.ended_at is not None
+    return trial.ended_at - trial.started_at
 
 
 def compute_seconds(trials: Iterable[Trial]) -> float:
