@@ -102,8 +102,8 @@ def test_who_waits_for_something_to_happen_does_not_hold_it_up(tmp_path: Path) -
             answers.append(httpx.post(url, timeout=30).json())
 
         waiting = threading.Thread(target=wait)
-        waiting.start()
         heard = httpx.get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"]
+        waiting.start()
         eventually(lambda: httpx.get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"] > heard)
         assert service.leave() == 0
         waiting.join()
