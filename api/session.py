@@ -1,0 +1,45 @@
+"""One invocation of `nas`: its arguments, the service, and where words and data go."""
+
+import argparse
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Callable
+from typing import Any, Self
+
+from rich.console import Console, RenderableType
+
+from api.client import Client
+
+PIPED_COLUMNS = 200  # what reads a pipe cuts by itself
+
+
+class Session:
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self.chosen, self.json, self._open = chosen, chosen.json, contextlib.ExitStack()
+        # With --json standard output is for a program; whatever is for people goes beside it.
+        self.console = Console(stderr=self.json)
+        if not self.console.is_terminal and "COLUMNS" not in os.environ:
+            self.console.width = PIPED_COLUMNS
+
+    @functools.cached_property
+    def client(self) -> Client:
+        return self._open.enter_context(Client(self.chosen.url))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def show(self, data: Any, shown: Callable[[Any], RenderableType]) -> int:
+        if self.json:
+            print(json.dumps(data, indent=2, ensure_ascii=False))
+        else:
+            text = shown(data)
+            self.console.print(text, highlight=False, markup=False, soft_wrap=isinstance(text, str))
+        return 0
+
+    def say(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
