@@ -1,0 +1,40 @@
+"""What several transactions do alike."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from nas.store.errors import NotFound
+from nas.store.tables import EVENT, RUN, TRIAL
+from nas.store.text import plain
+
+_LARGEST = 2**31 - 1  # integer of a column
+
+
+def run_row(connection: Connection, run: str, lock: bool = False) -> Row[Any]:
+    """Raises NotFound."""
+    query = select(RUN).where(RUN.c.id == plain(run))
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no run {run!r}")
+    return row
+
+
+def trial_row(connection: Connection, run: str, number: int) -> Row[Any]:
+    """Raises NotFound."""
+    query = select(TRIAL).where(TRIAL.c.run == plain(run), TRIAL.c.number == bounded(number, -1))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        run_row(connection, run)
+        raise NotFound(f"run {run} has no trial {number}")
+    return row
+
+
+def write_event(connection: Connection, at: float, run: str, kind: str, text: str) -> None:
+    """An event. Only ever with the run's row locked, so that a run's events appear in the order of their ids."""
+    connection.execute(insert(EVENT).values(run=run, at=at, kind=plain(kind), text=plain(text)))
+
+
+def bounded(number: int, low: int = 0) -> int:
+    """`number`, or the nearest that a database takes; nothing is ever numbered as high."""
+    return max(low, min(number, _LARGEST))
