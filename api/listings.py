@@ -59,14 +59,24 @@ def health(found: Json) -> RenderableType:
     return Text("\n".join(lines))
 
 
+RECIPE_COLUMNS = {
+    "epochs": ">Epochs",
+    "train_images": ">Images",
+    "batch": ">Batch",
+    "learning_rate": ">Rate",
+    "label_smoothing": ">Smoothing",
+    "crop_pixels": ">Crop",
+    "cutout_pixels": ">Cutout",
+    "clean": ">Clean",
+}
+
+
 def recipes(named: dict[str, Json]) -> RenderableType:
-    fields = ("epochs", "train_images", "batch", "learning_rate", "label_smoothing", "crop_pixels", "cutout_pixels")
     rows = [
-        (name, recipe["optimizer"], *("all" if recipe[field] is None else f"{recipe[field]:g}" for field in fields))
+        (name, recipe["optimizer"], *("all" if recipe[one] is None else f"{recipe[one]:g}" for one in RECIPE_COLUMNS))
         for name, recipe in named.items()
     ]
-    headings = ["Recipe", "Optimizer", ">Epochs", ">Images", ">Batch", ">Rate", ">Smoothing", ">Crop", ">Cutout"]
-    return Fitted(headings, rows)
+    return Fitted(["Recipe", "Optimizer", *RECIPE_COLUMNS.values()], rows)
 
 
 def _first(row: Json) -> str:

@@ -29,6 +29,7 @@ class Recipe:
     flip: bool = True  # each image in every other epoch
     crop_pixels: int = 0  # random shift by up to so many pixels, zero-padded
     cutout_pixels: int = 0  # side of the square that is blanked
+    clean: float = 0.0  # fraction of the epochs, the last, whose images are as they are (He et al. 2019)
     optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"
     schedule: Literal["cosine", "one-cycle", "steps"] = "cosine"
     decay: float = 0.97  # of the learning rate, in "steps"
@@ -48,6 +49,7 @@ class Recipe:
         between(self, "label_smoothing", 0, 0.9)
         between(self, "crop_pixels", 0, 256)
         between(self, "cutout_pixels", 0, 256)
+        between(self, "clean", 0, 1)
         between(self, "decay", 0.01, 1)
         positive(self, "decay_epochs", "clip_norm")
         between(self, "norm_decay", 0, 0.9999)

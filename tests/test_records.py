@@ -101,6 +101,7 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: Recipe(learning_rate=0),
         lambda: Recipe(learning_rate=math.nan),
         lambda: Recipe(warmup=1.5),
+        lambda: Recipe(clean=1.5),
         lambda: dataclasses.replace(GROWTH, members=()),
         lambda: dataclasses.replace(GROWTH, members=("B0", "B9")),
         lambda: dataclasses.replace(GROWTH, members=("B0", "B0")),

@@ -731,7 +731,7 @@ class TestAugmentation:
         raw = torch.from_numpy(self.ramp).float()
         seen = []
         for epoch in range(3):
-            shown = self.shown(epoch, flip=True)
+            shown = self.shown(epoch, epochs=3, flip=True)
             kept, mirrored = (
                 [torch.allclose(image, its, atol=1e-3) for image, its in zip(shown, either)]
                 for either in (raw, raw.flip(-1))
@@ -760,6 +760,13 @@ class TestAugmentation:
         blank = (images == 0).flatten(1).sum(1)
         assert blank.min() >= 1
         assert blank.max() == 9
+
+    def test_the_last_epochs_show_images_as_they_are(self) -> None:
+        raw, how = torch.from_numpy(self.ramp).float(), {"flip": True, "crop_pixels": 1, "cutout_pixels": 2}
+        seen = [self.shown(epoch, epochs=5, clean=0.4, **how) for epoch in range(5)]
+        assert [torch.allclose(shown, raw, atol=1e-3) for shown in seen] == [False, False, False, True, True]
+        assert not torch.allclose(self.shown(4, epochs=5, **how), raw, atol=1e-3)
+        assert torch.allclose(self.shown(0, epochs=5, clean=1.0, **how), raw, atol=1e-3)
 
     def test_another_resolution_is_resized_to(self) -> None:
         raw = torch.from_numpy(pictures().train_images[:4])

@@ -134,7 +134,7 @@ class Batches:
         # quarter of them would be seen the same way three epochs on end.
         mirrored = _scatter(np.arange(len(labels), dtype=np.uint64)) % np.uint64(2) == 1
         self._mirrored = tensor(mirrored).to(device)
-        self._epoch = 0
+        self._epoch, self._augmented_epochs = 0, round((1 - recipe.clean) * recipe.epochs)
 
     def __len__(self) -> int:
         """Batches in an epoch. None is smaller than asked for, as normalisation needs several images."""
@@ -159,6 +159,8 @@ class Batches:
     def batch(self, indices: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images (N, C, resolution, resolution) ready for the network and their labels (N)."""
         raw = self._images[indices.to(self._images.device)].to(self._device, non_blocking=True)
+        if self._epoch >= self._augmented_epochs:
+            return self._view(raw), self._labels[indices]
         mirrored = self._mirrored[indices] ^ bool(self._epoch % 2) if self._recipe.flip else None
         images = self._view(_moved(raw, self._recipe.crop_pixels, draw, mirrored))
         if self._recipe.cutout_pixels:
