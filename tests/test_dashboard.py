@@ -370,6 +370,29 @@ def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
     expect(page.locator("table[aria-label='candidates'] tbody tr").first).to_contain_text("50.00 %")
 
 
+def test_the_hours_of_a_search_that_is_held_to_them_are_raised(view: View) -> None:
+    store = view.service.store
+    spec = SearchSpec(dataset="fashion_mnist", trials=8, hours=0.5, objective=Objective(target=5))
+    run = store.add_run("search", spec)
+    page = view.search(run)
+    button, hours = page.get_by_role("button", name="Raise budget"), page.get_by_label("Hours", exact=True)
+    expect(hours).to_have_value("0.5")
+    expect(page.get_by_label("Compute hours")).to_be_hidden()
+    expect(button).to_be_disabled()
+    hours.fill("0")
+    button.click()
+    expect(page.locator(".heading .error")).to_contain_text("hours 0")
+    assert "422" in view.complaints.pop()
+    hours.fill("1.5")
+    button.click()
+    expect(button).to_be_disabled()
+    assert store.run(run.id).spec == dataclasses.replace(spec, hours=1.5)
+    assert store.run(run.id).trials == 8
+    store.raise_budget(run.id, 12, hours=2)
+    expect(hours).to_have_value("2")
+    expect(page.get_by_label("Trials", exact=True)).to_have_value("12")
+
+
 def test_the_buttons_change_what_is_wished(view: View) -> None:
     store = view.service.store
     run = small(view.service)

@@ -1,6 +1,7 @@
 // The top of a run's page: what it is, how far it is, and what can be wished of it.
 
 import { home, patch, post } from "./api.js";
+import { budget } from "./budget.js";
 import { confirmation } from "./confirmation.js";
 import { bar, element, pill, say } from "./element.js";
 import { duration, moment } from "./numbers.js";
@@ -40,14 +41,7 @@ export function heading(kind, id, changed) {
       element("button", { type: "button", class: verb === "cancel" ? "danger" : "", click: () => wish(verb) }, words),
     ]),
   );
-  const budget = element("input", { id: "budget", name: "budget", type: "number", min: 1, step: 1, required: true });
-  const raise = element(
-    "form",
-    { class: "raise", hidden: kind !== "search", submit: raised },
-    element("label", { for: "budget" }, "Trials"),
-    budget,
-    element("button", {}, "Raise budget"),
-  );
+  const raise = budget((values) => act(() => patch(home(kind, id), values)));
   const sure = confirmation(kind);
   const node = element(
     "header",
@@ -57,7 +51,7 @@ export function heading(kind, id, changed) {
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
     reason,
-    element("div", { class: "actions" }, ...Object.values(wishes), raise),
+    element("div", { class: "actions" }, ...Object.values(wishes), raise.node),
     complaint,
     sure.node,
   );
@@ -77,11 +71,6 @@ export function heading(kind, id, changed) {
     await act(() => post(`${home(kind, id)}/${verb}`));
   }
 
-  async function raised(event) {
-    event.preventDefault();
-    await act(() => patch(home(kind, id), { trials: budget.valueAsNumber }));
-  }
-
   return {
     node,
     show(run, words) {
@@ -99,11 +88,8 @@ export function heading(kind, id, changed) {
       wishes.resume.disabled = ended(run) || run.wish === "run";
       wishes.stop.disabled = ended(run) || run.wish === "stop" || run.wish === "cancel";
       wishes.cancel.disabled = ended(run) || run.wish === "cancel";
-      raise.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
-      if (document.activeElement !== budget && budget.min !== String(run.trials + 1)) {
-        budget.min = run.trials + 1;
-        budget.value = run.trials + 10;
-      }
+      raise.node.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
+      raise.show(run);
       if (run.error) say(complaint, run.error);
       say(reason, run.reason ?? "");
     },
