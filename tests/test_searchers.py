@@ -18,9 +18,8 @@ from nas import plugins, spaces
 from nas.architecture import Choices, Images, Knobs
 from nas.objective import Form, Objective
 from nas.pareto import hypervolume
-from nas.searchers import ATTEMPT, Outcome, Searcher
+from nas.searchers import ATTEMPT, Outcome, Searcher, _belief
 from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
-from nas.searchers._belief import MOST_ROWS
 from nas.searchers._gaussian_process import GaussianProcess, distances
 
 NAMES = plugins.names("nas.searchers")
@@ -379,13 +378,14 @@ class TestTheDefault:
         believed = searcher.believed([middling])[0]  # type: ignore[attr-defined]
         assert believed < 0.97 - (0.97 - LAND.accuracy(middling)) / 4
 
-    def test_thousands_of_outcomes_are_bounded(self) -> None:
+    def test_outcomes_are_learnt_from_up_to_a_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_belief, "MOST_ROWS", 50)
         searcher, draw = on_land("surrogate"), random.Random(0)
-        for _ in range(MOST_ROWS + 60):
+        for _ in range(80):
             choices = {knob: draw.choice(options) for knob, options in LAND.knobs.items()}
             searcher.tell(choices, measured(choices))
-        assert searcher.ask(MOST_ROWS + 60) is not None
-        assert len(searcher._belief._process._z) == MOST_ROWS  # type: ignore[attr-defined]
+        assert searcher.ask(80) is not None
+        assert len(searcher._belief._process._z) == 50  # type: ignore[attr-defined]
 
 
 def test_an_outcome_is_finite() -> None:
