@@ -137,6 +137,23 @@ def test_the_api_needs_neither_torch_nor_ray() -> None:
     )
 
 
+def test_a_coordinator_computes_on_one_thread() -> None:
+    """It has nothing imported that would have counted the processors before."""
+    interpreter(
+        """
+import os, sys
+os.environ.pop("OMP_NUM_THREADS", None)
+from workers.__main__ import main
+sys.argv = ["workers", "--database", "sqlite:////no/such/folder/nas.db"]
+assert main() == 1 and os.environ["OMP_NUM_THREADS"] == "1"
+del sys.modules["numpy"]
+import torch
+assert torch.get_num_threads() == 1
+""",
+        ("numpy", "ray"),
+    )
+
+
 def test_descriptions_need_nothing_but_the_standard_library() -> None:
     interpreter(
         """

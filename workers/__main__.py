@@ -25,6 +25,8 @@ def main() -> int:
     chosen = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("workers").setLevel(logging.INFO)
+    # A proposal is arithmetic on small matrices: beside trainers, threads that share it mostly wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # which counts from when numpy and torch are imported
     leave = threading.Event()
     _ours()
     _watch_signals(leave)
