@@ -21,6 +21,8 @@ from nas.layers import (
 from nas.lowering import AnyArchitecture, last_parts, lowered, stage_part, stem_part
 from nas.network import Part, walk
 
+MOST_OPERATIONS = 65_536  # that are remembered
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -110,6 +112,7 @@ def forget() -> None:
     """Empty the look-up tables, as in a process that has counted nothing yet."""
     for table in (_stem, _stage, _last):
         table.cache_clear()
+    _operations.clear()
 
 
 def _row(part: Part, *entering: Shape) -> Row:
@@ -170,11 +173,30 @@ class _Tally:
             case Branches():
                 return joined([self.add(branch, shape) for branch in layer.branches], layer.join)
             case Graph():
-                states = [self.add(adapter, state) for adapter, state in zip(layer.adapters, entering)]
+                states = [self._applied(adapter, state) for adapter, state in zip(layer.adapters, entering)]
                 for node in layer.nodes:
                     states.append(self._made(node, states))
                 return self._made(layer.output, states)
         return after(layer, shape)
 
     def _made(self, node: Node, states: list[Shape]) -> Shape:
-        return joined([self.add(step.applied, states[step.state]) for step in node.steps], node.join)
+        return joined([self._applied(step.applied, states[step.state]) for step in node.steps], node.join)
+
+    def _applied(self, layer: Layer, entering: Shape) -> Shape:
+        """As `add`, but looked up where the same object was met before: cells are made of few different operations."""
+        key = id(layer), entering
+        if key not in _operations:
+            if len(_operations) >= MOST_OPERATIONS:
+                _operations.clear()
+            tally = _Tally()
+            _operations[key] = layer, tally, tally.add(layer, entering)
+        _, tally, leaving = _operations[key]
+        self.params += tally.params
+        self.mult_adds += tally.mult_adds
+        self.activations += tally.activations
+        self.statistics += tally.statistics
+        return leaving
+
+
+# With each its layer, as a number that tells objects apart may be given again to another once the object is gone.
+_operations: dict[tuple[int, Shape], tuple[Layer, _Tally, Shape]] = {}

@@ -6,6 +6,7 @@ paper's mobile stacking, 4 @ 1056; others three cells and two reductions of few 
 """
 
 import dataclasses
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,7 @@ def _plain(nodes: tuple[Node, ...], cell: str) -> tuple[Node, ...]:
     )
 
 
+@functools.lru_cache(maxsize=65_536)
 def _ordered(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     orders = (_reordered(nodes, order) for order in itertools.permutations(range(len(nodes))))
     return min((order for order in orders if order), key=lambda order: [(node.inputs, node.join) for node in order])

@@ -27,6 +27,7 @@ from nas.units import chain, factorized_reduction, linear, separable
 INPUTS = 2
 REDUCES = True
 LARGE_STRIDE = 32
+UNCHANGED: Layer = chain()
 
 
 def identity(entering: int, filters: int, stride: int) -> tuple[Layer, ...]:
@@ -124,10 +125,8 @@ def cell_graph(
     cell: Cell, last: Shape, before: Shape | None, filters: int, stride: int, drop: float
 ) -> tuple[Graph, Shape]:
     """`cell` on states of such shapes; the first cell has no state `before` and reads the last one twice."""
-    previous = last if before is None else before
-    adapters = (chain(Activate(), linear(filters)), chain(*(() if before is None else _fitted(before, last, filters))))
-    states = [after(adapters[0], last), after(adapters[1], previous)]
-    nodes = []
+    adapters, entering = _adapters(last, before, filters)
+    states, nodes = list(entering), []
     for node in cell.nodes:
         steps = tuple(
             Step(_applied(operation, states[state], filters, stride if state < INPUTS else 1, drop), state)
@@ -137,7 +136,7 @@ def cell_graph(
         states.append(joined([after(step.applied, states[step.state]) for step in steps], node.join))
     smallest = states[-1]
     outputs = tuple(
-        Step(chain(*(_resized(states[state], smallest, filters) if state < INPUTS else ())), state)
+        Step(_resized(states[state], smallest, filters) if state < INPUTS else UNCHANGED, state)
         for state in cell.outputs
     )
     leaving = [after(step.applied, states[step.state]) for step in outputs]
@@ -151,15 +150,23 @@ def _applied(name: str, entering: Shape, filters: int, stride: int, drop: float)
     return chain(*operation, *dropping)
 
 
-def _fitted(before: Shape, last: Shape, filters: int) -> tuple[Layer, ...]:
-    """What makes the state before the last as small and as wide as the cell."""
+@lru_cache(maxsize=4096)
+def _adapters(last: Shape, before: Shape | None, filters: int) -> tuple[tuple[Layer, Layer], tuple[Shape, Shape]]:
+    """What makes both input states as small and as wide as the cell, and the shapes that they have then."""
+    narrowed = chain(Activate(), linear(filters))
+    if before is None:
+        return (narrowed, UNCHANGED), (after(narrowed, last), last)
+    fitted = UNCHANGED
     if before.height != last.height:
-        return (Activate(), *factorized_reduction(filters))
-    return () if before.channels == filters else (Activate(), linear(filters))
+        fitted = chain(Activate(), *factorized_reduction(filters))
+    elif before.channels != filters:
+        fitted = chain(Activate(), linear(filters))
+    return (narrowed, fitted), (after(narrowed, last), after(fitted, before))
 
 
-def _resized(state: Shape, wanted: Shape, filters: int) -> tuple[Layer, ...]:
+@lru_cache(maxsize=4096)
+def _resized(state: Shape, wanted: Shape, filters: int) -> Layer:
     """What makes an input fit beside the nodes that it is concatenated with."""
     if state.height != wanted.height:
-        return factorized_reduction(filters)
-    return () if state.channels == filters else (linear(filters),)
+        return chain(*factorized_reduction(filters))
+    return UNCHANGED if state.channels == filters else chain(linear(filters))

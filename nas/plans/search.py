@@ -268,6 +268,8 @@ def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = Non
     def canonical(choices: Choices) -> Choices:
         """Where narrowed knobs leave the representative out, the same stand-in for all choices that it represents."""
         representative = chosen.canonical(choices, images)
+        if all(choice in knobs[knob] for knob, choice in representative.items()):
+            return representative
         for other in (first, choices):
             mixed = {knob: choice if (choice := representative[knob]) in knobs[knob] else other[knob] for knob in knobs}
             if chosen.canonical(mixed, images) == representative:
