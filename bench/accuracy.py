@@ -24,7 +24,7 @@ from nas.blocks import network
 from nas.counts import counts
 from nas.datasets import ImageSet
 from nas.lowering import AnyArchitecture
-from nas.recipes import Recipe
+from nas.recipes import RECIPES, Recipe
 from nas.training import ALLOCATOR
 from nas.training.data import Batches, View, everything, normalisation
 from nas.training.score import accuracy
@@ -54,18 +54,7 @@ def dense(stem: int, *stages: tuple[int, int, int]) -> Architecture:
 
 
 NETWORK = dense(24, (1, 32, 1), (2, 56, 2), (2, 112, 2))
-RECIPE = Recipe(
-    optimizer="muon",
-    learning_rate=0.07,
-    momentum=0.6,
-    schedule="one-cycle",
-    warmup=0.1,
-    batch=256,
-    label_smoothing=0.05,
-    flip=False,
-    crop_pixels=1,
-    clean=0.35,
-)
+RECIPE = RECIPES["dense"]
 PEER_RECIPE = Recipe(learning_rate=0.01, warmup=0.1, clip_norm=1.0)
 
 

@@ -29,7 +29,7 @@ SEARCH = (
     "--cost", "latency_ms", "--target", "0.2", "--w", "0,-1",
     "--limit-params", "300000", "--limit-mult-adds", "4500000",
 )  # fmt: skip
-GROWTH = ("--name", "demo family", "--members", "B0,B1,B2,B3", "--recipe", "short", "--parallel", "2")
+GROWTH = ("--name", "demo family", "--members", "B0,B1,B2,B3", "--recipe", "dense", "--parallel", "2")
 
 
 def main() -> int:
