@@ -8,7 +8,8 @@ const WORDS = { trials: "Trials", hours: "Hours", compute_hours: "Compute hours"
 export function budget(save) {
   const fields = Object.entries(STEPS).map(([name, step]) => field(name, step));
   const button = element("button", { disabled: true }, "Raise budget");
-  const node = element("form", { class: "raise", input: changed, submit: asked }, ...fields.map((one) => one.node), button);
+  const inputs = fields.map((one) => one.node);
+  const node = element("form", { class: "raise", hidden: true, input: changed, submit: asked }, ...inputs, button);
 
   function changed() {
     button.disabled = !fields.some((one) => one.edited());
