@@ -88,12 +88,16 @@ def once(chosen: str, before: dict[str, str]) -> None:
 def device(chosen: str, agents: Sequence[Agent], remote_workers: bool = False) -> None:
     """Raise ValueError unless there is such a device with such options: an agent that is online, or a device that is
     here if the workers are here."""
+    reachable(chosen, agents)
     found, _ = devices.find(chosen)
-    if isinstance(found, Remote):
-        reason = absence(found.agent, agents)
-    else:
-        reason = None if remote_workers else found.available()
-    if reason:
+    if not isinstance(found, Remote) and not remote_workers and (reason := found.available()):
+        raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
+
+
+def reachable(chosen: str, agents: Sequence[Agent]) -> None:
+    """Raise ValueError for a device that is not known, or an agent that is not online."""
+    found, _ = devices.find(chosen)
+    if isinstance(found, Remote) and (reason := absence(found.agent, agents)):
         raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
 
 

@@ -1,5 +1,6 @@
 """What a search would take, before it is submitted: from trainings of earlier ones."""
 
+import math
 import os
 import random
 from collections.abc import Sequence
@@ -33,10 +34,10 @@ router = APIRouter(prefix="/forecasts", tags=["searches"])
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a search would take. The ranges are those of a search that tries the cheapest tenth of the networks that it
-    may, or the dearest. `trainings` earlier trainings of the same space and dataset on the machine `trained_on` are
-    what it rests on, and `error` is the mean relative error with which each of them is foretold from the others. All is
-    null where nothing has been measured; `reason` says so."""
+    """What a search would take, by as many trials as its hours allow. The ranges are those of a search that tries the
+    cheapest tenth of the networks that it may, or the dearest. `trainings` earlier trainings of the same space and
+    dataset on the machine `trained_on` are what it rests on, and `error` is the mean relative error with which each of
+    them is foretold from the others. All is null where nothing has been measured; `reason` says so."""
 
     trials: int
     trainings: int
@@ -73,13 +74,13 @@ def create_forecast(
     each = [learnt.seconds(cost, images) for cost in (costs[tenth], sum(costs) / len(costs), costs[-1 - tenth])]
     # What holds whole processors has to wait for one; parts of a GPU are shared out to as many as are asked for.
     at_once = spec.parallel if remote or learnt.share < 1 else min(spec.parallel, os.cpu_count() or 1)
+    side_by_side = min(at_once, spec.trials) * learnt.share
     compute = [_capped(spec.trials * one * learnt.share, spec.compute_hours, one * learnt.share) for one in each]
-    seconds = [
-        _capped(total / learnt.share / min(at_once, spec.trials), spec.hours, one) for total, one in zip(compute, each)
-    ]
+    seconds = [_capped(total / side_by_side, spec.hours, one) for total, one in zip(compute, each)]
+    compute = [min(total, took * side_by_side) for total, took in zip(compute, seconds)]
     measured = past[0].measurement
     return Forecast(
-        trials=spec.trials,
+        trials=min(spec.trials, math.ceil(compute[1] / (each[1] * learnt.share) - 1e-9)),
         trainings=len(past),
         trained_on=measured.trained_on if measured else None,
         trial_seconds=each[1],

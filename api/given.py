@@ -19,6 +19,8 @@ def network(what: str, arguments: argparse.Namespace) -> AnyArchitecture:
     trial, a checkpoint's card), timm's strings, or choices of a search space. Raises ValueError and OSError."""
     text = _text(what)
     if text is None:
+        if what not in zoo.makers() and ("/" in what or Path(what).suffix in (".json", ".safetensors")):
+            raise ValueError(f"{what!r} is no file: give one, a reference network's name, or JSON")
         return zoo.reference(what, images(arguments, zoo.published()[what].images) if what in zoo.makers() else None)
     try:
         data = json.loads(text)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from api import tables
 from api.given import checkpoint_card, image_arguments, images, network
-from nas import codec, devices, zoo
+from nas import codec, devices, spaces, zoo
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
 from nas.models.checkpoint import BadCheckpoint
@@ -69,6 +69,7 @@ def measure(chosen: argparse.Namespace) -> int:
         for name in named:
             devices.find(name)
         whole = _whole(chosen)
+        spaces.load(whole["space"])
     except (ValueError, OSError, BadCheckpoint) as error:
         print(f"nas: {error}", file=sys.stderr)
         return 1

@@ -78,8 +78,13 @@ def specified(wanted: MeasurementRequest, store: Store) -> MeasurementSpec:
     faults = admission.Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
     before: dict[str, str] = {}
+
+    def there(device: str) -> None:
+        admission.reachable(device, store.agents.all())
+        admission.once(device, before)
+
     for index, device in enumerate(wanted.devices):
-        faults.check(f"/devices/{index}", device, lambda: admission.once(device, before))  # noqa: B023  # called at once
+        faults.check(f"/devices/{index}", device, lambda: there(device))  # noqa: B023  # called at once
     chosen = faults.check("/space", wanted.space, lambda: space(wanted.space))
     images = wanted.images
     if (dataset := wanted.dataset) is not None:

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
-from nas import datasets, home
+from nas import datasets, devices, home
 from nas.architecture import Images
 from nas.codec import decode, encode
 from nas.fidelity import Report, report
@@ -31,8 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, metavar="NAME", help="a name, or folder:/path/to/images")
     parser.add_argument("--space", default="mbconv", metavar="NAME", help="of `nas spaces`")
     parser.add_argument("--candidates", type=int, default=12, metavar="N", help="networks drawn at random")
-    parser.add_argument("--cheap", default="proxy", metavar="RECIPE", help="of `nas recipes`, or JSON")
-    parser.add_argument("--dear", default="short", metavar="RECIPE", help="of `nas recipes`, or JSON")
+    parser.add_argument("--cheap", default="proxy", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
+    parser.add_argument("--dear", default="short", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
     parser.add_argument("--limit-params", type=float, metavar="N", help="no candidate of more parameters")
     parser.add_argument("--limit-mult-adds", type=float, metavar="N", help="no candidate of more multiply-adds")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="of `nas devices`")
@@ -63,6 +64,9 @@ def specified(chosen: argparse.Namespace) -> ProxySpec:
 def found_here(spec: ProxySpec, say: Say) -> Report:
     """Evaluate the trials here, `parallel` at once. Raises ValueError for what does not fit together (an unknown name,
     too few networks within the limits, too few trained) and OSError."""
+    device, _ = devices.find(spec.device)
+    if reason := device.available():
+        raise ValueError(f"device {spec.device!r} cannot measure here: {reason}")
     cache = home.folder("datasets")
     info = datasets.describe(spec.dataset, cache)
     images = Images(resolution=info.resolution, channels=info.channels, classes=len(info.classes))
@@ -112,6 +116,8 @@ def _evaluated(job: Job) -> Measurement | str:
 def _recipe(text: str) -> Recipe:
     if text.lstrip().startswith("{"):
         return decode(Recipe, json.loads(text))
+    if Path(text).is_file():
+        return decode(Recipe, json.loads(Path(text).read_text()))
     if text not in RECIPES:
-        raise Refusal(f"recipe {text!r} is neither JSON nor one of {', '.join(RECIPES)}")
+        raise Refusal(f"recipe {text!r} is no file, no JSON, and none of {', '.join(RECIPES)}")
     return RECIPES[text]

@@ -16,9 +16,10 @@ def forecast(found: Json) -> str:
         f"{numbers.duration(found[name])} ({' to '.join(map(numbers.duration, found[f'{name}_range']))})"
         for name in ("seconds", "compute_seconds")
     )
-    error = f", each missed by {numbers.percent(found['error'])}" if found["error"] is not None else ""
+    error = f", each {numbers.percent(found['error'])} off on average" if found["error"] is not None else ""
+    trials = "1 trial" if found["trials"] == 1 else f"{found['trials']} trials"
     return (
-        f"Forecast: {found['trials']} trials of about {numbers.duration(found['trial_seconds'])} take {whole}, and "
+        f"Forecast: {trials} of about {numbers.duration(found['trial_seconds'])} take {whole}, and "
         f"{compute} of compute, by {found['trainings']} trainings on {found['trained_on']}{error}"
     )
 

@@ -96,18 +96,24 @@ def trials(rows: Sequence[Json]) -> RenderableType:
             (
                 str(trial["number"]),
                 state(trial["state"]),
-                numbers.percent(measured.get("accuracy")),
+                numbers.percent(_accuracy(measured)),
                 numbers.short(measured.get("mult_adds")),
                 numbers.milliseconds(latency.get("median_ms")),
                 *(_median(measured.get("further_latencies", {}).get(device)) for device in further),
                 numbers.short(measured.get("params")),
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
-                why(trial) or how_far(trial.get("progress")) or purpose(trial["job"]),
+                why(trial) or how_far(trial) or purpose(trial["job"]) or trial["job"]["member"] or "",
             )
         )
     measured_in = [">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward", ">Took"]
     return Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""])
+
+
+def _accuracy(measured: Json) -> float | None:
+    """On the test images of what is final, else on the validation images."""
+    found: float | None = measured.get("test_accuracy")
+    return measured.get("accuracy") if found is None else found
 
 
 def _median(latency: Json | None) -> str:
@@ -129,8 +135,10 @@ def purpose(job: Json) -> str:
     return "" if job["rung"] is None else f"rung {job['rung'] + 1}"
 
 
-def how_far(progress: Json | None) -> str:
-    if progress is None:
+def how_far(trial: Json) -> str:
+    """Of a trial that is running."""
+    progress = trial.get("progress")
+    if progress is None or trial["state"] != "running":
         return ""
     return f"epoch {progress['epoch']}/{progress['epochs']}" if progress["phase"] == "training" else progress["phase"]
 
@@ -148,7 +156,7 @@ def family(growth: Json) -> RenderableType:
             *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
             numbers.percent(row["test_accuracy"], row["accuracy_error"]),
             numbers.duration(row["seconds"]),
-            row["model"] or why(row) or (how_far(row["progress"]) if row["state"] == "running" else ""),
+            row["model"] or why(row) or how_far(row),
         )
         for row in growth["family"]
     ]

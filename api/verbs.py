@@ -197,6 +197,8 @@ def compare(session: Session) -> int:
         spec = proxy.specified(session.chosen)
         if session.chosen.on_service:
             return _submitted(session, session.client.proxy(**encode(spec)))
+        if session.chosen.watch:
+            raise ValueError("--watch needs --on-service: here it is waited for anyway")
         say = Console(stderr=True, highlight=False, markup=False).print
         found = proxy.found_here(spec, say)
     except (ValueError, ModuleNotFoundError) as error:

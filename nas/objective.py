@@ -42,8 +42,10 @@ class Objective:
         if self.also is not None:
             if self.also not in COSTS:
                 raise ValueError(f"also {self.also!r} is none of {', '.join(COSTS)}")
-            if self.also == self.cost or self.form != "front":
-                raise ValueError(f"also {self.also!r} is not a second cost beside {self.cost!r} of form 'front'")
+            if self.form != "front":
+                raise ValueError(f"also {self.also!r} is for form 'front' alone, not {self.form!r}: leave it out")
+            if self.also == self.cost:
+                raise ValueError(f"also {self.also!r} is the cost already: give another, or leave it out")
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target {self.target} is not a positive number ({self.cost})")
         for name in ("w_under", "w_over"):

@@ -21,7 +21,7 @@ from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
 from nas.objective import Objective
 from nas.plans import plan_for
-from nas.records import Job, Latency, Measurement, Run, Trial
+from nas.records import Job, Latency, Measurement, Progress, Run, Trial
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import Store
 
@@ -80,6 +80,7 @@ class Service:
             assert job is not None
             self.store.begin(OWNER, job)
             if number < len(points):
+                self.store.progress(OWNER, Progress(run=run.id, number=number, phase="scoring"))
                 accuracy, mult_adds = points[number]
                 measured = Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy)
                 self.end(job, replace(measured, accuracy_error=error))

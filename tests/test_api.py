@@ -132,7 +132,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"objective": {"cost": "flops"}}, "/objective/cost", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
     ({"objective": {"cost": "latency_ms"}}, "/objective/target", "5e\\+06.*milliseconds"),
     ({"objective": {"cost": "params"}}, "/objective/target", "5e\\+06.*parameters"),
-    ({"objective": {"also": "params"}}, "/objective/also", "not a second cost beside 'mult_adds' of form 'front'"),
+    ({"objective": {"also": "params"}}, "/objective/also", "is for form 'front' alone, not 'product': leave it out"),
     ({"objective": {"w_over": 0.07}}, "/objective/w_over", "w_over 0.07 is not between -10 and 0"),
     ({"objective": {"w": -0.07}}, "/objective/w", "unknown field 'w': there are cost, target, w_under, w_over"),
     ({"objective": []}, "/objective", "\\[\\] is not an object"),

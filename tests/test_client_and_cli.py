@@ -111,7 +111,8 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
     assert client.resume(run["id"])["wish"] == "run"
     assert client.raise_budget(run["id"], 5)["trials"] == 5
     assert client.stop(run["id"])["wish"] == "stop"
-    assert client.cancel(run["id"])["wish"] == "cancel"
+    other = client.search(dataset="fashion_mnist", trials=3, searcher="random")
+    assert client.cancel(other["id"])["state"] == "cancelled"
     assert client.events(run["id"])[0]["kind"] == "added"
     assert client.trials(run["id"]) == []
     assert client.health()["status"] in ("ok", "waiting")
@@ -400,7 +401,9 @@ def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str
     assert "mean of 2 seeds ± its standard error; tied: B0 = B1" in shown
 
 
-def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+
     def found(spec: ProxySpec, say: proxy.Say) -> fidelity.Report:
         say("candidate 1")
         row = fidelity.Ordering(
@@ -424,7 +427,13 @@ def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     there = nas("proxy", *options, "--on-service", "--json").json
     assert (there["kind"], there["state"], there["spec"]) == ("proxy", "queued", here)
     assert "0 candidates are compared yet" in nas("show", there["id"]).out
-    for option, words in (("--cheap=best", "neither JSON nor one of proxy"), ("--candidates=2", "not between 4")):
+    recipe.write_text('{"epochs": 7}')
+    assert nas("proxy", *options, "--cheap", str(recipe), "--json").json["spec"]["cheap"]["epochs"] == 7
+    for option, words in (
+        ("--cheap=best", "no file, no JSON, and none of proxy"),
+        ("--candidates=2", "not between 4"),
+        ("--watch", "--watch needs --on-service"),
+    ):
         wrong = nas("proxy", *options, option)
         assert wrong.code == 1
         assert words in wrong.error
@@ -512,6 +521,8 @@ def test_show_reads_a_run_of_either_kind(search: str, growth: str) -> None:
     assert nas("show", search, "--json").json["best"]["number"] == 1
     assert "trial 1: 90.00 %, 4.00 M multiply-adds, 400 k parameters" in nas("show", search).out
     assert "91.00 %" in nas("show", growth).out
+    for member in ("B0", "B1"):
+        assert re.search(rf"done +91.00 %.* {member}\n", nas("trials", growth).out)
 
 
 def test_every_list_prints_a_table_and_json(service: Service, search: str, growth: str) -> None:
@@ -776,7 +787,9 @@ def _climbed(service: Service) -> Run:
 
 def test_rungs_and_repetitions_are_shown(service: Service) -> None:
     run = _climbed(service)
-    assert "rung 2 after 0" in nas("trials", run.id).out
+    shown = nas("trials", run.id).out
+    assert "rung 2 after 0" in shown
+    assert "scoring" not in shown, "none is running any more"
     front = nas("pareto", run.id).out
     assert "1 of 1 measured networks on rung 2" in front
     assert "successive halving over 2 rungs, each with 1/2 of the epochs" in _unwrapped(nas("show", run.id).out)

@@ -228,6 +228,12 @@ class TestOnThisMachine:
         assert not done & set(trained)
         assert sum("dear recipe" in line for line in said) == 4
 
+    def test_a_device_that_cannot_measure_is_said_before_anything_is_trained(self, folder: str) -> None:
+        for device, words in (("toaster", "unknown device 'toaster'"), ("remote", "needs the name of an agent")):
+            spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, device=device)
+            with pytest.raises(ValueError, match=words):
+                proxy.found_here(spec, pytest.fail)
+
     def test_too_many_failures_are_said(self, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(proxy, "_evaluated", lambda job: "no luck" if job.number == 2 else table(job))
         spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4)

@@ -90,9 +90,10 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         assert found["seconds"] == found["compute_seconds"] == pytest.approx(40 * each)
         assert found["seconds_range"] == pytest.approx([40 * each] * 2)  # all at one pace, whatever their size
         assert found["error"] == pytest.approx(0, abs=1e-9)
-        assert "by 4 trainings on this machine, each missed by 0.00 %" in summaries.forecast(found)
+        assert "by 4 trainings on this machine, each 0.00 % off on average" in summaries.forecast(found)
         short = running.post("/v1/forecasts", {**BODY, "hours": 0.5}, status=200)
-        assert short["seconds"] == pytest.approx(1800 + each)
+        assert short["seconds"] == short["compute_seconds"] == pytest.approx(1800 + each)
+        assert (found["trials"], short["trials"]) == (40, 12)
         cheap = running.post("/v1/forecasts", {**BODY, "compute_hours": 0.5}, status=200)
         assert cheap["compute_seconds"] == cheap["seconds"] == pytest.approx(1800 + each)
         climb = running.post("/v1/forecasts", {**BODY, "fidelity": {}, "recipe": {"epochs": 9}}, status=200)

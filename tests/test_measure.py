@@ -61,6 +61,8 @@ def test_choices_are_measured_for_the_images_that_are_said(tmp_path: Path) -> No
     ("arguments", "words"),
     [
         (("no-such-network",), "unknown reference network 'no-such-network'"),
+        (("/no/such/weights.safetensors",), "'/no/such/weights.safetensors' is no file"),
+        (("LeNet-5", "--space", "outer"), "unknown search space 'outer'"),
         (("LeNet-5", "--device", "gpu"), "unknown device 'gpu'"),
         (("LeNet-5", "--device", "cpu:threads=none"), "threads 'none' is not a whole number"),
         (("DenseNet-121", "--resolution", "1"), "resolution 1"),

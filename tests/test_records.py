@@ -225,8 +225,8 @@ def test_hypervolume_is_the_area_counted_in_squares(drawn: list[Point]) -> None:
 @pytest.mark.parametrize(
     ("form", "also", "message"),
     [
-        ("front", "mult_adds", "also 'mult_adds' is not a second cost beside 'mult_adds' of form 'front'"),
-        ("product", "params", "also 'params' is not a second cost beside 'mult_adds' of form 'front'"),
+        ("front", "mult_adds", "also 'mult_adds' is the cost already"),
+        ("product", "params", "also 'params' is for form 'front' alone, not 'product': leave it out"),
         ("front", "watts", "also 'watts' is none of latency_ms, mult_adds, params"),
     ],
 )

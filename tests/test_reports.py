@@ -113,6 +113,7 @@ def test_what_is_measured_is_given_in_one_of_four_ways(service: Service) -> None
         (SAMPLE | {"space": "outer"}, "/space", "unknown search space 'outer'"),
         (SAMPLE | {"knobs": {"stage9.op": ["conv"]}}, "/knobs", "unknown knob 'stage9.op'"),
         (SAMPLE | {"devices": ["cpu", "toaster"]}, "/devices/1", "unknown device 'toaster'"),
+        (SAMPLE | {"devices": ["cpu", "remote:pi9"]}, "/devices/1", "no agent 'pi9' has registered"),
         (SAMPLE | {"devices": ["cpu:threads=0"]}, "/devices/0", "threads '0' is not a whole number"),
         (SAMPLE | {"devices": ["cpu", "cpu"]}, "/devices", "devices cpu, cpu repeat themselves"),
         (SAMPLE | {"devices": []}, "/devices", "devices is empty"),

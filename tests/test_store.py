@@ -496,28 +496,49 @@ class TestClaims:
         assert (again.id, again.state, again.started_at) == (run, "running", 1000.0)
 
     def test_a_claimed_run_is_not_started_against_the_wish(self, store: Store) -> None:
-        wishes: tuple[Wish, ...] = ("pause", "stop", "cancel")
-        for wish in wishes:
-            run = store.add_run("search", SEARCH).id
-            store.wish(run, wish)
-            again = store.claim("anna", 60)
-            assert again is not None
-            assert (again.id, again.state, again.wish) == (run, "queued", wish)
+        run = store.add_run("search", SEARCH).id
+        store.wish(run, "pause")
+        again = store.claim("anna", 60)
+        assert again is not None
+        assert (again.id, again.state, again.wish) == (run, "queued", "pause")
+
+    @pytest.mark.parametrize(("wish", "state"), [("stop", "stopped"), ("cancel", "cancelled")])
+    def test_a_run_that_nobody_works_on_ends_at_once(
+        self, store: Store, clock: Clock, wish: Wish, state: RunState
+    ) -> None:
+        """The coordinator may be busy with another for hours."""
+        paused, held, left = (claimed(store).id for _ in range(3))
+        queued = store.add_run("search", SEARCH).id
+        store.wish(paused, "pause")
+        store.release(paused, "anna", "paused")
+        clock.now += 5
+        for run in (queued, paused):
+            ended = store.wish(run, wish)
+            assert (ended.state, ended.wish, ended.ended_at) == (state, wish, 1005.0)
+            assert [entry.kind for entry in store.events(run)][-2:] == ["wish", state]
+        store.begin("anna", job(left))
+        clock.now += 100  # the owner of the others has crashed, and one has a trial that is to be ended
+        assert store.wish(held, wish).state == state
+        assert store.wish(left, wish).state == "running"
+        taken = store.claim("otto", 60)
+        assert taken is not None
+        assert (taken.id, taken.wish) == (left, wish)
+        assert store.claim("otto", 60) is None
+
+    def test_a_run_that_is_held_ends_by_its_owner(self, store: Store) -> None:
+        run = claimed(store).id
+        assert store.wish(run, "cancel").state == "running"
+        assert store.release(run, "anna", "cancelled").state == "cancelled"
 
     def test_a_paused_run_waits_for_another_wish(self, store: Store) -> None:
         run = claimed(store).id
         store.wish(run, "pause")
         store.release(run, "anna", "paused")
         assert store.claim("anna", 60) is None
-        store.wish(run, "run")
+        assert store.wish(run, "run").state == "queued"
         again = store.claim("anna", 60)
         assert again is not None
         assert (again.state, again.wish) == ("running", "run")
-        store.release(run, "anna", "paused")
-        store.wish(run, "cancel")
-        again = store.claim("anna", 60)
-        assert again is not None
-        assert (again.state, again.wish) == ("paused", "cancel")
 
 
 class TestEnds:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
-from nas.records import ENDED, Run, Wish
+from nas.records import ENDED, Run, RunState, Wish
 from nas.refusal import Refusal
 from nas.specs import MOST_TRIALS, SPECS, Kind, SearchSpec, Spec
 from nas.store.agents import Agents
@@ -19,6 +19,8 @@ from nas.store.queries import run_row, write_event
 from nas.store.rows import run_of
 from nas.store.tables import RUN, TRIAL
 from nas.store.text import written
+
+ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 
 
 class Store(Claims):
@@ -65,16 +67,36 @@ class Store(Claims):
         return run_of(row)
 
     def wish(self, run: str, wish: Wish) -> Run:
-        """What the user wants of the run; the coordinator brings it about. Raises Conflict when the run has ended."""
+        """What the user wants of the run. The coordinator brings it about; a run that nobody works on ends at once.
+        Raises Conflict when the run has ended."""
         with self._database.writing() as connection:
             row = run_row(connection, run, lock=True)
             if row.state in ENDED:
                 raise Conflict(f"run {run} is {row.state}: it cannot {wish} any more")
             if row.wish != wish:
                 connection.execute(update(RUN).where(RUN.c.id == run).values(wish=wish))
-                write_event(connection, self._clock(), run, "wish", f"{wish} wished for")
+                write_event(connection, self._clock(), run, "wish", f"{'resume' if wish == 'run' else wish} wished for")
+            if self._idle(connection, row):
+                self._come_true(connection, row, wish)
             row = run_row(connection, run)
         return run_of(row)
+
+    def _idle(self, connection: Connection, row: Row[Any]) -> bool:
+        """Whether nobody works on the run, and nothing of it is left to be cleaned up."""
+        running = select(func.count()).where(TRIAL.c.run == row.id, TRIAL.c.state == "running")
+        held = row.owner is not None and row.expires_at > self._clock()
+        return not held and not connection.scalars(running).one()
+
+    def _come_true(self, connection: Connection, row: Row[Any], wish: Wish) -> None:
+        """What needs no coordinator, which may be busy with other runs for hours."""
+        if wish in ENDING:
+            values: dict[str, Any] = {"state": ENDING[wish], "ended_at": self._clock(), "owner": None}
+        elif wish == "run" and row.state == "paused":
+            values = {"state": "queued"}
+        else:
+            return
+        connection.execute(update(RUN).where(RUN.c.id == row.id).values(values))
+        write_event(connection, self._clock(), row.id, values["state"], values["state"])
 
     def raise_budget(
         self, run: str, trials: int | None = None, *, hours: float | None = None, compute_hours: float | None = None
