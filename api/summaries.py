@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api import numbers
-from api.tables import Json, family, fidelity, latencies, objective
+from api.tables import COSTS, Json, family, fidelity, latencies, objective
 
 
 def forecast(found: Json) -> str:
@@ -43,12 +43,16 @@ def run(found: Json) -> RenderableType:
         facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
     else:
         recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
-        epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}epochs {its['epochs']}" for name, its in recipes)
+        epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}{_epochs(its)}" for name, its in recipes)
         facts |= {
             "Dataset": spec["dataset"],
             "Space": f"{spec['space']}, measured on {', '.join([spec['device'], *spec.get('further_devices', ())])}",
             "Training": f"{epochs}, {spec['parallel']} at once",
         }
+    if knobs := spec.get("knobs"):
+        facts["Knobs"] = ", ".join(f"{knob} {' or '.join(map(str, choices))}" for knob, choices in knobs.items())
+    if limits := _limits(spec.get("limits", {})):
+        facts["Limits"] = limits
     if found["kind"] == "search":
         facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
         if found["expected_gain"] is not None:
@@ -69,6 +73,16 @@ def run(found: Json) -> RenderableType:
     elif found["kind"] == "proxy":
         parts += [Text(), fidelity(found)]
     return Group(*parts)
+
+
+def _epochs(recipe: Json) -> str:
+    images = recipe["train_images"]
+    return f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
+
+
+def _limits(limits: Json) -> str:
+    shown = {"params": numbers.short, "mult_adds": numbers.short, "latency_ms": numbers.milliseconds}
+    return ", ".join(f"{show(limits[cost])} {COSTS[cost]}" for cost, show in shown.items() if limits.get(cost))
 
 
 def _measured(spec: Json) -> str:

@@ -32,7 +32,7 @@ from nas.models.checkpoint import artifact
 from nas.objective import Form, Objective
 from nas.recipes import Recipe
 from nas.records import Measurement, Progress, Run
-from nas.specs import Fidelity, ProxySpec, SearchSpec
+from nas.specs import Fidelity, Limits, ProxySpec, SearchSpec
 from tests.service import GREY, OWNER, Service, ended, latency
 from tests.service import service as service_over
 
@@ -523,6 +523,22 @@ def test_show_reads_a_run_of_either_kind(search: str, growth: str) -> None:
     assert "91.00 %" in nas("show", growth).out
     for member in ("B0", "B1"):
         assert re.search(rf"done +91.00 %.* {member}\n", nas("trials", growth).out)
+
+
+def test_show_tells_what_a_search_was_held_to(service: Service) -> None:
+    spec = SearchSpec(
+        dataset="fashion_mnist",
+        knobs={"stage1.op": ("conv", "mbconv"), "stage1.kernel": (3,)},
+        limits=Limits(params=300_000, latency_ms=2),
+        recipe=Recipe(train_images=20_000),
+    )
+    shown = _unwrapped(nas("show", service.store.add_run("search", spec).id).out)
+    assert "Training epochs 2 of 20,000 images, 2 at once" in shown
+    assert "Knobs stage1.op conv or mbconv, stage1.kernel 3" in shown
+    assert "Limits 300 k parameters, 2.00 ms latency" in shown
+    plain = nas("show", service.store.add_run("search", SearchSpec(dataset="fashion_mnist")).id).out
+    assert "Knobs" not in plain
+    assert "Limits" not in plain
 
 
 def test_every_list_prints_a_table_and_json(service: Service, search: str, growth: str) -> None:
