@@ -88,17 +88,17 @@ def once(chosen: str, before: dict[str, str]) -> None:
 def device(chosen: str, agents: Sequence[Agent], remote_workers: bool = False) -> None:
     """Raise ValueError unless there is such a device with such options: an agent that is online, or a device that is
     here if the workers are here."""
-    reachable(chosen, agents)
-    found, _ = devices.find(chosen)
+    found = reachable(chosen, agents)
     if not isinstance(found, Remote) and not remote_workers and (reason := found.available()):
         raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
 
 
-def reachable(chosen: str, agents: Sequence[Agent]) -> None:
-    """Raise ValueError for a device that is not known, or an agent that is not online."""
+def reachable(chosen: str, agents: Sequence[Agent]) -> devices.Device:
+    """The device of that name. Raises ValueError for one that is not known, or an agent that is not online."""
     found, _ = devices.find(chosen)
     if isinstance(found, Remote) and (reason := absence(found.agent, agents)):
         raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
+    return found
 
 
 def absence(name: str, agents: Sequence[Agent]) -> str | None:

@@ -19,9 +19,11 @@ def network(what: str, arguments: argparse.Namespace) -> AnyArchitecture:
     trial, a checkpoint's card), timm's strings, or choices of a search space. Raises ValueError and OSError."""
     text = _text(what)
     if text is None:
-        if what not in zoo.makers() and ("/" in what or Path(what).suffix in (".json", ".safetensors")):
+        if what in zoo.makers():
+            return zoo.reference(what, images(arguments, zoo.published()[what].images))
+        if "/" in what or Path(what).suffix in (".json", ".safetensors"):
             raise ValueError(f"{what!r} is no file: give one, a reference network's name, or JSON")
-        return zoo.reference(what, images(arguments, zoo.published()[what].images) if what in zoo.makers() else None)
+        return zoo.reference(what, None)  # which says what there is
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -61,6 +63,13 @@ def _text(what: str) -> str | None:
     if what not in zoo.makers() and Path(what).is_file():
         return Path(what).read_text(encoding="utf-8")
     return None
+
+
+def recipe_text(what: str) -> str | None:
+    """The JSON that `what` is, or that a file has; None for a recipe's name."""
+    if what.lstrip().startswith("{"):
+        return what
+    return Path(what).read_text() if Path(what).is_file() else None
 
 
 def image_arguments(parser: argparse.ArgumentParser, words: str) -> None:

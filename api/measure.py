@@ -11,12 +11,12 @@ from rich.console import Console
 
 from api import tables
 from api.given import checkpoint_card, image_arguments, images, network
+from api.session import PIPED_COLUMNS
 from nas import codec, devices, spaces, zoo
 from nas.counts import counts
 from nas.lowering import AnyArchitecture
 from nas.models.checkpoint import BadCheckpoint
 
-PIPED_COLUMNS = 200  # what reads a pipe cuts by itself
 Json = dict[str, Any]
 
 

@@ -3,10 +3,10 @@
 import argparse
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from api.client import Client, ServiceError
+from api.given import recipe_text
 from nas.objective import COSTS, FORMS
 
 Json = dict[str, Any]
@@ -180,9 +180,9 @@ def recipe(chosen: argparse.Namespace, client: Client) -> Json:
 def _recipe(text: str | None, client: Client) -> Json:
     if text is None:
         return {}
-    if text.lstrip().startswith("{") or Path(text).is_file():
+    if (spelled := recipe_text(text)) is not None:
         try:
-            found = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text())
+            found = json.loads(spelled)
         except ValueError as error:
             raise ServiceError(f"recipe {text} is not JSON: {error}") from error
         return dict(found)

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
+from api.given import recipe_text
 from nas import datasets, devices, home
 from nas.architecture import Images
 from nas.codec import decode, encode
@@ -114,10 +114,8 @@ def _evaluated(job: Job) -> Measurement | str:
 
 
 def _recipe(text: str) -> Recipe:
-    if text.lstrip().startswith("{"):
-        return decode(Recipe, json.loads(text))
-    if Path(text).is_file():
-        return decode(Recipe, json.loads(Path(text).read_text()))
+    if (spelled := recipe_text(text)) is not None:
+        return decode(Recipe, json.loads(spelled))
     if text not in RECIPES:
         raise Refusal(f"recipe {text!r} is no file, no JSON, and none of {', '.join(RECIPES)}")
     return RECIPES[text]

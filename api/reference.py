@@ -12,14 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from api.given import image_arguments, images, network
+from api.session import PIPED_COLUMNS
 from nas import codec, describe, drawing, spaces, zoo
 from nas.architecture import Architecture, Images
 from nas.lowering import AnyArchitecture
 from nas.models import timm_strings
 from nas.zoo import Entry
 
-# Widths that a pipe gets: whatever reads it cuts by itself.
-PIPED_COLUMNS = 200
 CSV_FIELDS = (
     "name",
     "params",
