@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from api import signature
 from api.bodies import together
 from api.problems import Fault
-from nas import datasets, devices, home, plugins, zoo
-from nas.architecture import Images, SearchSpace
+from nas import datasets, devices, home, plugins, spaces, zoo
+from nas.agents.errands import Agent
 from nas.devices.remote import Remote
-from nas.errands import Agent
+from nas.networks.architecture import Images
 from nas.objective import Objective
-from nas.plans.search import narrowed, searcher, space
+from nas.plans.search import searcher
+from nas.spaces import SearchSpace
 from nas.specs import GrowthSpec, SearchSpec
 
 LONGEST_NAME = 200
@@ -42,17 +42,17 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
     check_devices(faults, spec, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
-    chosen = checked("/space", spec.space, lambda: space(spec.space))
+    chosen = checked("/space", spec.space, lambda: spaces.load(spec.space))
     images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
     if chosen and images:
-        checked("/knobs", spec.knobs, lambda: narrowed(chosen.knobs(images), spec.knobs))
+        checked("/knobs", spec.knobs, lambda: spaces.narrowed(chosen.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(chosen, images))
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: reference(baseline, images))  # noqa: B023  # called at once
     if not faults:
-        checked("/options", spec.options, lambda: signature.check(spec.searcher, spec.options))
+        checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
-    if not faults and images and signature.is_light(spec.searcher):
+    if not faults and images and plugins.is_light(spec.searcher):
         checked("/options", spec.options, lambda: searcher(spec, images))
     if faults:
         raise together(faults)
@@ -129,8 +129,8 @@ def target(objective: Objective) -> None:
 
 def least_gain(spec: SearchSpec) -> None:
     """Raise ValueError where the searcher is to end the search by what it expects, and cannot say it."""
-    if spec.least_gain is not None and not signature.says_gain(spec.searcher):
-        can = [name for name in plugins.names("nas.searchers") if signature.says_gain(name)]
+    if spec.least_gain is not None and not plugins.says_gain(spec.searcher):
+        can = [name for name in plugins.names("nas.searchers") if plugins.says_gain(name)]
         raise ValueError(
             f"least_gain {spec.least_gain:g} needs a searcher that says what it expects to gain, which "
             f"{spec.searcher!r} does not: give {' or '.join(can)}"

@@ -13,23 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from api import (
-    agents,
-    catalogue,
-    examples,
-    forecasts,
-    growths,
-    measurements,
-    models,
-    proxies,
-    runs,
-    searches,
-)
+from api import examples
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.problems import HANDLERS, ProblemDocument
-from api.reports import MeasurementRun, Proxy
-from api.views import Growth, Search
+from api.routes import agents, catalogue, forecasts, growths, measurements, models, proxies, runs, searches
+from api.views.growth import Growth
+from api.views.measurement import MeasurementRun
+from api.views.proxy import Proxy
+from api.views.search import Search
 from nas.store import Store
 
 DASHBOARD = Path(__file__).parent / "dashboard"

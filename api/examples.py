@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any
 
-from api import candidates, reports, views
-from nas.architecture import Images
+from api.views import growth, measurement, proxy, search
 from nas.codec import encode
-from nas.counts import counts
+from nas.networks.architecture import Images
+from nas.networks.counts import counts
 from nas.plans.search import SearchPlan
 from nas.records import Latency, Measurement, Run, Trial
 from nas.specs import SPECS, GrowthSpec, MeasurementSpec, ProxySpec, SearchSpec, Spec
@@ -119,7 +119,7 @@ def answers() -> dict[str, Any]:
     quick = dataclasses.replace(spec, searcher="random")
     plan = SearchPlan(run.id, quick, spec.trials, IMAGES)
     trials = [_trial(plan, number, accuracy) for number, accuracy in enumerate((0.8712, 0.8954))]
-    growth = GrowthSpec(
+    grown = GrowthSpec(
         name="clothes family",
         dataset=spec.dataset,
         space=spec.space,
@@ -128,12 +128,12 @@ def answers() -> dict[str, Any]:
         members=("B0", "B1"),
     )
     pages = {"next": None}
-    measured = MeasurementSpec(images=IMAGES, architecture=growth.architecture, model=f"{run.id}-1")
+    measured = MeasurementSpec(images=IMAGES, architecture=grown.architecture, model=f"{run.id}-1")
     shown = {
-        "Search": views.search(run, trials),
-        "Growth": views.growth(_run("6f7a8b9c0d1e", growth), ()),
-        "MeasurementRun": reports.measurement(_run("2a3b4c5d6e7f", measured), trials[1:]),
-        "Proxy": reports.proxy(_run("8b9c0d1e2f3a", ProxySpec(dataset=spec.dataset)), ()),
+        "Search": search.view(run, trials),
+        "Growth": growth.view(_run("6f7a8b9c0d1e", grown), ()),
+        "MeasurementRun": measurement.view(_run("2a3b4c5d6e7f", measured), trials[1:]),
+        "Proxy": proxy.view(_run("8b9c0d1e2f3a", ProxySpec(dataset=spec.dataset)), ()),
     }
     examples = {
         **shown,
@@ -142,8 +142,8 @@ def answers() -> dict[str, Any]:
         "Measurements": {"measurements": [shown["MeasurementRun"]], **pages},
         "Proxies": {"proxies": [shown["Proxy"]], **pages},
         "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
-        "Trials": {"trials": [candidates.scored(trials[0], spec.objective)], **pages},
-        "Pareto": candidates.pareto(run, trials, spec.objective),
+        "Trials": {"trials": [search.scored(trials[0], spec.objective)], **pages},
+        "Pareto": search.pareto(run, trials, spec.objective),
     }
     return {name: encode(example) for name, example in examples.items()}
 

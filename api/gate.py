@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem, refused, response
-from nas import errands, parcel
+from nas.agents import errands, parcel
 
 MOST_BYTES = 1_000_000  # of a body; the largest sensible one has a few thousand
 LARGER = {r"/v1/agents/[^/]+/errands": parcel.MOST_BYTES, r"/v1/errands/[^/]+/answer": errands.MOST_ANSWER_BYTES}

@@ -16,18 +16,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bench.parallel import Parallel
-from bench.rows import row
+from bench._parallel import Parallel
+from bench._rows import row
 from nas import datasets, home, zoo
-from nas.architecture import Architecture, Images, Stage
-from nas.blocks import network
-from nas.counts import counts
 from nas.datasets import ImageSet
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.blocks import network
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 from nas.recipes import RECIPES, Recipe
 from nas.training import ALLOCATOR
+from nas.training.accuracy import accuracy
 from nas.training.data import Batches, View, everything, normalisation
-from nas.training.score import accuracy
 from nas.training.train import Epoch, train
 
 PEER = "GoogLeNet (Keras, Fashion-MNIST 28x28x1, 10 classes)"

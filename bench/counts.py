@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.rows import row
-from nas import counts as counting
-from nas.architecture import Architecture, Images
-from nas.blocks import network
-from nas.counts import counts
+from bench._rows import row
+from nas.networks import counts as counting
+from nas.networks.architecture import Architecture, Images
+from nas.networks.blocks import network
+from nas.networks.counts import counts
 from search_spaces import mbconv
 
 IMAGES = Images(resolution=224)

@@ -17,13 +17,14 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from bench.rows import row
-from nas import devices, latency, quiet, spaces
-from nas.architecture import Images
-from nas.blocks import network
+from bench._rows import row
+from nas import devices, latency_predictor, spaces
 from nas.correlation import spearman
-from nas.devices import PLAIN, _meter, _runtime, cpu, cpu_eager, cuda, cuda_graph
-from nas.lowering import AnyArchitecture
+from nas.devices import cpu, cpu_eager, cuda, cuda_graph
+from nas.metering import PLAIN, meter, quiet, runtime
+from nas.networks.architecture import Images
+from nas.networks.blocks import network
+from nas.networks.lowering import AnyArchitecture
 from nas.zoo import reference
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -41,10 +42,10 @@ def repeatability() -> None:
         if device.available():
             continue
         device.latency(made, IMAGES)  # imports, and the reference's own preparation
-        exercised, image = _runtime.exercised(made, IMAGES)
-        agreement = cuda.AGREEMENT if name.startswith("cuda") else _runtime.AGREEMENT
+        exercised, image = runtime.exercised(made, IMAGES)
+        agreement = cuda.AGREEMENT if name.startswith("cuda") else runtime.AGREEMENT
         ready = device._prepared(exercised, image, PLAIN)
-        compared = _runtime._reference(device._prepared, PLAIN, agreement)
+        compared = runtime._reference(device._prepared, PLAIN, agreement)
         ours: dict[str, list[float]] = {}
         peers: dict[str, list[float]] = {}
         for state in ("idle", "training"):
@@ -56,7 +57,7 @@ def repeatability() -> None:
                 ratios = [each.ratio for each in found if each.ratio]
                 begun = time.perf_counter()
                 for _ in range(5):
-                    _meter.meter(ready.run, compared, ready.within)
+                    meter.meter(ready.run, compared, ready.within)
                 seconds = (time.perf_counter() - begun) / 5
             varies, peer = _variation(ours[state]), _variation(peers[state])
             noisy = sum(each.noisy is not None for each in found)
@@ -95,7 +96,7 @@ def predictor() -> None:
     candidates = networks(LEARNT + HELD, seed=0)
     found = [device.latency(network(candidate).eval(), IMAGES, options) for candidate in candidates]
     measured = [(candidate, each.median_ms) for candidate, each in zip(candidates, found)]
-    learnt = latency.predictor(measured[:LEARNT])
+    learnt = latency_predictor.predictor(measured[:LEARNT])
     unseen = measured[LEARNT:]
     guesses, times = [learnt(candidate) for candidate, _ in unseen], [milliseconds for _, milliseconds in unseen]
     error = _mean([abs(guess / milliseconds - 1) for guess, milliseconds in zip(guesses, times)])

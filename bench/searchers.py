@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.courses import BUDGETS, COST_RANK, GOALS, Course, Trail, Yardstick, landscape, objective, trails
-from bench.landscapes import Landscape
-from bench.rows import row
+from bench._landscapes import Landscape
+from bench._rows import row
+from bench._searcher_runs import BUDGETS, COST_RANK, GOALS, Course, Trail, Yardstick, landscape, objective, trails
 from nas import plugins
 from nas.searchers import Outcome, Searcher
 

@@ -21,10 +21,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from bench.rows import row
-from nas.architecture import Architecture, Images, Stage
-from nas.blocks import network
-from nas.counts import counts
+from bench._rows import row
+from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.blocks import network
+from nas.networks.counts import counts
 from nas.recipes import RECIPES, Recipe
 from nas.training import ALLOCATOR
 from nas.training.data import Batches, Normalisation, View

@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nas import datasets, devices, home, spaces
-from nas.architecture import Images
 from nas.codec import Malformed, decode, encode
-from nas.counts import counts
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
-from nas.devices import DeviceError
-from nas.devices._host import processor
 from nas.limits import over_limit
+from nas.metering import DeviceError
+from nas.metering.host import processor
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
+from nas.networks.architecture import Images
+from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement, Phase, Progress, Score
 from nas.training import TrainingFailed, zero_cost
+from nas.training.accuracy import accuracy, standard_error
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone, training_device
 from nas.training.resume import Resume, Unfinished
-from nas.training.score import accuracy, standard_error
 from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]

@@ -1,6 +1,6 @@
 """Hard caps on a candidate: what breaks one, in words."""
 
-from nas.counts import Counts
+from nas.networks.counts import Counts
 from nas.records import Latency, Measurement
 from nas.specs import Limits
 

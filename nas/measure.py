@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from nas import devices, spaces
 from nas.codec import Malformed, decode, encode
-from nas.devices import DeviceError
-from nas.lowering import AnyArchitecture
+from nas.metering import DeviceError
+from nas.networks.lowering import AnyArchitecture
 from nas.records import Latency
 
 

@@ -1,8 +1,26 @@
-"""A plug-in is a file: the modules of a package, found and loaded by name."""
+"""A plug-in is a file: the modules of a package, found and loaded by name.
 
+What one says of itself is read from its source, and nothing that it needs is imported.
+"""
+
+import ast
+import functools
 import importlib
 import pkgutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
+
+from nas.refusal import Refusal
+
+GIVEN = ("seed", "cost", "also", "canonical", "allowed", "trials")  # to every searcher, by the plan
+LIGHT = {*sys.stdlib_module_names, "nas", "numpy"}
+TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+Default: TypeAlias = str | int | float | bool
 
 
 class UnknownPlugin(ValueError):
@@ -26,3 +44,98 @@ def check(package: str, name: str) -> None:
     if name not in names(package):
         kind = package.rpartition(".")[2].removesuffix("s").replace("_", " ")
         raise UnknownPlugin(f"unknown {kind} {name!r}: there are {', '.join(names(package))}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option of a searcher's own, with the type and the default that its constructor declares."""
+
+    name: str
+    type: str
+    default: Default | None
+
+
+def documentation(package: str, plugin: str) -> str:
+    """The docstring of the plug-in's file; of one that is not Python, what is wrong with it."""
+    try:
+        return ast.get_docstring(_tree(package, plugin)) or ""
+    except SyntaxError as error:
+        return f"cannot be imported: SyntaxError: {error}"
+
+
+def options(searcher: str) -> tuple[Option, ...]:
+    """The options of a searcher, in the order of its signature."""
+    try:
+        tree = _tree("nas.searchers", searcher)
+    except SyntaxError:  # its documentation says so
+        return ()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == "Searcher":
+            constructor = next(
+                (part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"), None
+            )
+            return tuple(_options(constructor.args)) if constructor else ()
+    return ()
+
+
+def check_options(searcher: str, given: Mapping[str, Default]) -> None:
+    """Raise Refusal unless the searcher has these options with values of these types."""
+    try:
+        _tree("nas.searchers", searcher)
+    except SyntaxError as error:
+        raise Refusal(f"searcher {searcher!r} cannot be imported: SyntaxError: {error}") from error
+    known = {option.name: option for option in options(searcher)}
+    for name, value in given.items():
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "it has none"
+            raise Refusal(f"searcher {searcher!r} has no option {name!r}: {there}")
+        types = TYPES.get(known[name].type)
+        if types and type(value) not in types:
+            raise Refusal(f"option {name!r} of searcher {searcher!r} is {value!r}: it takes {known[name].type}")
+
+
+def says_gain(searcher: str) -> bool:
+    """Whether the searcher can say what it expects to gain."""
+    return any(
+        isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "expected_gain"
+        for node in ast.walk(_tree("nas.searchers", searcher))
+    )
+
+
+def is_light(searcher: str) -> bool:
+    """Whether the searcher, with the private files that it shares, needs nothing heavy: this process may import it."""
+    for node in ast.walk(_tree("nas.searchers", searcher)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            shared = name.removeprefix("nas.searchers._")
+            if name.partition(".")[0] not in LIGHT or (shared != name and not is_light(f"_{shared}")):
+                return False
+    return True
+
+
+def _options(arguments: ast.arguments) -> list[Option]:
+    found = []
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
+        if argument.arg not in GIVEN:
+            type_ = ast.unparse(argument.annotation) if argument.annotation else "str"
+            found.append(Option(name=argument.arg, type=type_, default=_literal(default)))
+    return found
+
+
+def _literal(node: ast.expr | None) -> Default | None:
+    try:
+        value: Default | None = ast.literal_eval(node) if node else None
+    except ValueError:  # a name: its value is only known where the module may be imported
+        return None
+    return value
+
+
+@functools.cache
+def _tree(package: str, plugin: str) -> ast.Module:
+    if not plugin.startswith("_"):
+        check(package, plugin)
+    found = PathFinder.find_spec(f"{package}.{plugin}", sys.modules[package].__path__)
+    assert found is not None
+    assert found.origin is not None
+    return ast.parse(Path(found.origin).read_text())

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from nas.architecture import Choices
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Choices
+from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
 from nas.refusal import Refusal, positive
 from nas.specs import Kind, Limits, SearchSpec, Spec

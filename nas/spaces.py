@@ -2,7 +2,7 @@
 
 A space is a file in `search_spaces/`, or in a folder that NAS_SPACES names, with `knobs(images)` and
 `architecture(choices, images)`. `canonical` and `build` may be left out: then every choice counts as another network,
-and `nas.blocks` builds it.
+and `nas.networks.blocks` builds it.
 """
 
 import importlib.util
@@ -10,13 +10,14 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from nas import plugins
-from nas.architecture import Choices, Images, SearchSpace
 from nas.codec import decode, encode
-from nas.counts import counts
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
+from nas.refusal import Refusal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +27,26 @@ DRAWS = 20  # random networks that a check looks at, for each kind of images
 
 class BrokenSpace(ValueError):
     """A file that cannot be imported; the message says why and where."""
+
+
+class SearchSpace(Protocol):
+    """A module in `search_spaces/`: which knobs there are for such images, and what their choices mean."""
+
+    def knobs(self, images: Images) -> Knobs:
+        """Each knob's name and its choices; the names and their order are the same for equal `images`."""
+        ...
+
+    def architecture(self, choices: Choices, images: Images) -> AnyArchitecture:
+        """The network that `choices`, one per knob, describe."""
+        ...
+
+    def canonical(self, choices: Choices, images: Images) -> Choices:
+        """The one representative of all choices that build the same network (an inert knob at its first choice)."""
+        ...
+
+    def build(self, architecture: AnyArchitecture) -> "nn.Module":
+        """The network with fresh weights: float images (N, channels, resolution, resolution) to logits (N, classes)."""
+        ...
 
 
 def load(name: str) -> SearchSpace:
@@ -58,6 +79,17 @@ def from_file(path: Path) -> SearchSpace:
     except Exception as error:  # whatever its author's code does
         raise BrokenSpace(f"{path} cannot be imported: {_said(error)}") from error
     return complete(module)
+
+
+def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:
+    """`knobs` with those in `chosen` cut down to the choices named there. Raises Refusal naming what is unknown."""
+    for knob, choices in chosen.items():
+        if knob not in knobs:
+            raise Refusal(f"unknown knob {knob!r}: there are {', '.join(knobs)}")
+        for choice in choices:
+            if choice not in knobs[knob]:
+                raise Refusal(f"knob {knob!r} has no choice {choice!r}: there are {', '.join(map(repr, knobs[knob]))}")
+    return {knob: tuple(c for c in choices if c in chosen.get(knob, choices)) for knob, choices in knobs.items()}
 
 
 def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: bool = True) -> list[str]:
@@ -168,6 +200,6 @@ def _itself(choices: Choices, images: Images) -> Choices:
 
 
 def _built(architecture: AnyArchitecture) -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from nas.architecture import Choice, Choices, Images
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Choice, Choices, Images
+from nas.networks.lowering import AnyArchitecture
+from nas.networks.scaling import MEMBERS, CompoundScaling
 from nas.objective import Objective
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, positive
-from nas.scaling import MEMBERS, CompoundScaling
 
 Kind = Literal["search", "growth", "measurement", "proxy"]
 MOST_TRIALS = 100_000

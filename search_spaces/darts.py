@@ -8,16 +8,16 @@ get the paper's ImageNet stacking of 14 cells; others three cells and two reduct
 import itertools
 from typing import TYPE_CHECKING
 
-from nas.architecture import Choices, Images, Knobs
-from nas.cells import Cell, CellArchitecture, Node
-from nas.cells.darts import OPERATIONS
+from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.cells import Cell, CellArchitecture, Node
+from nas.networks.cells.darts import OPERATIONS
 
 if TYPE_CHECKING:
     from torch import nn
 
     import search_spaces.darts
-    from nas.architecture import SearchSpace
-    from nas.lowering import AnyArchitecture
+    from nas.networks.lowering import AnyArchitecture
+    from nas.spaces import SearchSpace
 
     _satisfied: SearchSpace = search_spaces.darts
 
@@ -63,7 +63,7 @@ def canonical(choices: Choices, images: Images) -> Choices:
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)
 

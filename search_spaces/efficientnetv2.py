@@ -8,14 +8,14 @@ stages.
 
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Architecture, Choices, Images, Knobs, Stage
+from nas.networks.architecture import Architecture, Choices, Images, Knobs, Stage
 
 if TYPE_CHECKING:
     from torch import nn
 
     import search_spaces.efficientnetv2
-    from nas.architecture import SearchSpace
-    from nas.lowering import AnyArchitecture
+    from nas.networks.lowering import AnyArchitecture
+    from nas.spaces import SearchSpace
 
     _satisfied: SearchSpace = search_spaces.efficientnetv2
 
@@ -78,6 +78,6 @@ def canonical(choices: Choices, images: Images) -> Choices:
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)

@@ -8,14 +8,14 @@ EfficientNet-B0 is one point of the space for images of 128 pixels and more.
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Activation, Architecture, Choices, Images, Knobs, Stage, round_channels
+from nas.networks.architecture import Activation, Architecture, Choices, Images, Knobs, Stage, round_channels
 
 if TYPE_CHECKING:
     from torch import nn
 
     import search_spaces.mbconv
-    from nas.architecture import SearchSpace
-    from nas.lowering import AnyArchitecture
+    from nas.networks.lowering import AnyArchitecture
+    from nas.spaces import SearchSpace
 
     _satisfied: SearchSpace = search_spaces.mbconv
 
@@ -127,6 +127,6 @@ def canonical(choices: Choices, images: Images) -> Choices:
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)

@@ -8,14 +8,14 @@ The pooling skip is a 3×3 average, taken where a layer keeps its channels. Imag
 
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Architecture, Choices, Images, Knobs, Stage, round_channels
+from nas.networks.architecture import Architecture, Choices, Images, Knobs, Stage, round_channels
 
 if TYPE_CHECKING:
     from torch import nn
 
     import search_spaces.mnasnet
-    from nas.architecture import SearchSpace
-    from nas.lowering import AnyArchitecture
+    from nas.networks.lowering import AnyArchitecture
+    from nas.spaces import SearchSpace
 
     _satisfied: SearchSpace = search_spaces.mnasnet
 
@@ -102,6 +102,6 @@ def canonical(choices: Choices, images: Images) -> Choices:
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)

@@ -6,14 +6,14 @@ skips are always taken. Images below 128 pixels get three blocks.
 
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Architecture, Choices, Images, Knobs, Stage
+from nas.networks.architecture import Architecture, Choices, Images, Knobs, Stage
 
 if TYPE_CHECKING:
     from torch import nn
 
     import search_spaces.mnasnet_released
-    from nas.architecture import SearchSpace
-    from nas.lowering import AnyArchitecture
+    from nas.networks.lowering import AnyArchitecture
+    from nas.spaces import SearchSpace
 
     _satisfied: SearchSpace = search_spaces.mnasnet_released
 
@@ -77,6 +77,6 @@ def canonical(choices: Choices, images: Images) -> Choices:
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)

@@ -10,16 +10,16 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Choices, Images, Knobs
-from nas.cells import Cell, CellArchitecture, Node, unused
-from nas.cells.nasnet import OPERATIONS
+from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.cells import Cell, CellArchitecture, Node, unused
+from nas.networks.cells.nasnet import OPERATIONS
 
 if TYPE_CHECKING:
     from torch import nn
 
     import search_spaces.nasnet
-    from nas.architecture import SearchSpace
-    from nas.lowering import AnyArchitecture
+    from nas.networks.lowering import AnyArchitecture
+    from nas.spaces import SearchSpace
 
     _satisfied: SearchSpace = search_spaces.nasnet
 
@@ -70,7 +70,7 @@ def canonical(choices: Choices, images: Images) -> Choices:
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     return network(architecture)
 

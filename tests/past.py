@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas import home
-from nas.architecture import Images
-from nas.counts import counts
+from nas.networks.architecture import Images
+from nas.networks.counts import counts
 from nas.objective import HARD, Objective
 from nas.plans import plan_for
 from nas.plans.growth import GrowthPlan

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nas.architecture import Architecture, Images, Stage
 from nas.datasets import DatasetInfo, ImageSet
+from nas.networks.architecture import Architecture, Images, Stage
 from nas.recipes import Recipe
 from nas.records import Job
 

@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from api.app import create_app
-from nas.architecture import Images
 from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
+from nas.networks.architecture import Images
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.records import Job, Latency, Measurement, Progress, Run, Trial

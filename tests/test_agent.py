@@ -21,14 +21,16 @@ import numpy as np
 import pytest
 import torch
 
-from api import cli, gate, program
+from api import agent_program, gate
 from api.app import create_app
-from nas import agent as agents
-from nas import codec, devices, parcel, quiet
-from nas.devices import DeviceError, Options, _http, _runtime, remote
-from nas.devices._onnx import exported
-from nas.errands import Answer, Introduction
-from nas.parcel import BadParcel, Parcel
+from api.cli import __main__ as cli
+from nas import codec, devices
+from nas.agents import http, parcel, program
+from nas.agents.errands import Answer, Introduction
+from nas.agents.parcel import BadParcel, Parcel
+from nas.devices import remote
+from nas.metering import DeviceError, Options, quiet, runtime
+from nas.metering.onnx import exported
 from nas.records import Latency
 from nas.refusal import Refusal
 from nas.store import Conflict, NotFound, Store
@@ -87,7 +89,7 @@ def eventually(holds: Any) -> None:
 def agent(url: str, folder: Path, *arguments: str) -> Iterator[Running]:
     """The program as the service gives it away, running."""
     file, log = folder / "agent.pyz", folder / f"agent{time.monotonic_ns()}.log"
-    file.write_bytes(program.agent())
+    file.write_bytes(agent_program.agent())
     command = [sys.executable, "-c", RUN, str(file), "--service", url, *arguments]
     with open(log, "wb") as output:
         environment = {**os.environ, "TMPDIR": str(folder)}
@@ -130,18 +132,20 @@ def test_a_network_is_measured_where_the_agent_runs(service: Service, tmp_path: 
 def test_the_program_is_what_the_service_gives_away(service: Service) -> None:
     response = service.http.get("/v1/agent.pyz")
     assert (response.status_code, response.headers["content-type"]) == (200, "application/zip")
-    assert response.content == program.agent()
+    assert response.content == agent_program.agent()
 
 
 def test_the_program_has_the_modules_that_it_needs_and_no_others(tmp_path: Path) -> None:
     file = tmp_path / "agent.pyz"
-    file.write_bytes(program.agent())
+    file.write_bytes(agent_program.agent())
     code = (
-        ALONE + "sys.path.insert(0, sys.argv[0])\nimport nas.agent\nprint(*(n for n in sys.modules if n[:3] == 'nas'))"
+        ALONE
+        + "sys.path.insert(0, sys.argv[0])\nimport nas.agents.program\n"
+        + "print(*(name for name in sys.modules if name[:3] == 'nas'))"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    packed = {f"nas/{module}".removesuffix("/__init__").replace("/", ".") for module in program.MODULES}
+    packed = {f"nas/{module}".removesuffix("/__init__").replace("/", ".") for module in agent_program.MODULES}
     assert set(ran.stdout.split()) == packed
 
 
@@ -267,12 +271,12 @@ class TestInTheProcess:
 
     @pytest.fixture
     def errands(self, service: Service) -> list[str]:
-        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=agents.fingerprint()))
+        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=program.fingerprint()))
         return [service.store.agents.send("pi4", small()).id for _ in range(2)]
 
     def run(self, service: Service) -> None:
         with pytest.raises(SystemExit):
-            agents.Agent(service.url, "pi4", program.edition()).run()
+            program.Agent(service.url, "pi4", agent_program.edition()).run()
 
     def test_it_is_heard_of_while_it_measures(
         self, service: Service, errands: list[str], monkeypatch: pytest.MonkeyPatch
@@ -285,17 +289,17 @@ class TestInTheProcess:
             eventually(lambda: heard_at() > before)
             raise SystemExit
 
-        monkeypatch.setattr(agents, "HEARTBEAT_SECONDS", 0.05)
-        monkeypatch.setattr(agents, "answered", slow)
+        monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0.05)
+        monkeypatch.setattr(program, "answered", slow)
         self.run(service)
 
     def test_a_runtime_that_hangs_is_not_spoken_for(
         self, service: Service, errands: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         beats = []
-        send = agents.Agent._send
+        send = program.Agent._send
 
-        def counted(self: agents.Agent, path: str, body: bytes = b"") -> bytes:
+        def counted(self: program.Agent, path: str, body: bytes = b"") -> bytes:
             beats.append("heartbeat" in path)
             return send(self, path, body)
 
@@ -304,10 +308,10 @@ class TestInTheProcess:
             time.sleep(0.2)
             raise SystemExit
 
-        monkeypatch.setattr(agents, "HEARTBEAT_SECONDS", 0.01)
-        monkeypatch.setattr(agents, "MOST_HEARTBEATS", 3)
-        monkeypatch.setattr(agents, "answered", hanging)
-        monkeypatch.setattr(agents.Agent, "_send", counted)
+        monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0.01)
+        monkeypatch.setattr(program, "MOST_HEARTBEATS", 3)
+        monkeypatch.setattr(program, "answered", hanging)
+        monkeypatch.setattr(program.Agent, "_send", counted)
         self.run(service)
         assert sum(beats) == 3
 
@@ -322,7 +326,7 @@ class TestInTheProcess:
             except StopIteration:
                 raise SystemExit from None
 
-        monkeypatch.setattr(agents, "answered", answered)
+        monkeypatch.setattr(program, "answered", answered)
         self.run(service)
         first, second = map(service.store.agents.look, errands)
         assert first.answer
@@ -332,7 +336,7 @@ class TestInTheProcess:
 
 def small() -> bytes:
     """The parcel of a small network."""
-    made, images = _runtime.exercised(mbconv(8, 1), IMAGES)
+    made, images = runtime.exercised(mbconv(8, 1), IMAGES)
     graph = exported(made, images)
     return parcel.packed(
         Parcel(network=graph, images=images.numpy(), reference=graph, reference_images=images.numpy(), threads=1)
@@ -348,7 +352,7 @@ class TestAnswers:
         errand = service.store.agents.take("pi4", PI.instance)
         assert errand
         data = service.http.get(f"/v1/errands/{errand}/parcel").content
-        answer = change(agents.answered(data))
+        answer = change(program.answered(data))
         service.post(f"/v1/errands/{errand}/answer?instance={PI.instance}", answer, status=200)
 
     @pytest.mark.parametrize(
@@ -376,11 +380,11 @@ class TestAnswers:
     def test_what_the_runtime_does_not_take_is_said(self) -> None:
         image = np.zeros((1, 3, 8, 8), np.float32)
         sent = Parcel(network=b"what?", images=image, reference=b"", reference_images=image, threads=1)
-        assert "ONNX Runtime does not take the network" in agents.answered(parcel.packed(sent))["error"]
-        made, images = _runtime.exercised(mbconv(8, 1), IMAGES)
+        assert "ONNX Runtime does not take the network" in program.answered(parcel.packed(sent))["error"]
+        made, images = runtime.exercised(mbconv(8, 1), IMAGES)
         graph = exported(made, images)
         sent = Parcel(network=graph, images=image, reference=graph, reference_images=image, threads=1)
-        assert "INVALID_ARGUMENT" in agents.answered(parcel.packed(sent))["error"], "images of another size"
+        assert "INVALID_ARGUMENT" in program.answered(parcel.packed(sent))["error"], "images of another size"
 
 
 def scaled(logits: str) -> str:
@@ -416,7 +420,7 @@ class TestParcels:
         for data in (b"", b"what?", whole[:-100], pickled.getvalue(), partial.getvalue()):
             with pytest.raises(BadParcel, match="what was sent is no parcel"):
                 parcel.unpacked(data)
-            assert "no parcel" in agents.answered(data)["error"]
+            assert "no parcel" in program.answered(data)["error"]
 
     def test_what_unfolds_to_more_is_refused_before_it_does(self) -> None:
         file = io.BytesIO()
@@ -431,8 +435,8 @@ class TestParcels:
 @pytest.mark.parametrize(
     ("status", "body", "length", "error", "words"),
     [
-        (404, b"<html>", 6, _http.NotTaken, "answers 404 Not Found"),
-        (422, b'{"detail": "no"}', 16, _http.NotTaken, "^no$"),
+        (404, b"<html>", 6, http.NotTaken, "answers 404 Not Found"),
+        (422, b'{"detail": "no"}', 16, http.NotTaken, "^no$"),
         (503, b'{"detail": "later"}', 19, OSError, "^later$"),
         (200, b"x" * 11, 11, OSError, "answers with more than 10 bytes"),
         (200, b"x", 5, OSError, "broke off its answer with 4 bytes left"),
@@ -454,10 +458,10 @@ def test_what_goes_wrong_between_agent_and_service_is_told_apart(
     with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor() as pool:
         pool.submit(server.handle_request)
         with pytest.raises(error, match=words):
-            _http.ask("GET", f"http://127.0.0.1:{server.server_port}/", most_bytes=10)
+            http.ask("GET", f"http://127.0.0.1:{server.server_port}/", most_bytes=10)
 
 
-PI = Introduction(name="pi4", fingerprint={"processor": "Pi"}, instance="a" * 16, edition=program.edition())
+PI = Introduction(name="pi4", fingerprint={"processor": "Pi"}, instance="a" * 16, edition=agent_program.edition())
 
 
 class TestService:
@@ -549,15 +553,15 @@ class TestService:
 
     def test_an_agent_sends_its_token(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
-        monkeypatch.setattr(agents, "answered", lambda _: sys.exit())
-        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=agents.fingerprint()))
+        monkeypatch.setattr(program, "answered", lambda _: sys.exit())
+        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=program.fingerprint()))
         service.store.agents.send("pi4", b"x")
         with pytest.raises(SystemExit):
-            agents.Agent(service.url, "pi4", program.edition()).run()
+            program.Agent(service.url, "pi4", agent_program.edition()).run()
         monkeypatch.delenv("NAS_AGENT_TOKEN")
-        nobody = agents.Agent(service.url, "pi4", program.edition())
+        nobody = program.Agent(service.url, "pi4", agent_program.edition())
         monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
-        with pytest.raises(_http.NotTaken, match="set NAS_AGENT_TOKEN as it is set there"):
+        with pytest.raises(http.NotTaken, match="set NAS_AGENT_TOKEN as it is set there"):
             nobody.run()
 
     def test_a_run_takes_only_agents_that_are_there(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,8 +590,8 @@ class TestService:
         store = Store(f"sqlite:///{tmp_path}/nas.db")
         with serving(create_app(store, remote_workers=True)) as url:
             body = {"dataset": "fashion_mnist", "device": "remote:pi4"}
-            with pytest.raises(_http.NotTaken, match="no agent 'pi4' has registered"):
-                _http.ask("POST", f"{url}/v1/searches", json.dumps(body).encode(), JSON)
+            with pytest.raises(http.NotTaken, match="no agent 'pi4' has registered"):
+                http.ask("POST", f"{url}/v1/searches", json.dumps(body).encode(), JSON)
         store.close()
 
 

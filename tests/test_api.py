@@ -24,12 +24,13 @@ from rich.console import Console
 
 import nas.searchers
 import search_spaces
-from api import shown, signature, summaries
 from api.app import DASHBOARD, create_app
+from api.cli import summaries
 from api.gate import MOST_BYTES
+from api.views.run import remaining_seconds
 from nas import plugins
-from nas.counts import counts
 from nas.models.checkpoint import artifact
+from nas.networks.counts import counts
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.plans.growth import member
@@ -967,7 +968,7 @@ class Searcher:
 """
     (tmp_path / "heavy.py").write_text(text)
     monkeypatch.setattr(nas.searchers, "__path__", [*nas.searchers.__path__, str(tmp_path)])
-    assert [vars(option) for option in signature.options("heavy")] == [
+    assert [vars(option) for option in plugins.options("heavy")] == [
         {"name": "rate", "type": "float", "default": 0.5},
         {"name": "most", "type": "int", "default": None},
     ]
@@ -1196,7 +1197,7 @@ def test_the_forecast_minds_the_hours(service: Service) -> None:
     run = service.search([(0.9, 1000)], trials=1000, hours=0.5, parallel=1)
     trial = dataclasses.replace(service.store.trial(run.id, 0), started_at=now - 100, ended_at=now)
     for worked, left in ((1200, 600 + 100), (3600, 100)):
-        assert shown.remaining_seconds(dataclasses.replace(run, worked_seconds=worked), [trial], now) == left
+        assert remaining_seconds(dataclasses.replace(run, worked_seconds=worked), [trial], now) == left
 
 
 def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
@@ -1206,9 +1207,9 @@ def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
     ended = dataclasses.replace(ended, started_at=now - 500, ended_at=now, compute_seconds=400)
     running = dataclasses.replace(running, started_at=now - 100)
     # 1,400 of 1,800 seconds are left: four more trials, one of which is running, two at once.
-    assert shown.remaining_seconds(run, [ended, running], now) == pytest.approx((4 * 500 - 100) / 2)
+    assert remaining_seconds(run, [ended, running], now) == pytest.approx((4 * 500 - 100) / 2)
     dear = dataclasses.replace(ended, compute_seconds=1800)
-    assert shown.remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
+    assert remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
 
 
 def test_the_forecast_minds_the_rungs(service: Service) -> None:
@@ -1221,18 +1222,18 @@ def test_the_forecast_minds_the_rungs(service: Service) -> None:
         for trial in service.store.trials(run.id)
     ]
     assert [trial.job.rung for trial in low] == [0, 0]
-    assert shown.remaining_seconds(run, low, now) == pytest.approx(6 * 100 + 4 * 200)
+    assert remaining_seconds(run, low, now) == pytest.approx(6 * 100 + 4 * 200)
     high = dataclasses.replace(low[0], number=2, job=dataclasses.replace(low[0].job, rung=1), started_at=now - 500)
-    assert shown.remaining_seconds(run, [*low, high], now) == pytest.approx(6 * 100 + 3 * 500)
+    assert remaining_seconds(run, [*low, high], now) == pytest.approx(6 * 100 + 3 * 500)
     assert isinstance(run.spec, SearchSpec)
     limited = dataclasses.replace(run, spec=dataclasses.replace(run.spec, compute_hours=1000 / 3600))
     # 800 of 1,000 seconds are left, and a trial to come takes 140 on the average.
-    assert shown.remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
+    assert remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
     measured = low[1].measurement
     assert measured
     refused = dataclasses.replace(low[1], started_at=now, measurement=dataclasses.replace(measured, refused="too slow"))
     # That half of them are refused at once says nothing of how long the higher rung takes.
-    assert shown.remaining_seconds(run, [low[0], refused], now) == pytest.approx(6 * 50 + 4 * 200)
+    assert remaining_seconds(run, [low[0], refused], now) == pytest.approx(6 * 50 + 4 * 200)
 
 
 def test_the_examples_of_searches_can_be_sent(service: Service) -> None:

@@ -9,15 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas import plugins
-from nas.architecture import Architecture, Choices, Images, SearchSpace, Stage, round_channels
-from nas.blocks import DropPath
+from nas import plugins, spaces
 from nas.codec import decode, encode
-from nas.counts import counts
-from nas.lowering import lowered
+from nas.networks.architecture import Architecture, Choices, Images, Stage, round_channels
+from nas.networks.blocks import DropPath
+from nas.networks.counts import counts
+from nas.networks.lowering import lowered
+from nas.networks.scaling import PUBLISHED, CompoundScaling, grid
 from nas.plans.growth import member
-from nas.plans.search import space
-from nas.scaling import PUBLISHED, CompoundScaling, grid
+from nas.spaces import SearchSpace
 from search_spaces import mbconv
 
 IMAGES = (
@@ -57,13 +57,13 @@ def b0() -> Architecture:
 
 def drawn(name: str, images: Images, seed: int) -> tuple[SearchSpace, Choices]:
     draw = random.Random(seed)
-    chosen = space(name)
+    chosen = spaces.load(name)
     return chosen, {knob: draw.choice(choices) for knob, choices in chosen.knobs(images).items()}
 
 
 def params(architecture: Architecture, name: str = "mbconv") -> int:
     with torch.device("meta"):
-        return sum(tensor.numel() for tensor in space(name).build(architecture).parameters())
+        return sum(tensor.numel() for tensor in spaces.load(name).build(architecture).parameters())
 
 
 def mult_adds(network: torch.nn.Module, images: Images) -> int:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from nas import zoo
-from nas.architecture import Choices, Images, Scale
-from nas.blocks import DropPath, Wired, auxiliary_logits, network, schedule
-from nas.cells import Cell, CellArchitecture, Node, family, unused
-from nas.counts import counts
-from nas.lowering import lowered
+from nas.networks.architecture import Choices, Images, Scale
+from nas.networks.blocks import DropPath, Wired, auxiliary_logits, network, schedule
+from nas.networks.cells import Cell, CellArchitecture, Node, family, unused
+from nas.networks.counts import counts
+from nas.networks.lowering import lowered
 from nas.recipes import Recipe
 from nas.training.data import Batches, Normalisation, View, everything
 from nas.training.device import alone

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from nas import datasets, home
-from nas.counts import counts
 from nas.evaluate import evaluate
 from nas.models import checkpoint
 from nas.models.checkpoint import BadCheckpoint
 from nas.models.score import main, score
+from nas.networks.counts import counts
 from nas.records import Measurement
 from tests.pictures import CLASSES, RECIPE, TINY, job, pictures
 

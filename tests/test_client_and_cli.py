@@ -24,9 +24,10 @@ import httpx
 import optuna
 import pytest
 
-from api import cli, numbers, proxy
+from api.cli import __main__ as cli
+from api.cli import numbers, proxy
 from api.client import Client, ServiceError
-from nas import fidelity, zoo
+from nas import proxy_report, zoo
 from nas.codec import encode
 from nas.models.checkpoint import artifact
 from nas.objective import Form, Objective
@@ -404,9 +405,9 @@ def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str
 def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
 
-    def found(spec: ProxySpec, say: proxy.Say) -> fidelity.Report:
+    def found(spec: ProxySpec, say: proxy.Say) -> proxy_report.Report:
         say("candidate 1")
-        row = fidelity.Ordering(
+        row = proxy_report.Ordering(
             name="zen",
             kendall=0.5,
             kendall_interval=(0.25, 0.75),
@@ -414,7 +415,7 @@ def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path:
             spearman_interval=None,
             seconds=0.0123,
         )
-        return fidelity.Report(orderings=(row,), dear_seconds=60.0, candidates=(), failed=())
+        return proxy_report.Report(orderings=(row,), dear_seconds=60.0, candidates=(), failed=())
 
     monkeypatch.setattr(proxy, "found_here", found)
     options = ("--dataset", "fashion_mnist", "--candidates", "5", "--limit-params", "3e5", "--dear", "full")

@@ -21,8 +21,8 @@ import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from api.app import create_app
-from nas.counts import counts
-from nas.errands import Introduction
+from nas.agents.errands import Introduction
+from nas.networks.counts import counts
 from nas.objective import HARD, Objective
 from nas.pareto import front
 from nas.records import Measurement, Run, Score

@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 
-from api import reference
-from nas import describe, drawing, zoo
+from api.cli import offline
+from nas import zoo
 from nas.codec import encode
-from nas.counts import counts
+from nas.networks import describe, drawing
+from nas.networks.counts import counts
 from tests.test_architecture import EFFICIENTNET_B0
 from tests.test_spaces import EXAMPLE
 
 
 def nas(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    reference.add_arguments(parser.add_subparsers(required=True))
-    return reference.run(parser.parse_args(words))
+    offline.add_arguments(parser.add_subparsers(required=True))
+    return offline.run(parser.parse_args(words))
 
 
 def test_the_reference_table_is_csv_with_the_agreed_columns_first(capsys: pytest.CaptureFixture[str]) -> None:

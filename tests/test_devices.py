@@ -21,25 +21,13 @@ import pytest
 import torch
 from torch import nn
 
-from nas import devices, plugins, quiet, zoo
-from nas.architecture import Architecture, Images, Stage
-from nas.blocks import network
-from nas.counts import counts
-from nas.devices import (
-    Device,
-    DeviceError,
-    Options,
-    _host,
-    _meter,
-    _onnx,
-    _runtime,
-    cpu,
-    cpu_compile,
-    cpu_eager,
-    cuda,
-    tensorrt,
-)
-from nas.devices._runtime import AGREEMENT, exercised
+from nas import devices, plugins, zoo
+from nas.devices import Device, cpu, cpu_compile, cpu_eager, cuda, tensorrt
+from nas.metering import DeviceError, Options, host, meter, onnx, quiet, runtime
+from nas.metering.runtime import AGREEMENT, exercised
+from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.blocks import network
+from nas.networks.counts import counts
 from nas.records import Latency
 
 IMAGES = Images(resolution=32, channels=3, classes=10)
@@ -106,7 +94,7 @@ class TestEveryDevice:
         assert 0 < latency.minimum_ms <= latency.median_ms <= latency.p95_ms
         assert latency.spread >= 0
         assert latency.rounds is not None
-        assert latency.runs >= latency.rounds >= _meter.ROUNDS
+        assert latency.runs >= latency.rounds >= meter.ROUNDS
         assert {"processor", "machine", "runtime", "torch", "python", "batch", "dtype"} <= set(latency.fingerprint)
         assert all(latency.fingerprint.values())
 
@@ -124,12 +112,12 @@ class TestEveryDevice:
 
 @pytest.mark.parametrize("device", [cpu, cpu_eager])
 def test_answers_are_checked_before_times_are_believed(device: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_runtime, "meter", lambda *_: pytest.fail("it was believed"))
+    monkeypatch.setattr(runtime, "meter", lambda *_: pytest.fail("it was believed"))
     prepared = device._prepared
 
-    def wrong(network: nn.Module, image: torch.Tensor, options: Options) -> _runtime.Prepared:
+    def wrong(network: nn.Module, image: torch.Tensor, options: Options) -> runtime.Prepared:
         right = prepared(network, image, options)
-        return _runtime.Prepared(run=right.run, answer=lambda: right.answer() * 1.001)
+        return runtime.Prepared(run=right.run, answer=lambda: right.answer() * 1.001)
 
     monkeypatch.setattr(device, "_prepared", wrong)
     with pytest.raises(DeviceError, match=r"differ from torch's by 1\.0e-03 of the largest, more than 0\.0001"):
@@ -139,7 +127,7 @@ def test_answers_are_checked_before_times_are_believed(device: ModuleType, monke
 def test_a_device_that_vanishes_in_the_middle_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = cpu._prepared
 
-    def vanishing(network: nn.Module, image: torch.Tensor, options: Options) -> _runtime.Prepared:
+    def vanishing(network: nn.Module, image: torch.Tensor, options: Options) -> runtime.Prepared:
         runs = iter(range(20))
 
         def run() -> float:
@@ -147,7 +135,7 @@ def test_a_device_that_vanishes_in_the_middle_is_named(monkeypatch: pytest.Monke
                 raise RuntimeError("device lost")
             return 1.0
 
-        return _runtime.Prepared(run=run, answer=prepared(network, image, options).answer)
+        return runtime.Prepared(run=run, answer=prepared(network, image, options).answer)
 
     monkeypatch.setattr(cpu, "_prepared", vanishing)
     said = "device 'cpu' failed in the middle of the measurement, so there is no latency: device lost"
@@ -214,7 +202,7 @@ def test_devices_are_listed_without_torch() -> None:
 
 class TestCpu:
     def test_another_network_than_torchs_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        exported = _onnx.exported
+        exported = onnx.exported
 
         def unnormalised(network: nn.Module, image: torch.Tensor) -> bytes:
             """As if folding had forgotten the statistics; equal for a network fresh from the press."""
@@ -239,7 +227,7 @@ class TestCpu:
     def test_a_deep_network_is_taken_and_with_one_wrong_statistic_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        exported = _onnx.exported
+        exported = onnx.exported
 
         def slightly_wrong(network: nn.Module, image: torch.Tensor) -> bytes:
             wrong = copy.deepcopy(network)
@@ -263,7 +251,7 @@ class TestCpu:
             cpu.latency(Broken(), IMAGES)
 
     def test_normalisations_are_folded(self) -> None:
-        graph = _onnx.exported(*exercised(mbconv(8, 1), IMAGES))
+        graph = onnx.exported(*exercised(mbconv(8, 1), IMAGES))
         assert b"Conv" in graph
         assert b"BatchNormalization" not in graph
 
@@ -433,12 +421,12 @@ class TestTensorRT:
         with torch.inference_mode():
             expected = made(image)
         network, batch = tensorrt.typed(made, image, Options(dtype=dtype, batch=2))
-        session = onnxruntime.InferenceSession(_onnx.exported(network, batch), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(onnx.exported(network, batch), providers=["CPUExecutionProvider"])
         (entering,), (leaving,) = session.get_inputs(), session.get_outputs()
         kind = {"float32": "tensor(float)", "float16": "tensor(float16)"}[dtype]
         assert (entering.type, leaving.type) == (kind, kind)
         (answer,) = session.run(None, {entering.name: batch.numpy()})
-        _runtime.check(torch.from_numpy(answer), expected, AGREEMENT if dtype == "float32" else 0.02)
+        runtime.check(torch.from_numpy(answer), expected, AGREEMENT if dtype == "float32" else 0.02)
         assert next(made.parameters()).dtype == torch.float32, "a copy was converted"
 
     def test_builds_what_it_has_parsed(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +457,7 @@ class TestHost:
         """A process of ours turns in a circle meanwhile, so that somebody does."""
         with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
             try:
-                load = _host.Load()
+                load = host.Load()
                 time.sleep(0.5)
                 used = load.others()
             finally:
@@ -478,13 +466,13 @@ class TestHost:
 
     def test_the_own_work_is_not_somebody_elses(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = {"busy": 100.0, "own": 10.0, "wall": 0.0}
-        monkeypatch.setattr(_host, "_busy_seconds", lambda: clock["busy"])
+        monkeypatch.setattr(host, "_busy_seconds", lambda: clock["busy"])
         monkeypatch.setattr(time, "process_time", lambda: clock["own"])
         monkeypatch.setattr(time, "perf_counter", lambda: clock["wall"])
-        load = _host.Load()
+        load = host.Load()
         clock.update(busy=103.0, own=11.0, wall=4.0)
         assert load.others() == pytest.approx(0.5)
-        monkeypatch.setattr(_host, "_busy_seconds", lambda: None)
+        monkeypatch.setattr(host, "_busy_seconds", lambda: None)
         assert load.others() is None
 
 
@@ -492,14 +480,14 @@ def always(milliseconds: float) -> Callable[[], float]:
     return lambda: milliseconds
 
 
-def always_the_same(milliseconds: float) -> _meter.Reference:
-    return _meter.Reference(always(milliseconds))
+def always_the_same(milliseconds: float) -> meter.Reference:
+    return meter.Reference(always(milliseconds))
 
 
 class TestMeter:
     def test_statistics(self) -> None:
         series = itertools.cycle([3.0, 1.0, 2.0, 5.0, 4.0])
-        times = _meter.meter(lambda: next(series), always_the_same(0.25))
+        times = meter.meter(lambda: next(series), always_the_same(0.25))
         assert (times.median_ms, times.minimum_ms, times.p95_ms) == (1.0, 1.0, 5.0)
         assert (times.ratio, times.reference_ms, times.noisy) == (4.0, 0.25, None)
         assert times.spread == pytest.approx((4 - 2) / 3)
@@ -507,9 +495,9 @@ class TestMeter:
 
     def test_the_median_is_of_the_six_fastest_rounds(self) -> None:
         fastest = [8.0, 4.0, 40.0, 7.0, 5.0, 3.0, 30.0, 6.0]
-        rounds = [_meter.Round([9 * each, each, 2 * each], each, each / 2) for each in fastest[:6]]
-        rounds += [_meter.Round([each] * 2, each, 1.0) for each in fastest[6:]]
-        times = _meter._times(rounds, quiet_ms=1.0, within=0.01, others=1.25)
+        rounds = [meter.Round([9 * each, each, 2 * each], each, each / 2) for each in fastest[:6]]
+        rounds += [meter.Round([each] * 2, each, 1.0) for each in fastest[6:]]
+        times = meter._times(rounds, quiet_ms=1.0, within=0.01, others=1.25)
         assert (times.median_ms, times.minimum_ms, times.runs, times.rounds) == (5.5, 3.0, 22, 8)
         assert times.ratio == 2.0, "the median of five times 2 and of 6"
         assert times.reference_ms == 2.25, "of the six that count"
@@ -520,92 +508,92 @@ class TestMeter:
 
     def test_unsteady_rounds_are_followed_by_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Until six agree, however far off the others are."""
-        monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
-        monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
-        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
-        steady = _meter.meter(always(1.0), always_the_same(1.0))
-        assert (steady.rounds, steady.runs) == (_meter.ROUNDS, _meter.ROUNDS * _meter.ROUND_RUNS)
+        monkeypatch.setattr(meter, "ROUND_SECONDS", 0.0)
+        monkeypatch.setattr(meter, "WARM_UP_SECONDS", 0.0)
+        monkeypatch.setattr(meter, "MOST_SECONDS", 600.0)
+        steady = meter.meter(always(1.0), always_the_same(1.0))
+        assert (steady.rounds, steady.runs) == (meter.ROUNDS, meter.ROUNDS * meter.ROUND_RUNS)
         # One run before the room, one to warm up, then in every other round another program has its turn.
-        wild = itertools.chain([1.0] * 2, itertools.cycle([10.0] * _meter.ROUND_RUNS + [1.0] * _meter.ROUND_RUNS))
-        times = _meter.meter(partial(next, wild), always_the_same(1.0))
-        assert (times.rounds, times.median_ms, times.noisy) == (2 * _meter.ROUNDS, 1.0, None)
+        wild = itertools.chain([1.0] * 2, itertools.cycle([10.0] * meter.ROUND_RUNS + [1.0] * meter.ROUND_RUNS))
+        times = meter.meter(partial(next, wild), always_the_same(1.0))
+        assert (times.rounds, times.median_ms, times.noisy) == (2 * meter.ROUNDS, 1.0, None)
         assert times.p95_ms == 10.0, "it is seen there"
 
-    @pytest.mark.parametrize(("within", "rounds"), [(0.01, 2 * _meter.ROUNDS - 1), (0.02, _meter.ROUNDS)])
+    @pytest.mark.parametrize(("within", "rounds"), [(0.01, 2 * meter.ROUNDS - 1), (0.02, meter.ROUNDS)])
     def test_they_agree_as_well_as_such_times_can(
         self, within: float, rounds: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
-        monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
-        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
-        rising = itertools.chain([1.0] * 2, itertools.cycle([1.0] * _meter.ROUND_RUNS + [1.015] * _meter.ROUND_RUNS))
-        times = _meter.meter(partial(next, rising), always_the_same(1.0), within)
+        monkeypatch.setattr(meter, "ROUND_SECONDS", 0.0)
+        monkeypatch.setattr(meter, "WARM_UP_SECONDS", 0.0)
+        monkeypatch.setattr(meter, "MOST_SECONDS", 600.0)
+        rising = itertools.chain([1.0] * 2, itertools.cycle([1.0] * meter.ROUND_RUNS + [1.015] * meter.ROUND_RUNS))
+        times = meter.meter(partial(next, rising), always_the_same(1.0), within)
         assert (times.rounds, times.noisy) == (rounds, None)
 
     def test_torch_alone_may_vary_more(self) -> None:
-        built, image = exercised(_runtime.reference(), IMAGES)
+        built, image = exercised(runtime.reference(), IMAGES)
         assert cpu_eager._prepared(built, image, Options()).within == 0.02
         assert cpu._prepared(built, image, Options()).within == 0.01
 
     def test_what_stays_unsteady_is_called_noisy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_meter, "MOST_SECONDS", 0.1)
-        monkeypatch.setattr(_meter, "ROUND_SECONDS", 1e-3)
+        monkeypatch.setattr(meter, "MOST_SECONDS", 0.1)
+        monkeypatch.setattr(meter, "ROUND_SECONDS", 1e-3)
         growing = (1.001**number for number in itertools.count())
-        times = _meter.meter(partial(next, growing), always_the_same(1.0))
+        times = meter.meter(partial(next, growing), always_the_same(1.0))
         assert times.noisy is not None
         assert f"the 6 fastest of {times.rounds} rounds agree to " in times.noisy
 
     def test_a_host_that_has_become_slower_is_found_by_the_reference(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_meter, "MOST_SECONDS", 0.1)
+        monkeypatch.setattr(meter, "MOST_SECONDS", 0.1)
         host = {"slower": 1.0}
-        reference = _meter.Reference(lambda: host["slower"])
-        assert _meter.meter(lambda: 3 * host["slower"], reference).noisy is None
+        reference = meter.Reference(lambda: host["slower"])
+        assert meter.meter(lambda: 3 * host["slower"], reference).noisy is None
         host["slower"] = 1.3
-        times = _meter.meter(lambda: 3 * host["slower"], reference)
+        times = meter.meter(lambda: 3 * host["slower"], reference)
         assert str(times.noisy).startswith("the reference network took 1.30 times what it took before")
         assert times.ratio == pytest.approx(3)
         host["slower"] = 1.04
-        assert _meter.meter(lambda: 3 * host["slower"], reference).noisy is None
+        assert meter.meter(lambda: 3 * host["slower"], reference).noisy is None
 
     def test_it_waits_for_the_host_to_be_itself_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_meter, "MOST_SECONDS", 600.0)
-        monkeypatch.setattr(_meter, "ROUND_SECONDS", 0.0)
-        monkeypatch.setattr(_meter, "WARM_UP_SECONDS", 0.0)
+        monkeypatch.setattr(meter, "MOST_SECONDS", 600.0)
+        monkeypatch.setattr(meter, "ROUND_SECONDS", 0.0)
+        monkeypatch.setattr(meter, "WARM_UP_SECONDS", 0.0)
         runs = itertools.count()
 
         def run() -> float:
-            return 1.3 if next(runs) < 2 + 10 * _meter.ROUND_RUNS else 1.0
+            return 1.3 if next(runs) < 2 + 10 * meter.ROUND_RUNS else 1.0
 
-        reference = _meter.Reference(lambda: 1.0)
-        _meter.meter(always(1.0), reference)
-        slow = itertools.chain([1.3] * (2 + 10 * _meter.ROUND_RUNS), itertools.repeat(1.0))
+        reference = meter.Reference(lambda: 1.0)
+        meter.meter(always(1.0), reference)
+        slow = itertools.chain([1.3] * (2 + 10 * meter.ROUND_RUNS), itertools.repeat(1.0))
         reference.run = partial(next, slow)
-        times = _meter.meter(run, reference)
-        assert (times.median_ms, times.noisy, times.rounds) == (1.0, None, 10 + _meter.ROUNDS)
+        times = meter.meter(run, reference)
+        assert (times.median_ms, times.noisy, times.rounds) == (1.0, None, 10 + meter.ROUNDS)
 
     def test_a_slow_run_is_a_round_by_itself(self) -> None:
-        times = _meter.meter(always(_meter.SLOW_MS + 1), always_the_same(1.0))
-        assert times.median_ms == _meter.SLOW_MS + 1
-        waits = itertools.repeat(_meter.SLOW_MS + 1)
+        times = meter.meter(always(meter.SLOW_MS + 1), always_the_same(1.0))
+        assert times.median_ms == meter.SLOW_MS + 1
+        waits = itertools.repeat(meter.SLOW_MS + 1)
 
         def slow() -> float:
-            time.sleep(_meter.ROUND_SECONDS)
+            time.sleep(meter.ROUND_SECONDS)
             return next(waits)
 
-        times = _meter.meter(slow, always_the_same(1.0))
-        assert times.runs == times.rounds == _meter.ROUNDS
+        times = meter.meter(slow, always_the_same(1.0))
+        assert times.runs == times.rounds == meter.ROUNDS
 
     @pytest.mark.parametrize("milliseconds", [0.0, -1.0, float("nan"), float("inf")])
     def test_no_latency_is_made_up(self, milliseconds: float) -> None:
         with pytest.raises(DeviceError, match="no latency can be told from that"):
-            _meter.meter(always(milliseconds), always_the_same(1.0))
+            meter.meter(always(milliseconds), always_the_same(1.0))
         with pytest.raises(DeviceError, match="no latency can be told from that"):
-            _meter.meter(always(1.0), always_the_same(milliseconds))
+            meter.meter(always(1.0), always_the_same(milliseconds))
 
     def test_a_host_that_does_not_get_quiet_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_meter, "measuring", partial(quiet.measuring, 0.01))
+        monkeypatch.setattr(meter, "measuring", partial(quiet.measuring, 0.01))
         with quiet.Step(), pytest.raises(DeviceError, match="latency was not measured: training on this host"):
-            _meter.meter(always(1.0), always_the_same(1.0))
+            meter.meter(always(1.0), always_the_same(1.0))
 
     def test_steps_wait_while_it_measures(self) -> None:
         """Every timed run sees the room locked against another measurement, the untimed first one does not."""
@@ -619,7 +607,7 @@ class TestMeter:
                 entered.append(False)
             return 1.0
 
-        times = _meter.meter(run, always_the_same(1.0))
+        times = meter.meter(run, always_the_same(1.0))
         assert entered[0]
         assert not any(entered[1:])
         assert len(entered) >= 1 + times.runs

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from nas import plugins
-from nas.architecture import Choice, Images
-from nas.counts import counts
+from nas.networks.architecture import Choice, Images
+from nas.networks.counts import counts
 from nas.plans import FAILURES, Plan, plan_for
 from nas.records import Job, Measurement, Progress, Run, Wish
 from nas.specs import GrowthSpec, Limits, MeasurementSpec, SearchSpec

@@ -20,12 +20,13 @@ import torch
 
 from nas import home
 from nas.codec import decode, encode
-from nas.counts import counts
 from nas.datasets import DatasetError
-from nas.devices import DeviceError, cpu, cpu_eager
+from nas.devices import cpu, cpu_eager
 from nas.evaluate import evaluate
+from nas.metering import DeviceError
 from nas.models import checkpoint
 from nas.models.score import score
+from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Progress
 from nas.specs import Limits

@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from api import proxy
-from nas.architecture import Images
-from nas.blocks import network
+from api.cli import proxy
 from nas.codec import encode
 from nas.correlation import interval, kendall, spearman
-from nas.fidelity import report
+from nas.networks.architecture import Images
+from nas.networks.blocks import network
 from nas.plans.proxy import ProxyPlan
+from nas.proxy_report import report
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Score
 from nas.specs import Limits, ProxySpec
@@ -145,7 +145,7 @@ def table(job: Job) -> Measurement:
 
 
 def job_cost(job: Job) -> int:
-    from nas.counts import counts
+    from nas.networks.counts import counts
 
     return counts(job.architecture).mult_adds
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from api import summaries
-from nas.counts import counts
-from nas.forecast import Training, pace
+from api.cli import summaries
+from nas.networks.counts import counts
 from nas.plans import plan_for
 from nas.recipes import Recipe
 from nas.records import Measurement
 from nas.specs import SearchSpec
+from nas.training_time import Training, pace
 from tests.service import GREY, OWNER, Service, service
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from nas import latency, spaces, zoo
-from nas.architecture import Images
-from nas.lowering import AnyArchitecture
+from nas import latency_predictor, spaces, zoo
+from nas.networks.architecture import Images
+from nas.networks.lowering import AnyArchitecture
 from nas.records import Latency
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -27,13 +27,13 @@ def cost(architecture: AnyArchitecture) -> float:
     speeds = {"multiply-adds": 1e-8, "padded multiply-adds": 1e-8, "values": 1e-7, "layers": 3e-3}
     return 0.01 + sum(
         value * speeds[name.rpartition(", ")[2]] * (4 if name.startswith("depthwise") else 1)
-        for name, value in latency.features(architecture).items()
+        for name, value in latency_predictor.features(architecture).items()
         if ", " in name
     )
 
 
 def test_learns_a_device_and_knows_how_well() -> None:
-    predicted = latency.predictor([(network, cost(network)) for network in networks(150)])
+    predicted = latency_predictor.predictor([(network, cost(network)) for network in networks(150)])
     unseen = networks(30, seed=1)
     errors = [abs(predicted(network) / cost(network) - 1) for network in unseen]
     assert sum(errors) / len(errors) < 0.02
@@ -46,7 +46,7 @@ def test_learns_a_device_and_knows_how_well() -> None:
 def test_noise_is_owned_up_to() -> None:
     draw = random.Random(0)
     noisy = [(network, cost(network) * draw.choice((0.7, 1.3))) for network in networks(100)]
-    predicted = latency.predictor(noisy)
+    predicted = latency_predictor.predictor(noisy)
     assert 0.2 < predicted.error < 0.5, "each is 30 % off what the others tell"
     assert predicted.rank is not None
     assert predicted.rank < 0.999
@@ -54,7 +54,7 @@ def test_noise_is_owned_up_to() -> None:
 
 def test_a_few_measurements_on_a_busy_host_pull_little() -> None:
     measured = [(network, cost(network) * (1 if number % 8 else 1.6)) for number, network in enumerate(networks(150))]
-    predicted = latency.predictor(measured)
+    predicted = latency_predictor.predictor(measured)
     errors = [abs(predicted(network) / cost(network) - 1) for network in networks(30, seed=1)]
     assert sum(errors) / len(errors) < 0.02
     assert predicted.error > 0.04, "it does not foresee them"
@@ -62,23 +62,23 @@ def test_a_few_measurements_on_a_busy_host_pull_little() -> None:
 
 def test_equal_measurements_give_equal_predictors() -> None:
     measured = [(network, cost(network)) for network in networks(40)]
-    assert latency.predictor(measured) == latency.predictor(list(measured))
+    assert latency_predictor.predictor(measured) == latency_predictor.predictor(list(measured))
 
 
 def test_no_prediction_is_below_what_could_be() -> None:
     measured = [(network, cost(network)) for network in networks(40)]
     tiny = zoo.reference("LeNet-5")
-    assert latency.predictor(measured)(tiny) >= min(milliseconds for _, milliseconds in measured) / 2
+    assert latency_predictor.predictor(measured)(tiny) >= min(milliseconds for _, milliseconds in measured) / 2
 
 
 @pytest.mark.parametrize(
     "name", ["NASNet-A (6 @ 768) CIFAR + cutout", "ShuffleNet v1 1x (g=3)", "GoogLeNet (Inception v1)"]
 )
 def test_features_know_every_kind_of_network(name: str) -> None:
-    found = latency.features(zoo.reference(name))
+    found = latency_predictor.features(zoo.reference(name))
     assert found["network"] == 1
     assert all(value > 0 for value in found.values())
-    larger = latency.features(zoo.reference(name, Images(resolution=256, channels=3, classes=1000)))
+    larger = latency_predictor.features(zoo.reference(name, Images(resolution=256, channels=3, classes=1000)))
     if name.startswith("NASNet"):
         assert larger["concat, layers"] == found["concat, layers"] > 10
     assert sum(value for key, value in larger.items() if key.endswith("multiply-adds")) > sum(
@@ -89,11 +89,11 @@ def test_features_know_every_kind_of_network(name: str) -> None:
 def test_too_few_and_impossible_measurements_are_refused() -> None:
     measured = [(network, cost(network)) for network in networks(25)]
     with pytest.raises(ValueError, match="19 measured networks are too few to learn latency from: give 20 or more"):
-        latency.predictor(measured[:19])
+        latency_predictor.predictor(measured[:19])
     with pytest.raises(ValueError, match=r"latency 0\.0 ms of network [0-9a-f]{12} is not a positive number"):
-        latency.predictor([*measured, (measured[0][0], 0.0)])
+        latency_predictor.predictor([*measured, (measured[0][0], 0.0)])
     with pytest.raises(ValueError, match="latency nan ms"):
-        latency.predictor([*measured, (measured[0][0], float("nan"))])
+        latency_predictor.predictor([*measured, (measured[0][0], float("nan"))])
 
 
 def test_what_was_taken_elsewhere_is_not_learnt_from() -> None:
@@ -108,12 +108,12 @@ def test_what_was_taken_elsewhere_is_not_learnt_from() -> None:
         mischance,
         *((network, there(cost(network))) for network in networks(60, seed=2)),
     ]
-    found = latency.learnt(newest_first)
+    found = latency_predictor.learnt(newest_first)
     assert found.networks == 30
     assert found.fingerprint == {"processor": "new"}
-    assert found.weights == latency.predictor([(network, cost(network)) for network in several]).weights
+    assert found.weights == latency_predictor.predictor([(network, cost(network)) for network in several]).weights
     with pytest.raises(ValueError, match="0 measured networks are too few"):
-        latency.learnt([])
+        latency_predictor.learnt([])
 
 
 def latency_of(factor: float, **fingerprint: str) -> Callable[[float], Latency]:

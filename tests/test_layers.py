@@ -10,12 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas import units, zoo
-from nas.architecture import Architecture, Images, Stage
-from nas.blocks import DropPath, module, network, schedule
+from nas import zoo
 from nas.codec import Malformed, decode, encode
-from nas.counts import counts
-from nas.layers import (
+from nas.networks import units
+from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.blocks import DropPath, module, network, schedule
+from nas.networks.counts import counts
+from nas.networks.layers import (
     IDENTITY,
     Activate,
     Branches,
@@ -38,9 +39,9 @@ from nas.layers import (
     Widen,
     after,
 )
-from nas.lowering import AnyArchitecture
-from nas.network import Network, Part
-from nas.scaling import PUBLISHED
+from nas.networks.lowering import AnyArchitecture
+from nas.networks.network import Network, Part
+from nas.networks.scaling import PUBLISHED
 
 SHAPE = Shape(12, 9, 9)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from api import cli, numbers
+from api.cli import __main__ as cli
+from api.cli import numbers
 from nas import codec, zoo
-from nas.architecture import Images
 from nas.measure import Request
+from nas.networks.architecture import Images
 
 SMALL = json.dumps(codec.encode(zoo.reference("LeNet-5")))
 

@@ -11,21 +11,22 @@ import pytest
 
 import nas.searchers.random
 from nas import plugins, spaces
-from nas.architecture import Choice, Choices, Images, Knobs
-from nas.counts import counts
-from nas.latency import Predictor
-from nas.lowering import AnyArchitecture
+from nas.latency_predictor import Predictor
+from nas.networks.architecture import Choice, Choices, Images, Knobs
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.growth import GrowthPlan
 from nas.plans.measurement import MeasurementPlan
 from nas.plans.proxy import ProxyPlan
 from nas.plans.rungs import Rungs, shares
 from nas.plans.sample import sample
-from nas.plans.search import SearchPlan, narrowed, searcher
+from nas.plans.search import SearchPlan, searcher
 from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement
 from nas.refusal import Refusal
 from nas.searchers import Outcome
+from nas.spaces import narrowed
 from nas.specs import Fidelity, GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
 from tests.test_architecture import b0
 

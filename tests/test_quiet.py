@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from nas import quiet
+from nas.metering import quiet
 
 TRAINER = """
 import sys, time
-from nas.quiet import Step
+from nas.metering.quiet import Step
 step = Step()
 with open(sys.argv[1], "w", buffering=1) as file:
     while True:
@@ -28,7 +28,7 @@ with open(sys.argv[1], "w", buffering=1) as file:
 """
 METER = """
 import time
-from nas.quiet import measuring
+from nas.metering.quiet import measuring
 with measuring():
     print("in", flush=True)
     time.sleep(3600)

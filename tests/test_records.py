@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from nas import plugins
 from nas.codec import Malformed, decode, encode
+from nas.networks.scaling import CompoundScaling
 from nas.objective import HARD, SOFT, Objective
 from nas.pareto import Point, front, hypervolume, layers
 from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement, Score
 from nas.refusal import Refusal
-from nas.scaling import CompoundScaling
 from nas.specs import Fidelity, GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
 from tests.test_architecture import b0
 

@@ -9,7 +9,7 @@ import pytest
 from api.client import Client
 from nas import zoo
 from nas.codec import encode
-from nas.counts import counts
+from nas.networks.counts import counts
 from nas.plans import plan_for
 from nas.records import Job, Measurement, Run, Score
 from nas.specs import ProxySpec

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.landscapes import Landscape, synthetic
+from bench._landscapes import Landscape, synthetic
 from nas import plugins, spaces
-from nas.architecture import Choices, Images, Knobs
+from nas.networks.architecture import Choices, Images, Knobs
 from nas.objective import Form, Objective
 from nas.pareto import hypervolume
 from nas.searchers import ATTEMPT, Outcome, Searcher, _belief

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api import program
+from api import agent_program
 
 PATIENCE_SECONDS = 90
 
@@ -93,7 +93,7 @@ def test_it_says_where_it_is_and_stops_in_order(tmp_path: Path, number: int) -> 
 
 def test_who_waits_for_something_to_happen_does_not_hold_it_up(tmp_path: Path) -> None:
     with serving(tmp_path / "home", "--no-coordinator") as service:
-        agent = {"name": "pi4", "fingerprint": {}, "instance": "0" * 16, "edition": program.edition()}
+        agent = {"name": "pi4", "fingerprint": {}, "instance": "0" * 16, "edition": agent_program.edition()}
         assert httpx.post(f"{service.url}/v1/agents", json=agent).status_code == 200
         answers = []
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from nas import spaces, zoo
-from nas.architecture import Architecture, Choices, Images, Stage
-from nas.counts import counts
+from nas.networks.architecture import Architecture, Choices, Images, Stage
+from nas.networks.counts import counts
 from nas.plans.search import SearchPlan
 from nas.records import Measurement
 from nas.refusal import Refusal
@@ -80,7 +80,7 @@ def test_mnasnets_skips_are_told_apart_where_they_differ() -> None:
 def test_a_pooling_skip_can_stride() -> None:
     stage = Stage(op="mbconv", kernel=3, stride=2, expand=3, channels=16, repeats=1, skip="pooling")
     made = Architecture(images=GREY, stem=16, stem_stride=1, stages=(stage,), head=0)
-    from nas.blocks import Branches, network
+    from nas.networks.blocks import Branches, network
 
     joins = [module.join for module in network(made).modules() if isinstance(module, Branches)]
     assert joins == ["add"]
@@ -160,7 +160,7 @@ def test_a_space_in_the_users_folder_is_found_by_name(tmp_path: Path) -> None:
     (tmp_path / "fire.py").write_text(EXAMPLE)
     code = """
 from nas import plugins
-from nas.architecture import Images
+from nas.networks.architecture import Images
 from nas.plans.search import SearchPlan
 from nas.specs import SearchSpec
 assert "fire" in plugins.names("search_spaces") and "mbconv" in plugins.names("search_spaces")

@@ -21,16 +21,16 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event, insert, select, text, update
 
 from nas import plugins
-from nas.architecture import Architecture, Images, Stage
 from nas.codec import encode
-from nas.layers import Conv
-from nas.lowering import AnyArchitecture, lowered
-from nas.network import Network
+from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.layers import Conv
+from nas.networks.lowering import AnyArchitecture, lowered
+from nas.networks.network import Network
+from nas.networks.scaling import CompoundScaling
 from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.records import ENDED, Job, Latency, Measurement, Progress, Run, RunState, TrialState, Wish
 from nas.refusal import Refusal
-from nas.scaling import CompoundScaling
 from nas.specs import GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
 from nas.store import Conflict, LostRun, NotFound, Store, StoreError
 from nas.store.tables import EVENT, RUN, metadata

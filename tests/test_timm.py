@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from nas import zoo
-from nas.architecture import Architecture, Images, Stage
 from nas.models import timm_strings
 from nas.models.timm_strings import Unsayable
+from nas.networks.architecture import Architecture, Images, Stage
 from search_spaces import efficientnetv2, mbconv
 
 MISSING = "timm is not installed: make test-timm"
@@ -163,7 +163,7 @@ def test_the_same_weights_give_the_same_answers_as_in_timm(name: str, theirs: st
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
             module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
-    from nas.blocks import network
+    from nas.networks.blocks import network
 
     architecture = dataclasses.replace(staged(name), images=Images(resolution=96))
     ours = (timm_strings.network if tensorflow else network)(architecture)

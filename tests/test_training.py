@@ -15,24 +15,24 @@ import numpy as np
 import pytest
 import torch
 
-from bench.parallel import Parallel
+from bench._parallel import Parallel
 from nas import home
-from nas.blocks import Branches, network
 from nas.codec import decode, encode
+from nas.networks.blocks import Branches, network
 from nas.recipes import RECIPES, Recipe
 from nas.training import TrainingFailed
 from nas.training import data as data_module
 from nas.training import precision as precision_module
 from nas.training import train as train_module
-from nas.training.average import Average
+from nas.training.accuracy import accuracy
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
 from nas.training.device import alone
+from nas.training.ema import Average
 from nas.training.gradients import Gradients, cuda_graphs
 from nas.training.muon import orthogonal
 from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import Precision, precision, probe, reduced
 from nas.training.regularisation import regularised
-from nas.training.score import accuracy
 from nas.training.train import Diverged, Epoch, train
 from tests.pictures import RECIPE, TINY, pictures
 from tests.test_cells import nasnet_a

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api import reports
+from api.views import proxy
 from nas import home
-from nas.architecture import Choice, Images
 from nas.datasets import ImageSet
+from nas.networks.architecture import Choice, Images
 from nas.objective import Objective
 from nas.plans import Plan, plan_for
 from nas.plans.search import SearchPlan
@@ -160,7 +160,7 @@ def test_measurements_and_proxies_are_done_by_workers(
     assert [trial.state for trial in trials] == ["done", "failed", "done", "failed"]
     assert "device 'cuda'" in (trials[1].error or "")
     assert all(trial.measurement and trial.measurement.latency for trial in trials[::2])
-    shown = reports.proxy(store.run(comparing.id), store.trials(comparing.id)).report
+    shown = proxy.view(store.run(comparing.id), store.trials(comparing.id)).report
     assert shown is not None
     assert shown.failed == ()
     assert shown.orderings is not None

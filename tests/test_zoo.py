@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from nas import zoo
-from nas.blocks import network
-from nas.counts import counts
+from nas.networks.blocks import network
+from nas.networks.counts import counts
 from tests.test_architecture import mult_adds
 
 # Known by their published numbers alone; docs/reference-networks.md says why.

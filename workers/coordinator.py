@@ -11,9 +11,9 @@ from concurrent.futures import wait
 from typing import Any, cast
 
 from nas import datasets, home
-from nas.architecture import Images
 from nas.datasets import DatasetError
 from nas.evaluate import evaluate
+from nas.networks.architecture import Images
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
 from nas.records import ENDED, Run

@@ -1,7 +1,7 @@
 """What a search knows of latencies before it measures any: learnt from all that was measured before it began."""
 
 from nas import devices
-from nas.latency import Predictor, learnt
+from nas.latency_predictor import Predictor, learnt
 from nas.records import Run
 from nas.specs import SearchSpec
 from nas.store import Store

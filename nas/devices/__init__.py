@@ -6,45 +6,16 @@ any: "cpu", "cpu:threads=2,batch=8", "cuda:dtype=bfloat16"; one of many of a kin
 """
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from nas import plugins
+from nas.metering import PLAIN, Options
 
-if TYPE_CHECKING:  # an agent has none of them
+if TYPE_CHECKING:
     from torch import nn
 
-    from nas.architecture import Images
+    from nas.networks.architecture import Images
     from nas.records import Latency
-
-MOST_THREADS, MOST_BATCH = 256, 4096
-
-
-class DeviceError(RuntimeError):
-    """The device is not there or cannot run the network; the message says why and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a device runs a network: on so many threads, so many images at once, in this precision."""
-
-    threads: int = 1
-    batch: int = 1
-    dtype: str = "float32"
-
-    MOST: ClassVar[dict[str, int]] = {"threads": MOST_THREADS, "batch": MOST_BATCH}
-
-    def said(self, device: str) -> str:
-        """The name of `device` with these options; those that are left at their defaults are not mentioned."""
-        given = [
-            f"{field.name}={getattr(self, field.name)}"
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
-        ]
-        return f"{device}:{','.join(given)}" if given else device
-
-
-PLAIN = Options()
 
 
 class Device(Protocol):

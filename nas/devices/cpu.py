@@ -7,11 +7,11 @@ runtime's answers are compared with torch's before any of its times is believed.
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from nas.architecture import Images
-from nas.devices import PLAIN, DeviceError, Options
-from nas.devices._host import processor
-from nas.devices._onnx import exported, running
-from nas.devices._runtime import Prepared, measured
+from nas.metering import PLAIN, DeviceError, Options
+from nas.metering.host import processor
+from nas.metering.onnx import exported, running
+from nas.metering.runtime import Prepared, measured
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:

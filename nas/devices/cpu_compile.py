@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.architecture import Images
-from nas.devices import PLAIN, DeviceError, Options
-from nas.devices._host import processor
-from nas.devices._runtime import Prepared, measured
 from nas.devices.cpu_eager import called, converted
+from nas.metering import PLAIN, DeviceError, Options
+from nas.metering.host import processor
+from nas.metering.runtime import Prepared, measured
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:

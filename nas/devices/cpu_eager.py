@@ -6,10 +6,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Images
-from nas.devices import PLAIN, DeviceError, Options
-from nas.devices._host import processor
-from nas.devices._runtime import Prepared, measured
+from nas.metering import PLAIN, DeviceError, Options
+from nas.metering.host import processor
+from nas.metering.runtime import Prepared, measured
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Images
-from nas.devices import PLAIN, DeviceError, Options
-from nas.devices._runtime import Prepare, Prepared, measured
 from nas.devices.cpu_eager import WITHIN, converted
+from nas.metering import PLAIN, DeviceError, Options
+from nas.metering.runtime import Prepare, Prepared, measured
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:

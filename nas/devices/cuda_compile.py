@@ -3,10 +3,11 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from nas.architecture import Images
-from nas.devices import PLAIN, Options, cuda
-from nas.devices._runtime import Prepared
+from nas.devices import cuda
 from nas.devices.cpu_compile import compiled
+from nas.metering import PLAIN, Options
+from nas.metering.runtime import Prepared
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:

@@ -16,13 +16,14 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nas.architecture import Images
+from nas.agents import http
+from nas.agents.errands import Answer, Errand, check_name
+from nas.agents.parcel import BadParcel, Parcel, packed
 from nas.codec import decode
-from nas.devices import PLAIN, DeviceError, Options, _http
-from nas.devices._onnx import exported
-from nas.devices._runtime import REFERENCE, check, exercised, reference
-from nas.errands import Answer, Errand, check_name
-from nas.parcel import BadParcel, Parcel, packed
+from nas.metering import PLAIN, DeviceError, Options
+from nas.metering.onnx import exported
+from nas.metering.runtime import REFERENCE, check, exercised, reference
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _answer(agent: str, parcel: Parcel) -> Answer:
                     "is no latency: send it fewer at once (parallel)"
                 )
             errand = _asked("GET", f"{service}/v1/errands/{errand.id}?wait_seconds={WAIT_SECONDS}")
-    except (_http.NotTaken, BadParcel) as error:
+    except (http.NotTaken, BadParcel) as error:
         raise DeviceError(f"device 'remote:{agent}' cannot measure: {error}") from error
     except OSError as error:
         raise DeviceError(
@@ -179,7 +180,7 @@ def _asked(method: str, url: str, body: bytes | None = None, headers: dict[str, 
     deadline = time.monotonic() + SERVICE_AWAY_SECONDS
     while True:
         try:
-            return decode(Errand, json.loads(_http.ask(method, url, body, headers)))
+            return decode(Errand, json.loads(http.ask(method, url, body, headers)))
         except OSError:
             if time.monotonic() > deadline:
                 raise

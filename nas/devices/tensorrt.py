@@ -4,10 +4,11 @@ import copy
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Images
-from nas.devices import PLAIN, DeviceError, Options, cuda
-from nas.devices._onnx import exported
-from nas.devices._runtime import Prepared
+from nas.devices import cuda
+from nas.metering import PLAIN, DeviceError, Options
+from nas.metering.onnx import exported
+from nas.metering.runtime import Prepared
+from nas.networks.architecture import Images
 from nas.records import Latency
 
 if TYPE_CHECKING:

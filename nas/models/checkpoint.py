@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import home, spaces
-from nas.architecture import Choices
 from nas.codec import Malformed, decode, encode
-from nas.counts import counts
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Choices
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
 from nas.records import Latency
 

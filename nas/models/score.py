@@ -13,9 +13,9 @@ import torch
 from nas import datasets, home
 from nas.datasets import DatasetError, ImageSet
 from nas.models.checkpoint import BadCheckpoint, Card, load
+from nas.training.accuracy import accuracy
 from nas.training.data import Normalisation, View, split
 from nas.training.device import alone, training_device
-from nas.training.score import accuracy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nas.architecture import Architecture, Images, Stage
-from nas.layers import Activation
-from nas.lowering import tensorflow_padded
+from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.layers import Activation
+from nas.networks.lowering import tensorflow_padded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -78,8 +78,8 @@ def architecture(
 
 def network(architecture: Architecture) -> "nn.Module":
     """The network as timm's "tf_" models compute it: strided convolutions pad like TensorFlow's."""
-    from nas.blocks import assembled
-    from nas.lowering import lowered
+    from nas.networks.blocks import assembled
+    from nas.networks.lowering import lowered
 
     return assembled(tensorflow_padded(lowered(architecture)), architecture.images)
 
@@ -90,7 +90,7 @@ def names(architecture: Architecture) -> list[str]:
 
 
 def from_timm(architecture: Architecture, weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    """A state for `network(architecture)`, or `nas.blocks.network`, from that of timm's model. Raises ValueError."""
+    """A state for `nas.networks.blocks.network(architecture)` from that of timm's model. Raises ValueError."""
     ours, theirs = _tensors(architecture), names(architecture)
     if missing := [name for name in theirs if name not in weights]:
         raise ValueError(f"{missing[0]!r} is not among timm's weights: they are of another architecture")

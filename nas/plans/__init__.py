@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from nas.architecture import Images
-from nas.latency import Predictor
+from nas.latency_predictor import Predictor
+from nas.networks.architecture import Images
 from nas.records import Job, Measurement, Run
 from nas.specs import GrowthSpec, MeasurementSpec, ProxySpec, SearchSpec
 

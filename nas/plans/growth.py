@@ -2,11 +2,11 @@
 
 from typing import TypeVar, cast
 
-from nas.counts import counts
-from nas.lowering import AnyArchitecture
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
+from nas.networks.scaling import PUBLISHED, CompoundScaling
 from nas.plans.listed import Listed
 from nas.records import Job
-from nas.scaling import PUBLISHED, CompoundScaling
 from nas.specs import GrowthSpec
 
 Grown = TypeVar("Grown", bound=AnyArchitecture)

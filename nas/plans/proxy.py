@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nas.architecture import Images
+from nas.networks.architecture import Images
 from nas.plans.listed import Listed
 from nas.plans.sample import sample
 from nas.records import Job

@@ -1,7 +1,7 @@
 """Some networks of a space, drawn at random."""
 
-from nas.architecture import Choices, Images, Knobs
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.lowering import AnyArchitecture
 from nas.plans.search import SearchPlan
 from nas.refusal import Refusal
 from nas.specs import Limits, SearchSpec

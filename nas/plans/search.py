@@ -7,11 +7,11 @@ import statistics
 from typing import cast
 
 from nas import plugins, spaces, zoo
-from nas.architecture import Choice, Choices, Images, Knobs, SearchSpace
 from nas.confirmation import Measured, confirmation
-from nas.counts import Counts, counts
-from nas.latency import Predictor
+from nas.latency_predictor import Predictor
 from nas.limits import far_over, over_limit
+from nas.networks.architecture import Choice, Choices, Images
+from nas.networks.counts import Counts, counts
 from nas.objective import Cost
 from nas.plans import FAILURES
 from nas.plans.rungs import Rungs
@@ -37,7 +37,7 @@ class SearchPlan:
         self, run: str, spec: SearchSpec, trials: int, images: Images, predictor: Predictor | None = None
     ) -> None:
         self._run, self._spec, self._images = run, spec, images
-        self._space = space(spec.space)
+        self._space = spaces.load(spec.space)
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
         self._told: list[tuple[Choices, Outcome | None]] = []
@@ -213,27 +213,11 @@ class SearchPlan:
         return Outcome(accuracy=measurement.accuracy, cost=costs[0], also=costs[1] if costs[1:] else None)
 
 
-def space(name: str) -> SearchSpace:
-    """The space of that name. Raises plugins.UnknownPlugin."""
-    return spaces.load(name)
-
-
-def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:
-    """`knobs` with those in `chosen` cut down to the choices named there. Raises Refusal naming what is unknown."""
-    for knob, choices in chosen.items():
-        if knob not in knobs:
-            raise Refusal(f"unknown knob {knob!r}: there are {', '.join(knobs)}")
-        for choice in choices:
-            if choice not in knobs[knob]:
-                raise Refusal(f"knob {knob!r} has no choice {choice!r}: there are {', '.join(map(repr, knobs[knob]))}")
-    return {knob: tuple(c for c in choices if c in chosen.get(knob, choices)) for knob, choices in knobs.items()}
-
-
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:
     """The searcher that `spec` names, on its knobs; where there is a `predictor`, latency is a cost that it knows.
     Raises ValueError for an unknown name, knob or option."""
-    chosen = space(spec.space)
-    knobs = narrowed(chosen.knobs(images), spec.knobs)
+    chosen = spaces.load(spec.space)
+    knobs = spaces.narrowed(chosen.knobs(images), spec.knobs)
     make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
 
     @functools.lru_cache(maxsize=REMEMBERED)

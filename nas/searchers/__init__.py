@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from nas.architecture import Choice, Choices, Knobs
+from nas.networks.architecture import Choice, Choices, Knobs
 from nas.objective import Objective
 
 CostOf: TypeAlias = Callable[[Choices], float]

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.searchers import Allowed, Canonical, CostOf
 from nas.searchers._gaussian_process import Codes, Floats
 

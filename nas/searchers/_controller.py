@@ -8,7 +8,7 @@ try:
 except ImportError as error:
     raise ImportError("this searcher's controller needs torch, which is not installed: pip install torch") from error
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
 from nas.searchers import ATTEMPT, Outcome, attempt
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.architecture import Choice
+from nas.networks.architecture import Choice
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]

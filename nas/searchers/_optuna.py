@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError("this searcher needs Optuna, which is not installed: pip install optuna") from error
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
 from nas.searchers import Outcome, attempt
 

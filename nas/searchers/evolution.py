@@ -9,7 +9,7 @@ import statistics
 from collections import deque
 from collections.abc import Sequence
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf, Outcome, attempt
 

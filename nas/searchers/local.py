@@ -7,7 +7,7 @@ import random
 import statistics
 from collections.abc import Sequence
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf, Outcome, attempt
 from nas.searchers._candidates import Candidates, Code

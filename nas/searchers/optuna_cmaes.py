@@ -3,7 +3,7 @@
 Needs the packages optuna and cmaes. It maximises one reward only: for a front, the product.
 """
 
-from nas.architecture import Knobs
+from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
 from nas.searchers._optuna import OptunaSearcher, needed, samplers

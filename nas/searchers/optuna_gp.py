@@ -3,7 +3,7 @@
 Needs the packages optuna, scipy and torch.
 """
 
-from nas.architecture import Knobs
+from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
 from nas.searchers._optuna import OptunaSearcher, needed, samplers

@@ -5,7 +5,7 @@ Needs the package optuna.
 
 import math
 
-from nas.architecture import Knobs
+from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
 from nas.searchers._optuna import OptunaSearcher, samplers

@@ -7,7 +7,7 @@ Schulman et al. 2017; Zoph et al. 2017: one layer of 100 units, weights from U(-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.architecture import Knobs
+from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
 from nas.searchers._controller import Baseline, Controller, ControllerSearch, check

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf, Outcome
 

@@ -8,7 +8,7 @@ trials; the default here is for a few hundred.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.architecture import Knobs
+from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
 from nas.searchers._controller import Baseline, Controller, ControllerSearch, check

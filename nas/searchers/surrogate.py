@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.architecture import Choices, Knobs
+from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
 from nas.pareto import Point, front, hypervolume
 from nas.searchers import Allowed, Canonical, CostOf, Outcome

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from nas.errands import Agent, Answer, Errand, Introduction
+from nas.agents.errands import Agent, Answer, Errand, Introduction
 from nas.store.database import Database
 from nas.store.errors import Conflict, NotFound
 from nas.store.tables import AGENT, ERRAND

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from nas.lowering import AnyArchitecture
+from nas.networks.lowering import AnyArchitecture
 from nas.records import Event, Latency, Model, Run, Trial, TrialState
 from nas.store.database import Database
 from nas.store.errors import NotFound

@@ -1,6 +1,7 @@
 """Images on the training device: split, shuffled, augmented and normalised there, as tensors."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.recipes import Recipe
-from nas.training.ahead import Ahead
 
 HELD_OUT = 10  # one training image in so many is kept for validation
 CHUNK_BYTES = 2**24  # of images at a time where all are gone through
@@ -166,6 +166,33 @@ class Batches:
         if self._recipe.cutout_pixels:
             images = images * _uncut(images, self._recipe.cutout_pixels, draw)
         return images, self._labels[indices]
+
+
+class Ahead:
+    """Reads ahead: `images` that are mapped from a file too large for the memory are on their way from the disk while
+    the batch before them is trained on. Nothing happens for others, for those that were `copied` to a device, and where
+    the system cannot do it."""
+
+    def __init__(self, images: NDArray[Any], *, copied: bool) -> None:
+        mapped = (
+            not copied
+            and isinstance(images, np.memmap)
+            and images.filename is not None
+            and hasattr(os, "posix_fadvise")
+        )
+        self._file = os.open(images.filename, os.O_RDONLY | os.O_CLOEXEC) if mapped else None  # type: ignore[attr-defined]
+        self._start, self._bytes = getattr(images, "offset", 0), images[:1].nbytes
+
+    def want(self, indices: Tensor) -> None:
+        """The images at `indices` are going to be read; returns at once."""
+        if self._file is not None:
+            for index in indices.tolist():
+                place = self._start + index * self._bytes
+                os.posix_fadvise(self._file, place, self._bytes, os.POSIX_FADV_WILLNEED)
+
+    def __del__(self) -> None:
+        if self.__dict__.get("_file") is not None:
+            os.close(self._file)  # type: ignore[arg-type]
 
 
 def _placed(images: Tensor, device: torch.device) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from nas.blocks import auxiliary_logits
+from nas.networks.blocks import auxiliary_logits
 from nas.training import TrainingFailed
 
 AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)

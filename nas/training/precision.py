@@ -21,8 +21,9 @@ from typing import Any, TypeAlias, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from nas import home, quiet
+from nas import home
 from nas.codec import decode, encode
+from nas.metering import quiet
 from nas.training import TrainingFailed
 
 WORTH = 1.2  # so many times as fast bfloat16 has to be

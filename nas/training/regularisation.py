@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 from torch import Tensor, nn
 
-from nas.blocks import Branches, DropPath
+from nas.networks.blocks import Branches, DropPath
 from nas.recipes import Recipe
 
 

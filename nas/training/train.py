@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas import quiet
-from nas.blocks import schedule
+from nas.metering import quiet
+from nas.networks.blocks import schedule
 from nas.recipes import Recipe
 from nas.training import TrainingFailed
-from nas.training.average import Average
 from nas.training.data import Batches
+from nas.training.ema import Average
 from nas.training.gradients import Gradients, cuda_graphs
 from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import reduced

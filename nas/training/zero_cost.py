@@ -1,5 +1,5 @@
 """Scores of networks that nobody has trained: claims about how accurate they would get, to be tested by
-`nas.fidelity`. All are of freshly drawn weights, and only their order means anything."""
+`nas.proxy_report`. All are of freshly drawn weights, and only their order means anything."""
 
 import copy
 import math

@@ -12,9 +12,9 @@ from importlib import resources
 from typing import TypeAlias, cast
 
 from nas import plugins
-from nas.architecture import Images
-from nas.counts import counts
-from nas.lowering import AnyArchitecture
+from nas.networks.architecture import Images
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 
 Make: TypeAlias = Callable[[Images], AnyArchitecture]
 

@@ -4,8 +4,8 @@ well."""
 
 from functools import partial
 
-from nas.architecture import Images
-from nas.cells import Cell, CellArchitecture, Node
+from nas.networks.architecture import Images
+from nas.networks.cells import Cell, CellArchitecture, Node
 
 _SHORT = {
     "id": "identity",

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from nas.architecture import Images
-from nas.layers import Activate, Conv, Norm, Pool
-from nas.network import Network, Part
-from nas.units import classifier, dense, linear
+from nas.networks.architecture import Images
+from nas.networks.layers import Activate, Conv, Norm, Pool
+from nas.networks.network import Network, Part
+from nas.networks.units import classifier, dense, linear
 
 GROWTH = 32
 

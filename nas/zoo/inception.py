@@ -6,10 +6,10 @@ A module is a concatenation of branches; a branch is a row of (channels, kernel)
 
 from functools import partial
 
-from nas.architecture import Images
-from nas.layers import Activate, Conv, Layer, Norm, Pool, Scale
-from nas.network import Network, Part
-from nas.units import chain, classifier, concat, linear, residual, separable
+from nas.networks.architecture import Images
+from nas.networks.layers import Activate, Conv, Layer, Norm, Pool, Scale
+from nas.networks.network import Network, Part
+from nas.networks.units import chain, classifier, concat, linear, residual, separable
 
 Kernel = int | tuple[int, int]
 Widths = tuple[int, int, int, int, int, int]

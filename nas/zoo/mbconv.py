@@ -4,8 +4,8 @@
 import dataclasses
 from functools import partial
 
-from nas.architecture import Activation, Architecture, Images, Op, Scale, Stage, round_channels
-from nas.scaling import PUBLISHED
+from nas.networks.architecture import Activation, Architecture, Images, Op, Scale, Stage, round_channels
+from nas.networks.scaling import PUBLISHED
 
 # op, kernel, stride, expand, channels, repeats, then "se" and "noskip"
 Row = tuple[Op, int, int, int, int, int] | tuple[Op, int, int, int, int, int, str]

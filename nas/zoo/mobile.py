@@ -3,10 +3,10 @@
 
 from functools import partial
 
-from nas.architecture import Images
-from nas.layers import Conv, Dropout, GlobalPool, Layer, Pool
-from nas.network import Network, Part
-from nas.units import chain, classifier, fire, repeated, shuffled
+from nas.networks.architecture import Images
+from nas.networks.layers import Conv, Dropout, GlobalPool, Layer, Pool
+from nas.networks.network import Network, Part
+from nas.networks.units import chain, classifier, fire, repeated, shuffled
 
 
 def squeezenet(images: Images) -> Network:

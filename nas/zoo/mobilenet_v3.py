@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from nas.architecture import Images, round_channels
-from nas.layers import Activation, Conv, Dropout, GlobalPool, Linear
-from nas.network import Network, Part
-from nas.units import chain, inverted
+from nas.networks.architecture import Images, round_channels
+from nas.networks.layers import Activation, Conv, Dropout, GlobalPool, Linear
+from nas.networks.network import Network, Part
+from nas.networks.units import chain, inverted
 
 # kernel, expanded, out, squeeze-and-excitation, activation, stride
 Row = tuple[int, int, int, bool, Activation, int]

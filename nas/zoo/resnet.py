@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 
-from nas.architecture import Images
-from nas.layers import IDENTITY, Activate, Conv, Layer, Norm, Pool
-from nas.network import Network, Part
-from nas.units import basic, bottleneck, classifier, linear, preactivated, repeated, residual, squeeze_excite
+from nas.networks.architecture import Images
+from nas.networks.layers import IDENTITY, Activate, Conv, Layer, Norm, Pool
+from nas.networks.network import Network, Part
+from nas.networks.units import basic, bottleneck, classifier, linear, preactivated, repeated, residual, squeeze_excite
 
 Unit = Callable[..., Layer]
 

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from nas.architecture import Images
-from nas.layers import Activation, Conv, Dropout, Layer, Linear, Norm, Padding, Pool
-from nas.network import Network, Part
-from nas.units import chain
+from nas.networks.architecture import Images
+from nas.networks.layers import Activation, Conv, Dropout, Layer, Linear, Norm, Padding, Pool
+from nas.networks.network import Network, Part
+from nas.networks.units import chain
 
 
 def plain(out: int, kernel: int, *, stride: int = 1, padding: Padding = "same", groups: int = 1) -> Conv:

@@ -1,0 +1,114 @@
+"""The command line, `nas`. Exit codes: 0 done; 1 a run failed, or the service refused or is away; 2 used wrongly."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from api.cli import arguments, measure, offline, proxy, verbs
+from api.cli.session import Session
+from api.client import DEFAULT_URL, ServiceError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen = parser().parse_args(arguments)
+    try:
+        with Session(chosen) as session:
+            code: int = chosen.verb(session)
+        sys.stdout.flush()
+    except (ServiceError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # whoever read on has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"nas: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return verbs.INTERRUPTED
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(
+        prog="nas", description="Search for the best network for your images and your device."
+    )
+    whole.add_argument("--version", action="version", version=version("nas-service"))
+    known = whole.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def add(name: str, verb: verbs.Verb, words: str) -> argparse.ArgumentParser:
+        added = known.add_parser(name, help=words, description=words)
+        added.set_defaults(verb=verb)
+        added.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
+        added.add_argument("--url", help=f"where the service is; NAS_URL, else {DEFAULT_URL}")
+        return added
+
+    served = add("serve", verbs.serve, "start the service: API, dashboard and coordinator")
+    served.add_argument("--host", default="127.0.0.1", help="the address to listen at; 127.0.0.1 lets nobody else in")
+    served.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    served.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
+    served.add_argument("--no-coordinator", action="store_true", help="the workers are elsewhere")
+
+    searched = add("search", verbs.search, "submit a search")
+    arguments.search_arguments(searched)
+    searched.add_argument("--forecast", action="store_true", help="say what it would take, and submit nothing")
+    searched.add_argument("--watch", action="store_true", help="and watch it until it has ended")
+    add("watch", verbs.watch_run, "watch a run until it has ended").add_argument("run")
+    add("show", verbs.show, "a run, whole").add_argument("run")
+    ranked = add("pareto", verbs.pareto, "the Pareto front of a search, ranked by its objective or another")
+    ranked.add_argument("run")
+    arguments.ranking_arguments(ranked)
+    arguments.form_argument(ranked)
+    ranked.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
+    add("trials", verbs.trials, "the trials of a run").add_argument("run")
+    add("events", verbs.events, "what happened to a run").add_argument("run")
+    grown = add("grow", verbs.grow, "grow a network that a search found into a family")
+    grown.add_argument("run", metavar="search")
+    arguments.growth_arguments(grown)
+    grown.add_argument("--watch", action="store_true", help="and watch it until it has ended")
+    fetched = add("download", verbs.download, "fetch checkpoints and their cards")
+    fetched.add_argument("what", metavar="model|run", help="one model, or all of a growth or search")
+    fetched.add_argument("--to", default=".", metavar="FOLDER", help="where to put them")
+    scored = add("score", verbs.score, "reload checkpoints and compare their accuracy with what was promised")
+    scored.add_argument("checkpoint", nargs="+")
+    scored.add_argument("--dataset", metavar="NAME", help="where its images are now, if not where they were")
+    exported = add("export", verbs.export, "write the trials of a search to a file that other tools open")
+    exported.add_argument("format", choices=("optuna",))
+    exported.add_argument("run", metavar="search")
+    exported.add_argument("--out", metavar="FILE", help="the study, a SQLite file; named after the search by default")
+    listed = add("list", verbs.list_runs, "runs of every kind, newest first")
+    listed.add_argument("--limit", type=int, default=20, metavar="N", help="so many at most")
+    add("models", verbs.models, "trained networks, newest first").add_argument(
+        "run", nargs="?", help="only of this run"
+    )
+    for name, words in (
+        ("pause", "begin no new trials for now"),
+        ("resume", "go on with a paused run"),
+        ("stop", "end a run when its running trials have ended"),
+        ("cancel", "end a run at once and kill its running trials"),
+    ):
+        wished = add(name, verbs.wish, words)
+        wished.add_argument("run")
+        wished.set_defaults(wish=name)
+    raised = add("raise", verbs.raise_budget, "give a search another number of trials or hours")
+    raised.add_argument("run", metavar="search")
+    raised.add_argument("trials", type=int, nargs="?", help="in all, those that have ended included")
+    raised.add_argument("--hours", type=float, metavar="H", help="of work, in all")
+    raised.add_argument("--compute-hours", type=float, metavar="H", help="of processors, or GPUs, in all")
+    add("datasets", verbs.datasets, "datasets that are known")
+    spaced = add("spaces", verbs.spaces, "search spaces, or the knobs of one")
+    spaced.add_argument("space", nargs="?", default="mbconv")
+    spaced.add_argument("--dataset", metavar="NAME", help="show the knobs for these images")
+    add("searchers", verbs.searchers, "searchers and their options")
+    add("devices", verbs.devices, "devices that latency can be measured on")
+    add("recipes", verbs.recipes, "recipes for training, by name")
+    compared = add("proxy", verbs.compare, "what a cheap training is worth: does it order candidates like a dear one?")
+    proxy.arguments(compared)
+    measured = add("measure", verbs.measure_networks, "the latency of a network, here or on the service's workers")
+    measure.arguments(measured)
+    add("health", verbs.health, "how the service is")
+    offline.add_arguments(known)
+    return whole
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""What the command line prints of the catalogue, of what a search may name, and of the service."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from api.cli import numbers
+from api.cli.table import Fitted
+from api.cli.tables import Json
+
+
+def datasets(rows: Sequence[Json]) -> RenderableType:
+    """Of each its shape, or what has to be given for it to have one."""
+    parts: list[RenderableType] = []
+    for row in rows:
+        info = row["info"]
+        shape = (
+            f"{len(info['classes'])} classes, {info['train_images']:,} + {info['test_images']:,} "
+            f"{'grey' if info['channels'] == 1 else 'colour'} images of {info['resolution']} pixels"
+            if info
+            else row["problem"]
+        )
+        parts += [Text(row["name"], style="bold"), _indented(shape), _indented(_first(row), "dim"), Text()]
+    return Group(*parts[:-1])
+
+
+def plugins(rows: Sequence[Json]) -> RenderableType:
+    """Spaces, searchers or devices with the first line of their descriptions."""
+    parts: list[RenderableType] = []
+    for row in rows:
+        parts += [Text(row["name"], style="bold"), _indented(_first(row), "dim")]
+        if row.get("fingerprint"):
+            parts.append(_indented(" · ".join(row["fingerprint"].values())))
+        if row.get("problem"):
+            parts.append(_indented(f"not here: {row['problem']}", "yellow"))
+        for option in row.get("options", ()):
+            parts.append(_indented(f"--option {option['name']}={option['default']}  ({option['type']})"))
+    return Group(*parts)
+
+
+def knobs(space: Json) -> RenderableType:
+    rows = [(name, ", ".join(map(str, choices))) for name, choices in space["knobs"].items()]
+    sizes = " to ".join(map(numbers.short, space["params"]))
+    title = f"Space {space['name']} for images of {space['images']['resolution']} pixels"
+    return Group(
+        Text(f"{title}: {space['networks']:.1e} combinations, {sizes} parameters"),
+        Fitted(["Knob", "Choices"], rows, flexible=["Choices"]),
+    )
+
+
+def health(found: Json) -> RenderableType:
+    waiting = found["waiting_seconds"]
+    lines = [f"nas-service {found['version']}: {found['status']}, database {found['database']}"]
+    lines.append(f"coordinator: {found['coordinator'] or 'not started by this service'}")
+    if waiting is not None:
+        lines.append(f"the oldest run has waited for {numbers.duration(waiting)} and none is worked on")
+    return Text("\n".join(lines))
+
+
+RECIPE_COLUMNS = {
+    "epochs": ">Epochs",
+    "train_images": ">Images",
+    "batch": ">Batch",
+    "learning_rate": ">Rate",
+    "label_smoothing": ">Smoothing",
+    "crop_pixels": ">Crop",
+    "cutout_pixels": ">Cutout",
+    "clean": ">Clean",
+}
+
+
+def recipes(named: dict[str, Json]) -> RenderableType:
+    rows = [
+        (name, recipe["optimizer"], *("all" if recipe[one] is None else f"{recipe[one]:g}" for one in RECIPE_COLUMNS))
+        for name, recipe in named.items()
+    ]
+    return Fitted(["Recipe", "Optimizer", *RECIPE_COLUMNS.values()], rows)
+
+
+def _first(row: Json) -> str:
+    line: str = row["description"].partition("\n")[0]
+    return line
+
+
+def _indented(text: str, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, 2))

@@ -1,0 +1,96 @@
+"""`nas measure`: the latency of networks, on this machine's devices without a service, or on those of its workers."""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from api.cli import tables
+from api.cli.networks import checkpoint_card, image_arguments, images, network
+from api.cli.session import PIPED_COLUMNS
+from nas import codec, devices, spaces, zoo
+from nas.models.checkpoint import BadCheckpoint
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
+
+Json = dict[str, Any]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="?",
+        help="a reference network's name, a checkpoint, an architecture or choices as JSON or a file of it, or, with "
+        "--on-service, a model's id",
+    )
+    parser.add_argument(
+        "--device",
+        action="append",
+        metavar="NAME",
+        help='of `nas devices`, with options or without: cpu, "cpu:threads=2,batch=8"; may be repeated; cpu by default',
+    )
+    parser.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
+    parser.add_argument("--on-service", action="store_true", help="on the devices of the service's workers")
+    parser.add_argument(
+        "--networks", type=int, metavar="N", help="with --on-service: so many of the space instead, drawn at random"
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="with --networks: the images that they are for")
+    parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
+    image_arguments(parser, "what the network is for")
+
+
+def request(chosen: argparse.Namespace) -> Json:
+    """The API's request that the arguments stand for. Raises ValueError and OSError."""
+    named: Json = {"devices": chosen.device or ["cpu"]}
+    said = images(chosen, None)
+    about = {"images": codec.encode(said)} if said else {"dataset": chosen.dataset} if chosen.dataset else {}
+    if bool(chosen.what) == (chosen.networks is not None):
+        raise ValueError("measure takes one network, or --networks and a number")
+    if chosen.networks is not None:
+        return {**named, **about, "networks": chosen.networks, "space": chosen.space}
+    if chosen.what in zoo.makers():
+        return {**named, **about, "reference": chosen.what}
+    if re.fullmatch(r"[0-9a-f]{12}-\d+", chosen.what):
+        return {**named, "model": chosen.what}
+    return {**named, **_whole(chosen)}
+
+
+def measure(chosen: argparse.Namespace) -> int:
+    """On this machine, in a process of its own, as it needs torch and this one does not. 1 where a device could not
+    measure."""
+    named = chosen.device or ["cpu"]
+    try:
+        if chosen.networks is not None or chosen.dataset or chosen.watch or not chosen.what:
+            raise ValueError("measure takes one network here: --networks, --dataset and --watch need --on-service")
+        for name in named:
+            devices.find(name)
+        whole = _whole(chosen)
+        spaces.load(whole["space"])
+    except (ValueError, OSError, BadCheckpoint) as error:
+        print(f"nas: {error}", file=sys.stderr)
+        return 1
+    command = [sys.executable, "-m", "nas.measure"]
+    ran = subprocess.run(command, input=json.dumps(whole | {"devices": named}), stdout=subprocess.PIPE, text=True)
+    answers = [json.loads(line) for line in ran.stdout.splitlines()]
+    if chosen.json:
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
+    else:
+        console = Console()
+        if not console.is_terminal:
+            console.width = PIPED_COLUMNS
+        counted = counts(codec.decode(AnyArchitecture, whole["architecture"]))  # type: ignore[arg-type]
+        one = {"params": counted.params, "mult_adds": counted.mult_adds, "readings": answers}
+        console.print(tables.latencies([one]))
+    return int(ran.returncode != 0)
+
+
+def _whole(chosen: argparse.Namespace) -> Json:
+    """The network's architecture and the space that builds it."""
+    card = checkpoint_card(chosen.what)
+    architecture = card.architecture if card else network(chosen.what, chosen)
+    counts(architecture)
+    return {"architecture": codec.encode(architecture), "space": card.space if card else chosen.space}

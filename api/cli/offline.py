@@ -1,0 +1,237 @@
+"""Verbs that need no service: the reference zoo, networks described, search spaces checked."""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.networks import image_arguments, images, network
+from api.cli.session import PIPED_COLUMNS
+from nas import codec, spaces, zoo
+from nas.models import timm_strings
+from nas.networks import describe, drawing
+from nas.networks.architecture import Architecture, Images
+from nas.networks.lowering import AnyArchitecture
+from nas.zoo import Entry
+
+CSV_FIELDS = (
+    "name",
+    "params",
+    "mult_adds",
+    "input_size",
+    "published_params",
+    "published_mult_adds",
+    "exact_params",
+    "exact_mult_adds",
+    "exact",
+    "top1",
+    "source",
+)
+
+
+def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verbs; each sets `verb` to a function of what has its arguments as `chosen`."""
+
+    def add(name: str, words: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=words, description=words)
+        added.set_defaults(verb=lambda session: run(session.chosen), offline=name, url=None)
+        added.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
+        return added
+
+    listed = add("reference", "networks of the literature: counted here, and as they were published")
+    listed.add_argument("name", nargs="*", help="only these")
+    listed.add_argument("--csv", action="store_true", help="print CSV")
+
+    told = add("describe", "a network's stage table: of a reference network, an architecture or choices")
+    told.add_argument(
+        "what", nargs="?", help="a reference network's name, or JSON, or a file of it (- is standard input)"
+    )
+    told.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what leads from A to B instead")
+    told.add_argument("--svg", type=Path, metavar="FILE", help="and draw it there")
+    told.add_argument("--timm", action="store_true", help="print what timm is told to build it instead")
+    told.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
+    image_arguments(told, "what the network is for")
+
+    checked = add("check-space", "what is wrong with a search space of one's own")
+    checked.add_argument("space", help="its name, or its file")
+    image_arguments(checked, "images to check it with; grey, colour and large ones if none are given")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what `arguments` ask for; returns the exit code, 1 where something is wrong."""
+    try:
+        return {"reference": reference, "describe": described, "check-space": check_space}[arguments.offline](arguments)
+    except (ValueError, OSError) as error:
+        print(f"nas: {error}", file=sys.stderr)
+        return 1
+
+
+def reference(arguments: argparse.Namespace) -> int:
+    entries = [zoo.entry(name) for name in arguments.name or zoo.makers()]
+    if arguments.json:
+        print(json.dumps([codec.encode(entry) | {"exact": entry.exact} for entry in entries], indent=2))
+    elif arguments.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(CSV_FIELDS)
+        writer.writerows(_fields(entry) for entry in entries)
+    else:
+        _console().print(_zoo(entries))
+    return 0
+
+
+def described(arguments: argparse.Namespace) -> int:
+    if bool(arguments.what) == bool(arguments.diff):
+        raise ValueError("describe takes one network, or --diff and two")
+    if arguments.diff:
+        one, other = arguments.diff
+        return _difference(one, other, arguments)
+    architecture = network(arguments.what, arguments)
+    if arguments.svg:
+        title = arguments.what if arguments.what in zoo.makers() else f"Network {architecture.digest()}"
+        arguments.svg.write_text(drawing.svg(architecture, title), encoding="utf-8")
+    if arguments.timm:
+        return _timm(architecture)
+    lines, facts = describe.table(architecture), describe.facts(architecture)
+    if arguments.json:
+        described = {"architecture": architecture, "stages": [codec.encode(line) for line in lines], "facts": facts}
+        print(json.dumps(codec.encode(described), indent=2, ensure_ascii=False))
+        return 0
+    console = _console()
+    console.print(_stages([("", line) for line in lines]))
+    for name, value in facts.items():
+        console.print(f"{name:14} {value}", highlight=False)
+    return 0
+
+
+def _timm(architecture: AnyArchitecture) -> int:
+    if not isinstance(architecture, Architecture):
+        raise ValueError("timm's strings are for stage rows, and this network has others")
+    said = {"arch_def": timm_strings.strings(architecture), **timm_strings.arguments(architecture)}
+    print(json.dumps(said, indent=2))
+    return 0
+
+
+def check_space(arguments: argparse.Namespace) -> int:
+    path = Path(arguments.space)
+    space = spaces.from_file(path) if path.suffix == ".py" else spaces.load(arguments.space)
+    given = images(arguments, None)
+    kinds = (
+        [given]
+        if given
+        else [Images(resolution=28, channels=1, classes=10), Images(resolution=32, classes=10), Images(resolution=224)]
+    )
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        name = f"{kind.resolution}×{kind.resolution}×{kind.channels}, {kind.classes:,} classes"
+        found[name] = spaces.problems(space, kind)
+    if arguments.json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return int(any(found.values()))
+    for name, problems in found.items():
+        for problem in problems:
+            print(f"{name}: {problem}")
+        if not problems:
+            print(f"{name}: nothing is wrong")
+    return int(any(found.values()))
+
+
+def _fields(entry: Entry) -> list[Any]:
+    known = entry.published
+    return [
+        entry.name,
+        entry.params,
+        entry.mult_adds,
+        entry.input_size,
+        known.params,
+        known.mult_adds,
+        known.exact_params,
+        known.exact_mult_adds,
+        {True: "yes", False: "no", None: ""}[entry.exact],
+        known.top1,
+        known.source,
+    ]
+
+
+def _zoo(entries: list[Entry]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("network", no_wrap=True)
+    for heading in ("parameters", "published", "off", "multiply-adds", "published", "off", "pixels", "exact"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for entry in entries:
+        known = entry.published
+        table.add_row(
+            entry.name,
+            f"{entry.params:,}",
+            _short(known.params),
+            _off(entry.params, known.params),
+            f"{entry.mult_adds:,}",
+            _short(known.mult_adds),
+            _off(entry.mult_adds, known.mult_adds),
+            str(entry.input_size),
+            {True: Text("yes", "green"), False: Text("no", "red"), None: Text("")}[entry.exact],
+        )
+    return table
+
+
+def _short(number: int | None) -> str:
+    if number is None:
+        return ""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if number >= size:
+            return f"{number / size:.4g}{letter}"
+    return str(number)
+
+
+def _off(counted: int, published: int | None) -> str:
+    return "" if published is None else f"{100 * (counted - published) / published:+.1f}%"
+
+
+def _difference(one: str, other: str, arguments: argparse.Namespace) -> int:
+    lines = describe.difference(network(one, arguments), network(other, arguments))
+    if arguments.json:
+        marked = [{"mark": mark, "line": codec.encode(line)} for mark, line in lines]
+        print(json.dumps(marked, indent=2, ensure_ascii=False))
+        return 0
+    console = _console()
+    console.print(_stages([(mark, line) for mark, line in lines if isinstance(line, describe.Line)]))
+    for mark, line in lines:
+        if isinstance(line, str):
+            console.print(f"{mark} {line}", highlight=False)
+    return 0
+
+
+def _stages(lines: list[tuple[str, describe.Line]]) -> Table:
+    marked = any(mark for mark, _ in lines)
+    table = Table(box=None, pad_edge=False)
+    for heading in ((" ",) if marked else ()) + ("stage", "operator"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("resolution", "channels", "layers", "parameters", "multiply-adds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    stage = {"-": 0, "+": 0}
+    for mark, line in lines:
+        for side in stage.keys() - {{"-": "+", "+": "-"}.get(mark)}:
+            stage[side] += 1
+        cells = [
+            str(stage["-" if mark == "-" else "+"]),
+            line.operator,
+            f"{line.resolution}×{line.resolution}",
+            f"{line.channels:,}",
+            str(line.layers),
+            f"{line.params:,}",
+            f"{line.mult_adds:,}",
+        ]
+        table.add_row(*([mark] if marked else []), *cells, style={"-": "red", "+": "green"}.get(mark, ""))
+    return table
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPED_COLUMNS
+    return console

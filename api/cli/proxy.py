@@ -1,0 +1,121 @@
+"""`nas proxy`: what a cheap training is worth, found out on this machine without a service, or by its workers.
+
+Here, evaluations run in processes of their own; what is finished is kept, so that an interrupted report goes on.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from api.cli.networks import recipe_text
+from nas import datasets, devices, home
+from nas.codec import decode, encode
+from nas.networks.architecture import Images
+from nas.plans.proxy import ProxyPlan
+from nas.proxy_report import Report, report
+from nas.recipes import RECIPES, Recipe
+from nas.records import Job, Measurement
+from nas.refusal import Refusal
+from nas.specs import FEWEST_CANDIDATES, Limits, ProxySpec
+from nas.training import ALLOCATOR
+
+Say = Callable[[str], None]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="a name, or folder:/path/to/images")
+    parser.add_argument("--space", default="mbconv", metavar="NAME", help="of `nas spaces`")
+    parser.add_argument("--candidates", type=int, default=12, metavar="N", help="networks drawn at random")
+    parser.add_argument("--cheap", default="proxy", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
+    parser.add_argument("--dear", default="short", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
+    parser.add_argument("--limit-params", type=float, metavar="N", help="no candidate of more parameters")
+    parser.add_argument("--limit-mult-adds", type=float, metavar="N", help="no candidate of more multiply-adds")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="of `nas devices`")
+    parser.add_argument("--parallel", type=int, default=os.cpu_count() or 1, metavar="N", help="trainings at once")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
+    parser.add_argument("--on-service", action="store_true", help="by the service's workers, as a run")
+    parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
+
+
+def specified(chosen: argparse.Namespace) -> ProxySpec:
+    """What these `arguments` ask for. Raises ValueError."""
+    return ProxySpec(
+        dataset=chosen.dataset,
+        space=chosen.space,
+        limits=Limits(
+            params=chosen.limit_params and int(chosen.limit_params),
+            mult_adds=chosen.limit_mult_adds and int(chosen.limit_mult_adds),
+        ),
+        candidates=chosen.candidates,
+        cheap=_recipe(chosen.cheap),
+        dear=_recipe(chosen.dear),
+        device=chosen.device,
+        parallel=chosen.parallel,
+        seed=chosen.seed,
+    )
+
+
+def found_here(spec: ProxySpec, say: Say) -> Report:
+    """Evaluate the trials here, `parallel` at once. Raises ValueError for what does not fit together (an unknown name,
+    too few networks within the limits, too few trained) and OSError."""
+    device, _ = devices.find(spec.device)
+    if reason := device.available():
+        raise ValueError(f"device {spec.device!r} cannot measure here: {reason}")
+    cache = home.folder("datasets")
+    info = datasets.describe(spec.dataset, cache)
+    images = Images(resolution=info.resolution, channels=info.channels, classes=len(info.classes))
+    same = replace(spec, name="", parallel=1)  # whatever else may differ between an interrupted report and this one
+    digest = hashlib.sha256(json.dumps(encode(same), sort_keys=True).encode()).hexdigest()[:12]
+    plan = ProxyPlan(f"proxy-{digest}", spec, images)
+    jobs = [job for number in range(plan.trials) if (job := plan.ask(number))]
+    datasets.load(spec.dataset, info.resolution, cache)  # once, before several processes want it
+    folder = home.folder("fidelity") / jobs[0].run
+    folder.mkdir(exist_ok=True)
+
+    def measured(job: Job) -> tuple[Job, Measurement | str]:
+        path = folder / f"{job.number}.json"
+        try:
+            found: Measurement | str = decode(Measurement, json.loads(path.read_text()))
+        except (OSError, ValueError):  # not done yet, or damaged
+            found = _evaluated(job)
+            if isinstance(found, Measurement):
+                home.write(path, json.dumps(encode(found)).encode())
+        words = found if isinstance(found, str) else f"{found.accuracy:.4f} in {found.train_seconds:.0f} s"
+        name = "dear" if job.recipe == spec.dear else "cheap"
+        say(f"candidate {job.number % spec.candidates + 1} of {spec.candidates}, {name} recipe: {words}")
+        return job, found
+
+    with ThreadPoolExecutor(spec.parallel) as pool:
+        found = report(spec, pool.map(measured, jobs))
+    if len(found.candidates) < FEWEST_CANDIDATES:
+        raise ValueError(f"{len(found.failed)} of {spec.candidates} candidates failed, one with {found.failed[-1]}")
+    return found
+
+
+def _evaluated(job: Job) -> Measurement | str:
+    """What came of `job` in a process of its own, or why nothing did."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "nas.evaluate"],
+        input=json.dumps(encode(job)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **ALLOCATOR},
+    )
+    if ran.returncode:
+        return ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else f"exit status {ran.returncode}"
+    measurement = decode(Measurement, json.loads(ran.stdout))
+    return measurement.refused or measurement
+
+
+def _recipe(text: str) -> Recipe:
+    if (spelled := recipe_text(text)) is not None:
+        return decode(Recipe, json.loads(spelled))
+    if text not in RECIPES:
+        raise Refusal(f"recipe {text!r} is no file, no JSON, and none of {', '.join(RECIPES)}")
+    return RECIPES[text]

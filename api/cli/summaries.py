@@ -1,0 +1,121 @@
+"""What the command line prints of one run, and of what a search would take."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from api.cli import numbers
+from api.cli.tables import COSTS, Json, family, fidelity, latencies, objective
+
+
+def forecast(found: Json) -> str:
+    """What a search would take, in a sentence."""
+    if found["seconds"] is None:
+        return f"No forecast: {found['reason']}"
+    whole, compute = (
+        f"{numbers.duration(found[name])} ({' to '.join(map(numbers.duration, found[f'{name}_range']))})"
+        for name in ("seconds", "compute_seconds")
+    )
+    error = f", each {numbers.percent(found['error'])} off on average" if found["error"] is not None else ""
+    trials = "1 trial" if found["trials"] == 1 else f"{found['trials']} trials"
+    return (
+        f"Forecast: {trials} of about {numbers.duration(found['trial_seconds'])} take {whole}, and "
+        f"{compute} of compute, by {found['trainings']} trainings on {found['trained_on']}{error}"
+    )
+
+
+def run(found: Json) -> RenderableType:
+    """A run of any kind, whole."""
+    spec, counts = found["spec"], found["counts"]
+    over = sum(count for name, count in counts.items() if name != "running")
+    split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    wish = f" (wish: {found['wish']})" if found["wish"] not in ("run", found["state"]) else ""
+    if found.get("saved_seconds"):
+        split += f"; about {numbers.duration(found['saved_seconds'])} of training saved"
+    facts = {
+        "Name": found["name"] or "–",
+        "State": found["state"] + wish + (f": {why}" if (why := found["error"] or found["reason"]) else ""),
+        "Trials": f"{over} of {found['trials']} ended" + (f" ({split})" if split else ""),
+        "Time": spent(found)
+        + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
+    }
+    if found["kind"] == "measurement":
+        facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
+    else:
+        recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
+        epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}{_epochs(its)}" for name, its in recipes)
+        facts |= {
+            "Dataset": spec["dataset"],
+            "Space": f"{spec['space']}, measured on {', '.join([spec['device'], *spec.get('further_devices', ())])}",
+            "Training": f"{epochs}, {spec['parallel']} at once",
+        }
+    if knobs := spec.get("knobs"):
+        facts["Knobs"] = ", ".join(f"{knob} {' or '.join(map(str, choices))}" for knob, choices in knobs.items())
+    if limits := _limits(spec.get("limits", {})):
+        facts["Limits"] = limits
+    if found["kind"] == "search":
+        facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
+        if found["expected_gain"] is not None:
+            ends = f", ends below {spec['least_gain']:g}" if spec["least_gain"] else ""
+            facts["Gain"] = f"{found['expected_gain']:.2g} expected of the last network proposed{ends}"
+        best = found["best"]
+        facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best))}" if best else "–"
+        if spec["fidelity"]:
+            facts["Training"] += f", {rungs(spec['fidelity'])}"
+    lines = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        lines.add_row(Text(name, style="dim"), Text(value))
+    parts: list[RenderableType] = [Text(f"{found['kind'].capitalize()} {found['id']}", style="bold"), lines]
+    if found["kind"] == "growth":
+        parts += [Text(), family(found)]
+    elif found["kind"] == "measurement":
+        parts += [Text(), latencies(found["networks"])]
+    elif found["kind"] == "proxy":
+        parts += [Text(), fidelity(found)]
+    return Group(*parts)
+
+
+def _epochs(recipe: Json) -> str:
+    images = recipe["train_images"]
+    return f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
+
+
+def _limits(limits: Json) -> str:
+    shown = {"params": numbers.short, "mult_adds": numbers.short, "latency_ms": numbers.milliseconds}
+    return ", ".join(f"{show(limits[cost])} {COSTS[cost]}" for cost, show in shown.items() if limits.get(cost))
+
+
+def _measured(spec: Json) -> str:
+    images = spec["images"]
+    shape = f"{images['resolution']}×{images['resolution']}×{images['channels']}, {images['classes']:,} classes"
+    if spec["architecture"]:
+        return f"{spec['reference'] or spec['model'] or 'one of your own'}, for {shape}"
+    return f"{spec['networks']} of {spec['space']} for {shape}"
+
+
+def spent(found: Json) -> str:
+    """Time and compute time, each with its budget where there is one."""
+    hours, compute_hours = (found["spec"].get(name) for name in ("hours", "compute_hours"))
+    worked = numbers.duration(found["seconds"]) + (f" of {numbers.duration(3600 * hours)}" if hours else "")
+    if not found["compute_seconds"]:
+        return worked
+    of = f" of {numbers.duration(3600 * compute_hours)}" if compute_hours else ""
+    return f"{worked}, {numbers.duration(found['compute_seconds'])}{of} of compute"
+
+
+def rungs(fidelity: Json) -> str:
+    name = {"halving": "successive halving", "hyperband": "Hyperband"}[fidelity["kind"]]
+    return (
+        f"{name} over {fidelity['rungs']} rungs, each with 1/{fidelity['eta']} of the {fidelity['scaled']} of the next"
+    )
+
+
+def _facts(best: Json) -> tuple[str, ...]:
+    trained = f" on average of {best['trainings']} trainings" if best["trainings"] > 1 else ""
+    return (
+        numbers.percent(best["accuracy"]) + trained,
+        f"{numbers.short(best['mult_adds'])} multiply-adds",
+        f"{numbers.short(best['params'])} parameters",
+        numbers.milliseconds(best["latency_ms"]),
+        f"reward {numbers.reward(best['reward'])}",
+    )

@@ -1,0 +1,289 @@
+"""What the command line prints: tables of the API's JSON objects."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from api.cli import numbers
+from api.cli.table import Fitted
+
+Json = dict[str, Any]
+COLOURS = {
+    "running": "cyan",
+    "done": "green",
+    "finished": "green",
+    "failed": "red",
+    "refused": "yellow",
+    "cancelled": "yellow",
+    "paused": "yellow",
+}
+
+
+def state(name: str) -> Text:
+    return Text(name, style=COLOURS.get(name, ""))
+
+
+COSTS = {"latency_ms": "latency", "mult_adds": "multiply-adds", "params": "parameters"}
+
+
+def objective(spec: Json) -> str:
+    cost, target = spec["cost"], spec["target"]
+    goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} {COSTS[cost]}"
+    under, over = spec["w_under"], spec["w_over"]
+    exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
+    if spec["form"] == "absolute":
+        return f"accuracy + w · |cost / target - 1|, target {goal}, {exponent}"
+    reward = f"accuracy × (cost / target)^w, target {goal}, {exponent}"
+    if spec["form"] != "front":
+        return reward
+    aims = ["accuracy", *(COSTS[name] for name in (cost, spec.get("also")) if name)]
+    return f"the front of {', '.join(aims[:-1])} and {aims[-1]}; reward {reward}"
+
+
+def pareto(front: Json) -> RenderableType:
+    if not front["front"]:
+        return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
+    best = front["best"] and front["best"]["number"]
+    several = any(row["trainings"] > 1 for row in front["front"])
+    further = devices_of(row["further_latencies_ms"] for row in front["front"])
+    headings = ["", ">Trial", ">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward"]
+    on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and further else ""
+    rows = [
+        (
+            "★" if row["number"] == best else "",
+            str(row["number"]),
+            numbers.percent(row["accuracy"], row["accuracy_error"]),
+            numbers.short(row["mult_adds"]),
+            numbers.milliseconds(row["latency_ms"]),
+            *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
+            numbers.short(row["params"]),
+            numbers.reward(row["reward"]),
+            *((trainings(row),) if several else ()),
+        )
+        for row in front["front"]
+    ]
+    rung = front["front"][0]["rung"]
+    where = f" on rung {rung + 1}" if rung is not None else ""
+    return Group(
+        Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks{where}"),
+        Fitted([*headings, ">Trained"] if several else headings, rows),
+        Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
+    )
+
+
+def devices_of(latencies: Iterable[Json]) -> dict[str, str]:
+    """The further devices that any of them is on, with the headings of their columns."""
+    return {device: f">on {device}" for row in latencies for device in row}
+
+
+def trainings(row: Json) -> str:
+    return "once" if row["trainings"] == 1 else f"{row['trainings']} times"
+
+
+def trials(rows: Sequence[Json]) -> RenderableType:
+    if not rows:
+        return Text("No trial yet.")
+    cells: list[tuple[str | Text, ...]] = []
+    further = devices_of((trial["measurement"] or {}).get("further_latencies", {}) for trial in rows)
+    for trial in rows:
+        measured = trial["measurement"] or {}
+        latency = measured.get("latency") or {}
+        took = trial["ended_at"] and trial["ended_at"] - trial["started_at"]
+        cells.append(
+            (
+                str(trial["number"]),
+                state(trial["state"]),
+                numbers.percent(_accuracy(measured)),
+                numbers.short(measured.get("mult_adds")),
+                numbers.milliseconds(latency.get("median_ms")),
+                *(_median(measured.get("further_latencies", {}).get(device)) for device in further),
+                numbers.short(measured.get("params")),
+                numbers.reward(trial["reward"]),
+                numbers.duration(took),
+                why(trial) or how_far(trial) or purpose(trial["job"]) or trial["job"]["member"] or "",
+            )
+        )
+    measured_in = [">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward", ">Took"]
+    return Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""])
+
+
+def _accuracy(measured: Json) -> float | None:
+    """On the test images of what is final, else on the validation images."""
+    found: float | None = measured.get("test_accuracy")
+    return measured.get("accuracy") if found is None else found
+
+
+def _median(latency: Json | None) -> str:
+    return numbers.milliseconds(latency["median_ms"] if latency else None)
+
+
+def why(trial: Json) -> str:
+    """Why nothing came of a trial, in a line."""
+    reason = trial.get("error") or (trial.get("measurement") or {}).get("refused") or ""
+    return " ".join(reason.split())
+
+
+def purpose(job: Json) -> str:
+    """Which training of its network a trial is, where there are several."""
+    if job["repeats"] is not None:
+        return f"trial {job['repeats']} again"
+    if job["promotes"] is not None:
+        return f"rung {job['rung'] + 1} after {job['promotes']}"
+    return "" if job["rung"] is None else f"rung {job['rung'] + 1}"
+
+
+def how_far(trial: Json) -> str:
+    """Of a trial that is running."""
+    progress = trial.get("progress")
+    if progress is None or trial["state"] != "running":
+        return ""
+    return f"epoch {progress['epoch']}/{progress['epochs']}" if progress["phase"] == "training" else progress["phase"]
+
+
+def family(growth: Json) -> RenderableType:
+    further = devices_of(row["further_latencies_ms"] for row in growth["family"])
+    rows = [
+        (
+            row["member"],
+            state(row["state"]),
+            f"{row['resolution']} px",
+            numbers.short(row["params"]),
+            numbers.short(row["mult_adds"]),
+            numbers.milliseconds(row["latency_ms"]),
+            *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
+            numbers.percent(row["test_accuracy"], row["accuracy_error"]),
+            numbers.duration(row["seconds"]),
+            row["model"] or why(row) or how_far(row),
+        )
+        for row in growth["family"]
+    ]
+    costs = [">Params", ">Mult-adds", ">Latency", *further.values()]
+    headings = ["", "State", ">Pixels", *costs, ">Test", ">Took", "Model"]
+    search, number = growth["spec"]["source"] or ("?", "?")
+    seeds = growth["spec"]["seeds"]
+    parts: list[RenderableType] = [
+        Text(f"Family of trial {number} of search {search}, tested on images that no training and no search has seen"),
+        Fitted(headings, rows, flexible=["Model"]),
+    ]
+    if any(row["accuracy_error"] is not None for row in growth["family"]):
+        several = (
+            f"mean of {seeds} seeds ± its standard error" if seeds > 1 else "± the standard error of so many images"
+        )
+        parts.append(Text(f"Test accuracy: {several}{tied(growth['family'], 'member')}", style="dim"))
+    return Group(*parts)
+
+
+def tied(rows: Sequence[Json], name: str) -> str:
+    """Which of the rows, called by `name`, noise alone may have put in this order, once each pair."""
+    pairs = [f"{row[name]} = {other}" for row in rows for other in row["tied_with"] if row[name] < other]
+    return f"; tied: {', '.join(pairs)}" if pairs else ""
+
+
+def runs(rows: Sequence[Json]) -> RenderableType:
+    if not rows:
+        return Text("No run yet: nas search --dataset fashion_mnist")
+    cells = []
+    for run in rows:
+        over = sum(count for name, count in run["counts"].items() if name != "running")
+        cells.append(
+            (
+                run["id"],
+                run["kind"],
+                state(run["state"]),
+                f"{over}/{run['trials']}",
+                numbers.percent(_best(run)),
+                numbers.duration(time.time() - run["created_at"]),
+                run["spec"].get("dataset") or "–",
+                run["name"],
+            )
+        )
+    headings = ["Run", "Kind", "State", ">Trials", ">Best", ">Age", "Dataset", "Name"]
+    return Fitted(headings, cells, flexible=["Dataset", "Name"])
+
+
+def _best(run: Json) -> float | None:
+    """A search's or a growth's."""
+    if run.get("best"):
+        accuracy: float = run["best"]["accuracy"]
+        return accuracy
+    family = run.get("family", ())
+    return max((row["test_accuracy"] for row in family if row["test_accuracy"] is not None), default=None)
+
+
+def latencies(networks: Sequence[Json]) -> RenderableType:
+    """A line for each network and device."""
+    if not networks:
+        return Text("Nothing is measured yet.")
+    several = len(networks) > 1
+    rows = []
+    for number, network in enumerate(networks):
+        size = [str(number), numbers.short(network["params"]), numbers.short(network["mult_adds"])] if several else []
+        for reading in network["readings"]:
+            latency = reading["latency"] or {}
+            rows.append(
+                (
+                    *size,
+                    reading["device"],
+                    *(numbers.milliseconds(latency.get(name)) for name in ("median_ms", "p95_ms", "minimum_ms")),
+                    f"{latency['ratio']:.3g}" if latency.get("ratio") else "–",
+                    str(latency.get("rounds") or "–"),
+                    " ".join((reading["error"] or latency.get("noisy") or "").split()),
+                )
+            )
+    sizes = [">Network", ">Params", ">Mult-adds"] if several else []
+    table = Fitted([*sizes, "Device", ">Median", ">95 %", ">Minimum", ">Ratio", ">Rounds", ""], rows, flexible=[""])
+    if several:
+        return table
+    params, mult_adds = (numbers.short(networks[0][name]) for name in ("params", "mult_adds"))
+    return Group(Text(f"{params} parameters, {mult_adds} multiply-adds"), table)
+
+
+def models(rows: Sequence[Json]) -> RenderableType:
+    if not rows:
+        return Text("No model yet: a growth saves its members, a search its trials with --save-weights")
+    cells = [
+        (
+            row["id"],
+            row["member"] or "–",
+            numbers.percent(row["test_accuracy"] if row["test_accuracy"] is not None else row["accuracy"]),
+            "test" if row["test_accuracy"] is not None else "validation",
+            numbers.short(row["params"]),
+            numbers.milliseconds(row["latency_ms"]),
+            f"{numbers.short(row['bytes'])}B",
+            row["file"],
+        )
+        for row in rows
+    ]
+    headings = ["Model", "", ">Accuracy", "on", ">Params", ">Latency", ">Size", "File"]
+    return Fitted(headings, cells, flexible=["File"])
+
+
+def events(rows: Sequence[Json]) -> RenderableType:
+    cells = [(time.strftime("%H:%M:%S", time.localtime(row["at"])), row["text"]) for row in rows]
+    return Fitted(["At", "What"], cells, flexible=["What"])
+
+
+def fidelity(found: Json) -> RenderableType:
+    """A row for each way to order candidates without the dear training."""
+    spec, report = found["spec"], found["report"]
+    if report["orderings"] is None:
+        return Text(f"{len(report['candidates'])} candidates are compared yet: 4 and more have an order")
+    rows = [
+        (
+            row["name"],
+            *(numbers.between(row[name], row[f"{name}_interval"]) for name in ("kendall", "spearman")),
+            f"{row['seconds']:.3g} s",
+        )
+        for row in report["orderings"]
+    ]
+    size = len(report["candidates"])
+    dear, failed = report["dear_seconds"], len(report["failed"])
+    return Group(
+        Text(f"{size} candidates of {spec['space']} on {spec['dataset']}, in the order of the dear"),
+        Text(f"recipe (validation accuracy; {dear:.3g} s a candidate)" + (f"; {failed} failed" if failed else "")),
+        Fitted(["Ordered by", ">Kendall", ">Spearman", ">Cost"], rows),
+        Text("1: the same order, 0: no relation; in brackets 95 % of bootstrap draws of the candidates", style="dim"),
+    )

@@ -1,0 +1,228 @@
+"""What the verbs of `nas` do; each returns the code that the command exits with."""
+
+import functools
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+from api.cli import arguments, listings, measure, proxy, summaries, tables
+from api.cli.session import Session
+from api.cli.watch import watch
+from api.client import ServiceError
+from nas.codec import encode
+from nas.models.checkpoint import BadCheckpoint
+
+FAILED = ("failed", "cancelled")
+INTERRUPTED = 128 + signal.SIGINT
+Verb = Callable[[Session], int]
+
+
+def search(session: Session) -> int:
+    request = arguments.search_request(session.chosen, session.client)
+    forecast = session.client.forecast(**request)
+    if session.chosen.forecast:
+        return session.show(forecast, summaries.forecast)
+    session.say(summaries.forecast(forecast))
+    return _submitted(session, session.client.search(**request))
+
+
+def grow(session: Session) -> int:
+    request = arguments.growth_request(session.chosen, session.client)
+    return _submitted(session, session.client.grow(session.chosen.run, **request))
+
+
+def _submitted(session: Session, run: Any) -> int:
+    if session.chosen.watch:
+        session.say(f"{run['kind'].capitalize()} {run['id']} is submitted")
+        return _watched(session, run["id"])
+
+    def told(run: Any) -> RenderableType:
+        return f"{run['kind'].capitalize()} {run['id']} is submitted. Follow it with: nas watch {run['id']}"
+
+    return session.show(run, told)
+
+
+def watch_run(session: Session) -> int:
+    return _watched(session, session.chosen.run)
+
+
+def _watched(session: Session, run: str) -> int:
+    try:
+        found = watch(session.client, run, session.console)
+    except KeyboardInterrupt:
+        session.say(f"\nIt goes on without you. Come back with: nas watch {run}   End it with: nas stop {run}")
+        return INTERRUPTED
+    session.show(found, summaries.run)
+    if found["kind"] == "search" and found["best"]:
+        session.say(f"\nThe front: nas pareto {run}   A family: nas grow {run} --members B0,B1 --watch")
+    elif found["kind"] == "growth" and found["counts"]["done"]:
+        session.say(f"\nCheckpoints: nas download {run}")
+    return 1 if found["state"] in FAILED else 0
+
+
+def show(session: Session) -> int:
+    return session.show(session.client.run(session.chosen.run), summaries.run)
+
+
+def pareto(session: Session) -> int:
+    chosen = session.chosen
+    ranking = arguments.objective(chosen) | {"device": chosen.device}
+    return session.show(session.client.pareto(chosen.run, **ranking), tables.pareto)
+
+
+def trials(session: Session) -> int:
+    return session.show(session.client.trials(session.chosen.run), tables.trials)
+
+
+def events(session: Session) -> int:
+    return session.show(session.client.events(session.chosen.run), tables.events)
+
+
+def list_runs(session: Session) -> int:
+    return session.show(session.client.runs(session.chosen.limit), tables.runs)
+
+
+def models(session: Session) -> int:
+    return session.show(session.client.models(session.chosen.run), tables.models)
+
+
+def download(session: Session) -> int:
+    name, client = session.chosen.what, session.client
+    chosen = [client.model(name)] if "-" in name else client.models(name)
+    if not chosen:
+        raise ServiceError(f"run {name} has saved no model: grow it (nas grow {name}), or search with --save-weights")
+    files = []
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=session.console, disable=not session.console.is_terminal) as bars:
+        for model in reversed(chosen):
+            bar = bars.add_task(model["file"], total=model["bytes"])
+            report = functools.partial(_advance, bars, bar)
+            files.append(str(client.download(model["id"], session.chosen.to, report)))
+            report(model["bytes"])
+    return session.show({"files": files}, lambda data: "\n".join(data["files"]))
+
+
+def _advance(bars: Progress, bar: TaskID, done: int) -> None:
+    bars.update(bar, completed=done)
+
+
+def score(session: Session) -> int:
+    """In a process of its own, as it needs torch and this one does not."""
+    code, results = 0, []
+    for checkpoint in session.chosen.checkpoint:
+        command = [sys.executable, "-m", "nas.models.score", checkpoint]
+        command += ["--dataset", session.chosen.dataset] if session.chosen.dataset else []
+        ran = subprocess.run(command, stdout=subprocess.PIPE if session.json else None, text=True)
+        results.append({"checkpoint": checkpoint, "kept": ran.returncode == 0, "text": (ran.stdout or "").strip()})
+        code = max(code, ran.returncode)
+    if session.json:
+        print(json.dumps(results, indent=2, ensure_ascii=False))
+    return min(code, 1)
+
+
+def export(session: Session) -> int:
+    """In a process of its own, as it needs Optuna and this one does not."""
+    chosen = session.chosen
+    found = session.client.run(chosen.run)
+    if found["kind"] != "search":
+        raise ServiceError(f"run {chosen.run} is a {found['kind']}: a study is made of a search")
+    past = {"id": chosen.run, "objective": found["spec"]["objective"], "trials": session.client.trials(chosen.run)}
+    command = [sys.executable, "-m", "nas.searchers._study", chosen.out or f"{chosen.run}.db"]
+    ran = subprocess.run(command, input=json.dumps(past), capture_output=True, text=True)
+    if ran.returncode:
+        raise ServiceError(ran.stderr.strip().rpartition("\n")[2])
+    made = {"file": command[-1], "study": chosen.run, "trials": int(ran.stdout)}
+    words = "Study {study} with {trials} trials is in {file}: optuna-dashboard sqlite:///{file}"
+    return session.show(made, lambda data: words.format(**data))
+
+
+def wish(session: Session) -> int:
+    verb = session.chosen.wish
+    found = getattr(session.client, verb)(session.chosen.run)
+    return session.show(
+        found, lambda run: f"{run['kind'].capitalize()} {run['id']}: {verb} is wished for, it is {run['state']}"
+    )
+
+
+def raise_budget(session: Session) -> int:
+    chosen = session.chosen
+    found = session.client.raise_budget(
+        chosen.run, chosen.trials, hours=chosen.hours, compute_hours=chosen.compute_hours
+    )
+
+    def said(run: dict[str, Any]) -> str:
+        spec = run["spec"]
+        hours = (f", {spec[name]:g} {name.replace('_', ' ')}" for name in ("hours", "compute_hours") if spec[name])
+        return f"Search {run['id']} has {run['trials']} trials{''.join(hours)} now, it is {run['state']}"
+
+    return session.show(found, said)
+
+
+def datasets(session: Session) -> int:
+    return session.show(session.client.datasets(), listings.datasets)
+
+
+def spaces(session: Session) -> int:
+    if not session.chosen.dataset:
+        return session.show(session.client.spaces(), listings.plugins)
+    found = session.client.dataset(session.chosen.dataset)
+    if not found["info"]:
+        raise ServiceError(found["problem"])
+    info = found["info"]
+    space = session.client.space(session.chosen.space, info["resolution"], info["channels"], len(info["classes"]))
+    return session.show(space, listings.knobs)
+
+
+def searchers(session: Session) -> int:
+    return session.show(session.client.searchers(), listings.plugins)
+
+
+def devices(session: Session) -> int:
+    return session.show(session.client.devices(), listings.plugins)
+
+
+def recipes(session: Session) -> int:
+    return session.show(session.client.recipes(), listings.recipes)
+
+
+def compare(session: Session) -> int:
+    """On this machine, or on the service's workers."""
+    try:
+        spec = proxy.specified(session.chosen)
+        if session.chosen.on_service:
+            return _submitted(session, session.client.proxy(**encode(spec)))
+        if session.chosen.watch:
+            raise ValueError("--watch needs --on-service: here it is waited for anyway")
+        say = Console(stderr=True, highlight=False, markup=False).print
+        found = proxy.found_here(spec, say)
+    except (ValueError, ModuleNotFoundError) as error:
+        raise ServiceError(str(error)) from error
+    return session.show({"spec": encode(spec), "report": encode(found)}, tables.fidelity)
+
+
+def measure_networks(session: Session) -> int:
+    """On this machine, or on the service's workers."""
+    if not session.chosen.on_service:
+        return measure.measure(session.chosen)
+    try:
+        request = measure.request(session.chosen)
+    except (ValueError, BadCheckpoint) as error:
+        raise ServiceError(str(error)) from error
+    return _submitted(session, session.client.measure(**request))
+
+
+def health(session: Session) -> int:
+    return session.show(session.client.health(), listings.health)
+
+
+def serve(session: Session) -> int:
+    from api.serve import serve as run_service
+
+    chosen = session.chosen
+    return run_service(chosen.host, chosen.port, chosen.database, coordinator=not chosen.no_coordinator)

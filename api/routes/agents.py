@@ -1,0 +1,180 @@
+"""Agents, which measure on machines of their own, and the errands that evaluators send them on."""
+
+import asyncio
+import hmac
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import agent_program, examples
+from api.bodies import strictly
+from api.history import Rows
+from api.problems import TAKES_BODY, WRITES, Problem, documented, refused
+from nas.agents.errands import Agent, Answer, Errand, Introduction
+
+POLL_SECONDS = 0.25  # between two looks at the database, where another process may have written
+BYTES = "application/octet-stream"
+NO_TOKEN = "the token of this service's agents is missing or wrong: set NAS_AGENT_TOKEN as it is set there"
+UNKNOWN_AGENT = "no agent 'pi5' has registered: there are pi4"
+UNKNOWN_ERRAND = "there is no errand '0a1b2c3d4e5f6a7b': it is forgotten once nobody asks for it"
+TAKEN_OVER = "another agent has registered as 'pi4' in the meantime: this one is not it any more"
+Found = TypeVar("Found")
+
+router = APIRouter(tags=["agents"])
+Name = Annotated[str, Path(description="the agent's name", examples=["pi4"])]
+Id = Annotated[str, Path(description="the errand's id")]
+Instance = Annotated[str, Query(description="the process of the agent, as it has introduced itself")]
+Wait = Annotated[float, Query(ge=0, le=20, description="how long the answer may be held back for something to happen")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """The errand that the agent is to do now; null: there is none."""
+
+    errand: str | None
+
+
+def _trusted(
+    authorization: Annotated[str, Header(description="Bearer NAS_AGENT_TOKEN, where the service has one")] = "",
+) -> None:
+    """A dependency: only who knows the token, if there is one, is an agent."""
+    token = os.environ.get("NAS_AGENT_TOKEN")
+    if token and not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
+        raise Problem(401, NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
+
+
+@router.get(
+    "/agent.pyz",
+    summary="The agent's program",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A zip archive that Python runs",
+            "content": {"application/zip": {"schema": {"type": "string"}}},
+        },
+        **documented(),
+    },
+)
+def get_program() -> Response:
+    """For the machine to be measured, which needs Python 3.11, ONNX Runtime and numpy:
+    `python3 agent.pyz --service URL --name pi4`."""
+    return Response(agent_program.agent(), media_type="application/zip")
+
+
+@router.post(
+    "/agents",
+    summary="Register as an agent",
+    dependencies=[Depends(_trusted)],
+    responses=documented(
+        **TAKES_BODY, _401=NO_TOKEN, _409="agent 'pi4' is online on another machine: choose another name"
+    ),
+)
+def introduce(
+    new: Annotated[Introduction, strictly(Introduction), Body(openapi_examples=examples.AGENTS)], store: Rows
+) -> Agent:
+    """What agent.pyz does first; its device is "remote:NAME" from then on. A new process on the same machine takes the
+    name over, and the errand that the last one left behind."""
+    if new.edition != agent_program.edition():
+        detail = f"edition {new.edition[:80]!r} of the agent's program is not this service's: fetch it again from"
+        raise refused("/edition", new.edition, f"{detail} /v1/agent.pyz")
+    return store.agents.introduce(new)
+
+
+@router.post(
+    "/agents/{name}/heartbeat",
+    summary="Say that an agent is there",
+    dependencies=[Depends(_trusted)],
+    responses=documented(**WRITES, _401=NO_TOKEN, _404=UNKNOWN_AGENT, _409=TAKEN_OVER),
+)
+def heartbeat(name: Name, instance: Instance, store: Rows) -> Agent:
+    """Every ten seconds while it measures: after thirty of silence it is offline."""
+    return store.agents.heard(name, instance)
+
+
+@router.post(
+    "/agents/{name}/take",
+    summary="Take an agent's next errand",
+    dependencies=[Depends(_trusted)],
+    responses=documented(**WRITES, _401=NO_TOKEN, _404=UNKNOWN_AGENT, _409=TAKEN_OVER),
+)
+async def take(name: Name, instance: Instance, request: Request, store: Rows, wait_seconds: Wait = 0) -> Taken:
+    """As soon as there is one. The same as before where that one is not answered."""
+    await run_in_threadpool(store.agents.heard, name, instance)
+    if await _awaited(lambda: store.agents.waiting(name), wait_seconds, request) is None:
+        return Taken(errand=None)
+    return Taken(errand=await run_in_threadpool(store.agents.take, name, instance))
+
+
+@router.post(
+    "/agents/{name}/errands",
+    status_code=201,
+    summary="Send an agent on an errand",
+    responses=documented(**TAKES_BODY, _404=UNKNOWN_AGENT, _409="networks of 1,073,741,824 bytes wait to be measured"),
+    openapi_extra={"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string"}}}}},
+)
+async def send(name: Name, request: Request, store: Rows) -> Errand:
+    """The body is a parcel as nas.agents.parcel packs it, of 134 MB at the most: networks in ONNX with images. Errands
+    are served one after another."""
+    if request.headers.get("content-type") != BYTES:
+        raise Problem(415, f"the body is not declared as a parcel: send it with Content-Type: {BYTES}")
+    return await run_in_threadpool(store.agents.send, name, await request.body())
+
+
+@router.get("/errands/{errand}", summary="What became of an errand", responses=documented(_404=UNKNOWN_ERRAND))
+async def get_errand(errand: Id, request: Request, store: Rows, wait_seconds: Wait = 0) -> Errand:
+    """To be asked for again until there is an answer: an errand that nobody has asked for in two minutes is
+    forgotten."""
+    await run_in_threadpool(store.agents.ask, errand)
+
+    def answered() -> Errand | None:
+        found = store.agents.look(errand)
+        return found if found.answer else None
+
+    if told := await _awaited(answered, wait_seconds, request):
+        return told
+    return await run_in_threadpool(store.agents.look, errand)
+
+
+@router.get(
+    "/errands/{errand}/parcel",
+    summary="What an errand is to measure",
+    response_class=Response,
+    responses={
+        200: {"description": "The parcel", "content": {BYTES: {"schema": {"type": "string"}}}},
+        **documented(_404=UNKNOWN_ERRAND, _409="errand 0a1b2c3d4e5f6a7b is answered: its network is not kept"),
+    },
+)
+def get_parcel(errand: Id, store: Rows) -> Response:
+    """For the agent that took it, as it was sent."""
+    return Response(store.agents.parcel(errand), media_type=BYTES)
+
+
+@router.post(
+    "/errands/{errand}/answer",
+    summary="Answer an errand",
+    dependencies=[Depends(_trusted)],
+    responses=documented(**TAKES_BODY, _401=NO_TOKEN, _404=UNKNOWN_ERRAND, _409=TAKEN_OVER),
+)
+def answer(
+    errand: Id,
+    instance: Instance,
+    given: Annotated[Answer, strictly(Answer), Body(openapi_examples=examples.ANSWERS)],
+    store: Rows,
+) -> Errand:
+    """With a latency and the logits by which it is believed, or an error."""
+    return store.agents.answer(errand, instance, given)
+
+
+async def _awaited(look: Callable[[], Found | None], seconds: float, request: Request) -> Found | None:
+    """What `look` gives as soon as that is something; None when the time is over or the service stops."""
+    deadline = time.monotonic() + seconds
+    while (found := await run_in_threadpool(look)) is None:
+        if time.monotonic() >= deadline or request.app.state.leaving():
+            break
+        await asyncio.sleep(POLL_SECONDS)
+    return found

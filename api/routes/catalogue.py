@@ -1,0 +1,266 @@
+"""What a search may name: spaces, searchers, devices, datasets and recipes; and how the service is."""
+
+import functools
+import math
+import random
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+
+from api.admission import absence
+from api.history import Rows
+from api.problems import Problem, documented, refused
+from nas import datasets, home, plugins, zoo
+from nas.datasets import DatasetError, DatasetInfo
+from nas.networks.architecture import Choice, Images
+from nas.networks.counts import Counts, counts
+from nas.plugins import Option
+from nas.recipes import RECIPES, Recipe
+from nas.spaces import load as load_space
+from nas.zoo import Published
+
+router = APIRouter(tags=["catalogue"])
+DRAWN = 50  # networks that stand for a space
+WAITING_RUNS = 200  # that are looked through for one that waits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """Something that a search may name; `description` is its author's."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spaces:
+    spaces: tuple[Plugin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space(Plugin):
+    """A space for images of one kind. `networks` counts the combinations of choices; `params` and `mult_adds` are the
+    smallest and the largest of some networks drawn at random."""
+
+    images: Images
+    knobs: dict[str, tuple[Choice, ...]]
+    networks: float
+    params: tuple[int, int]
+    mult_adds: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searcher(Plugin):
+    """A searcher and its options."""
+
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searchers:
+    searchers: tuple[Searcher, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device(Plugin):
+    """Where latency is measured; `problem` says why it is not available: not on this machine, or as the machine of an
+    agent, whose `fingerprint` tells what it is and `heard_at` when it was last heard of."""
+
+    available: bool
+    problem: str | None
+    fingerprint: dict[str, str] | None = None
+    heard_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Plugin):
+    """Images; `problem` says why there is no `info`, such as that a path has to be given."""
+
+    info: DatasetInfo | None
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datasets:
+    datasets: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Published networks that a search may name as baselines, with the numbers of their publications."""
+
+    references: tuple[Published, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipes:
+    """Named recipes for training, and the defaults of searches and growths."""
+
+    recipes: dict[str, Recipe]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """`coordinator` is null where it runs elsewhere. `waiting_seconds` is how long the oldest run has been queued while
+    no other was worked on: a coordinator takes it within seconds."""
+
+    status: Literal["ok", "waiting"]
+    version: str
+    database: str
+    coordinator: str | None
+    waiting_seconds: float | None
+
+
+@router.get("/spaces", summary="Search spaces", responses=documented())
+def spaces() -> Spaces:
+    """Their knobs depend on the images: ask for one by name."""
+    return Spaces(spaces=tuple(Plugin(**_described("search_spaces", name)) for name in plugins.names("search_spaces")))
+
+
+@router.get("/spaces/{name}", summary="A search space's knobs", responses=documented(_404="unknown search space 'x'"))
+def get_space(
+    name: Annotated[str, Path(description="a space's name", examples=["mbconv"])],
+    resolution: Annotated[int, Query(description="pixels a side", examples=[28])] = 224,
+    channels: Annotated[int, Query(description="1 for grey, 3 for colour", examples=[1])] = 3,
+    classes: Annotated[int, Query(description="answers", examples=[10])] = 1000,
+) -> Space:
+    """The knobs that a search may narrow, with all choices, for such images."""
+    _known("search_spaces", name)
+    chosen = load_space(name)
+    try:
+        images = Images(resolution=resolution, channels=channels, classes=classes)
+        knobs = dict(chosen.knobs(images))
+        drawn = _drawn(name, images)
+    except ValueError as error:
+        given = {"resolution": resolution, "channels": channels, "classes": classes}
+        parameter = str(error).partition(" ")[0]
+        raise refused(f"?{parameter}", given.get(parameter), str(error)) from error
+    return Space(
+        **_described("search_spaces", name),
+        images=images,
+        knobs=knobs,
+        networks=float(math.prod(len(choices) for choices in knobs.values())),
+        params=(min(row.params for row in drawn), max(row.params for row in drawn)),
+        mult_adds=(min(row.mult_adds for row in drawn), max(row.mult_adds for row in drawn)),
+    )
+
+
+@router.get("/searchers", summary="Searchers and their options", responses=documented())
+def searchers() -> Searchers:
+    """What proposes the next network to try."""
+    return Searchers(
+        searchers=tuple(
+            Searcher(**_described("nas.searchers", name), options=plugins.options(name))
+            for name in plugins.names("nas.searchers")
+        )
+    )
+
+
+@router.get("/devices", summary="Devices and whether they are here", responses=documented())
+def devices(store: Rows) -> Devices:
+    """Where latency is measured: on this machine, then on those of agents."""
+    agents = store.agents.all()
+    reasons = {name: plugins.load("nas.devices", name).available() for name in plugins.names("nas.devices")}
+    return Devices(
+        devices=(
+            *(
+                Device(
+                    name=name,
+                    description=plugins.documentation("nas.devices", name),
+                    available=reason is None,
+                    problem=reason,
+                )
+                for name, reason in reasons.items()
+            ),
+            *(
+                Device(
+                    name=f"remote:{agent.name}",
+                    description=f"Latency on the machine of agent {agent.name!r}.",
+                    available=agent.online,
+                    problem=absence(agent.name, agents),
+                    fingerprint=agent.fingerprint,
+                    heard_at=agent.heard_at,
+                )
+                for agent in agents
+            ),
+        )
+    )
+
+
+@router.get("/datasets", summary="Datasets", responses=documented())
+def list_datasets() -> Datasets:
+    """Those with a name of their own; your images are one by "folder:/path"."""
+    return Datasets(datasets=tuple(_dataset(name) for name in plugins.names("nas.datasets")))
+
+
+@router.get(
+    "/datasets/{name:path}", summary="A dataset", responses=documented(_404="unknown dataset 'x': there are folder")
+)
+def get_dataset(name: Annotated[str, Path(description="its name", examples=["folder:/data/flowers"])]) -> Dataset:
+    """What is known of its images without decoding them."""
+    _known("nas.datasets", name.partition(":")[0])
+    return _dataset(name)
+
+
+@router.get("/references", summary="Reference networks", responses=documented())
+def references() -> References:
+    """What a search's `baselines` may name; a name that is not here can be compared with by its numbers alone."""
+    return References(references=tuple(zoo.published()[name] for name in zoo.makers() if name in zoo.published()))
+
+
+@router.get("/recipes", summary="Recipes for training", responses=documented())
+def recipes() -> Recipes:
+    """To be copied into a request's `recipe`, whole or in part."""
+    return Recipes(recipes=dict(RECIPES))
+
+
+@router.get("/health", summary="How the service is", responses=documented())
+def health(request: Request, store: Rows) -> Health:
+    """Answers 503 where the database cannot be reached."""
+    runs = store.runs(limit=WAITING_RUNS)
+    busy = any(run.state == "running" for run in runs)
+    queued = [run.created_at for run in runs if run.state == "queued" and run.started_at is None]
+    waiting = time.time() - min(queued) if queued and not busy else None
+    return Health(
+        status="ok" if waiting is None or waiting < 60 else "waiting",
+        version=version("nas-service"),
+        database="ok",
+        coordinator=request.app.state.coordinator(),
+        waiting_seconds=waiting,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(name: str, images: Images) -> list[Counts]:
+    """The sizes of some of the space's networks."""
+    chosen, draw = load_space(name), random.Random(0)
+    knobs = chosen.knobs(images)
+    drawn = ({knob: draw.choice(choices) for knob, choices in knobs.items()} for _ in range(DRAWN))
+    return [counts(chosen.architecture(choices, images)) for choices in drawn]
+
+
+def _known(package: str, name: str) -> None:
+    try:
+        plugins.check(package, name)
+    except plugins.UnknownPlugin as error:
+        raise Problem(404, str(error)) from error
+
+
+def _described(package: str, name: str) -> dict[str, str]:
+    return {"name": name, "description": plugins.documentation(package, name)}
+
+
+def _dataset(name: str) -> Dataset:
+    described = _described("nas.datasets", name.partition(":")[0]) | {"name": name}
+    try:
+        return Dataset(**described, info=datasets.describe(name, home.folder("datasets")), problem=None)
+    except DatasetError as error:
+        return Dataset(**described, info=None, problem=str(error))

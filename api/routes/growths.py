@@ -1,0 +1,127 @@
+"""Growths: one architecture that a search found, grown into a family."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request, Response
+
+from api import admission, examples
+from api.bodies import strictly, together
+from api.history import Histories, History
+from api.problems import TAKES_BODY, Problem, documented, refused
+from api.routes.runs import run_of
+from api.views import growth, search
+from api.views.growth import Growth
+from nas.networks.scaling import CompoundScaling
+from nas.plans.growth import member
+from nas.recipes import Recipe
+from nas.records import Trial
+from nas.specs import GrowthSpec, SearchSpec
+from nas.store import NotFound
+
+router = APIRouter(prefix="/growths", tags=["growths"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthRequest:
+    """A family to grow from a search's trial (null: its best by its own objective); `scaling` null takes the published
+    B0…B7 coefficients; `device` null takes the search's, `further_devices` null all others of the search. A `recipe`
+    may be given in part. Each member is trained `seeds` times from different beginnings, and its accuracy is the
+    mean."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    name: str = ""
+    search: str
+    trial: int | None = None
+    members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
+    scaling: CompoundScaling | None = None
+    device: str | None = None
+    further_devices: tuple[str, ...] | None = None
+    recipe: Recipe = Recipe(epochs=20)
+    parallel: int = 2
+    seed: int = 0
+    seeds: int = 1
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Grow a network into a family",
+    responses=documented(**TAKES_BODY, _409="search 0a1b2c3d4e5f has measured no trial yet: wait for its first"),
+)
+def create_growth(
+    wanted: Annotated[GrowthRequest, strictly(GrowthRequest), Body(openapi_examples=examples.GROWTHS)],
+    request: Request,
+    response: Response,
+    history: Histories,
+) -> Growth:
+    """Every member is trained on all training images, measured, tested once a seed and saved."""
+    spec = specified(wanted, history)
+    faults = admission.Faults()
+    admission.check_devices(faults, spec, history.store.agents.all(), request.app.state.remote_workers)
+    if faults:
+        raise together(faults)
+    run = history.store.add_run("growth", spec)
+    response.headers["Location"] = f"/v1/growths/{run.id}"
+    return growth.view(run, ())
+
+
+def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
+    """What is stored of the request. Raises Problem where it names what is not there or cannot be grown."""
+    try:
+        admission.name(wanted.name)
+        search = run_of(history.store, "search", wanted.search)
+    except NotFound as error:
+        raise refused("/search", wanted.search, f"search {wanted.search!r} cannot be grown: {error}") from error
+    except ValueError as error:
+        raise refused("/name", wanted.name, str(error)) from error
+    assert isinstance(search.spec, SearchSpec)
+    source = _source(wanted, search.spec, history.trials(search.id))
+    device, further = wanted.device or search.spec.device, wanted.further_devices
+    if further is None:
+        others = (search.spec.device, *search.spec.further_devices)
+        further = tuple(name for name in others if name != device) if wanted.device in (None, *others) else ()
+    try:
+        spec = GrowthSpec(
+            name=wanted.name,
+            dataset=search.spec.dataset,
+            space=search.spec.space,
+            architecture=source.job.architecture,
+            source=(search.id, source.number),
+            members=wanted.members,
+            scaling=wanted.scaling,
+            device=device,
+            further_devices=further,
+            recipe=wanted.recipe,
+            parallel=wanted.parallel,
+            seed=wanted.seed,
+            seeds=wanted.seeds,
+        )
+        for name in spec.members:
+            member(spec.architecture, name, spec.scaling)
+    except ValueError as error:
+        field = str(error).partition(" ")[0]
+        field = field if field in ("parallel", "seed", "seeds", "further_devices") else "members"
+        raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
+    return spec
+
+
+def _source(wanted: GrowthRequest, spec: SearchSpec, trials: tuple[Trial, ...]) -> Trial:
+    """The trial to grow from: one with an accuracy."""
+    if wanted.trial is None:
+        best = search.best(search.among(trials, spec.objective))
+        if best is None:
+            raise Problem(409, f"search {wanted.search} has measured no trial yet: wait for its first")
+        return trials[best.number]
+    measured = [trial for trial in trials if trial.measurement and trial.measurement.accuracy is not None]
+    for trial in measured:
+        if trial.number == wanted.trial:
+            return trial
+    state = {trial.number: trial.state for trial in trials}.get(wanted.trial)
+    why = f"is {state}, without an accuracy" if state else "does not exist"
+    choose = ", ".join(str(trial.number) for trial in measured[:20]) or "none yet"
+    detail = f"trial {wanted.trial} of search {wanted.search} {why}: choose among {choose}"
+    if state == "running":
+        raise Problem(409, detail)
+    raise refused("/trial", wanted.trial, detail)

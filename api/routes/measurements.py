@@ -1,0 +1,123 @@
+"""Measurements: the latency of networks that are not trained, on the devices of the workers."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Response
+
+from api import admission, examples
+from api.bodies import strictly, together
+from api.history import Histories
+from api.problems import TAKES_BODY, documented, refused
+from api.views import measurement
+from api.views.measurement import MeasurementRun
+from nas import spaces, zoo
+from nas.networks.architecture import Choice, Images
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
+from nas.plans.sample import sample
+from nas.refusal import Refusal
+from nas.specs import MeasurementSpec
+from nas.store import NotFound, Store
+
+router = APIRouter(prefix="/measurements", tags=["measurements"])
+WHAT = ("architecture", "reference", "model", "networks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementRequest:
+    """Networks to measure, given by one of: an `architecture`, whole, that the space builds; a `reference` network's
+    name; a `model`'s id; or the number of `networks` to draw at random from the space, `knobs` narrowed. What a
+    reference network is for may be said, and what drawn ones are for has to be: as `images`, or as a `dataset`."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    name: str = ""
+    architecture: AnyArchitecture | None = None
+    reference: str | None = None
+    model: str | None = None
+    networks: int | None = None
+    space: str = "mbconv"
+    knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    images: Images | None = None
+    dataset: str | None = None
+    devices: tuple[str, ...] = ("cpu",)
+    parallel: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        given = self.given()
+        if len(given) != 1:
+            raise Refusal(f"what to measure is {' and '.join(given) or 'missing'}: give one of {', '.join(WHAT)}")
+        if self.images and self.dataset:
+            raise Refusal("images and dataset both say what the networks are for: give one of them")
+        if (self.images or self.dataset) and given[0] in ("architecture", "model"):
+            raise Refusal(f"images are a part of the {given[0]} already: leave images and dataset out")
+        if self.knobs and self.networks is None:
+            raise Refusal("knobs narrow the space that networks are drawn from: leave them out")
+
+    def given(self) -> list[str]:
+        return [name for name in WHAT if getattr(self, name) is not None]
+
+
+@router.post("", status_code=201, summary="Measure networks", responses=documented(**TAKES_BODY))
+def create_measurement(
+    wanted: Annotated[MeasurementRequest, strictly(MeasurementRequest), Body(openapi_examples=examples.MEASUREMENTS)],
+    response: Response,
+    history: Histories,
+) -> MeasurementRun:
+    """Every network is measured on every device by a worker, which is where a device has to be: one that is not there
+    fails its own trials alone. Nothing is trained, and no images are read."""
+    run = history.store.add_run("measurement", specified(wanted, history.store))
+    response.headers["Location"] = f"/v1/measurements/{run.id}"
+    return measurement.view(run, ())
+
+
+def specified(wanted: MeasurementRequest, store: Store) -> MeasurementSpec:
+    """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
+    faults = admission.Faults()
+    faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
+    before: dict[str, str] = {}
+
+    def there(device: str) -> None:
+        admission.reachable(device, store.agents.all())
+        admission.once(device, before)
+
+    for index, device in enumerate(wanted.devices):
+        faults.check(f"/devices/{index}", device, lambda: there(device))  # noqa: B023  # called at once
+    chosen = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
+    images = wanted.images
+    if (dataset := wanted.dataset) is not None:
+        images = faults.check("/dataset", dataset, lambda: admission.dataset(dataset))
+    if chosen and images and wanted.networks is not None:
+        faults.check("/knobs", wanted.knobs, lambda: spaces.narrowed(chosen.knobs(images), wanted.knobs))
+    if faults:
+        raise together(faults)
+    try:
+        return _specified(wanted, images, store)
+    except (ValueError, NotFound) as error:
+        first = str(error).partition(" ")[0]
+        (what,) = wanted.given()
+        field = first if first in ("images", "devices", "parallel", "seed") else what
+        raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
+
+
+def _specified(wanted: MeasurementRequest, images: Images | None, store: Store) -> MeasurementSpec:
+    same: dict[str, Any] = {
+        name: getattr(wanted, name) for name in ("name", "reference", "model", "devices", "parallel", "seed")
+    }
+    if wanted.networks is not None:
+        if images is None:
+            raise ValueError("images is missing: say what the networks are for, or name a dataset of such images")
+        same |= {"networks": wanted.networks, "knobs": wanted.knobs}
+        spec = MeasurementSpec(**same, space=wanted.space, images=images)
+        sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed)
+        return spec
+    if wanted.model is not None:
+        model = store.model(wanted.model)
+        job = store.trial(model.run, model.number).job
+        its: dict[str, Any] = {"architecture": job.architecture, "space": job.space, "choices": job.choices}
+        return MeasurementSpec(**same, **its, images=job.architecture.images)
+    architecture = wanted.architecture or zoo.reference(wanted.reference or "", images)
+    counts(architecture)
+    return MeasurementSpec(**same, space=wanted.space, architecture=architecture, images=architecture.images)

@@ -1,0 +1,54 @@
+"""Proxies: what a cheap training is worth, by candidates that a dear one trains as well."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request, Response
+
+from api import admission, examples
+from api.bodies import strictly, together
+from api.history import Histories
+from api.problems import TAKES_BODY, documented
+from api.views import proxy
+from api.views.proxy import Proxy
+from nas import spaces
+from nas.agents.errands import Agent
+from nas.networks.architecture import Images
+from nas.plans.sample import sample
+from nas.specs import ProxySpec
+
+router = APIRouter(prefix="/proxies", tags=["proxies"])
+
+
+@router.post("", status_code=201, summary="Ask what a cheap training is worth", responses=documented(**TAKES_BODY))
+def create_proxy(
+    spec: Annotated[ProxySpec, strictly(ProxySpec), Body(openapi_examples=examples.PROXIES)],
+    request: Request,
+    response: Response,
+    history: Histories,
+) -> Proxy:
+    """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
+    any training. The report says how well each orders them as the dear recipe does."""
+    admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
+    run = history.store.add_run("proxy", spec)
+    response.headers["Location"] = f"/v1/proxies/{run.id}"
+    return proxy.view(run, ())
+
+
+def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
+    """Raise Problem naming every value of `spec` that cannot work."""
+    faults = admission.Faults()
+    faults.check("/name", spec.name, lambda: admission.name(spec.name))
+    faults.check("/device", spec.device, lambda: admission.device(spec.device, agents, remote_workers))
+    chosen = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
+    images = faults.check("/dataset", spec.dataset, lambda: admission.dataset(spec.dataset))
+    if chosen and images:
+        faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(chosen.knobs(images), spec.knobs))
+    if images and not faults:
+        faults.check("/candidates", spec.candidates, lambda: _drawn(spec, images))
+    if faults:
+        raise together(faults)
+
+
+def _drawn(spec: ProxySpec, images: Images) -> None:
+    sample(spec.space, images, spec.candidates, knobs=spec.knobs, limits=spec.limits, seed=spec.seed)

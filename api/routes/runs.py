@@ -1,0 +1,203 @@
+"""Routes that runs of every kind share: lists, wishes, trials, events."""
+
+from dataclasses import dataclass, make_dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+
+from api.history import Histories, History, Rows
+from api.problems import WRITES, documented
+from api.views import growth, measurement, proxy, search
+from api.views.growth import Growth
+from api.views.measurement import MeasurementRun
+from api.views.proxy import Proxy
+from api.views.search import Scored, Search
+from nas.records import Event, Run, TrialState, Wish
+from nas.specs import Kind, SearchSpec
+from nas.store import NotFound, Store
+
+AnyRun = Search | Growth | MeasurementRun | Proxy
+PLURAL: dict[Kind, str] = {
+    "search": "searches",
+    "growth": "growths",
+    "measurement": "measurements",
+    "proxy": "proxies",
+}
+WISHES: dict[str, Wish] = {"pause": "pause", "resume": "run", "stop": "stop", "cancel": "cancel"}
+UNKNOWN = "there is no run 'f00f00f00f00'"
+
+Verb = Annotated[
+    Literal["pause", "resume", "stop", "cancel"],
+    Path(
+        description="pause: no new trials begin, running ones end, then it waits to be resumed. stop: the same, for "
+        "good. cancel: running trials are killed, for good. Trials that have ended are kept in every case."
+    ),
+]
+Id = Annotated[str, Path(description="the id that its creation answered with")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="entries on a page, at most")]
+Before = Annotated[str | None, Query(description="the id that the page before ended with")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """A page of runs of every kind, newest first; `next` is the address of the page after it."""
+
+    runs: tuple[AnyRun, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """A page of trials by number; `next` is the address of the page after it."""
+
+    trials: tuple[Scored, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """What happened to a run, oldest first; ask again with `after` = the last id for what came since."""
+
+    events: tuple[Event, ...]
+
+
+def page(store: Store, limit: int, before: str | None, kind: Kind | None = None) -> list[Run]:
+    """So many runs of that kind (None: any), newest first, beginning behind the run `before`."""
+    found: list[Run] = []
+    while len(found) < limit:
+        rows = store.runs(limit=limit, before=before)
+        found += [run for run in rows if kind in (None, run.kind)]
+        if len(rows) < limit:
+            break
+        before = rows[-1].id
+    return found[:limit]
+
+
+def following(address: str, rows: list[Run], limit: int) -> str | None:
+    """The address of the page after one that holds `rows`; None: there is nothing more."""
+    return f"{address}?limit={limit}&before={rows[-1].id}" if len(rows) == limit else None
+
+
+def run_of(store: Store, kind: Kind, run: str) -> Run:
+    """The run, if it is of that kind. Raises NotFound."""
+    found = store.run(run)
+    if found.kind != kind:
+        raise NotFound(f"run {run} is a {found.kind}: it is at /v1/{PLURAL[found.kind]}/{run}")
+    return found
+
+
+def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
+    """The run as it is shown: `whole`, or as one of a list."""
+    trials = history.trials(run.id)
+    match run.kind:
+        case "search":
+            return search.view(run, trials)
+        case "growth":
+            return growth.view(run, trials)
+        case "measurement":
+            return measurement.view(run, trials, whole=whole)
+        case "proxy":
+            return proxy.view(run, trials, whole=whole)
+
+
+def common(kind: Kind, view: type[AnyRun]) -> APIRouter:
+    """The routes of /searches and its like that are the same for every kind; a run of this one is shown as a `view`."""
+    plural = PLURAL[kind]
+    router = APIRouter(prefix=f"/{plural}", tags=[plural])
+    fields = [(plural, tuple[view, ...]), ("next", str | None)]  # type: ignore[valid-type]
+    words = f"A page of {plural}, newest first; `next` is the address of the page after it."
+    listed = make_dataclass(plural.capitalize(), fields, frozen=True, kw_only=True, namespace={"__doc__": words})
+
+    @router.get(
+        "",
+        operation_id=f"list_{plural}",
+        summary=f"{plural.capitalize()}, newest first",
+        response_model=listed,
+        responses=documented(_404=UNKNOWN),
+    )
+    def list_(history: Histories, limit: Limit = 50, before: Before = None) -> Any:
+        """Each with its counts and a forecast."""
+        rows = page(history.store, limit, before, kind)
+        found = tuple(seen(history, run, whole=False) for run in rows)
+        return listed(**{plural: found}, next=following(f"/v1/{plural}", rows, limit))
+
+    @router.get(
+        "/{run}",
+        operation_id=f"get_{kind}",
+        summary=f"A {kind}",
+        response_model=view,
+        responses=documented(_404=UNKNOWN),
+    )
+    def get(run: Id, history: Histories) -> Any:
+        """As submitted, with its state, its counts, a forecast, and what came of its trials so far."""
+        return seen(history, run_of(history.store, kind, run))
+
+    @router.post(
+        "/{run}/{verb}",
+        operation_id=f"wish_{kind}",
+        summary=f"Pause, resume, stop or cancel a {kind}",
+        response_model=view,
+        responses=documented(**WRITES, _404=UNKNOWN, _409="run 0a1b2c3d4e5f is finished: it cannot pause any more"),
+    )
+    def wish(run: Id, verb: Verb, history: Histories) -> Any:
+        """Written down at once; the coordinator brings it about, within seconds where no trial has to end first."""
+        run_of(history.store, kind, run)
+        return seen(history, history.store.wish(run, WISHES[verb]))
+
+    @router.get(
+        "/{run}/trials",
+        operation_id=f"{kind}_trials",
+        summary=f"Trials of a {kind}",
+        responses=documented(_404=UNKNOWN),
+    )
+    def trials(
+        run: Id,
+        store: Rows,
+        after: Annotated[int, Query(ge=-1, description="the number that the page before ended with")] = -1,
+        limit: Limit = 200,
+        state: Annotated[TrialState | None, Query(description="only those in this state")] = None,
+    ) -> Trials:
+        """With jobs, measurements and, while they run, progress."""
+        spec = run_of(store, kind, run).spec
+        rows = store.trials(run, after=after, limit=limit, state=state)
+        objective = spec.objective if isinstance(spec, SearchSpec) else None
+        only = f"&state={state}" if state else ""
+        address = f"/v1/{plural}/{run}/trials?limit={limit}{only}&after="
+        return Trials(
+            trials=tuple(search.scored(trial, objective) for trial in rows),
+            next=f"{address}{rows[-1].number}" if len(rows) == limit else None,
+        )
+
+    @router.get(
+        "/{run}/events",
+        operation_id=f"{kind}_events",
+        summary=f"What happened to a {kind}",
+        responses=documented(_404=UNKNOWN),
+    )
+    def events(
+        run: Id,
+        store: Rows,
+        after: Annotated[int, Query(ge=0, description="the id that the page before ended with")] = 0,
+        limit: Limit = 200,
+    ) -> Events:
+        """Wishes, claims, failures and ends, in words."""
+        run_of(store, kind, run)
+        return Events(events=tuple(store.events(run, after=after, limit=limit)))
+
+    return router
+
+
+router = APIRouter(tags=["runs"])
+
+
+@router.get("/runs", summary="Runs of every kind, newest first", responses=documented(_404=UNKNOWN))
+def list_runs(history: Histories, limit: Limit = 50, before: Before = None) -> Runs:
+    """Each with its counts, its forecast and, of a search or a growth, its best candidate or family."""
+    rows = page(history.store, limit, before)
+    return Runs(runs=tuple(seen(history, run, whole=False) for run in rows), next=following("/v1/runs", rows, limit))
+
+
+@router.get("/runs/{run}", summary="A run of any kind", responses=documented(_404=UNKNOWN))
+def get_run(run: Id, history: Histories) -> AnyRun:
+    """For whoever has an id and does not know of what."""
+    return seen(history, history.store.run(run))

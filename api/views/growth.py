@@ -1,0 +1,121 @@
+"""The members of a family: what they are by arithmetic, and what came of their trainings."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from api.views.run import Shown, common
+from api.views.search import medians
+from nas import noise
+from nas.networks.counts import counts
+from nas.plans.growth import member
+from nas.records import Measurement, Progress, Run, Trial, TrialState
+from nas.specs import GrowthSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A row of a family's table. `number`, of its first trial, and what is measured are null until its training has
+    begun or ended. `test_accuracy` is the mean over the `seeds` that were tested, `accuracy_error` its standard error
+    (of the number of images, where there is one seed), and `tied_with` names the members that it cannot be told apart
+    from. `models` are all that can be downloaded, in the order of their seeds; `model` is the first of them, because to
+    pick the best tested one would be to choose by the test images."""
+
+    member: str
+    state: Literal["queued"] | TrialState
+    number: int | None
+    resolution: int
+    params: int
+    mult_adds: int
+    latency_ms: float | None = None
+    further_latencies_ms: dict[str, float] = field(default_factory=dict)
+    test_accuracy: float | None = None
+    accuracy_error: float | None = None
+    seeds: int = 0
+    tied_with: tuple[str, ...] = ()
+    seconds: float | None = None
+    model: str | None = None
+    models: tuple[str, ...] = ()
+    progress: Progress | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth(Shown):
+    """A growth: its specification as stored, and its family, smallest member first."""
+
+    spec: GrowthSpec
+    family: tuple[Member, ...]
+
+
+def view(run: Run, trials: Sequence[Trial]) -> Growth:
+    assert isinstance(run.spec, GrowthSpec)
+    return Growth(**common(run, trials, f"/v1/growths/{run.id}"), spec=run.spec, family=family(run.spec, trials))
+
+
+def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
+    """One row a member, in the order of the names; what is not trained yet is known by arithmetic."""
+    begun: dict[str | None, list[Trial]] = {name: [] for name in spec.members}
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        begun[trial.job.member].append(trial)
+    of_one = noise.spread([row.test_accuracy or 0.0 for row in _tested(trials)] for trials in begun.values())
+    accuracies = {name: _estimate(_tested(begun[name]), of_one) for name in sorted(spec.members)}
+    return tuple(
+        _member(
+            name,
+            spec,
+            begun[name],
+            own,
+            tuple(other for other, its in accuracies.items() if own and its and other != name and noise.tied(own, its)),
+        )
+        for name, own in accuracies.items()
+    )
+
+
+def _tested(trials: Sequence[Trial]) -> list[Measurement]:
+    return [row for trial in trials if (row := trial.measurement) and row.test_accuracy is not None]
+
+
+def _estimate(tested: Sequence[Measurement], of_one: noise.Spread | None) -> noise.Estimate | None:
+    """Of one member's test accuracy."""
+    if not tested:
+        return None
+    return noise.estimate([row.test_accuracy or 0.0 for row in tested], tested[0].accuracy_error, of_one)
+
+
+def _member(
+    name: str, spec: GrowthSpec, trials: Sequence[Trial], accuracy: noise.Estimate | None, tied_with: tuple[str, ...]
+) -> Member:
+    architecture = member(spec.architecture, name, spec.scaling)
+    counted = counts(architecture)
+    measured = [trial.measurement for trial in trials if trial.measurement]
+    timed = next((row for row in measured if row.latency), None)
+    models = tuple(f"{trial.run}-{trial.number}" for trial in trials if trial.measurement and trial.measurement.weights)
+    return Member(
+        member=name,
+        state=_state(trials),
+        number=trials[0].number if trials else None,
+        resolution=architecture.images.resolution,
+        params=counted.params,
+        mult_adds=counted.mult_adds,
+        latency_ms=timed.latency.median_ms if timed and timed.latency else None,
+        further_latencies_ms=medians(timed.further_latencies) if timed else {},
+        test_accuracy=accuracy.mean if accuracy else None,
+        accuracy_error=accuracy.error if accuracy else None,
+        seeds=accuracy.seeds if accuracy else 0,
+        tied_with=tied_with,
+        seconds=sum(row.seconds for row in measured) if measured else None,
+        model=models[0] if models else None,
+        models=models,
+        progress=next((trial.progress for trial in trials if trial.state == "running"), None)
+        or (trials[-1].progress if trials else None),
+        error=next((trial.error for trial in trials if trial.error), None),
+    )
+
+
+def _state(trials: Sequence[Trial]) -> Literal["queued"] | TrialState:
+    """Of a member: running while one of its seeds is, and done where one of them is and none runs."""
+    states = [trial.state for trial in trials]
+    if not states:
+        return "queued"
+    return next(state for state in ("running", "done", states[0]) if state in states)

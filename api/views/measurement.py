@@ -1,0 +1,81 @@
+"""What is shown of a measurement, computed from its rows when it is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from api.views.run import Shown, common
+from nas.networks.architecture import Choices
+from nas.networks.counts import counts
+from nas.records import Latency, Run, Trial, TrialState
+from nas.specs import MeasurementSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A network's latency on a device, or the error why there is none; `number` is the trial's that measures it, null
+    before that has begun."""
+
+    device: str
+    number: int | None
+    state: Literal["queued"] | TrialState
+    latency: Latency | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A network, with a reading for each device of the run."""
+
+    choices: Choices
+    params: int
+    mult_adds: int
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementRun(Shown):
+    """A measurement: its specification as stored, and the networks whose measuring has begun. `networks` is null in
+    lists."""
+
+    spec: MeasurementSpec
+    networks: tuple[Measured, ...] | None
+
+
+def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> MeasurementRun:
+    """The run with its table, unless it is to stand in a list."""
+    assert isinstance(run.spec, MeasurementSpec)
+    return MeasurementRun(
+        **common(run, trials, f"/v1/measurements/{run.id}"),
+        spec=run.spec,
+        networks=tuple(_measured(run.spec.devices, trials)) if whole else None,
+    )
+
+
+def _measured(named: Sequence[str], trials: Sequence[Trial]) -> list[Measured]:
+    """A row a network: trials are numbered device by device."""
+    found = []
+    for first in range(0, len(trials), len(named)):
+        own = trials[first : first + len(named)]
+        counted = counts(own[0].job.architecture)
+        readings = [_reading(trial) for trial in own]
+        readings += [Reading(device=device, number=None, state="queued") for device in named[len(own) :]]
+        found.append(
+            Measured(
+                choices=own[0].job.choices,
+                params=counted.params,
+                mult_adds=counted.mult_adds,
+                readings=tuple(readings),
+            )
+        )
+    return found
+
+
+def _reading(trial: Trial) -> Reading:
+    return Reading(
+        device=trial.job.device,
+        number=trial.number,
+        state=trial.state,
+        latency=trial.measurement.latency if trial.measurement else None,
+        error=trial.error,
+    )

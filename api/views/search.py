@@ -1,0 +1,228 @@
+"""The networks that a search has measured: what they are worth by an objective, and the front of them."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from api.views.run import Shown, common
+from nas import noise
+from nas.networks.architecture import Choices
+from nas.objective import Objective
+from nas.pareto import Point, front, hypervolume
+from nas.records import Job, Latency, Measurement, Run, Trial
+from nas.specs import SearchSpec
+
+MOST_MARKS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A measured network of a search, by its first trial's `number`. `accuracy` is on the validation images: the mean
+    over its `trainings`, with its standard error (of the number of images, where there is one training; otherwise from
+    the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with`
+    names those on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and
+    `also` its second one; `further_latencies_ms` are those on the search's further devices; `baseline` names the
+    reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
+    saves no weights. `rung` is the one it was trained on, where the search has a fidelity."""
+
+    number: int
+    reward: float
+    accuracy: float
+    accuracy_error: float | None
+    cost: float
+    also: float | None
+    params: int
+    mult_adds: int
+    latency_ms: float | None
+    further_latencies_ms: dict[str, float]
+    choices: Choices
+    baseline: str | None
+    model: str | None
+    trainings: int = 1
+    accuracy_freedom: int = 0
+    tied_with: tuple[int, ...] = ()
+    rung: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pareto:
+    """The candidates of a search that no other beats in accuracy and all costs, by rising cost. `best` has the highest
+    reward by `objective`, whose latency is the one on `device`; `measured` candidates were compared: with a fidelity,
+    those of the highest rung that a network of the search has been trained on. `hypervolumes` tells how the front grew:
+    after so many candidates, its share of the area that it has now, down to the largest cost and the smallest accuracy
+    of them."""
+
+    search: str
+    objective: Objective
+    device: str
+    measured: int
+    front: tuple[Candidate, ...]
+    best: Candidate | None
+    hypervolumes: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored(Trial):
+    """A trial with its reward by the search's own objective; null where it was not measured, and in a growth. It is of
+    this training alone: a network that was trained several times is judged by its mean, see the front."""
+
+    reward: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Shown):
+    """A search: its specification as stored, and its best candidate so far. `expected_gain` is what its searcher
+    expected of the last network that it proposed, where it says so: of reward, or of a front, as a share of its area.
+    `saved_seconds` of training were not spent on candidates that were refused for their latency, at the mean of those
+    that were trained; null before there is one of each."""
+
+    spec: SearchSpec
+    expected_gain: float | None
+    saved_seconds: float | None
+    best: Candidate | None
+
+
+def view(run: Run, trials: Sequence[Trial]) -> Search:
+    assert isinstance(run.spec, SearchSpec)
+    return Search(
+        **common(run, trials, f"/v1/searches/{run.id}", "pareto"),
+        spec=run.spec,
+        expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
+        saved_seconds=saved_seconds(trials),
+        best=standing(among(trials, run.spec.objective))[1],
+    )
+
+
+def saved_seconds(trials: Iterable[Trial]) -> float | None:
+    """What training the refused candidates would have taken, at the mean of the others; None without one of each."""
+    measured = [trial.measurement for trial in trials if trial.measurement]
+    refused = sum(row.refused is not None for row in measured)
+    trained = [row.train_seconds for row in measured if row.train_seconds > 0]
+    return refused * sum(trained) / len(trained) if refused and trained else None
+
+
+def among(trials: Iterable[Trial], objective: Objective, further_device: str | None = None) -> list[Candidate]:
+    """The networks among `trials` that have an accuracy and the objective's cost, or both its costs, each once; latency
+    on the search's own device, or on a further one. Where there are rungs, they are of the highest alone that one of
+    the search's own has reached: others do not compare with it."""
+    trainings: dict[int, list[Measurement]] = {}
+    jobs: dict[int, Job] = {}
+    for trial in trials:
+        measured = trial.measurement
+        if measured is None or measured.accuracy is None:
+            continue
+        if any(measured.cost(name, further_device) is None for name in objective.costs):
+            continue
+        number = trial.number if trial.job.repeats is None else trial.job.repeats
+        jobs.setdefault(number, trial.job)
+        trainings.setdefault(number, []).append(measured)
+    highest = max((job.rung for job in jobs.values() if job.rung is not None and job.baseline is None), default=None)
+    compared = {number: same for number, same in trainings.items() if highest in (jobs[number].rung, None)}
+    of_one = noise.spread(map(_accuracies, compared.values()))
+    return [
+        _candidate(number, jobs[number], same, objective, further_device, of_one) for number, same in compared.items()
+    ]
+
+
+def _accuracies(measured: Iterable[Measurement]) -> list[float]:
+    return [row.accuracy for row in measured if row.accuracy is not None]
+
+
+def _candidate(
+    number: int,
+    job: Job,
+    measured: Sequence[Measurement],
+    objective: Objective,
+    device: str | None,
+    of_one: noise.Spread | None,
+) -> Candidate:
+    """The network of trial `number`, which these trained, each with an accuracy and the costs."""
+    accuracy = noise.estimate(_accuracies(measured), measured[0].accuracy_error, of_one)
+    cost, *also = (statistics.fmean(row.cost(name, device) or 0.0 for row in measured) for name in objective.costs)
+    latencies = [row.latency.median_ms for row in measured if row.latency]
+    return Candidate(
+        number=number,
+        reward=objective.reward(accuracy.mean, cost),
+        accuracy=accuracy.mean,
+        accuracy_error=accuracy.error,
+        cost=cost,
+        also=also[0] if also else None,
+        params=measured[0].params,
+        mult_adds=measured[0].mult_adds,
+        latency_ms=statistics.fmean(latencies) if latencies else None,
+        further_latencies_ms=medians(measured[0].further_latencies),
+        choices=job.choices,
+        baseline=job.baseline,
+        model=f"{job.run}-{job.number}" if measured[0].weights else None,
+        trainings=accuracy.seeds,
+        accuracy_freedom=accuracy.freedom,
+        rung=job.rung,
+    )
+
+
+def best(found: Iterable[Candidate]) -> Candidate | None:
+    """The highest reward that the search itself found; of equal ones the cheapest, then the earliest."""
+    own = (row for row in found if row.baseline is None)
+    return max(own, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
+
+
+def standing(found: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
+    """The front of the candidates and the best of them, each with what it is tied with."""
+    unbeaten = [found[index] for index in front(list(map(_point, found)))]
+    estimates = {row.number: _estimated(row) for row in found}
+
+    def with_ties(row: Candidate) -> Candidate:
+        others = (other.number for other in unbeaten if other.number != row.number)
+        return replace(row, tied_with=tuple(o for o in others if noise.tied(estimates[row.number], estimates[o])))
+
+    leader = best(found)
+    return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
+
+
+def _estimated(row: Candidate) -> noise.Estimate:
+    return noise.Estimate(
+        mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings, freedom=row.accuracy_freedom
+    )
+
+
+def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str | None = None) -> Pareto:
+    """`device` is one of the search's further devices; None: its own."""
+    assert isinstance(run.spec, SearchSpec)
+    found = among(trials, objective, device)
+    unbeaten, leader = standing(found)
+    return Pareto(
+        search=run.id,
+        objective=objective,
+        device=device or run.spec.device,
+        measured=len(found),
+        front=unbeaten,
+        best=leader,
+        hypervolumes=hypervolumes(list(map(_point, found))),
+    )
+
+
+def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
+    """(count, share) at most 50 times: of the area or volume of all `points`, what the first `count` of them had;
+    nothing where that is none."""
+    if not points:
+        return ()
+    *costs, accuracies = zip(*points)
+    reference = (*map(max, costs), min(accuracies))
+    whole = hypervolume(points, reference)
+    step = -(-len(points) // MOST_MARKS)
+    marks = [*range(step, len(points), step), len(points)]
+    return tuple((count, hypervolume(points[:count], reference) / whole) for count in marks) if whole else ()
+
+
+def _point(row: Candidate) -> Point:
+    return (row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy)
+
+
+def scored(trial: Trial, objective: Objective | None) -> Scored:
+    row = among([trial], objective) if objective else []
+    return Scored(**vars(trial), reward=row[0].reward if row else None)
+
+
+def medians(latencies: Mapping[str, Latency]) -> dict[str, float]:
+    """In milliseconds."""
+    return {device: latency.median_ms for device, latency in latencies.items()}

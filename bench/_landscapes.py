@@ -1,0 +1,143 @@
+"""Search spaces whose every network's accuracy is known at once, so that searchers can be compared in seconds.
+
+NAS-Bench-Macro is the file nas-bench-macro_cifar10.json of github.com/xiusu/NAS-Bench-Macro (Su et al. 2021,
+"Prioritized Architecture Sampling with Monto-Carlo Tree Search"): networks of eight MBConv layers, trained on CIFAR-10
+three times.
+"""
+
+import itertools
+import json
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.networks.architecture import Choices, Knobs
+from nas.searchers import Canonical, CostOf
+
+MACRO_STAGES = (2, 3, 3)  # layers; the first of each cannot be skipped, so its identity is a layer of its own
+MACRO_OPS = ("identity", "mbconv_e3_k3", "mbconv_e6_k5")
+NOISE = 0.0015  # standard deviation of a synthetic training, NAS-Bench-Macro's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landscape:
+    """`trainings(choices)` are the accuracies, in [0, 1], that training the network with other seeds gives.
+
+    `targets` are two multiply-adds, a tight and a loose one; `networks` is every distinct one, None if there are too
+    many.
+    """
+
+    name: str
+    knobs: Knobs
+    cost: CostOf
+    canonical: Canonical
+    trainings: Callable[[Choices], tuple[float, ...]]
+    targets: tuple[float, float]
+    networks: tuple[Choices, ...] | None
+
+    def accuracy(self, choices: Choices) -> float:
+        """The mean over seeds."""
+        accuracies = self.trainings(choices)
+        return sum(accuracies) / len(accuracies)
+
+
+def nas_bench_macro(path: Path) -> Landscape:
+    """The table in the file at `path`. 6,561 strings of choices, of which 3,969 are distinct networks."""
+    table = json.loads(path.read_text())
+    knobs = {f"layer{number}": MACRO_OPS for number in range(1, 9)}
+
+    def key(choices: Choices) -> str:
+        return "".join(str(MACRO_OPS.index(str(choices[knob]))) for knob in knobs)
+
+    def choices(digits: str) -> Choices:
+        return {knob: MACRO_OPS[int(digit)] for knob, digit in zip(knobs, digits)}
+
+    def canonical(given: Choices) -> Choices:
+        digits = iter(key(given))
+        stages = ["".join(itertools.islice(digits, layers)) for layers in MACRO_STAGES]
+        # An identity does nothing, wherever in its stage it stands.
+        return choices("".join(stage[0] + stage[1:].replace("0", "").ljust(len(stage) - 1, "0") for stage in stages))
+
+    return Landscape(
+        name="NAS-Bench-Macro",
+        knobs=knobs,
+        cost=lambda given: float(table[key(given)]["flops"]),
+        canonical=canonical,
+        trainings=lambda given: tuple(accuracy / 100 for accuracy in table[key(given)]["test_acc"]),
+        targets=(30e6, 60e6),
+        networks=tuple(choices(digits) for digits in sorted(table) if key(canonical(choices(digits))) == digits),
+    )
+
+
+def synthetic(stages: int, seed: int = 0) -> Landscape:
+    """Stages of an operation, kernel, squeeze, depth and width: 108 choices each, fewer networks.
+
+    Effects interact within a stage and between neighbours; squeeze is inert in plain convolutions; trainings are noisy.
+    Two stages can be looked at whole; seven are 1.7·10^14 choices.
+    """
+    draw = random.Random(f"landscape {seed}")
+    names = range(1, stages + 1)
+    knobs: Knobs = {
+        f"stage{stage}.{knob}": choices
+        for stage in names
+        for knob, choices in (
+            ("op", ("conv", "fused", "mbconv")),
+            ("kernel", (3, 5)),
+            ("squeeze", ("off", "on")),
+            ("depth", (1, 2, 3)),
+            ("width", (0.75, 1.0, 1.25)),
+        )
+    }
+    price = {"conv": 1.0, "fused": 1.6, "mbconv": 0.7}
+    share = {stage: draw.uniform(0.5, 1.5) for stage in names}
+    ops = {(stage, op): draw.gauss(0, 0.25) for stage in names for op in price}
+    kernels = {(stage, op): draw.gauss(0.05, 0.15) for stage in names for op in price}
+    squeezes = {stage: draw.gauss(0.1, 0.1) for stage in names}
+    pairs = {(stage, a, b): draw.gauss(0, 0.2) for stage in names for a in price for b in price}
+    gains = {stage: (draw.uniform(0.1, 0.7), draw.uniform(0.2, 1.2)) for stage in names}
+
+    def canonical(choices: Choices) -> Choices:
+        inert = {f"stage{stage}.squeeze": "off" for stage in names if choices[f"stage{stage}.op"] == "conv"}
+        return {**choices, **inert}
+
+    def cost(choices: Choices) -> float:
+        return 1e6 * sum(
+            share[stage]
+            * price[str(choices[f"stage{stage}.op"])]
+            * (1.0 if choices[f"stage{stage}.kernel"] == 3 else 1.35)
+            * float(choices[f"stage{stage}.depth"])
+            * float(choices[f"stage{stage}.width"]) ** 2
+            for stage in names
+        )
+
+    def trainings(choices: Choices) -> tuple[float, ...]:
+        merit = 0.0
+        for stage in names:
+            op, width = str(choices[f"stage{stage}.op"]), float(choices[f"stage{stage}.width"])
+            merit += ops[stage, op] + (kernels[stage, op] if choices[f"stage{stage}.kernel"] == 5 else 0.0)
+            merit += squeezes[stage] if choices[f"stage{stage}.squeeze"] == "on" and op != "conv" else 0.0
+            merit += gains[stage][0] * math.log(float(choices[f"stage{stage}.depth"]))
+            merit += gains[stage][1] * math.log(width)
+            if stage > 1:
+                merit += pairs[stage, str(choices[f"stage{stage - 1}.op"]), op]
+                merit -= (width - float(choices[f"stage{stage - 1}.width"])) ** 2
+        clean = 0.96 - 0.12 * math.exp(-merit / math.sqrt(stages))
+        luck = random.Random(f"{seed}/{sorted(canonical(choices).items())}")
+        return tuple(min(1.0, max(0.0, luck.gauss(clean, NOISE))) for _ in range(3))
+
+    networks = None
+    if stages <= 2:
+        every = (dict(zip(knobs, row)) for row in itertools.product(*knobs.values()))
+        networks = tuple(choices for choices in every if canonical(choices) == choices)
+    middle = sum(share.values()) * 1e6
+    return Landscape(
+        name=f"synthetic, {stages} stages",
+        knobs=knobs,
+        cost=cost,
+        canonical=canonical,
+        trainings=trainings,
+        targets=(0.8 * middle, 1.6 * middle),
+        networks=networks,
+    )

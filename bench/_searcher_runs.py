@@ -1,0 +1,228 @@
+"""Runs of searchers on a landscape: what each found after every trial, and what that is worth."""
+
+import json
+import multiprocessing
+import random
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from bench._landscapes import Landscape, nas_bench_macro, synthetic
+from nas import plugins
+from nas.confirmation import Measured, confirmation
+from nas.networks.architecture import Choices
+from nas.objective import Objective
+from nas.pareto import hypervolume
+from nas.searchers import ATTEMPT, Outcome, Searcher
+
+Point = tuple[float, float]  # cost and accuracy
+COST_RANK = "cost rank"  # no searcher: the most expensive that is allowed comes first
+GOALS = ("accuracy", "soft-tight", "soft-loose", "under-tight", "under-loose", "front")
+BUDGETS = (25, 50, 100, 200, 400)
+ATTEMPTS = 1000
+NEAR = 0.001  # of accuracy: 0.1 points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """One run to be made: a searcher with a seed on a landscape. `workers` networks are evaluated at a time; up to
+    `confirm` of the trials train a leading network once more, as a search's do."""
+
+    landscape: str
+    searcher: str
+    goal: str
+    filtered: bool
+    seed: int
+    trials: int
+    workers: int = 1
+    confirm: int = 0
+
+    @property
+    def name(self) -> str:
+        filtered = f"{self.searcher}, filtered" if self.filtered else self.searcher
+        return f"{filtered}, leads confirmed" if self.confirm else filtered
+
+
+@cache
+def landscape(name: str) -> Landscape:
+    if name.startswith("synthetic"):
+        return synthetic(int(name.split()[1]))
+    return nas_bench_macro(Path(name))
+
+
+def objective(goal: str, targets: tuple[float, float]) -> Objective:
+    target = targets[0] if goal.endswith("tight") else targets[1]
+    if goal == "accuracy":
+        return Objective(target=target, w_under=0, w_over=0)
+    if goal.startswith("under"):
+        return Objective(target=target, w_under=0, w_over=-10)
+    return Objective(target=target, form="front" if goal == "front" else "product")
+
+
+class CostRank:
+    """Nothing but multiply-adds: the most that are allowed, or for a front spaced evenly on their logarithm."""
+
+    def __init__(self, land: Landscape, goal: str, aim: Objective, trials: int) -> None:
+        self._land = land
+        costed = sorted((land.cost(choices), number) for number, choices in enumerate(land.networks or ()))
+        if goal == "front":
+            low, high = costed[0][0], costed[-1][0]
+            spaced = [low * (high / low) ** (step / max(1, trials - 1)) for step in range(trials)]
+            nearest = [min(costed, key=lambda pair: abs(pair[0] - wanted))[1] for wanted in spaced]
+            self._order = list(dict.fromkeys([*nearest, *(number for _, number in costed)]))
+        else:
+            limit = aim.target if goal.startswith("under") else float("inf")
+            self._order = [number for cost, number in reversed(costed) if cost <= limit]
+        self._next = 0
+
+    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
+        assert self._land.networks
+        self._next += 1
+        return self._land.networks[self._order[(self._next - 1) % len(self._order)]]
+
+    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+        """Nothing to learn."""
+
+
+@dataclass
+class Trail:
+    """What a run found: after each trial the accuracy and cost of what was tried; `handed` the reward of the network
+    that would be handed over, by trials: the best that the searcher believes in, or else the luckiest."""
+
+    points: list[Point]
+    handed: dict[int, float]
+
+
+def follow(course: Course) -> Trail:
+    """Make the run."""
+    land = landscape(course.landscape)
+    aim = objective(course.goal, land.targets)
+    draw = random.Random(f"{course.seed}/{course.goal}")
+
+    def allowed(choices: Choices) -> bool:
+        return land.cost(choices) <= aim.target
+
+    if course.searcher == COST_RANK:
+        searcher: Searcher = CostRank(land, course.goal, aim, course.trials)
+    else:
+        searcher = plugins.load("nas.searchers", course.searcher).Searcher(
+            land.knobs,
+            aim,
+            seed=course.seed,
+            cost=land.cost,
+            canonical=land.canonical,
+            allowed=allowed if course.filtered else None,
+            trials=course.trials,
+        )
+    proposed: set[tuple[object, ...]] = set()
+    running: list[Choices] = []
+    told: list[tuple[float, Choices]] = []
+    accuracies: dict[int, list[float]] = {}  # by the network's first trial
+    trail = Trail([], {})
+    while len(told) < course.trials:
+        while len(running) < min(course.workers, course.trials - len(told)):
+            if len(told) - len(accuracies) + 1 <= course.confirm * (len(told) + 1) / course.trials:
+                seen = [
+                    Measured(costs=(land.cost(told[first][1]),), accuracies=tuple(accuracies[first]))
+                    for first in accuracies
+                ]
+                if (doubtful := confirmation(seen, aim)) is not None:
+                    running.append(told[list(accuracies)[doubtful]][1])
+                    continue
+            for attempt in range(ATTEMPTS):
+                asked = searcher.ask(len(proposed) + attempt * ATTEMPT, running)
+                if asked is None:
+                    return trail  # exhausted
+                choices = land.canonical(asked)
+                key = tuple(choices[knob] for knob in land.knobs)
+                if key not in proposed and (allowed(choices) or not course.filtered):
+                    break
+            else:
+                return trail  # exhausted
+            proposed.add(key)
+            running.append(choices)
+        choices = running.pop(draw.randrange(len(running)))
+        outcome = Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
+        searcher.tell(choices, outcome)
+        trail.points.append((outcome.cost, land.accuracy(choices)))
+        first = next((first for first in accuracies if told[first][1] == choices), len(told))
+        accuracies.setdefault(first, []).append(outcome.accuracy)
+        told.append((aim.reward(outcome.accuracy, outcome.cost), choices))
+        if (len(told) in BUDGETS or len(told) == course.trials) and course.goal != "front":
+            trail.handed[len(told)] = true_reward(course.goal, aim, *_handed(searcher, land, aim, told))
+    return trail
+
+
+def _handed(searcher: Searcher, land: Landscape, aim: Objective, told: list[tuple[float, Choices]]) -> Point:
+    ranks = [reward for reward, _ in told]
+    if hasattr(searcher, "believed"):
+        believed = searcher.believed([choices for _, choices in told])
+        ranks = [aim.reward(max(0.0, accuracy), land.cost(choices)) for accuracy, (_, choices) in zip(believed, told)]
+    choices = told[max(range(len(told)), key=ranks.__getitem__)][1]
+    return land.cost(choices), land.accuracy(choices)
+
+
+def true_reward(goal: str, aim: Objective, cost: float, accuracy: float) -> float:
+    """In points, on the mean over trainings; nothing for what is over a limit."""
+    if goal.startswith("under") and cost > aim.target:
+        return 0.0
+    return 100 * aim.reward(accuracy, cost)
+
+
+class Yardstick:
+    """What a trail is worth: regret in points, or for a front its share of the hypervolume of the best there is.
+
+    Of a space too large to be looked at whole, the best that any of the `trails` found stands for the best there is.
+    A front counts up to the largest cost and down to the accuracy that one network in a hundred falls short of.
+    """
+
+    def __init__(self, land: Landscape, goal: str, trails: Sequence[Trail]) -> None:
+        self._goal, self._aim = goal, objective(goal, land.targets)
+        points = [(land.cost(choices), land.accuracy(choices)) for choices in land.networks or ()]
+        points = points or [point for trail in trails for point in trail.points]
+        accuracies = sorted(accuracy for _, accuracy in points)
+        self._reference = (max(cost for cost, _ in points), accuracies[len(accuracies) // 100])
+        self._best = max(true_reward(goal, self._aim, *point) for point in points)
+        self._volume = hypervolume(points, self._reference)
+
+    def after(self, trail: Trail, trials: int) -> float:
+        points = trail.points[:trials]
+        if self._goal == "front":
+            return hypervolume(points, self._reference) / self._volume
+        return self._best - max(true_reward(self._goal, self._aim, *point) for point in points)
+
+    def handed(self, trail: Trail, trials: int) -> float:
+        return self._best - trail.handed[trials]
+
+    def trials_to_near(self, trail: Trail) -> float:
+        """Trials until the best is within 0.1 points; infinite where it never was."""
+        for number, point in enumerate(trail.points, 1):
+            if self._best - true_reward(self._goal, self._aim, *point) <= 100 * NEAR + 1e-9:
+                return number
+        return float("inf")
+
+
+def trails(wanted: Sequence[Course], jobs: int, keep: Path | None) -> dict[Course, Trail]:
+    """Made in `jobs` processes. With `keep`, those that the file holds are not made again, and new ones are added."""
+    done: dict[Course, Trail] = {}
+    for line in keep.read_text().splitlines() if keep and keep.exists() else ():
+        kept = json.loads(line)
+        done[Course(**kept["course"])] = Trail(
+            [(cost, accuracy) for cost, accuracy in kept["points"]],
+            {int(mark): reward for mark, reward in kept["handed"].items()},
+        )
+    missing = [course for course in wanted if course not in done]
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(follow, course): course for course in missing}
+        for count, future in enumerate(as_completed(futures), 1):
+            course, trail = futures[future], future.result()
+            done[course] = trail
+            if keep:
+                with keep.open("a") as file:
+                    file.write(json.dumps({"course": asdict(course), **asdict(trail)}) + "\n")
+            if sys.stderr.isatty():
+                print(f"\r{count}/{len(missing)} {course.name}, {course.goal}\033[K", end="", file=sys.stderr)
+    return {course: done[course] for course in wanted}

@@ -1,0 +1,205 @@
+"""Latency predicted from measured networks: what their layers cost on a device, learnt by least squares.
+
+A network's time is nearly the sum of its layers' times, and a layer's time nearly linear in the work and the memory
+traffic that layers of its kind do (Dudziak et al. 2020, BRP-NAS, compare such predictors). So features are sums over
+layers, by kind; their weights are fitted to relative errors, shrunk as cross-validation finds best, and outliers pull
+little.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.correlation import spearman
+from nas.networks.layers import (
+    Activate,
+    Branches,
+    Conv,
+    GlobalPool,
+    Graph,
+    Layer,
+    Linear,
+    Node,
+    Pool,
+    Shape,
+    after,
+    joined,
+    pair,
+)
+from nas.networks.layers import Sequence as Chain
+from nas.networks.lowering import AnyArchitecture, lowered
+from nas.networks.network import walk
+from nas.records import Latency
+
+FOLDS = 5
+LEAST = 20  # measured networks
+VECTOR = 16  # single-precision numbers in 512 bits
+LARGE = 1.5  # times the median error
+TINY = 1e-9  # an error that is none
+REWEIGHTINGS = 6
+SHRINKAGES = tuple(10.0**power for power in range(-7, 2))
+
+Measured = tuple[AnyArchitecture, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """Milliseconds of networks that were not measured. `error` is the mean relative error on measured networks that it
+    had not seen, found by cross-validation, `rank` their rank correlation (Spearman),
+    None where all took the same time; both say what it is worth. `fingerprint` says on what it holds."""
+
+    error: float
+    rank: float | None
+    networks: int
+    weights: dict[str, float]
+    fingerprint: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, architecture: AnyArchitecture) -> float:
+        total = sum(self.weights.get(name, 0.0) * value for name, value in features(architecture).items())
+        return max(total, self.weights["least"])
+
+
+def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
+    """Learn from latencies on one device, newest first: each network's median of those that were taken on the same
+    machine and runtime as the newest. Raises as `predictor` does."""
+    fingerprint = latencies[0][1].fingerprint if latencies else {}
+    times: dict[str, tuple[AnyArchitecture, list[float]]] = {}
+    for architecture, latency in latencies:
+        if latency.fingerprint == fingerprint:
+            times.setdefault(architecture.digest(), (architecture, []))[1].append(latency.median_ms)
+    found = predictor([(architecture, statistics.median(its)) for architecture, its in times.values()])
+    return dataclasses.replace(found, fingerprint=fingerprint)
+
+
+def predictor(measured: Sequence[Measured]) -> Predictor:
+    """Learn from networks and the milliseconds they took on one device. Raises ValueError for too few of them, and
+    ModuleNotFoundError without numpy."""
+    if len(measured) < LEAST:
+        raise ValueError(f"{len(measured)} measured networks are too few to learn latency from: give {LEAST} or more")
+    for architecture, milliseconds in measured:
+        if not (math.isfinite(milliseconds) and milliseconds > 0):
+            raise ValueError(f"latency {milliseconds} ms of network {architecture.digest()} is not a positive number")
+    import numpy as np
+
+    tables = [features(architecture) for architecture, _ in measured]
+    names = sorted({name for table in tables for name in table})
+    rows = np.array([[table[name] for name in names] for table in tables])
+    scale = rows.max(axis=0)
+    rows = rows / scale
+    times = np.array([milliseconds for _, milliseconds in measured])
+    folds = np.arange(len(times)) % FOLDS
+    best = min(SHRINKAGES, key=lambda shrinkage: _errors(rows, times, folds, shrinkage)[0])
+    error, guesses = _errors(rows, times, folds, best)
+    weights = dict(zip(names, (_fitted(rows, times, best) / scale).tolist()))
+    return Predictor(
+        error=error,
+        rank=spearman(guesses.tolist(), times.tolist()),
+        networks=len(times),
+        weights=weights | {"least": float(times.min()) / 2},
+    )
+
+
+def features(architecture: AnyArchitecture) -> Counter[str]:
+    """What a network's layers amount to, by kind: how many there are, multiply-adds, and values read and written."""
+    found: Counter[str] = Counter({"network": 1})
+    for _ in walk(lowered(architecture), architecture.images, lambda part, *entering: _part(found, part, entering)):
+        pass
+    return found
+
+
+def _part(found: Counter[str], part: Any, entering: tuple[Shape, ...]) -> Shape:
+    scratch: Counter[str] = Counter() if part.auxiliary else found  # an auxiliary classifier works in training only
+    for block in part.blocks:
+        entering = (_add(scratch, block, *entering),)
+    return entering[0]
+
+
+def _add(found: Counter[str], layer: Layer, *entering: Shape) -> Shape:
+    shape = entering[0]
+    match layer:
+        case Chain():
+            for inner in layer.layers:
+                shape = _add(found, inner, shape)
+            return shape
+        case Branches():
+            leaving = joined([_add(found, branch, shape) for branch in layer.branches], layer.join)
+            _note(found, layer.join, 0, _size(leaving))
+            return leaving
+        case Graph():
+            states = [_add(found, adapter, state) for adapter, state in zip(layer.adapters, entering)]
+            for node in layer.nodes:
+                states.append(_made(found, node, states))
+            return _made(found, layer.output, states)
+    leaving = after(layer, shape)
+    match layer:
+        case Conv():
+            tall, wide = pair(layer.kernel)
+            work = shape.channels // layer.groups * tall * wide * _size(leaving)
+            kind = "depthwise" if layer.groups == shape.channels > 1 else "grouped" if layer.groups > 1 else "dense"
+            where = "gate" if leaving.height == leaving.width == 1 else f"{tall}x{wide}"
+            _note(found, f"{kind} {where} by {layer.stride}", work, _size(shape) + _size(leaving))
+            read = 1 if kind == "depthwise" else _padded(shape.channels) // layer.groups
+            found[f"{kind} {where}, padded multiply-adds"] += (
+                work * read * _padded(layer.out) // max(1, (shape.channels // layer.groups) * layer.out)
+            )
+            if layer.activation:
+                _note(found, layer.activation, 0, _size(leaving))
+        case Linear():
+            _note(found, "linear", _size(shape) * layer.out, layer.out)
+        case Pool() | GlobalPool():
+            _note(found, layer.layer, 0, _size(shape))
+        case Activate():
+            _note(found, layer.activation, 0, _size(shape))
+    return leaving
+
+
+def _made(found: Counter[str], node: Node, states: list[Shape]) -> Shape:
+    leaving = joined([_add(found, step.applied, states[step.state]) for step in node.steps], node.join)
+    _note(found, node.join, 0, _size(leaving) * max(0, len(node.steps) - 1))
+    return leaving
+
+
+def _note(found: Counter[str], kind: str, work: int, values: int) -> None:
+    found[f"{kind}, layers"] += 1
+    found[f"{kind}, values"] += values
+    if work:
+        found[f"{kind}, multiply-adds"] += work
+
+
+def _padded(channels: int) -> int:
+    """As many as a processor works on, which takes whole vectors."""
+    return -(-channels // VECTOR) * VECTOR
+
+
+def _size(shape: Shape) -> int:
+    return shape.channels * shape.height * shape.width
+
+
+def _errors(rows: Any, times: Any, folds: Any, shrinkage: float) -> tuple[float, Any]:
+    """The mean relative error where each fold is guessed from the others, and the guesses."""
+    import numpy as np
+
+    guesses = np.empty_like(times)
+    for fold in range(FOLDS):
+        held = folds == fold
+        guesses[held] = rows[held] @ _fitted(rows[~held], times[~held], shrinkage)
+    return float(np.mean(np.abs(guesses - times) / times)), guesses
+
+
+def _fitted(rows: Any, times: Any, shrinkage: float) -> Any:
+    """Ridge regression of relative errors, in which those that are large beside the others count by their size and not
+    by its square (Huber 1964, by reweighting): a host that was busy shows in single measurements."""
+    import numpy as np
+
+    weighted, trust = rows / times[:, None], np.ones(len(times))
+    for _ in range(REWEIGHTINGS):
+        trusted = weighted * trust[:, None]
+        normal = trusted.T @ weighted + shrinkage * len(times) * np.eye(rows.shape[1])
+        weights = np.linalg.solve(normal, trusted.sum(0))
+        errors = np.maximum(np.abs(weighted @ weights - 1), TINY)
+        trust = np.minimum(1, LARGE * np.median(errors) / errors)
+    return weights

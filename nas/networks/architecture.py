@@ -1,0 +1,162 @@
+"""Networks as data: stage rows, and the architecture that they make up."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from nas.codec import decode, encode
+from nas.networks.layers import Activation as Activation
+
+Choice: TypeAlias = str | int | float | bool
+Choices: TypeAlias = dict[str, Choice]
+Knobs: TypeAlias = Mapping[str, tuple[Choice, ...]]
+
+Op = Literal["conv", "fused", "mbconv"]
+
+VERSION = 1  # of the JSON of architectures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """What a network is given and asked for: square images of `channels` planes, one of `classes` answers."""
+
+    resolution: int
+    channels: int = 3
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.resolution <= 2048:
+            raise ValueError(f"resolution {self.resolution} is not between 8 and 2048 pixels")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels {self.channels} is neither 1 (grey) nor 3 (colour)")
+        if self.classes < 2:
+            raise ValueError(f"classes {self.classes} is less than 2: there is nothing to tell apart")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Factors on depth (repeats), width (channels) and resolution, and the dropout that goes with them."""
+
+    depth: float
+    width: float
+    resolution: float
+    dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """`repeats` equal blocks; the first one carries the stride and the change of channels.
+
+    `conv` is kernel×kernel convolution, normalisation, activation. `mbconv` is MobileNetV2's inverted bottleneck
+    (1×1 expansion, depthwise, squeeze-and-excitation, 1×1 projection). `fused` replaces expansion and depthwise by one
+    dense convolution (EfficientNetV2). `se_ratio` counts from the channels that enter the block, before expansion.
+    A network is written in one way only: `conv` has expand 1, and `fused` with expand 1 is written `conv`.
+    """
+
+    op: Op
+    kernel: int
+    stride: int
+    expand: int
+    channels: int
+    repeats: int
+    se_ratio: float = 0.0
+    skip: bool | Literal["pooling"] = True
+
+    def __post_init__(self) -> None:
+        if self.op not in ("conv", "fused", "mbconv"):
+            raise ValueError(f"op {self.op!r} is none of conv, fused, mbconv")
+        if self.kernel % 2 == 0 or self.kernel < 1:
+            raise ValueError(f"kernel {self.kernel} is not a positive odd number")
+        for name in ("stride", "expand", "channels", "repeats"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is less than 1")
+        if self.op == "conv" and self.expand != 1:
+            raise ValueError(f"expand {self.expand} means nothing to op 'conv': write expand 1, or op 'fused'")
+        if self.op == "fused" and self.expand == 1:
+            raise ValueError("op 'fused' with expand 1 is op 'conv': write that")
+        if not 0 <= self.se_ratio <= 1:
+            raise ValueError(f"se_ratio {self.se_ratio} is not between 0 and 1")
+
+    def inputs(self, entering: int) -> tuple[int, ...]:
+        """Channels that enter each of the stage's blocks when `entering` channels enter the stage."""
+        return (entering,) + (self.channels,) * (self.repeats - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A network, whole: 3×3 stem, stages, 1×1 head, global average pooling, dropout, linear classifier.
+
+    Pure data: two equal architectures are the same function of their weights. `drop_connect` is the rate at which the
+    last block's residual branch is dropped in training; earlier blocks scale linearly down to zero.
+    """
+
+    images: Images
+    stem: int
+    stem_stride: int
+    stages: tuple[Stage, ...]
+    head: int
+    activation: Activation = "relu"
+    dropout: float = 0.0
+    drop_connect: float = 0.0
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        check_version(self.version)
+        each = (stage.stride for stage in self.stages)
+        strides = list(itertools.accumulate(each, int.__mul__, initial=self.stem_stride))
+        if strides[-1] > self.images.resolution:
+            first = next(number for number, total in enumerate(strides) if total > self.images.resolution)
+            place = f"stage {first}" if first else "the stem"
+            raise ValueError(
+                f"resolution {self.images.resolution} is too small for total stride {strides[-1]}: less than a pixel "
+                f"is left in {place}; give at least {strides[-1]} pixels or fewer strides"
+            )
+
+    def scaled(self, scale: Scale) -> "Architecture":
+        """This network grown or shrunk: repeats by ceil, channels to multiples of 8, resolution rounded."""
+        return dataclasses.replace(
+            self,
+            images=dataclasses.replace(self.images, resolution=round(self.images.resolution * scale.resolution)),
+            stem=round_channels(self.stem, scale.width),
+            stages=tuple(
+                dataclasses.replace(
+                    stage,
+                    channels=round_channels(stage.channels, scale.width),
+                    repeats=math.ceil(scale.depth * stage.repeats),
+                )
+                for stage in self.stages
+            ),
+            head=round_channels(self.head, scale.width),
+            dropout=self.dropout if scale.dropout is None else scale.dropout,
+        )
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that are equal for equal architectures, and stable across versions."""
+        return digest(self)
+
+
+def digest(architecture: Any) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out."""
+    same = decode(type(architecture), encode(architecture))  # 0 and 0.0 are equal, and so their digests must be
+    fields = {name: value for name, value in encode(same).items() if name != "version"}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_version(version: int) -> None:
+    if version != VERSION:
+        raise ValueError(f"version {version} of an architecture is not {VERSION}, the one that is understood here")
+
+
+def round_channels(channels: int, width: float, divisor: int = 8) -> int:
+    """`channels * width` to the nearest multiple of `divisor`, never more than 10 % below (EfficientNet's rule)."""
+    if width == 1 or channels == 0:
+        return channels
+    wanted = channels * width
+    rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * wanted else rounded

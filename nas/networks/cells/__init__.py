@@ -1,0 +1,138 @@
+"""Cells: small graphs of operations that are stacked into a network, and the architecture that they make up.
+
+A family of cells (NASNet's, DARTS's, …) is a file here: its operations, and how its cells are stacked.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, Protocol, TypeAlias, cast
+
+from nas import plugins
+from nas.networks.architecture import VERSION, Images, Scale, check_version, digest, round_channels
+from nas.networks.layers import Layer
+from nas.networks.network import Part
+
+Operation: TypeAlias = Callable[[int, int, int], tuple[Layer, ...]]  # of channels entering, filters, stride
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A hidden state: operations on earlier states, as (operation, state), joined."""
+
+    inputs: tuple[tuple[str, int], ...]
+    join: Literal["add", "concat"] = "add"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """States are numbered: the cell's inputs first, then its nodes; `outputs` are concatenated to what it gives."""
+
+    nodes: tuple[Node, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellArchitecture:
+    """A network of cells: a stem, `cells` normal cells, and twice more a reduction and `cells` normal cells; then
+    global average pooling, dropout, linear classifier.
+
+    `filters` is the width of the first cells' operations; it doubles at every reduction. `stem` is "small" (stride 1,
+    for CIFAR's size) or "large" (for ImageNet's), and convolves to `stem_filters`. `past_reduction`: the normal cell
+    behind a reduction skips it with its second input (NASNet-A large). `drop_path` is the rate at which the last cell's
+    operations are dropped in training, less in earlier cells and earlier in training. `auxiliary`: a second classifier
+    at two thirds of the depth, in training only.
+    """
+
+    images: Images
+    family: str
+    normal: Cell
+    reduction: Cell | None = None
+    cells: int
+    filters: int
+    stem: Literal["small", "large"] = "small"
+    stem_filters: int
+    past_reduction: bool = False
+    dropout: float = 0.0
+    drop_path: float = 0.0
+    auxiliary: bool = False
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        check_version(self.version)
+        chosen = family(self.family)
+        for name in ("cells", "filters", "stem_filters"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is less than 1")
+        for name in ("dropout", "drop_path"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not between 0 and 1")
+        _check(self.normal, "normal cell", chosen)
+        if self.reduction is not None:
+            _check(self.reduction, "reduction cell", chosen)
+        elif chosen.REDUCES:
+            raise ValueError(f"family {self.family!r} needs a reduction cell")
+        pixels = chosen.LARGE_STRIDE if self.stem == "large" else 4
+        if self.images.resolution < pixels:
+            raise ValueError(
+                f"resolution {self.images.resolution} is too small for total stride {pixels}: less than a pixel is "
+                f"left in the last cells; give at least {pixels} pixels or the small stem"
+            )
+
+    def scaled(self, scale: Scale) -> "CellArchitecture":
+        """This network grown or shrunk: cells by ceil, filters to multiples of 8, resolution rounded."""
+        return dataclasses.replace(
+            self,
+            images=dataclasses.replace(self.images, resolution=round(self.images.resolution * scale.resolution)),
+            cells=math.ceil(scale.depth * self.cells),
+            filters=round_channels(self.filters, scale.width),
+            stem_filters=round_channels(self.stem_filters, scale.width),
+            dropout=self.dropout if scale.dropout is None else scale.dropout,
+        )
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that are equal for equal architectures, and stable across versions."""
+        return digest(self)
+
+
+class Family(Protocol):
+    """What a file here offers."""
+
+    OPERATIONS: Mapping[str, Operation]
+    INPUTS: int  # states that enter a cell
+    REDUCES: bool  # whether reductions are cells too
+    LARGE_STRIDE: int  # total stride behind the large stem
+
+    def parts(self, architecture: CellArchitecture) -> tuple[Part, ...]:
+        """The network, spelled out."""
+        ...
+
+
+@cache
+def family(name: str) -> Family:
+    """The family of that name. Raises plugins.UnknownPlugin, which says which exist."""
+    return cast(Family, plugins.load(__package__, name))
+
+
+def unused(nodes: tuple[Node, ...], inputs: int) -> tuple[int, ...]:
+    """The states that no node reads: what a cell concatenates where nothing else is said."""
+    used = {state for node in nodes for _, state in node.inputs}
+    return tuple(state for state in range(inputs + len(nodes)) if state not in used)
+
+
+def _check(cell: Cell, name: str, chosen: Family) -> None:
+    for number, node in enumerate(cell.nodes):
+        for operation, state in node.inputs:
+            if operation not in chosen.OPERATIONS:
+                there_are = ", ".join(chosen.OPERATIONS)
+                raise ValueError(f"{name}, node {number}: unknown operation {operation!r}: there are {there_are}")
+            known = chosen.INPUTS + number
+            if not 0 <= state < known:
+                raise ValueError(
+                    f"{name}, node {number} reads state {state}: give one made before it, 0 to {known - 1}"
+                )
+    states = chosen.INPUTS + len(cell.nodes)
+    if not cell.outputs or any(not 0 <= state < states for state in cell.outputs):
+        raise ValueError(f"{name}: outputs {list(cell.outputs)} are not some of its states, 0 to {states - 1}")

@@ -1,0 +1,79 @@
+"""A network spelled out layer by layer: what every architecture is lowered to, and an architecture of its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from nas.networks.architecture import VERSION, Images, Scale, check_version, digest
+from nas.networks.layers import Graph, Layer, Shape, after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One row of a network's table: its blocks, in order.
+
+    States are numbered: 0 the images, n what the n-th part gives. A part reads the state before its own unless `inputs`
+    names others; only a lone `Graph` takes several. An `auxiliary` part is a second classifier that works in training
+    only; its state is read by nobody.
+    """
+
+    name: str
+    blocks: tuple[Layer, ...]
+    inputs: tuple[int, ...] = ()
+    auxiliary: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) > 1 and not (len(self.blocks) == 1 and isinstance(self.blocks[0], Graph)):
+            raise ValueError(f"part {self.name!r} takes {len(self.inputs)} states, which only a lone graph can")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Any network of layers; what its last part gives are the logits."""
+
+    images: Images
+    parts: tuple[Part, ...]
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        check_version(self.version)
+        if not self.parts:
+            raise ValueError("a network needs parts: the last one gives the logits")
+        *_, (part, _, logits) = walk(self.parts, self.images)
+        if logits != (self.images.classes, 1, 1):
+            raise ValueError(
+                f"part {part.name!r} gives {logits.channels}×{logits.height}×{logits.width} values, not one for each "
+                f"of {self.images.classes} classes"
+            )
+
+    def scaled(self, scale: Scale) -> "Network":
+        raise ValueError("a network spelled out layer by layer has no stages to scale: grow one of stage rows or cells")
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that are equal for equal networks, and stable across versions."""
+        return digest(self)
+
+
+def leaving(part: Part, *entering: Shape) -> Shape:
+    for block in part.blocks:
+        entering = (after(block, *entering),)
+    return entering[0]
+
+
+def walk(
+    parts: tuple[Part, ...], images: Images, through: Callable[..., Shape] = leaving
+) -> Iterator[tuple[Part, tuple[Shape, ...], Shape]]:
+    """Each part with the shapes that enter and the shape that leaves it, which `through` computes. Raises ValueError
+    naming the part that cannot work on what enters it."""
+    states = [Shape(images.channels, images.resolution, images.resolution)]
+    for number, part in enumerate(parts, 1):
+        inputs = part.inputs or (number - 1,)
+        if any(not 0 <= state < number for state in inputs):
+            raise ValueError(f"part {part.name!r} reads a state that is not there yet: there are 0 to {number - 1}")
+        entering = tuple(states[state] for state in inputs)
+        try:
+            states.append(through(part, *entering))
+        except ValueError as error:
+            raise ValueError(
+                f"part {number}, {part.name!r}, of a network for {images.resolution} pixels: {error}"
+            ) from error
+        yield part, entering, states[-1]

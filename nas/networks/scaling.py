@@ -1,0 +1,61 @@
+"""Compound scaling: depth, width and resolution grown together (Tan & Le 2019, EfficientNet)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nas.networks.architecture import Scale
+
+# Width, depth, resolution in pixels and dropout as released; they follow phi = 0, 0.5, 1, 2, 3.5, 5, 6, 7 only roughly.
+_RELEASED = {
+    "B0": (1.0, 1.0, 224, 0.2),
+    "B1": (1.0, 1.1, 240, 0.2),
+    "B2": (1.1, 1.2, 260, 0.3),
+    "B3": (1.2, 1.4, 300, 0.3),
+    "B4": (1.4, 1.8, 380, 0.4),
+    "B5": (1.6, 2.2, 456, 0.4),
+    "B6": (1.8, 2.6, 528, 0.5),
+    "B7": (2.0, 3.1, 600, 0.5),
+}
+
+PUBLISHED: dict[str, Scale] = {
+    name: Scale(width=width, depth=depth, resolution=pixels / 224, dropout=dropout)
+    for name, (width, depth, pixels, dropout) in _RELEASED.items()
+}
+
+MEMBERS = tuple(PUBLISHED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompoundScaling:
+    """`depth = alpha^phi`, `width = beta^phi`, `resolution = gamma^phi`, so that multiply-adds grow by about
+    `(alpha * beta^2 * gamma^2)^phi`; the paper's grid keeps that base near 2."""
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    alpha: float = 1.2
+    beta: float = 1.1
+    gamma: float = 1.15
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "gamma"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 1 <= value <= 4):
+                raise ValueError(f"{name} {value} is not between 1 and 4: a family grows")
+
+    @property
+    def growth(self) -> float:
+        """The factor on multiply-adds for one step of phi, before rounding."""
+        return self.alpha * self.beta**2 * self.gamma**2
+
+    def at(self, phi: float) -> Scale:
+        """The factors for compound coefficient `phi`; 0 leaves the network as it is."""
+        return Scale(depth=self.alpha**phi, width=self.beta**phi, resolution=self.gamma**phi)
+
+
+def grid(step: float = 0.05, growth: float = 2.0, tolerance: float = 0.05) -> list[CompoundScaling]:
+    """All (alpha, beta, gamma) on a grid of `step` with `alpha * beta^2 * gamma^2` within `tolerance` of `growth`."""
+    values = [round(1 + step * index, 10) for index in range(int((growth - 1) / step) + 1)]
+    triples = (CompoundScaling(alpha=a, beta=b, gamma=c) for a in values for b in values for c in values)
+    return [triple for triple in triples if abs(triple.growth - growth) <= tolerance * growth]
