@@ -48,7 +48,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(chosen.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(chosen, images))
         for index, baseline in enumerate(spec.baselines):
-            checked(f"/baselines/{index}", baseline, lambda: reference(baseline, images))  # noqa: B023  # called at once
+            checked(f"/baselines/{index}", baseline, lambda: published(baseline, images))  # noqa: B023  # called at once
     if not faults:
         checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
@@ -137,11 +137,11 @@ def least_gain(spec: SearchSpec) -> None:
         )
 
 
-def reference(baseline: str, images: Images) -> None:
+def published(baseline: str, images: Images) -> None:
     """Raise ValueError unless the zoo has that network, and the images are large enough for it."""
     try:
-        zoo.reference(baseline, images)
-    except zoo.UnknownReference:
+        zoo.architecture(baseline, images)
+    except zoo.UnknownNetwork:
         raise
     except ValueError as error:
         raise ValueError(f"baseline {baseline!r} does not fit the images: {error}") from error

@@ -17,9 +17,9 @@ from api import examples
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.problems import HANDLERS, ProblemDocument
-from api.routes import agents, catalogue, forecasts, growths, measurements, models, proxies, runs, searches
+from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches
+from api.views.benchmark import Benchmark
 from api.views.growth import Growth
-from api.views.measurement import MeasurementRun
 from api.views.proxy import Proxy
 from api.views.search import Search
 from nas.store import Store
@@ -76,8 +76,8 @@ def create_app(
         runs.common("search", Search),
         growths.router,
         runs.common("growth", Growth),
-        measurements.router,
-        runs.common("measurement", MeasurementRun),
+        benchmarks.router,
+        runs.common("benchmark", Benchmark),
         proxies.router,
         runs.common("proxy", Proxy),
         runs.router,

@@ -70,8 +70,8 @@ class Client:
         return self._json("POST", "/v1/growths", body={"search": search, **request})
 
     def measure(self, **request: Any) -> Json:
-        """Measure networks on the workers' devices; the fields are those of MeasurementRequest."""
-        return self._json("POST", "/v1/measurements", body=request)
+        """Measure networks on the workers' devices; the fields are those of BenchmarkRequest."""
+        return self._json("POST", "/v1/benchmarks", body=request)
 
     def proxy(self, **spec: Any) -> Json:
         """Ask what a cheap training is worth; the fields are those of ProxySpec."""
@@ -92,7 +92,7 @@ class Client:
         return self._list(f"/v1/growths?limit={min(limit, PAGE)}", "growths", limit)
 
     def measurements(self, limit: int = 50) -> list[Json]:
-        return self._list(f"/v1/measurements?limit={min(limit, PAGE)}", "measurements", limit)
+        return self._list(f"/v1/benchmarks?limit={min(limit, PAGE)}", "benchmarks", limit)
 
     def proxies(self, limit: int = 50) -> list[Json]:
         return self._list(f"/v1/proxies?limit={min(limit, PAGE)}", "proxies", limit)
@@ -224,8 +224,8 @@ class Client:
     def dataset(self, name: str) -> Json:
         return self._json("GET", f"/v1/datasets/{quote(name)}")
 
-    def references(self) -> list[Json]:
-        return self._list("/v1/references", "references")
+    def published(self) -> list[Json]:
+        return self._list("/v1/published", "published")
 
     def recipes(self) -> dict[str, Json]:
         recipes: dict[str, Json] = self._json("GET", "/v1/recipes")["recipes"]

@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Any
 
-from api.views import growth, measurement, proxy, search
+from api.views import benchmark, growth, proxy, search
 from nas.codec import encode
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.plans.search import SearchPlan
 from nas.records import Latency, Measurement, Run, Trial
-from nas.specs import SPECS, GrowthSpec, MeasurementSpec, ProxySpec, SearchSpec, Spec
+from nas.specs import SPECS, BenchmarkSpec, GrowthSpec, ProxySpec, SearchSpec, Spec
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SEARCHES: dict[str, Any] = {
@@ -87,10 +87,10 @@ AGENTS: dict[str, Any] = {
 ANSWERS: dict[str, Any] = {
     "error": {"summary": "Why there is no latency", "value": {"error": "ONNX Runtime does not take the network"}}
 }
-MEASUREMENTS: dict[str, Any] = {
-    "reference": {
+BENCHMARKS: dict[str, Any] = {
+    "published": {
         "summary": "A network of the literature, on two devices",
-        "value": {"reference": "MnasNet-A1", "devices": ["cpu", "cpu_eager:threads=2"]},
+        "value": {"published": "MnasNet-A1", "devices": ["cpu", "cpu_eager:threads=2"]},
     },
     "model": {"summary": "A trained network", "value": {"model": "6f7a8b9c0d1e-0"}},
     "sample": {
@@ -128,18 +128,18 @@ def answers() -> dict[str, Any]:
         members=("B0", "B1"),
     )
     pages = {"next": None}
-    measured = MeasurementSpec(images=IMAGES, architecture=grown.architecture, model=f"{run.id}-1")
+    measured = BenchmarkSpec(images=IMAGES, architecture=grown.architecture, model=f"{run.id}-1")
     shown = {
         "Search": search.view(run, trials),
         "Growth": growth.view(_run("6f7a8b9c0d1e", grown), ()),
-        "MeasurementRun": measurement.view(_run("2a3b4c5d6e7f", measured), trials[1:]),
+        "Benchmark": benchmark.view(_run("2a3b4c5d6e7f", measured), trials[1:]),
         "Proxy": proxy.view(_run("8b9c0d1e2f3a", ProxySpec(dataset=spec.dataset)), ()),
     }
     examples = {
         **shown,
         "Searches": {"searches": [shown["Search"]], **pages},
         "Growths": {"growths": [shown["Growth"]], **pages},
-        "Measurements": {"measurements": [shown["MeasurementRun"]], **pages},
+        "Benchmarks": {"benchmarks": [shown["Benchmark"]], **pages},
         "Proxies": {"proxies": [shown["Proxy"]], **pages},
         "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
         "Trials": {"trials": [search.scored(trials[0], spec.objective)], **pages},

@@ -184,14 +184,14 @@ class Yardstick:
         points = [(land.cost(choices), land.accuracy(choices)) for choices in land.networks or ()]
         points = points or [point for trail in trails for point in trail.points]
         accuracies = sorted(accuracy for _, accuracy in points)
-        self._reference = (max(cost for cost, _ in points), accuracies[len(accuracies) // 100])
+        self._corner = (max(cost for cost, _ in points), accuracies[len(accuracies) // 100])
         self._best = max(true_reward(goal, self._aim, *point) for point in points)
-        self._volume = hypervolume(points, self._reference)
+        self._volume = hypervolume(points, self._corner)
 
     def after(self, trail: Trail, trials: int) -> float:
         points = trail.points[:trials]
         if self._goal == "front":
-            return hypervolume(points, self._reference) / self._volume
+            return hypervolume(points, self._corner) / self._volume
         return self._best - max(true_reward(self._goal, self._aim, *point) for point in points)
 
     def handed(self, trail: Trail, trials: int) -> float:

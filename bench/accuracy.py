@@ -76,7 +76,7 @@ def main() -> None:
         machine = Machine(time.perf_counter, pace=1, threads=processors)
     kind = f"{'processor' if chosen.processor_time else 'wall'} time on {processors} processors"
     images = datasets.load("fashion_mnist", IMAGES.resolution, home.folder("datasets"))
-    ours, peer = (NETWORK, RECIPE), (zoo.reference(PEER, IMAGES), PEER_RECIPE)
+    ours, peer = (NETWORK, RECIPE), (zoo.architecture(PEER, IMAGES), PEER_RECIPE)
     speeds: dict[tuple[AnyArchitecture, Recipe], float] = {}
     for seconds in chosen.seconds:
         found = []

@@ -25,7 +25,7 @@ from nas.metering import PLAIN, meter, quiet, runtime
 from nas.networks.architecture import Images
 from nas.networks.blocks import network
 from nas.networks.lowering import AnyArchitecture
-from nas.zoo import reference
+from nas.zoo import architecture
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 MEASUREMENTS = 20
@@ -41,11 +41,11 @@ def repeatability() -> None:
     for name, (device, allowed) in RUNTIMES.items():
         if device.available():
             continue
-        device.latency(made, IMAGES)  # imports, and the reference's own preparation
+        device.latency(made, IMAGES)  # imports, and the yardstick's own preparation
         exercised, image = runtime.exercised(made, IMAGES)
         agreement = cuda.AGREEMENT if name.startswith("cuda") else runtime.AGREEMENT
         ready = device._prepared(exercised, image, PLAIN)
-        compared = runtime._reference(device._prepared, PLAIN, agreement)
+        compared = runtime._yardstick(device._prepared, PLAIN, agreement)
         ours: dict[str, list[float]] = {}
         peers: dict[str, list[float]] = {}
         for state in ("idle", "training"):
@@ -73,7 +73,7 @@ def repeatability() -> None:
                 target=f"at most {allowed}",
                 holds=varies <= allowed,
             )
-            row(f"the same of the ratio to the reference network, {what}", _variation(ratios), "fraction")
+            row(f"the same of the ratio to the yardstick, {what}", _variation(ratios), "fraction")
             row(f"of {MEASUREMENTS}, called noisy by the meter itself, {what}", noisy, "measurements")
             row(f"of {MEASUREMENTS}, with other programs on the host, {what}", shared, "measurements")
             target = 0.1
@@ -144,7 +144,7 @@ def training(gpu: bool) -> Iterator[None]:
 def _train(begun: "multiprocessing.synchronize.Event", gpu: bool) -> None:
     torch.set_num_threads(1)
     torch.set_default_device("cuda" if gpu else "cpu")
-    made = network(reference("LeNet-5")).to("cuda" if gpu else "cpu").train()
+    made = network(architecture("LeNet-5")).to("cuda" if gpu else "cpu").train()
     optimizer = torch.optim.SGD(made.parameters(), lr=0.01)
     images, labels = torch.randn(256, 1, 32, 32), torch.arange(256) % 10
     step = quiet.Step()

@@ -32,12 +32,12 @@ def layers(points: Sequence[Point]) -> list[int]:
     return chosen
 
 
-def hypervolume(points: Sequence[Point], reference: Point) -> float:
-    """Area, or with two costs volume, that `points` dominate, bounded by `reference` (the worst costs and the worst
+def hypervolume(points: Sequence[Point], corner: Point) -> float:
+    """Area, or with two costs volume, that `points` dominate, bounded by `corner` (the worst costs and the worst
     accuracy that count). O(n log n) for one cost, O(n²) for two."""
     stairs, volume, area = _Stairs(), 0.0, 0.0
-    worst, (also, floor) = reference[0], _rest(reference)
-    also += len(reference) == 2  # a second cost that all have is as good as none
+    worst, (also, floor) = corner[0], _rest(corner)
+    also += len(corner) == 2  # a second cost that all have is as good as none
     reached = 0.0
     for index in _by_cost(points):
         cost = points[index][0]

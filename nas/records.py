@@ -23,7 +23,7 @@ class Job:
     """What to evaluate, whole: whoever gets it needs nothing else but the dataset.
 
     Without a `dataset` and a `recipe` only latency is measured. `scores` wants the scores of the untrained network too.
-    `baseline` names the reference network that it is, if it is one. `repeats` is the trial whose network it trains once
+    `baseline` names the published network that it is, if it is one. `repeats` is the trial whose network it trains once
     more, from another seed; `promotes` the one whose network it trains longer, on the next `rung`. `final`: train on
     all training images and score the test images; otherwise a tenth of the training images is kept out of training, and
     `accuracy` is measured there. `expected_gain` is what the searcher expected of it when it proposed it, as in
@@ -66,8 +66,8 @@ class Latency:
     """Measured milliseconds for one batch, which is one image unless the device was told otherwise; `spread` is the
     interquartile range over the median.
 
-    `fingerprint` says on what: processor, threads, runtime, versions. `ratio` is to a reference network that ran in
-    turns with this one and took `reference_ms`; `noisy` says why the latency may not repeat as well as it should, if it
+    `fingerprint` says on what: processor, threads, runtime, versions. `ratio` is to a yardstick that ran in
+    turns with this one and took `yardstick_ms`; `noisy` says why the latency may not repeat as well as it should, if it
     may not, and `shared` whether other programs worked on the host meanwhile. Null in measurements from before there
     were these.
     """
@@ -81,12 +81,12 @@ class Latency:
     fingerprint: dict[str, str]
     rounds: int | None = None
     ratio: float | None = None
-    reference_ms: float | None = None
+    yardstick_ms: float | None = None
     noisy: str | None = None
     shared: bool | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "reference_ms")
+        positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "yardstick_ms")
 
 
 @dataclass(frozen=True, kw_only=True)

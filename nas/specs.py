@@ -12,10 +12,10 @@ from nas.objective import Objective
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, positive
 
-Kind = Literal["search", "growth", "measurement", "proxy"]
+Kind = Literal["search", "growth", "benchmark", "proxy"]
 MOST_TRIALS = 100_000
 MOST_SEEDS = 100
-MOST_NETWORKS = 1000  # in one measurement, or one proxy
+MOST_NETWORKS = 1000  # in one benchmark, or one proxy
 FEWEST_CANDIDATES = 4  # of which an order says anything
 
 
@@ -87,7 +87,7 @@ class Limits:
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
-    searcher's own; `resolution` None takes the dataset's. `baselines` are reference networks to compare with: they are
+    searcher's own; `resolution` None takes the dataset's. `baselines` are published networks to compare with: they are
     the first trials, trained and measured like the others, and no limit refuses them. Objective and limits look at the
     latency on `device`; on the `further_devices` every candidate is measured as well, before it is trained. Where what
     was measured before predicts latencies `predict_within` that relative error, the searcher knows them in advance;
@@ -201,11 +201,11 @@ class GrowthSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementSpec:
+class BenchmarkSpec:
     """Networks to measure on some devices and not to train: the `architecture`, if there is one, otherwise so many
     `networks` of the space for such `images`, drawn at random.
 
-    `reference` and `model` say where the architecture comes from.
+    `published` and `model` say where the architecture comes from.
     """
 
     dataset: ClassVar[None] = None
@@ -215,7 +215,7 @@ class MeasurementSpec:
     images: Images
     architecture: AnyArchitecture | None = None
     choices: Choices = field(default_factory=dict)
-    reference: str | None = None
+    published: str | None = None
     model: str | None = None
     networks: int = 1
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
@@ -270,10 +270,10 @@ class ProxySpec:
         return 2 * self.candidates
 
 
-Spec = SearchSpec | GrowthSpec | MeasurementSpec | ProxySpec
+Spec = SearchSpec | GrowthSpec | BenchmarkSpec | ProxySpec
 SPECS: dict[Kind, type[Spec]] = {
     "search": SearchSpec,
     "growth": GrowthSpec,
-    "measurement": MeasurementSpec,
+    "benchmark": BenchmarkSpec,
     "proxy": ProxySpec,
 }

@@ -18,7 +18,7 @@ from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
 from nas.records import ENDED, Run
 from nas.refusal import Refusal
-from nas.specs import GrowthSpec, MeasurementSpec, SearchSpec
+from nas.specs import BenchmarkSpec, GrowthSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
 from workers.pool import RayPool
@@ -107,7 +107,7 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
 
 def _images(run: Run) -> Images:
     """What the run's dataset gives a network. Raises DatasetError, and UnknownPlugin for a dataset that is none."""
-    if isinstance(run.spec, MeasurementSpec):
+    if isinstance(run.spec, BenchmarkSpec):
         return run.spec.images
     if isinstance(run.spec, GrowthSpec):
         return run.spec.architecture.images

@@ -53,7 +53,7 @@ class _Failure:
 class _Future(Evaluation):
     """Cancelling it kills the process that works on it."""
 
-    reference: Any = None
+    object_ref: Any = None
     share: float = 1.0  # of a GPU, or of a processor where there is no GPU
 
     def cancel(self) -> bool:
@@ -61,8 +61,8 @@ class _Future(Evaluation):
             return self.cancelled()
         with contextlib.suppress(RuntimeError):  # who gives it a result has noticed at the same moment
             self.set_running_or_notify_cancel()  # whoever waits for it is told at once, not when the process is gone
-        if self.reference is not None:
-            ray.cancel(self.reference, force=True)
+        if self.object_ref is not None:
+            ray.cancel(self.object_ref, force=True)
         return True
 
 
@@ -167,7 +167,7 @@ class RayPool(Executor):
         return future
 
     def load(self, dataset: str | None, resolution: int) -> Future[Any]:
-        """A reference to the images in the object store, where they are put if need be; None where they are too many
+        """The object store's reference to the images, which are put there if need be; None where they are too many
         for it, and where no dataset is named. The future raises DatasetError, and whatever else a dataset's plug-in
         does."""
         loading: Future[Any] = Future()
@@ -177,7 +177,7 @@ class RayPool(Executor):
 
         def work() -> None:
             try:
-                loading.set_result(self._reference(dataset, resolution))
+                loading.set_result(self._object_ref(dataset, resolution))
             except Exception as error:
                 loading.set_exception(error)
 
@@ -191,13 +191,13 @@ class RayPool(Executor):
             gpus = self._gpus()
             future.share = gpus or 1.0
             task = _evaluate.options(num_cpus=1, num_gpus=gpus)
-            future.reference = task.remote(function, job, report, loaded.result())
+            future.object_ref = task.remote(function, job, report, loaded.result())
         except Exception as error:
             _give(future, _failure(error))
             return
         if future.cancelled():  # meanwhile
-            ray.cancel(future.reference, force=True)
-        future.reference.future().add_done_callback(lambda done: _settle(future, done))
+            ray.cancel(future.object_ref, force=True)
+        future.object_ref.future().add_done_callback(lambda done: _settle(future, done))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop Ray, and with it every evaluation that is under way."""
@@ -210,7 +210,7 @@ class RayPool(Executor):
         """Of a GPU, for each evaluation."""
         return share(ray.cluster_resources().get("GPU", 0), self._parallel)  # type: ignore[no-untyped-call]
 
-    def _reference(self, dataset: str, resolution: int) -> Any:
+    def _object_ref(self, dataset: str, resolution: int) -> Any:
         key = (dataset, resolution)
         kept, loading = self._images, self._loading
         with loading:  # of several that want the same images one loads them
@@ -221,7 +221,7 @@ class RayPool(Executor):
                     return None
                 own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
                 kept[own] = kept[key] = kept.get(own) or ray.put(_shareable(images))
-                while len({id(reference) for reference in kept.values()}) > MOST_DATASETS:
+                while len({id(object_ref) for object_ref in kept.values()}) > MOST_DATASETS:
                     kept.popitem(last=False)
             kept.move_to_end(key)
             return kept[key]

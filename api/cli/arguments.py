@@ -50,7 +50,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a published network to compare with, of `nas reference`; may be repeated",
+        help="a published network to compare with, of `nas published`; may be repeated",
     )
     what.add_argument("--confirm", type=whole, metavar="N", help="of the trials, to train leading networks once more")
     ranking_arguments(ranking)

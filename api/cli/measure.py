@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        help="a reference network's name, a checkpoint, an architecture or choices as JSON or a file of it, or, with "
+        help="a published network's name, a checkpoint, an architecture or choices as JSON or a file of it, or, with "
         "--on-service, a model's id",
     )
     parser.add_argument(
@@ -53,7 +53,7 @@ def request(chosen: argparse.Namespace) -> Json:
     if chosen.networks is not None:
         return {**named, **about, "networks": chosen.networks, "space": chosen.space}
     if chosen.what in zoo.makers():
-        return {**named, **about, "reference": chosen.what}
+        return {**named, **about, "published": chosen.what}
     if re.fullmatch(r"[0-9a-f]{12}-\d+", chosen.what):
         return {**named, "model": chosen.what}
     return {**named, **_whole(chosen)}

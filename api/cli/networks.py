@@ -15,15 +15,15 @@ from nas.spaces import narrowed
 
 
 def network(what: str, arguments: argparse.Namespace) -> AnyArchitecture:
-    """The network that `what` names or spells: a reference network, an architecture, something that has one (a job, a
+    """The network that `what` names or spells: a published network, an architecture, something that has one (a job, a
     trial, a checkpoint's card), timm's strings, or choices of a search space. Raises ValueError and OSError."""
     text = _text(what)
     if text is None:
         if what in zoo.makers():
-            return zoo.reference(what, images(arguments, zoo.published()[what].images))
+            return zoo.architecture(what, images(arguments, zoo.published()[what].images))
         if "/" in what or Path(what).suffix in (".json", ".safetensors"):
-            raise ValueError(f"{what!r} is no file: give one, a reference network's name, or JSON")
-        return zoo.reference(what, None)  # which says what there is
+            raise ValueError(f"{what!r} is no file: give one, a published network's name, or JSON")
+        return zoo.architecture(what, None)  # which says what there is
     try:
         data = json.loads(text)
     except ValueError as error:

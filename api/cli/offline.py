@@ -1,4 +1,4 @@
-"""Verbs that need no service: the reference zoo, networks described, search spaces checked."""
+"""Verbs that need no service: the zoo of published networks, networks described, search spaces checked."""
 
 import argparse
 import csv
@@ -44,13 +44,13 @@ def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         added.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
         return added
 
-    listed = add("reference", "networks of the literature: counted here, and as they were published")
+    listed = add("published", "networks of the literature: counted here, and as they were published")
     listed.add_argument("name", nargs="*", help="only these")
     listed.add_argument("--csv", action="store_true", help="print CSV")
 
-    told = add("describe", "a network's stage table: of a reference network, an architecture or choices")
+    told = add("describe", "a network's stage table: of a published network, an architecture or choices")
     told.add_argument(
-        "what", nargs="?", help="a reference network's name, or JSON, or a file of it (- is standard input)"
+        "what", nargs="?", help="a published network's name, or JSON, or a file of it (- is standard input)"
     )
     told.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what leads from A to B instead")
     told.add_argument("--svg", type=Path, metavar="FILE", help="and draw it there")
@@ -66,13 +66,13 @@ def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Do what `arguments` ask for; returns the exit code, 1 where something is wrong."""
     try:
-        return {"reference": reference, "describe": described, "check-space": check_space}[arguments.offline](arguments)
+        return {"published": published, "describe": described, "check-space": check_space}[arguments.offline](arguments)
     except (ValueError, OSError) as error:
         print(f"nas: {error}", file=sys.stderr)
         return 1
 
 
-def reference(arguments: argparse.Namespace) -> int:
+def published(arguments: argparse.Namespace) -> int:
     entries = [zoo.entry(name) for name in arguments.name or zoo.makers()]
     if arguments.json:
         print(json.dumps([codec.encode(entry) | {"exact": entry.exact} for entry in entries], indent=2))

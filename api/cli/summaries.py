@@ -39,7 +39,7 @@ def run(found: Json) -> RenderableType:
         "Time": spent(found)
         + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
     }
-    if found["kind"] == "measurement":
+    if found["kind"] == "benchmark":
         facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
     else:
         recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
@@ -68,7 +68,7 @@ def run(found: Json) -> RenderableType:
     parts: list[RenderableType] = [Text(f"{found['kind'].capitalize()} {found['id']}", style="bold"), lines]
     if found["kind"] == "growth":
         parts += [Text(), family(found)]
-    elif found["kind"] == "measurement":
+    elif found["kind"] == "benchmark":
         parts += [Text(), latencies(found["networks"])]
     elif found["kind"] == "proxy":
         parts += [Text(), fidelity(found)]

@@ -35,7 +35,7 @@ export const get = (path, signal) => ask("GET", path, { signal });
 export const post = (path, body) => ask("POST", path, { body });
 export const patch = (path, body) => ask("PATCH", path, { body });
 
-const PLURALS = { search: "searches", growth: "growths", measurement: "measurements", proxy: "proxies" };
+const PLURALS = { search: "searches", growth: "growths", benchmark: "benchmarks", proxy: "proxies" };
 
 // "searches/1f2e": where a run of that kind lives.
 export const home = (kind, id) => `${PLURALS[kind]}/${encodeURIComponent(id)}`;

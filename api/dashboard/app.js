@@ -4,7 +4,7 @@ import { absent } from "./absent.js";
 import { devicesPage } from "./devices.js";
 import { element } from "./element.js";
 import { growthPage } from "./growth.js";
-import { measurementPage } from "./measurement.js";
+import { benchmarkPage } from "./benchmark.js";
 import { modelsPage } from "./models.js";
 import { proposalPage } from "./proposal.js";
 import { proxyPage } from "./proxy.js";
@@ -15,7 +15,7 @@ import { searchPage } from "./search.js";
 const PAGES = [
   [/^#\/searches\/([^/]+)$/, searchPage],
   [/^#\/growths\/([^/]+)$/, growthPage],
-  [/^#\/measurements\/([^/]+)$/, measurementPage],
+  [/^#\/benchmarks\/([^/]+)$/, benchmarkPage],
   [/^#\/proxies\/([^/]+)$/, proxyPage],
   [/^#\/models$/, modelsPage],
   [/^#\/devices$/, devicesPage],

@@ -8,7 +8,7 @@ import { duration, moment } from "./numbers.js";
 
 const ENDED = ["finished", "stopped", "cancelled", "failed"];
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
-const UNITS = { search: "trials", growth: "members", measurement: "measurements", proxy: "trainings" };
+const UNITS = { search: "trials", growth: "members", benchmark: "benchmarks", proxy: "trainings" };
 export const ended = (run) => ENDED.includes(run.state);
 
 export const trialsEnded = ({ counts }) => counts.done + counts.refused + counts.failed + counts.cancelled;

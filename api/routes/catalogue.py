@@ -94,10 +94,10 @@ class Datasets:
 
 
 @dataclass(frozen=True, kw_only=True)
-class References:
+class PublishedNetworks:
     """Published networks that a search may name as baselines, with the numbers of their publications."""
 
-    references: tuple[Published, ...]
+    published: tuple[Published, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +210,10 @@ def get_dataset(name: Annotated[str, Path(description="its name", examples=["fol
     return _dataset(name)
 
 
-@router.get("/references", summary="Reference networks", responses=documented())
-def references() -> References:
+@router.get("/published", summary="Published networks", responses=documented())
+def published() -> PublishedNetworks:
     """What a search's `baselines` may name; a name that is not here can be compared with by its numbers alone."""
-    return References(references=tuple(zoo.published()[name] for name in zoo.makers() if name in zoo.published()))
+    return PublishedNetworks(published=tuple(zoo.published()[name] for name in zoo.makers() if name in zoo.published()))
 
 
 @router.get("/recipes", summary="Recipes for training", responses=documented())

@@ -7,20 +7,20 @@ from fastapi import APIRouter, Path, Query
 
 from api.history import Histories, History, Rows
 from api.problems import WRITES, documented
-from api.views import growth, measurement, proxy, search
+from api.views import benchmark, growth, proxy, search
+from api.views.benchmark import Benchmark
 from api.views.growth import Growth
-from api.views.measurement import MeasurementRun
 from api.views.proxy import Proxy
 from api.views.search import Scored, Search
 from nas.records import Event, Run, TrialState, Wish
 from nas.specs import Kind, SearchSpec
 from nas.store import NotFound, Store
 
-AnyRun = Search | Growth | MeasurementRun | Proxy
+AnyRun = Search | Growth | Benchmark | Proxy
 PLURAL: dict[Kind, str] = {
     "search": "searches",
     "growth": "growths",
-    "measurement": "measurements",
+    "benchmark": "benchmarks",
     "proxy": "proxies",
 }
 WISHES: dict[str, Wish] = {"pause": "pause", "resume": "run", "stop": "stop", "cancel": "cancel"}
@@ -94,8 +94,8 @@ def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
             return search.view(run, trials)
         case "growth":
             return growth.view(run, trials)
-        case "measurement":
-            return measurement.view(run, trials, whole=whole)
+        case "benchmark":
+            return benchmark.view(run, trials, whole=whole)
         case "proxy":
             return proxy.view(run, trials, whole=whole)
 

@@ -22,7 +22,7 @@ class Candidate:
     the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with`
     names those on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and
     `also` its second one; `further_latencies_ms` are those on the search's further devices; `baseline` names the
-    reference network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
+    published network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
     saves no weights. `rung` is the one it was trained on, where the search has a fidelity."""
 
     number: int
@@ -207,11 +207,11 @@ def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
     if not points:
         return ()
     *costs, accuracies = zip(*points)
-    reference = (*map(max, costs), min(accuracies))
-    whole = hypervolume(points, reference)
+    corner = (*map(max, costs), min(accuracies))
+    whole = hypervolume(points, corner)
     step = -(-len(points) // MOST_MARKS)
     marks = [*range(step, len(points), step), len(points)]
-    return tuple((count, hypervolume(points[:count], reference) / whole) for count in marks) if whole else ()
+    return tuple((count, hypervolume(points[:count], corner) / whole) for count in marks) if whole else ()
 
 
 def _point(row: Candidate) -> Point:

@@ -49,14 +49,14 @@ class Agent:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of an errand: the latency and, as little-endian float32 in Base64, what the network and the reference
+    """What came of an errand: the latency and, as little-endian float32 in Base64, what the network and the yardstick
     answered; or else the error."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     latency: Latency | None = None
     logits: str = ""
-    reference_logits: str = ""
+    yardstick_logits: str = ""
     error: str | None = None
 
     def __post_init__(self) -> None:

@@ -20,12 +20,12 @@ class BadParcel(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """The network to be measured and the reference to compare it with, each with a batch of images (float32, NCHW)."""
+    """The network to be measured and the yardstick to compare it with, each with a batch of images (float32, NCHW)."""
 
     network: bytes
     images: "ndarray"
-    reference: bytes
-    reference_images: "ndarray"
+    yardstick: bytes
+    yardstick_images: "ndarray"
     threads: int
 
 
@@ -38,8 +38,8 @@ def packed(parcel: Parcel) -> bytes:
         file,
         network=np.frombuffer(parcel.network, np.uint8),
         images=parcel.images,
-        reference=np.frombuffer(parcel.reference, np.uint8),
-        reference_images=parcel.reference_images,
+        yardstick=np.frombuffer(parcel.yardstick, np.uint8),
+        yardstick_images=parcel.yardstick_images,
         threads=np.array(parcel.threads),
     )
     data = file.getvalue()
@@ -60,8 +60,8 @@ def unpacked(data: bytes) -> Parcel:
             return Parcel(
                 network=arrays["network"].tobytes(),
                 images=arrays["images"],
-                reference=arrays["reference"].tobytes(),
-                reference_images=arrays["reference_images"],
+                yardstick=arrays["yardstick"].tobytes(),
+                yardstick_images=arrays["yardstick_images"],
                 threads=int(arrays["threads"]),
             )
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError, EOFError) as error:

@@ -26,7 +26,7 @@ from nas.agents import http, parcel
 from nas.agents.parcel import Parcel
 from nas.metering import DeviceError
 from nas.metering.host import processor
-from nas.metering.meter import Reference, meter
+from nas.metering.meter import Yardstick, meter
 from nas.metering.onnx import running
 
 WAIT_SECONDS = 10  # for the next errand, before it asks again
@@ -123,10 +123,10 @@ def answered(data: bytes) -> dict[str, Any]:
 
 def _measured(sent: Parcel) -> dict[str, Any]:
     network = running(sent.network, sent.images, sent.threads)
-    images = sent.reference_images
-    reference, compared = _reference(sent.reference, images.tobytes(), images.shape, sent.threads)
-    logits = {"logits": network.answer(), "reference_logits": compared}
-    times = meter(network.run, reference)
+    images = sent.yardstick_images
+    yardstick, compared = _yardstick(sent.yardstick, images.tobytes(), images.shape, sent.threads)
+    logits = {"logits": network.answer(), "yardstick_logits": compared}
+    times = meter(network.run, yardstick)
     return {
         "latency": {"device": "remote", **vars(times), "fingerprint": fingerprint()},
         **{name: base64.b64encode(answer.astype("<f4").tobytes()).decode() for name, answer in logits.items()},
@@ -134,12 +134,12 @@ def _measured(sent: Parcel) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def _reference(graph: bytes, images: bytes, shape: tuple[int, ...], threads: int) -> tuple[Reference, Any]:
+def _yardstick(graph: bytes, images: bytes, shape: tuple[int, ...], threads: int) -> tuple[Yardstick, Any]:
     """What the networks of many errands are compared with, and its logits."""
     import numpy as np
 
     ready = running(graph, np.frombuffer(images, np.float32).reshape(shape), threads)
-    return Reference(ready.run), ready.answer()
+    return Yardstick(ready.run), ready.answer()
 
 
 def fingerprint() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Latency on another machine, a Raspberry Pi for instance, where an agent runs: "remote:pi4".
 
 The network is exported as for device "cpu" and sent to the service at NAS_URL, of which the agent fetches it. It is run
-there in ONNX Runtime beside the same reference network and by the same meter, and its answers are compared with torch's
+there in ONNX Runtime beside the same yardstick and by the same meter, and its answers are compared with torch's
 before any of its times is believed.
 
 An agent that goes away, in the middle of a measurement or before, is waited for, and measures the network anew when it
@@ -22,7 +22,7 @@ from nas.agents.parcel import BadParcel, Parcel, packed
 from nas.codec import decode
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.onnx import exported
-from nas.metering.runtime import REFERENCE, check, exercised, reference
+from nas.metering.runtime import YARDSTICK, check, exercised, yardstick
 from nas.networks.architecture import Images
 from nas.records import Latency
 
@@ -85,21 +85,21 @@ class Remote:
             raise DeviceError(reason)
         import torch
 
-        own, compared = _exported(network, images, options.batch), _reference(options.batch)
+        own, compared = _exported(network, images, options.batch), _yardstick(options.batch)
         answer = _answer(
             self.agent,
             Parcel(
                 network=own.graph,
                 images=own.images,
-                reference=compared.graph,
-                reference_images=compared.images,
+                yardstick=compared.graph,
+                yardstick_images=compared.images,
                 threads=options.threads,
             ),
         )
         if answer.latency is None:
             raise DeviceError(f"agent {self.agent!r} could not measure the network: {answer.error}")
         check(_logits(answer.logits, own.expected), own.expected)
-        check(_logits(answer.reference_logits, compared.expected), compared.expected)
+        check(_logits(answer.yardstick_logits, compared.expected), compared.expected)
         how = {
             "threads": str(options.threads),
             "batch": str(options.batch),
@@ -130,8 +130,8 @@ def _exported(network: "nn.Module", images: Images, batch: int) -> _Exported:
 
 
 @lru_cache(maxsize=4)
-def _reference(batch: int) -> _Exported:
-    return _exported(reference(), REFERENCE.images, batch)
+def _yardstick(batch: int) -> _Exported:
+    return _exported(yardstick(), YARDSTICK.images, batch)
 
 
 def _logits(text: str, expected: "Tensor") -> "Tensor":

@@ -12,18 +12,18 @@ from nas.metering.host import Load
 from nas.metering.quiet import NotQuiet, measuring
 
 WARM_UP_SECONDS = 0.01
-ROUND_SECONDS = 0.003  # of the network's runs in a round; the reference has half of it
+ROUND_SECONDS = 0.003  # of the network's runs in a round; the yardstick has half of it
 ROUND_RUNS = 3  # at the least, where a run is short
 SLOW_MS = 30.0  # a run that takes longer is a round by itself
 ROUNDS = 6  # that count: the fastest
 WITHIN = 0.01  # so near the fastest round the others that count have to come
-QUIET = 1.05  # times what the reference took at best; above that the host is not itself
+QUIET = 1.05  # times what the yardstick took at best; above that the host is not itself
 MOST_SECONDS = 0.5  # no further round is begun after that
 
 Run = Callable[[], float]
 
 
-class Reference:
+class Yardstick:
     """The network that all others of this process are compared with, and the milliseconds that it took at best."""
 
     def __init__(self, run: Run) -> None:
@@ -32,11 +32,11 @@ class Reference:
 
 
 class Round(NamedTuple):
-    """Milliseconds of the network's runs, of the fastest of them and of the reference's fastest."""
+    """Milliseconds of the network's runs, of the fastest of them and of the yardstick's fastest."""
 
     runs: list[float]
     fastest_ms: float
-    reference_ms: float
+    yardstick_ms: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Times:
 
     Whatever else a machine does can only add to a time. So a round's time is that of its fastest run, and of the rounds
     the six fastest count, once they agree: the K-best scheme (Bryant & O'Hallaron 2003, chapter 9). `median_ms` is the
-    median of these six, `ratio` that of their ratios to a reference network that ran in the same round. `p95_ms`,
+    median of these six, `ratio` that of their ratios to a yardstick that ran in the same round. `p95_ms`,
     `minimum_ms` and `spread` (interquartile range over median) are of all single runs, so `p95_ms` and `spread` show
     what was filtered out. `noisy` says why the latency may not repeat as well as it should.
     """
@@ -57,13 +57,13 @@ class Times:
     runs: int
     rounds: int
     ratio: float
-    reference_ms: float
+    yardstick_ms: float
     noisy: str | None
     shared: bool | None
 
 
-def meter(run: Run, reference: Reference, within: float = WITHIN) -> Times:
-    """Call `run` and the reference's, which return the milliseconds of the inference they did, in turns of some runs
+def meter(run: Run, yardstick: Yardstick, within: float = WITHIN) -> Times:
+    """Call `run` and the yardstick's, which return the milliseconds of the inference they did, in turns of some runs
     each, until the rounds that count lie `within` such a part of the fastest.
 
     Training on this host pauses meanwhile: a tenth of a second where it is quiet, half a second where it is not, or
@@ -71,25 +71,25 @@ def meter(run: Run, reference: Reference, within: float = WITHIN) -> Times:
     quiet.
     """
     slow = run() > SLOW_MS  # and what is only done once is done before anybody is made to wait
-    reference.run()
+    yardstick.run()
     least = 1 if slow else ROUND_RUNS
     rounds: list[Round] = []
     try:
         with measuring():
             _until(run, WARM_UP_SECONDS, least=1)
-            _until(reference.run, WARM_UP_SECONDS / 2, least=1)
+            _until(yardstick.run, WARM_UP_SECONDS / 2, least=1)
             load, start = Load(), time.perf_counter()
             while len(rounds) < ROUNDS or (
-                _doubt(rounds, reference.quiet_ms, within) and time.perf_counter() - start < MOST_SECONDS
+                _doubt(rounds, yardstick.quiet_ms, within) and time.perf_counter() - start < MOST_SECONDS
             ):
                 runs = _until(run, ROUND_SECONDS, least=least)
-                compared = _until(reference.run, ROUND_SECONDS / 2, least=ROUND_RUNS)
+                compared = _until(yardstick.run, ROUND_SECONDS / 2, least=ROUND_RUNS)
                 rounds.append(Round(runs, min(runs), min(compared)))
-                reference.quiet_ms = min(reference.quiet_ms, min(compared))
+                yardstick.quiet_ms = min(yardstick.quiet_ms, min(compared))
             others = load.others()
     except NotQuiet as error:
         raise DeviceError(f"latency was not measured: {error}") from error
-    return _times(rounds, reference.quiet_ms, within, others)
+    return _times(rounds, yardstick.quiet_ms, within, others)
 
 
 def _until(run: Run, seconds: float, *, least: int) -> list[float]:
@@ -112,8 +112,8 @@ def _doubt(rounds: list[Round], quiet_ms: float, within: float) -> str | None:
     fastest, *_, last = (each.fastest_ms for each in _counted(rounds))
     if last > fastest * (1 + within):
         return f"the {ROUNDS} fastest of {len(rounds)} rounds agree to {last / fastest - 1:.1%} only"
-    slower = min(each.reference_ms for each in rounds) / quiet_ms
-    return f"the reference network took {slower:.2f} times what it took before" if slower > QUIET else None
+    slower = min(each.yardstick_ms for each in rounds) / quiet_ms
+    return f"the yardstick took {slower:.2f} times what it took before" if slower > QUIET else None
 
 
 def _times(rounds: list[Round], quiet_ms: float, within: float, others: float | None) -> Times:
@@ -130,8 +130,8 @@ def _times(rounds: list[Round], quiet_ms: float, within: float, others: float | 
         spread=(high - low) / middle,
         runs=len(runs),
         rounds=len(rounds),
-        ratio=statistics.median(each.fastest_ms / each.reference_ms for each in counted),
-        reference_ms=statistics.median(each.reference_ms for each in counted),
+        ratio=statistics.median(each.fastest_ms / each.yardstick_ms for each in counted),
+        yardstick_ms=statistics.median(each.yardstick_ms for each in counted),
         noisy=noisy,
         shared=None if others is None else others > Load.QUIET,
     )

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nas.metering import DeviceError, Options
-from nas.metering.meter import WITHIN, Reference, meter
+from nas.metering.meter import WITHIN, Yardstick, meter
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.records import Latency
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Largest difference between the runtime's and torch's logits, over the largest logit.
 AGREEMENT = 1e-4
 HALF_AGREEMENT = 0.1  # of eight or eleven bits of mantissa, through dozens of layers
-REFERENCE = Architecture(
+YARDSTICK = Architecture(
     images=Images(resolution=32, channels=3, classes=10),
     stem=16,
     stem_stride=2,
@@ -65,13 +65,13 @@ def measured(
 
     with _threads(options.threads):
         ready = _checked(network, images, options, prepare, agreement)
-        compared = _reference(prepare, options, agreement)
+        compared = _yardstick(prepare, options, agreement)
         try:
             times = meter(ready.run, compared, ready.within)
         except DeviceError:
             raise
         except Exception as error:  # whatever a runtime raises when what it ran on is gone
-            _reference.cache_clear()
+            _yardstick.cache_clear()
             raise DeviceError(
                 f"device {name!r} failed in the middle of the measurement, so there is no latency: {error}"
             ) from error
@@ -102,12 +102,12 @@ def _checked(network: "nn.Module", images: Images, options: Options, prepare: Pr
 
 
 @lru_cache(maxsize=4)
-def _reference(prepare: Prepare, options: Options, agreement: float) -> Reference:
-    """The reference, ready to be compared with in every measurement of this process."""
-    return Reference(_checked(reference(), REFERENCE.images, options, prepare, agreement).run)
+def _yardstick(prepare: Prepare, options: Options, agreement: float) -> Yardstick:
+    """The yardstick, ready to be compared with in every measurement of this process."""
+    return Yardstick(_checked(yardstick(), YARDSTICK.images, options, prepare, agreement).run)
 
 
-def reference() -> "nn.Module":
+def yardstick() -> "nn.Module":
     """The network that all others are compared with."""
     import torch
 
@@ -115,7 +115,7 @@ def reference() -> "nn.Module":
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return network(REFERENCE)
+        return network(YARDSTICK)
 
 
 def exercised(network: "nn.Module", images: Images, batch: int = 1) -> tuple["nn.Module", "Tensor"]:

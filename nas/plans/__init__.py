@@ -5,7 +5,7 @@ from typing import Protocol
 from nas.latency_predictor import Predictor
 from nas.networks.architecture import Images
 from nas.records import Job, Measurement, Run
-from nas.specs import GrowthSpec, MeasurementSpec, ProxySpec, SearchSpec
+from nas.specs import BenchmarkSpec, GrowthSpec, ProxySpec, SearchSpec
 
 FAILURES = 5  # failures in a row after which more trials would only fail as well
 
@@ -38,8 +38,8 @@ class Plan(Protocol):
 def plan_for(run: Run, images: Images, predictor: Predictor | None = None) -> Plan:
     """The plan for `run`; `images` is what its dataset gives a network. A `predictor` of latencies on its device
     must be the same one whenever the run is taken up."""
+    from nas.plans.benchmark import BenchmarkPlan
     from nas.plans.growth import GrowthPlan
-    from nas.plans.measurement import MeasurementPlan
     from nas.plans.proxy import ProxyPlan
     from nas.plans.search import SearchPlan
 
@@ -48,7 +48,7 @@ def plan_for(run: Run, images: Images, predictor: Predictor | None = None) -> Pl
             return SearchPlan(run.id, run.spec, run.trials, images, predictor)
         case GrowthSpec():
             return GrowthPlan(run.id, run.spec)
-        case MeasurementSpec():
-            return MeasurementPlan(run.id, run.spec)
+        case BenchmarkSpec():
+            return BenchmarkPlan(run.id, run.spec)
         case ProxySpec():
             return ProxyPlan(run.id, run.spec, images)

@@ -41,7 +41,7 @@ class SearchPlan:
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
         self._told: list[tuple[Choices, Outcome | None]] = []
-        self._baselines = [zoo.reference(name, images) for name in spec.baselines]
+        self._baselines = [zoo.architecture(name, images) for name in spec.baselines]
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
         self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
         self._recipes = spec.fidelity.recipes(spec.recipe) if spec.fidelity else (spec.recipe,)

@@ -47,7 +47,7 @@ def improvement(mean: Floats, deviation: Floats, factor: Floats, offset: Floats,
 
 
 def hypervolume_improvement(
-    mean: Floats, deviation: Floats, costs: Floats, front: tuple[Floats, Floats], reference: tuple[Floats, float]
+    mean: Floats, deviation: Floats, costs: Floats, front: tuple[Floats, Floats], corner: tuple[Floats, float]
 ) -> Floats:
     """Expected growth of the area (with two costs, the volume) under a front, given as costs and accuracies, a row and
     a number for each of its networks.
@@ -56,7 +56,7 @@ def hypervolume_improvement(
     parts of them where both its costs are no larger, what it exceeds that level by. Cells of one level are taken
     together.
     """
-    worst, floor = reference
+    worst, floor = corner
     grid = [np.concatenate([[-np.inf], np.unique(own), [most]]) for own, most in zip(front[0].T, worst)]
     if len(grid) == 1:  # a second cost that all have is as good as none
         grid, costs = [*grid, np.array([-np.inf, 1.0])], np.column_stack([costs, np.zeros(len(costs))])

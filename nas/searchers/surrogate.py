@@ -158,7 +158,7 @@ class Searcher:
             fresh = list(dict.fromkeys([*leaders, *(code for code in near if code not in taken)]))
         scores = self._scores(fresh)
         chosen = int(np.argmax(scores))
-        whole, (worst, floor) = 1.0, self._reference
+        whole, (worst, floor) = 1.0, self._corner
         if self._objective.form == "front":
             whole = hypervolume(_points(*self._front), (*worst.tolist(), floor))
         self.expected_gain = float(scores[chosen]) / whole if whole > 0 else None
@@ -173,7 +173,7 @@ class Searcher:
         believed = self._belief.accuracy(codes, costs)
         self._front = self._believed_front(costs, believed)
         lowest, highest = float(self._front[1].min()), float(self._front[1].max())
-        self._reference = (np.maximum(self._largest_costs, costs.max(axis=0)), lowest - BELOW * (highest - lowest))
+        self._corner = (np.maximum(self._largest_costs, costs.max(axis=0)), lowest - BELOW * (highest - lowest))
         rewards = self._rewards(believed, costs)
         self._best = float(rewards.max())
         if self._objective.form == "front":
@@ -209,7 +209,7 @@ class Searcher:
 
     def _gain(self, mean: Floats, deviation: Floats, costs: Floats) -> Floats:
         if self._objective.form == "front":
-            return hypervolume_improvement(mean, deviation, costs, self._front, self._reference)
+            return hypervolume_improvement(mean, deviation, costs, self._front, self._corner)
         terms = np.array([self._terms(cost) for cost in costs[:, 0].tolist()]).reshape(-1, 2)
         return improvement(mean, deviation, terms[:, 0], terms[:, 1], self._best)
 

@@ -1,4 +1,4 @@
-"""The reference zoo: published networks as data, a file a family, with the numbers that were published.
+"""The zoo: published networks as data, a file a family, with the numbers that were published.
 
 Every family has `NETWORKS`: names to functions that spell the network for given images.
 """
@@ -56,7 +56,7 @@ class Entry:
         return all(known) if known else None
 
 
-class UnknownReference(ValueError):
+class UnknownNetwork(ValueError):
     """No network of that name in the zoo; the message says which come near."""
 
 
@@ -77,19 +77,19 @@ def makers() -> Mapping[str, Make]:
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
 
 
-def reference(name: str, images: Images | None = None) -> AnyArchitecture:
-    """The network of that name for `images`, else for those it was published for. Raises UnknownReference, and
+def architecture(name: str, images: Images | None = None) -> AnyArchitecture:
+    """The network of that name for `images`, else for those it was published for. Raises UnknownNetwork, and
     ValueError where such images are too small for it."""
     known = makers()
     if name not in known:
         near = difflib.get_close_matches(name, known, 4, 0.4) or list(known)
-        raise UnknownReference(f"unknown reference network {name!r}: there are {', '.join(near)}")
+        raise UnknownNetwork(f"unknown published network {name!r}: there are {', '.join(near)}")
     return known[name](images or published()[name].images)
 
 
 def entry(name: str) -> Entry:
-    """The network of that name, counted for the images it was published for. Raises UnknownReference."""
-    counted, known = counts(reference(name)), published()[name]
+    """The network of that name, counted for the images it was published for. Raises UnknownNetwork."""
+    counted, known = counts(architecture(name)), published()[name]
     return Entry(
         name=name,
         params=counted.params + (counted.statistics if known.statistics else 0),

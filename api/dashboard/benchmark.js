@@ -1,4 +1,4 @@
-// The page of a measurement.
+// The page of a benchmark.
 
 import { get, home } from "./api.js";
 import { element, pill } from "./element.js";
@@ -7,10 +7,10 @@ import { heading } from "./heading.js";
 import { latency, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
-export function measurementPage(page, again, id) {
-  const top = heading("measurement", id, again);
+export function benchmarkPage(page, again, id) {
+  const top = heading("benchmark", id, again);
   const list = latencyTable();
-  const log = events("measurement", id);
+  const log = events("benchmark", id);
   page.replaceChildren(
     top.node,
     element("section", { class: "card" }, element("h2", {}, "Latencies"), list.node),
@@ -18,7 +18,7 @@ export function measurementPage(page, again, id) {
   );
 
   return async function refresh(signal) {
-    const run = await get(home("measurement", id), signal);
+    const run = await get(home("benchmark", id), signal);
     top.show(run, { facts: facts(run.spec), objective: what(run.spec) });
     list.show(
       run.networks.flatMap((network, index) => network.readings.map((reading) => ({ ...network, ...reading, index }))),
@@ -58,7 +58,7 @@ function latencyTable() {
         minor: true,
         text: (row) => row.latency?.ratio?.toPrecision(3) ?? "–",
         value: (row) => row.latency?.ratio ?? null,
-        hint: "to a reference network that ran in turns with this one",
+        hint: "to a yardstick that ran in turns with this one",
       },
       { title: "Parameters", number: true, minor: true, text: (row) => short(row.params), value: (row) => row.params },
       {
@@ -83,8 +83,8 @@ function facts({ images, devices, parallel }) {
   return [`${resolution} × ${resolution} × ${channels}, ${classes} classes`, ...devices, `${parallel} at once`].join(" · ");
 }
 
-function what({ architecture, reference, model, networks, space }) {
+function what({ architecture, published, model, networks, space }) {
   if (!architecture) return `${networks} networks of space ${space}, drawn at random, are measured and not trained.`;
-  const name = reference ?? (model ? `Model ${model}` : "A network of your own");
+  const name = published ?? (model ? `Model ${model}` : "A network of your own");
   return `${name} is measured and not trained.`;
 }

@@ -1,4 +1,4 @@
-"""Measurements: the latency of networks that are not trained, on the devices of the workers."""
+"""Benchmarks: the latency of networks that are not trained, on the devices of the workers."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -9,32 +9,32 @@ from api import admission, examples
 from api.bodies import strictly, together
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, refused
-from api.views import measurement
-from api.views.measurement import MeasurementRun
+from api.views import benchmark
+from api.views.benchmark import Benchmark
 from nas import spaces, zoo
 from nas.networks.architecture import Choice, Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.sample import sample
 from nas.refusal import Refusal
-from nas.specs import MeasurementSpec
+from nas.specs import BenchmarkSpec
 from nas.store import NotFound, Store
 
-router = APIRouter(prefix="/measurements", tags=["measurements"])
-WHAT = ("architecture", "reference", "model", "networks")
+router = APIRouter(prefix="/benchmarks", tags=["benchmarks"])
+WHAT = ("architecture", "published", "model", "networks")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementRequest:
-    """Networks to measure, given by one of: an `architecture`, whole, that the space builds; a `reference` network's
+class BenchmarkRequest:
+    """Networks to measure, given by one of: an `architecture`, whole, that the space builds; a `published` network's
     name; a `model`'s id; or the number of `networks` to draw at random from the space, `knobs` narrowed. What a
-    reference network is for may be said, and what drawn ones are for has to be: as `images`, or as a `dataset`."""
+    published network is for may be said, and what drawn ones are for has to be: as `images`, or as a `dataset`."""
 
     __pydantic_config__ = {"extra": "forbid"}
 
     name: str = ""
     architecture: AnyArchitecture | None = None
-    reference: str | None = None
+    published: str | None = None
     model: str | None = None
     networks: int | None = None
     space: str = "mbconv"
@@ -61,19 +61,19 @@ class MeasurementRequest:
 
 
 @router.post("", status_code=201, summary="Measure networks", responses=documented(**TAKES_BODY))
-def create_measurement(
-    wanted: Annotated[MeasurementRequest, strictly(MeasurementRequest), Body(openapi_examples=examples.MEASUREMENTS)],
+def create_benchmark(
+    wanted: Annotated[BenchmarkRequest, strictly(BenchmarkRequest), Body(openapi_examples=examples.BENCHMARKS)],
     response: Response,
     history: Histories,
-) -> MeasurementRun:
+) -> Benchmark:
     """Every network is measured on every device by a worker, which is where a device has to be: one that is not there
     fails its own trials alone. Nothing is trained, and no images are read."""
-    run = history.store.add_run("measurement", specified(wanted, history.store))
-    response.headers["Location"] = f"/v1/measurements/{run.id}"
-    return measurement.view(run, ())
+    run = history.store.add_run("benchmark", specified(wanted, history.store))
+    response.headers["Location"] = f"/v1/benchmarks/{run.id}"
+    return benchmark.view(run, ())
 
 
-def specified(wanted: MeasurementRequest, store: Store) -> MeasurementSpec:
+def specified(wanted: BenchmarkRequest, store: Store) -> BenchmarkSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
     faults = admission.Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
@@ -102,22 +102,22 @@ def specified(wanted: MeasurementRequest, store: Store) -> MeasurementSpec:
         raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
 
 
-def _specified(wanted: MeasurementRequest, images: Images | None, store: Store) -> MeasurementSpec:
+def _specified(wanted: BenchmarkRequest, images: Images | None, store: Store) -> BenchmarkSpec:
     same: dict[str, Any] = {
-        name: getattr(wanted, name) for name in ("name", "reference", "model", "devices", "parallel", "seed")
+        name: getattr(wanted, name) for name in ("name", "published", "model", "devices", "parallel", "seed")
     }
     if wanted.networks is not None:
         if images is None:
             raise ValueError("images is missing: say what the networks are for, or name a dataset of such images")
         same |= {"networks": wanted.networks, "knobs": wanted.knobs}
-        spec = MeasurementSpec(**same, space=wanted.space, images=images)
+        spec = BenchmarkSpec(**same, space=wanted.space, images=images)
         sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed)
         return spec
     if wanted.model is not None:
         model = store.model(wanted.model)
         job = store.trial(model.run, model.number).job
         its: dict[str, Any] = {"architecture": job.architecture, "space": job.space, "choices": job.choices}
-        return MeasurementSpec(**same, **its, images=job.architecture.images)
-    architecture = wanted.architecture or zoo.reference(wanted.reference or "", images)
+        return BenchmarkSpec(**same, **its, images=job.architecture.images)
+    architecture = wanted.architecture or zoo.architecture(wanted.published or "", images)
     counts(architecture)
-    return MeasurementSpec(**same, space=wanted.space, architecture=architecture, images=architecture.images)
+    return BenchmarkSpec(**same, space=wanted.space, architecture=architecture, images=architecture.images)

@@ -1,4 +1,4 @@
-"""What is shown of a measurement, computed from its rows when it is read."""
+"""What is shown of a benchmark, computed from its rows when it is read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from api.views.run import Shown, common
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
 from nas.records import Latency, Run, Trial, TrialState
-from nas.specs import MeasurementSpec
+from nas.specs import BenchmarkSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +34,19 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementRun(Shown):
-    """A measurement: its specification as stored, and the networks whose measuring has begun. `networks` is null in
+class Benchmark(Shown):
+    """A benchmark: its specification as stored, and the networks whose measuring has begun. `networks` is null in
     lists."""
 
-    spec: MeasurementSpec
+    spec: BenchmarkSpec
     networks: tuple[Measured, ...] | None
 
 
-def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> MeasurementRun:
+def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Benchmark:
     """The run with its table, unless it is to stand in a list."""
-    assert isinstance(run.spec, MeasurementSpec)
-    return MeasurementRun(
-        **common(run, trials, f"/v1/measurements/{run.id}"),
+    assert isinstance(run.spec, BenchmarkSpec)
+    return Benchmark(
+        **common(run, trials, f"/v1/benchmarks/{run.id}"),
         spec=run.spec,
         networks=tuple(_measured(run.spec.devices, trials)) if whole else None,
     )

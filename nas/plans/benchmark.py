@@ -1,16 +1,16 @@
-"""The plan of a measurement: networks that are measured on devices, and not trained."""
+"""The plan of a benchmark: networks that are measured on devices, and not trained."""
 
 from nas.plans import FAILURES
 from nas.plans.listed import Listed
 from nas.plans.sample import sample
 from nas.records import Job
-from nas.specs import MeasurementSpec
+from nas.specs import BenchmarkSpec
 
 
-class MeasurementPlan(Listed):
+class BenchmarkPlan(Listed):
     """One job a network and device, all devices of a network before the next one."""
 
-    def __init__(self, run: str, spec: MeasurementSpec) -> None:
+    def __init__(self, run: str, spec: BenchmarkSpec) -> None:
         networks = (
             [(spec.choices, spec.architecture)]
             if spec.architecture
@@ -24,7 +24,7 @@ class MeasurementPlan(Listed):
                 space=spec.space,
                 architecture=network,
                 choices=choices,
-                baseline=spec.reference,
+                baseline=spec.published,
                 device=device,
                 seed=spec.seed,
             )
