@@ -1,12 +1,34 @@
 """Fixtures for all tests."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.databases import database_url, postgres, store
+from tests.browser import browser, look, seeded_service, view
+from tests.databases import clock, database_url, postgres, second, store
+from tests.dataset_files import cache, clothes, images
+from tests.service import client, growth, search, service
 
-__all__ = ["database_url", "postgres", "store"]
+__all__ = [
+    "browser",
+    "cache",
+    "client",
+    "clock",
+    "clothes",
+    "database_url",
+    "growth",
+    "images",
+    "look",
+    "postgres",
+    "search",
+    "second",
+    "seeded_service",
+    "service",
+    "store",
+    "view",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,4 +36,23 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes what the user of this machine has."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("NAS_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture
+def own_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The locks of a test that measures are its own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.fixture
+def one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As evaluations train: threads that wait for each other on a busy machine take twenty times as long."""
+    import torch  # here, as it takes seconds that most tests do without
+
+    from nas.training.device import alone
+
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+    torch.manual_seed(0)
+    with alone(torch.device("cpu")):
         yield

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from nas.store import Store
 START_SECONDS = 60
 
 _numbers = itertools.count()
+
+
+@dataclass
+class Clock:
+    """Time that passes when a test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +59,24 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(database_url: str, clock: Clock) -> Iterator[Store]:
     """An empty store on each kind of database in turn."""
-    store = Store(database_url)
+    store = Store(database_url, clock)
     yield store
     store.close()
+
+
+@pytest.fixture
+def second(database_url: str, store: Store, clock: Clock) -> Iterator[Store]:
+    """Another store on the same database, as another program would have."""
+    second = Store(database_url, clock)
+    yield second
+    second.close()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement, Progress, Run, TrialState
 from nas.specs import GrowthSpec, Kind, Limits, SearchSpec, Spec
 from nas.store import Store
+from tests.databases import Clock
 from tests.service import ended
 
 OWNER = "coordinator of a test"
@@ -33,16 +34,6 @@ SEARCH = SearchSpec(
     trials=60,
     parallel=3,
 )
-
-
-@dataclass
-class Clock:
-    """A clock that is put forward by hand, so that a store can be filled with a past."""
-
-    now: float
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from api.app import create_app
+from api.client import Client
 from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
 from nas.networks.architecture import Images
@@ -27,6 +29,12 @@ from nas.store import Store
 
 OWNER = "a test"
 GREY = Images(resolution=28, channels=1, classes=10)
+SMALLEST = {"dataset": "fashion_mnist"}
+UNKNOWN = "f00f00f00f00"
+# Accuracy and multiply-adds: the third is beaten by the second.
+POINTS = [(0.8, 1_000_000), (0.9, 4_000_000), (0.85, 5_000_000), (0.95, 16_000_000)]
+PLAIN = Objective(w_under=0, w_over=0)
+HARD = Objective(target=4e6, w_under=0.0, w_over=-1.0)
 
 
 @contextlib.contextmanager
@@ -152,7 +160,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(url: str) -> Iterator[Service]:
+def service_over(url: str) -> Iterator[Service]:
     """The service over the database at `url`."""
     store = Store(url)
     app = create_app(store)
@@ -162,6 +170,40 @@ def service(url: str) -> Iterator[Service]:
     ):
         yield Service(store, http)
     store.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of a module's own, which the client and the command line find."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NAS_HOME", str(home))
+        environment.setenv("COLUMNS", "80")
+        with service_over(f"sqlite:///{home}/nas.db") as running:
+            environment.setenv("NAS_URL", running.url)
+            yield running
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Iterator[Client]:
+    with Client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def search(service: Service) -> str:
+    """A search that has finished."""
+    run = service.search(POINTS, name="clothes", trials=4, objective=HARD)
+    service.store.release(run.id, OWNER, "finished")
+    return run.id
+
+
+@pytest.fixture(scope="module")
+def growth(service: Service, search: str) -> str:
+    """A growth that has finished, with a checkpoint for each member."""
+    run = service.growth(service.store.run(search), name="clothes family")
+    service.store.release(run.id, OWNER, "finished")
+    return run.id
 
 
 class Contract:

@@ -11,8 +11,9 @@ from nas.objective import Objective
 from nas.records import Job, Measurement, Run
 from nas.specs import Limits
 from nas.store import Store
-from tests.past import OWNER, SEARCH, Clock, Past
-from tests.test_latency import cost
+from tests.databases import Clock
+from tests.past import OWNER, SEARCH, Past
+from tests.test_latency_predictor import cost
 from workers.prediction import prediction
 
 SPEC = dataclasses.replace(SEARCH, objective=Objective(cost="latency_ms", target=1.0), limits=Limits())

@@ -1,7 +1,6 @@
 """Measurements and proxies over HTTP, on a real port over a real store; what came of their trials is put in by hand."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,27 +12,10 @@ from nas.networks.counts import counts
 from nas.plans import plan_for
 from nas.records import Job, Measurement, Run, Score
 from nas.specs import ProxySpec
-from tests.service import GREY, OWNER, Service, ended, latency
-from tests.service import service as service_over
+from tests.service import GREY, OWNER, UNKNOWN, Service, ended, latency
 
 GREY_IMAGES = {"resolution": 28, "channels": 1, "classes": 10}
 SAMPLE = {"networks": 3, "images": GREY_IMAGES, "devices": ["cpu", "cuda"]}
-UNKNOWN = "f00f00f00f00"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("NAS_HOME", str(home))
-        with service_over(f"sqlite:///{home}/nas.db") as running:
-            yield running
-
-
-@pytest.fixture(scope="module")
-def client(service: Service) -> Iterator[Client]:
-    with Client(service.url) as client:
-        yield client
 
 
 def claimed(service: Service, run: dict[str, Any]) -> Run:

@@ -12,7 +12,7 @@ from nas.recipes import Recipe
 from nas.records import Measurement
 from nas.specs import SearchSpec
 from nas.training_time import Training, pace
-from tests.service import GREY, OWNER, Service, service
+from tests.service import GREY, OWNER, Service, service_over
 
 
 def training(mult_adds: int, images: int, factor: float = 1.0) -> Training:
@@ -75,7 +75,7 @@ def trained(running: Service, machine: str, seconds_an_image: float, space: str 
 
 def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_HOME", str(tmp_path))
-    with service(f"sqlite:///{tmp_path}/nas.db") as running:
+    with service_over(f"sqlite:///{tmp_path}/nas.db") as running:
         nothing = running.post("/v1/forecasts", BODY, status=200)
         assert (nothing["trainings"], nothing["seconds"], nothing["compute_seconds"]) == (0, None, None)
         assert nothing["reason"] == "no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet"

@@ -1,0 +1,33 @@
+"""An agent as the service knows it, and a parcel for it."""
+
+import time
+from typing import Any
+
+from api import agent_program
+from nas.agents import parcel
+from nas.agents.errands import Introduction
+from nas.agents.parcel import Parcel
+from nas.metering import runtime
+from nas.metering.onnx import exported
+from tests.networks import IMAGES, mbconv
+
+PATIENCE_SECONDS = 60
+
+
+def eventually(holds: Any) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def small() -> bytes:
+    """The parcel of a small network."""
+    made, images = runtime.exercised(mbconv(8, 1), IMAGES)
+    graph = exported(made, images)
+    return parcel.packed(
+        Parcel(network=graph, images=images.numpy(), reference=graph, reference_images=images.numpy(), threads=1)
+    )
+
+
+PI = Introduction(name="pi4", fingerprint={"processor": "Pi"}, instance="a" * 16, edition=agent_program.edition())

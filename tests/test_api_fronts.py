@@ -1,0 +1,202 @@
+"""The Pareto front over HTTP: ranked, compared with references, and by device; every answer is held against OpenAPI."""
+
+from typing import Any
+
+import pytest
+
+from nas.objective import Objective
+from nas.recipes import Recipe
+from nas.specs import Fidelity
+from tests.service import PLAIN, POINTS, SMALLEST, Service
+
+
+def test_the_front_is_ranked_by_the_searchs_own_objective(service: Service) -> None:
+    run = service.search(POINTS, running=1, objective=Objective(target=4e6, w_under=0.0, w_over=-1.0))
+    found = service.get(f"/v1/searches/{run.id}/pareto")
+    assert (found["search"], found["measured"]) == (run.id, 4)
+    assert [row["number"] for row in found["front"]] == [0, 1, 3]
+    assert [row["cost"] for row in found["front"]] == [1e6, 4e6, 16e6]
+    # Free up to the target, and a quarter of the accuracy at four times the target.
+    assert [row["reward"] for row in found["front"]] == pytest.approx([0.8, 0.9, 0.2375])
+    assert found["best"] == found["front"][1]
+
+
+def test_a_front_may_have_two_costs(service: Service) -> None:
+    run = service.search(POINTS, objective=Objective(form="front", also="params"))
+    address = f"/v1/searches/{run.id}/pareto"
+    both = service.get(address)
+    assert [row["number"] for row in both["front"]] == [0, 1, 3]
+    assert [row["also"] for row in both["front"]] == [row["params"] for row in both["front"]]
+    swapped = service.get(f"{address}?cost=params&target=1e5")
+    assert (swapped["objective"]["cost"], swapped["objective"]["also"]) == ("params", "mult_adds")
+    assert service.get(f"{address}?form=product")["objective"]["also"] is None
+    problem = service.get(f"{address}?form=front&also=mult_adds", status=422)
+    assert problem["errors"][0]["pointer"] == "?also"
+    latency = service.get(f"{address}?also=latency_ms")
+    assert [row["also"] for row in latency["front"]] == [row["latency_ms"] for row in latency["front"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "rewards", "best"),
+    [
+        # (1/4)^-0.5 = 2, (4/4) = 1, (16/4)^-0.5 = 1/2
+        ("target=4e6&w=-0.5", [1.6, 0.9, 0.475], 0),
+        ("w=0", [0.8, 0.9, 0.95], 3),
+        ("target=1e6&w=-1", [0.8, 0.225, 0.059375], 0),
+        ("target=16e6&w=0,-1", [0.8, 0.9, 0.95], 3),
+        ("target=4000000&w_under=0&w_over=-0.5", [0.8, 0.9, 0.475], 1),
+        ("target=4e6&w=-0.5&w_under=0", [0.8, 0.9, 0.475], 1),
+    ],
+)
+def test_another_objective_ranks_again_what_was_measured(
+    service: Service, query: str, rewards: list[float], best: int
+) -> None:
+    run = service.search(POINTS)
+    before = service.get(f"/v1/searches/{run.id}/pareto")
+    found = service.get(f"/v1/searches/{run.id}/pareto?{query}")
+    assert [row["reward"] for row in found["front"]] == pytest.approx(rewards)
+    assert found["best"]["number"] == best
+    assert service.get(f"/v1/searches/{run.id}/pareto") == before
+
+
+def test_a_front_by_latency_needs_a_target_of_its_own_and_measured_latencies(service: Service) -> None:
+    run = service.search(POINTS)
+    problem = service.get(f"/v1/searches/{run.id}/pareto?cost=latency_ms", status=422)
+    assert "latency_ms" in problem["detail"]
+    assert problem["errors"][0]["pointer"] == "?target"
+    found = service.get(f"/v1/searches/{run.id}/pareto?cost=latency_ms&target=2")
+    assert (found["front"], found["best"], found["measured"]) == ([], None, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("target=0", "target 0.0 is not a positive number"),
+        ("target=-1", "target -1.0"),
+        ("target=nan", "target nan"),
+        ("target=inf", "target inf"),
+        ("target=lots", '"lots" is not a valid number'),
+        ("w=1", "w_under 1.0 is not between -10 and 0"),
+        ("w=nan", "w_under nan"),
+        ("w=a", "'a' is neither a number nor two"),
+        ("w=0,0,0", "'0,0,0'"),
+        ("w_over=-11", "w_over -11.0"),
+        ("cost=flops", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
+        ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over, form, also, device"),
+    ],
+)
+def test_an_objective_that_is_none_is_refused(service: Service, query: str, words: str) -> None:
+    run = service.search([])
+    assert words in service.get(f"/v1/searches/{run.id}/pareto?{query}", status=422)["detail"]
+
+
+def test_a_lead_that_was_trained_again_is_judged_by_its_mean(service: Service) -> None:
+    """Trial 1 leads, is trained again as trials 2 and 3, and is tied with trial 0 on its mean."""
+    points = [(0.90, 1_000_000), (0.94, 4_000_000), (0.88, 4_000_000), (0.91, 1_000_000)]
+    run = service.search(points, objective=PLAIN, confirm=2, trials=4, error=0.004)
+    trials = service.get(f"/v1/searches/{run.id}/trials")["trials"]
+    assert [trial["job"]["repeats"] for trial in trials] == [None, None, 1, 0]
+    assert [trial["reward"] for trial in trials] == [0.90, 0.94, 0.88, 0.91]
+    found = service.get(f"/v1/searches/{run.id}/pareto")
+    assert found["measured"] == 2
+    assert [(row["number"], row["trainings"], row["tied_with"]) for row in found["front"]] == [(0, 2, [1]), (1, 2, [0])]
+    assert [row["accuracy"] for row in found["front"]] == pytest.approx([0.905, 0.91])
+    error = (((0.005**2 + 0.03**2) * 2 / 2) / 2) ** 0.5  # of a mean of two, from the variances of both networks
+    assert [row["accuracy_error"] for row in found["front"]] == pytest.approx([error, error])
+    assert found["best"] == found["front"][1] == service.get(f"/v1/searches/{run.id}")["best"]
+
+
+def test_networks_of_a_front_that_chance_may_have_put_in_order_are_tied(service: Service) -> None:
+    """By the error of so many images, where each was trained once; and with none, nothing is tied."""
+    points = [(0.90, 1_000_000), (0.905, 2_000_000), (0.93, 3_000_000)]
+    run = service.search(points, objective=PLAIN, error=0.004)
+    front = service.get(f"/v1/searches/{run.id}/pareto")["front"]
+    assert [row["tied_with"] for row in front] == [[1], [0], []]
+    unknown = service.search(points, objective=PLAIN)
+    assert all(not row["tied_with"] for row in service.get(f"/v1/searches/{unknown.id}/pareto")["front"])
+
+
+def test_a_low_rung_is_never_compared_with_a_high_one(service: Service) -> None:
+    """The front and the best are of the highest rung that was reached, though lower ones look better."""
+    points = [(0.99, 1_000_000), (0.98, 2_000_000), (0.5, 1_000_000)]
+    spec: dict[str, Any] = {
+        "objective": PLAIN,
+        "fidelity": Fidelity(eta=2, rungs=2),
+        "recipe": Recipe(epochs=4),
+        "trials": 3,
+    }
+    below = service.search(points[:2], **spec)
+    address = f"/v1/searches/{below.id}"
+    assert [row["rung"] for row in service.get(f"{address}/pareto")["front"]] == [0]
+    run = service.search(points, **spec)
+    address = f"/v1/searches/{run.id}"
+    trials = service.get(f"{address}/trials")["trials"]
+    assert [(trial["job"]["rung"], trial["job"]["promotes"]) for trial in trials] == [(0, None), (0, None), (1, 0)]
+    assert [trial["job"]["recipe"]["epochs"] for trial in trials] == [2, 2, 4]
+    front = service.get(f"{address}/pareto")
+    assert (front["measured"], [row["number"] for row in front["front"]]) == (1, [2])
+    assert service.get(address)["best"]["number"] == 2
+    grown = service.post("/v1/growths", {"search": run.id, "members": ["B0"]})
+    assert grown["spec"]["source"] == [run.id, 2]
+
+
+def test_a_baseline_is_compared_once_the_search_has_come_as_high(service: Service) -> None:
+    points = [(0.8, 5_000_000), (0.9, 1_000_000), (0.91, 2_000_000), (0.95, 2_000_000)]
+    spec: dict[str, Any] = {
+        "objective": PLAIN,
+        "fidelity": Fidelity(eta=2, rungs=2),
+        "recipe": Recipe(epochs=4),
+        "trials": 4,
+        "baselines": ("ResNet-20 (CIFAR)",),
+    }
+    early = service.search(points[:3], **spec)
+    assert service.get(f"/v1/searches/{early.id}/pareto")["measured"] == 2
+    whole = service.search(points, **spec)
+    found = service.get(f"/v1/searches/{whole.id}/pareto")
+    assert (found["measured"], found["best"]["number"]) == (2, 3)
+
+
+def test_each_device_has_a_front_and_a_best_network_of_its_own(service: Service) -> None:
+    run = service.on_two_devices()
+    here = service.get(f"/v1/searches/{run.id}/pareto")
+    assert (here["device"], [row["number"] for row in here["front"]], here["best"]["number"]) == ("cpu", [0, 1], 0)
+    assert service.get(f"/v1/searches/{run.id}/pareto?device=cpu") == here
+    there = service.get(f"/v1/searches/{run.id}/pareto?device=cpu_eager")
+    assert (there["device"], [row["number"] for row in there["front"]]) == ("cpu_eager", [1])
+    assert (there["best"]["cost"], there["best"]["latency_ms"]) == (1.0, 4.0)
+    assert there["best"]["further_latencies_ms"] == {"cpu_eager": 1.0}
+    for query, words in (
+        ("device=cpu_compile", "was not measured on device 'cpu_compile': there are cpu, cpu_eager"),
+        ("device=cpu&cost=mult_adds&target=1e6", "device 'cpu' has no part in cost 'mult_adds'"),
+    ):
+        problem = service.get(f"/v1/searches/{run.id}/pareto?{query}", status=422)
+        assert words in problem["detail"]
+        assert problem["errors"][0]["pointer"] == "?device"
+
+
+def test_a_search_is_compared_with_references(service: Service) -> None:
+    names = [row["name"] for row in service.get("/v1/references")["references"]]
+    assert "LeNet-5" in names
+    made = service.post("/v1/searches", {**SMALLEST, "baselines": ["ResNet-20 (CIFAR)"]})
+    assert made["spec"]["baselines"] == ["ResNet-20 (CIFAR)"]
+    run = service.search([(0.99, 1000), (0.8, 2000)], baselines=("ResNet-20 (CIFAR)",))
+    front = service.get(f"/v1/searches/{run.id}/pareto")
+    assert [row["baseline"] for row in front["front"]] == ["ResNet-20 (CIFAR)"]
+    assert front["best"]["number"] == 1  # what the search found is what is grown
+    assert front["best"]["baseline"] is None
+
+
+def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: Service) -> None:
+    points = [(0.8, 4_000_000), (0.7, 9_000_000), (0.9, 8_000_000), (0.85, 3_000_000)]
+    run = service.search(points, objective=Objective(form="front"))
+    shown = service.get(f"/v1/searches/{run.id}/pareto")
+    assert shown["objective"]["form"] == "front"
+    # Areas above 70 % and up to 9 M: 0.5, 0.5, 0.6 (and a step of 0.1 up to 8 M), 1.
+    whole = 6 * 0.15 + 0.05
+    expected = [[1, 0.5 / whole], [2, 0.5 / whole], [3, 0.6 / whole], [4, 1.0]]
+    assert [[count, pytest.approx(share)] for count, share in expected] == shown["hypervolumes"]
+    other = service.get(f"/v1/searches/{run.id}/pareto?form=absolute&w=-0.1&target=8e6")
+    assert other["objective"]["form"] == "absolute"
+    assert [row["reward"] for row in other["front"]] == pytest.approx([0.85 - 0.1 * 5 / 8, 0.9])
+    service.get(f"/v1/searches/{run.id}/pareto?form=sum", status=422)
+    assert service.get(f"/v1/searches/{service.search([]).id}/pareto")["hypervolumes"] == []

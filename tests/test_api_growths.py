@@ -1,0 +1,168 @@
+"""Growths over HTTP: what is grown, and the table of the family; every answer is held against OpenAPI."""
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+
+from nas.networks.counts import counts
+from nas.objective import Objective
+from nas.plans import plan_for
+from nas.plans.growth import member
+from nas.recipes import Recipe
+from nas.records import Measurement
+from nas.specs import GrowthSpec
+from tests.service import GREY, OWNER, POINTS, UNKNOWN, Service
+
+
+def test_a_family_of_several_seeds_has_means_errors_and_ties(service: Service) -> None:
+    search = service.search(POINTS)
+    tested = (0.940, 0.944, 0.942, 0.930, 0.926, 0.928, 0.941, 0.943, 0.945)  # B2, B1, B0
+    run = service.growth(search, ("B0", "B1", "B2"), tested=tested, seeds=3)
+    shown = service.get(f"/v1/growths/{run.id}")
+    assert shown["trials"] == 9
+    rows = {row["member"]: row for row in shown["family"]}
+    assert {name: row["test_accuracy"] for name, row in rows.items()} == pytest.approx(
+        {"B0": 0.943, "B1": 0.928, "B2": 0.942}
+    )
+    assert [row["accuracy_error"] for row in rows.values()] == pytest.approx([0.002 / 3**0.5] * 3)
+    assert {name: (row["seeds"], row["tied_with"]) for name, row in rows.items()} == {
+        "B0": (3, ["B2"]),
+        "B1": (3, []),
+        "B2": (3, ["B0"]),
+    }
+    assert rows["B1"]["models"] == [f"{run.id}-{number}" for number in (3, 4, 5)]
+    assert rows["B1"]["model"] == f"{run.id}-3"  # the first seed's, though its test accuracy is not the best
+    assert rows["B1"]["seconds"] == 90
+    files = {model["seed"]: model["file"] for model in service.get(f"/v1/models?run={run.id}")["models"]}
+    assert all(f"-seed{seed}-" in file for seed, file in files.items())
+    assert sorted(files) == [0, 1, 2]
+
+
+def test_a_member_is_running_while_one_of_its_seeds_is(service: Service) -> None:
+    run = service.growth(service.search(POINTS), ("B0",), ended=1, tested=(0.94,), seeds=2)
+    (row,) = service.get(f"/v1/growths/{run.id}")["family"]
+    assert (row["state"], row["seeds"], row["accuracy_error"]) == ("done", 1, 0.002)
+    job = plan_for(run, GREY).ask(1)
+    assert job is not None
+    service.store.begin(OWNER, job)
+    (row,) = service.get(f"/v1/growths/{run.id}")["family"]
+    assert (row["state"], row["test_accuracy"]) == ("running", 0.94)
+
+
+def test_the_best_trial_is_grown_by_default(service: Service) -> None:
+    search = service.search(POINTS, objective=Objective(target=4e6, w_under=0.0, w_over=-1.0))
+    made = service.post("/v1/growths", {"search": search.id})
+    spec = service.store.run(made["id"]).spec
+    assert isinstance(spec, GrowthSpec)
+    assert spec.source == (search.id, 1)
+    assert spec.architecture == service.store.trial(search.id, 1).job.architecture
+    assert (spec.dataset, spec.device, spec.members) == ("fashion_mnist", "cpu", ("B0", "B1", "B2", "B3"))
+    assert spec.recipe == Recipe(epochs=20)
+    assert [row["member"] for row in made["family"]] == ["B0", "B1", "B2", "B3"]
+    assert {row["state"] for row in made["family"]} == {"queued"}
+    for row in made["family"]:
+        counted = counts(member(spec.architecture, row["member"]))
+        assert (row["params"], row["mult_adds"]) == (counted.params, counted.mult_adds)
+
+
+def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
+    search = service.search(POINTS)
+    body = {
+        "search": search.id,
+        "trial": 3,
+        "members": ["B2", "B0"],
+        "scaling": {"alpha": 1.1, "beta": 1.2, "gamma": 1.0},
+        "recipe": {"batch": 64},
+        "name": "two",
+        "parallel": 1,
+        "seed": 5,
+    }
+    made = service.post("/v1/growths", body)
+    assert made["spec"]["source"] == [search.id, 3]
+    assert made["spec"]["recipe"] == dataclasses.asdict(Recipe(epochs=20, batch=64))
+    assert made["spec"]["scaling"] == body["scaling"]
+    assert [row["member"] for row in made["family"]] == ["B0", "B2"]
+    assert made["family"][1]["resolution"] == 28
+    assert (made["name"], made["spec"]["parallel"], made["spec"]["seed"]) == ("two", 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "pointer", "words"),
+    [
+        ({"search": UNKNOWN}, 422, "/search", UNKNOWN),
+        ({"trial": 99}, 422, "/trial", "trial 99 .* does not exist: choose among 0, 1, 2, 3"),
+        ({"trial": 4}, 409, None, "trial 4 .* is running.*choose among 0, 1, 2, 3"),
+        ({"trial": "best"}, 422, "/trial", '"best" is not a valid integer'),
+        ({"members": []}, 422, "/members", "members is empty"),
+        ({"members": ["B9"]}, 422, "/members", "'B9' is none of B0, B1"),
+        ({"members": ["B0", "B0"]}, 422, "/members", "repeat"),
+        ({"seeds": 0}, 422, "/seeds", "seeds 0 is not between 1 and 100"),
+        ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members", "resolution 458752"),
+        ({"scaling": {"alpha": 0.5}}, 422, "/scaling/alpha", "alpha 0.5 is not between 1 and 4"),
+        ({"scaling": {"delta": 2}}, 422, "/scaling/delta", "unknown field 'delta': there are alpha, beta, gamma"),
+        ({"device": "tpu"}, 422, "/device", "'tpu'.*cpu"),
+        ({"recipe": {"epochs": 0}}, 422, "/recipe/epochs", "epochs 0"),
+        ({"recipe": {"epoch": 1}}, 422, "/recipe/epoch", "unknown field 'epoch'"),
+        ({"parallel": 0}, 422, "/parallel", "parallel 0"),
+        ({"seed": -1}, 422, "/seed", "seed -1"),
+        ({"name": "a\tb"}, 422, "/name", "control characters"),
+        ({"dataset": "x"}, 422, "/dataset", "unknown field 'dataset': there are name, search"),
+    ],
+)
+def test_a_growth_of_what_cannot_be_grown_is_refused(
+    service: Service, wrong: dict[str, Any], status: int, pointer: str | None, words: str
+) -> None:
+    search = service.search(POINTS, running=1)
+    problem = service.post("/v1/growths", {"search": search.id} | wrong, status=status)
+    assert re.search(words, problem["detail"]), problem["detail"]
+    assert [fault["pointer"] for fault in problem["errors"]] == ([pointer] if pointer else [])
+
+
+def test_a_search_without_a_result_cannot_be_grown_yet(service: Service) -> None:
+    search = service.search([], running=1)
+    assert search.id in service.post("/v1/growths", {"search": search.id}, status=409)["detail"]
+
+
+def test_a_refused_trial_cannot_be_grown(service: Service) -> None:
+    search = service.search([(0.9, 1000)], running=1)
+    measured = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 2")
+    service.store.end(OWNER, 1, search.id, "refused", measured)
+    problem = service.post("/v1/growths", {"search": search.id, "trial": 1}, status=422)
+    assert "trial 1" in problem["detail"]
+    assert "is refused, without an accuracy: choose among 0" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "devices"),
+    [
+        ({}, ["cpu", "cpu_eager"]),
+        ({"device": "cpu_eager"}, ["cpu_eager", "cpu"]),
+        ({"device": "cpu:batch=2"}, ["cpu:batch=2"]),
+        ({"further_devices": []}, ["cpu"]),
+        ({"further_devices": ["cpu:batch=2"]}, ["cpu", "cpu:batch=2"]),
+    ],
+)
+def test_a_family_is_measured_where_its_search_was(service: Service, asked: Any, devices: list[str]) -> None:
+    spec = service.post("/v1/growths", {"search": service.on_two_devices().id} | asked)["spec"]
+    assert [spec["device"], *spec["further_devices"]] == devices
+
+
+def test_a_familys_table_and_its_models_have_the_latency_on_every_device(service: Service) -> None:
+    growth = service.growth(service.on_two_devices(), ("B0", "B1"), ended=1, further_devices=("cpu_eager",))
+    rows = service.get(f"/v1/growths/{growth.id}")["family"]
+    assert [(row["latency_ms"], row["further_latencies_ms"]) for row in rows] == [(None, {}), (0.5, {"cpu_eager": 0.7})]
+    (trained,) = service.get(f"/v1/models?run={growth.id}")["models"]
+    assert trained["further_latencies_ms"] == {"cpu_eager": 0.7}
+    assert service.get(f"/v1/models/{trained['id']}/card")["further_latencies"]["cpu_eager"]["median_ms"] == 0.7
+
+
+def test_the_familys_table_fills_up(service: Service) -> None:
+    growth = service.growth(service.search([(0.9, 1000)]), ("B0", "B1", "B3"), ended=1)
+    rows = {row["member"]: row for row in service.get(f"/v1/growths/{growth.id}")["family"]}
+    assert [rows[name]["state"] for name in ("B0", "B1", "B3")] == ["queued", "queued", "done"]  # the dearest is first
+    assert rows["B3"]["test_accuracy"] == 0.91
+    assert rows["B3"]["latency_ms"] == 0.5
+    assert rows["B3"]["model"] == f"{growth.id}-0"
+    assert rows["B1"]["test_accuracy"] is rows["B1"]["model"] is None

@@ -1,0 +1,122 @@
+"""Models over HTTP: their list, their cards, and their checkpoints whole and in parts; every answer is held against
+OpenAPI."""
+
+import base64
+import hashlib
+import re
+from typing import Any
+
+import pytest
+
+from nas.models.checkpoint import artifact
+from tests.service import Service
+
+
+@pytest.fixture(scope="module")
+def model(service: Service) -> dict[str, Any]:
+    growth = service.growth(service.search([(0.9, 1000)]), name="Ångström / flowers: v2")
+    found: dict[str, Any] = service.get(f"/v1/models?run={growth.id}")["models"][0]
+    return found
+
+
+def test_models_are_listed_newest_first_and_paged(service: Service, model: dict[str, Any]) -> None:
+    newest = service.growth(service.search([(0.9, 1000)]))
+    page = service.get("/v1/models?limit=1")
+    assert page["models"][0]["id"] == f"{newest.id}-1"
+    ids, address = [], "/v1/models?limit=1"
+    while address:
+        page = service.get(address)
+        ids += [row["id"] for row in page["models"]]
+        address = page["next"]
+    assert ids == [row.id for row in service.store.models()]
+    assert [row["member"] for row in service.get(f"/v1/models?run={newest.id}&limit=1")["models"]] == ["B0"]
+    assert service.get(f"/v1/models/{model['id']}") == model
+    assert (model["test_accuracy"], model["latency_ms"]) == (0.91, 0.5)
+
+
+def test_a_checkpoint_is_downloaded_whole(service: Service, model: dict[str, Any]) -> None:
+    address = model["links"]["checkpoint"]
+    response = service.http.get(address)
+    assert response.status_code == 200
+    assert hashlib.sha256(response.content).hexdigest() == model["sha256"]
+    assert len(response.content) == model["bytes"] == int(response.headers["content-length"])
+    assert response.headers["etag"] == f'"{model["sha256"]}"'
+    digest = base64.b64encode(hashlib.sha256(response.content).digest()).decode()
+    assert response.headers["repr-digest"] == f"sha-256=:{digest}:"
+    assert response.headers["accept-ranges"] == "bytes"
+    assert response.headers["content-type"] == "application/vnd.safetensors"
+    assert model["file"] == f"ngstr-m-flowers-v2-{model['member']}-{model['sha256'][:8]}.safetensors"
+    assert response.headers["content-disposition"] == f'attachment; filename="{model["file"]}"'
+    head = service.http.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["etag"] == response.headers["etag"]
+
+
+def test_a_checkpoint_that_is_there_already_is_not_sent_again(service: Service, model: dict[str, Any]) -> None:
+    tag = f'"{model["sha256"]}"'
+    for tags in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        response = service.http.get(model["links"]["checkpoint"], headers={"if-none-match": tags})
+        assert (response.status_code, response.content) == (304, b""), tags
+        assert response.headers["etag"] == tag
+    response = service.http.get(model["links"]["checkpoint"], headers={"if-none-match": '"other"'})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("wanted", [(0, 9), (10, None), (None, 7), (100, 10**9)])
+def test_a_part_of_a_checkpoint_is_sent(
+    service: Service, model: dict[str, Any], wanted: tuple[int | None, int | None]
+) -> None:
+    first, last = wanted
+    whole = artifact(model["sha256"]).read_bytes()
+    part = whole[-(last or 0) :] if first is None else whole[first : None if last is None else last + 1]
+    text = f"bytes={'' if first is None else first}-{'' if last is None else last}"
+    response = service.http.get(model["links"]["checkpoint"], headers={"range": text})
+    assert response.status_code == 206
+    assert response.content == part
+    begin = len(whole) - len(part) if first is None else first
+    assert response.headers["content-range"] == f"bytes {begin}-{begin + len(part) - 1}/{len(whole)}"
+    assert response.headers["etag"] == f'"{model["sha256"]}"'
+
+
+def test_a_part_of_another_version_is_not_sent(service: Service, model: dict[str, Any]) -> None:
+    headers = {"range": "bytes=10-", "if-range": f'"{model["sha256"]}"'}
+    assert service.http.get(model["links"]["checkpoint"], headers=headers).status_code == 206
+    headers["if-range"] = '"other"'
+    response = service.http.get(model["links"]["checkpoint"], headers=headers)
+    assert response.status_code == 200
+    assert len(response.content) == model["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"),
+    [("bytes=99999999-", 416), ("bytes=0-1,99999999-", 416), ("bytes=9-5", 400), ("bytes=x", 400), ("pages=1-2", 400)],
+)
+def test_a_part_that_is_not_there_is_refused(service: Service, model: dict[str, Any], wanted: str, status: int) -> None:
+    response = service.http.get(model["links"]["checkpoint"], headers={"range": wanted})
+    assert response.status_code == status
+    assert wanted in response.json()["detail"]
+    if status == 416:
+        assert response.headers["content-range"] == f"bytes */{model['bytes']}"
+
+
+def test_a_card_is_read_from_the_checkpoint(service: Service, model: dict[str, Any]) -> None:
+    card = service.get(model["links"]["card"])
+    assert (card["run"], card["number"], card["member"]) == (model["run"], model["number"], model["member"])
+    assert card["test_accuracy"] == 0.91
+    assert (
+        card["architecture"]
+        == service.get(f"/v1/growths/{model['run']}/trials")["trials"][model["number"]]["job"]["architecture"]
+    )
+
+
+def test_a_checkpoint_that_is_gone_or_cut_is_said_to_be(service: Service) -> None:
+    growth = service.growth(service.search([(0.9, 1000)], seed=3))
+    (one, two) = service.get(f"/v1/models?run={growth.id}")["models"]
+    artifact(one["sha256"]).unlink()
+    with open(artifact(two["sha256"]), "ab") as file:
+        file.truncate(1000)
+    for model, words in ((one, "is gone"), (two, "is damaged.* 1,000 of")):
+        for link in ("checkpoint", "card"):
+            problem = service.get(model["links"][link], status=410)
+            assert re.search(f"{model['id']} {words}", problem["detail"])
+        assert service.get(f"/v1/models/{model['id']}") == model

@@ -1,0 +1,272 @@
+"""Searches over HTTP: what is taken, what is filled in, and what is refused with which words; every answer is held
+against the OpenAPI document."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import nas.searchers
+import search_spaces
+from api.app import create_app
+from nas import plugins
+from nas.objective import Objective
+from nas.recipes import Recipe
+from nas.specs import SearchSpec
+from nas.store import Store
+from tests.service import SMALLEST, Service, serving
+
+EVOLVED = {"searcher": "evolution"}
+
+
+def test_a_search_is_taken_with_defaults_and_found_again(service: Service) -> None:
+    response = service.http.post("/v1/searches", json=SMALLEST)
+    assert response.status_code == 201
+    made = response.json()
+    assert response.headers["location"] == made["links"]["self"] == f"/v1/searches/{made['id']}"
+    assert made["spec"] == json.loads(json.dumps(dataclasses.asdict(SearchSpec(dataset="fashion_mnist"))))
+    assert (made["state"], made["wish"], made["trials"], made["best"]) == ("queued", "run", 20, None)
+    assert set(made["counts"].values()) == {0}
+    assert made["seconds"] is made["remaining_seconds"] is None
+    assert service.get(made["links"]["self"]) == made
+    assert service.get(f"/v1/runs/{made['id']}") == made
+    assert service.store.run(made["id"]).spec == SearchSpec(dataset="fashion_mnist")
+    for link in made["links"].values():
+        service.get(link)
+
+
+def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:
+    body = {
+        **SMALLEST,
+        "recipe": {"epochs": 3},
+        "objective": {"target": 1},
+        "knobs": {"stage1.op": ["conv"], "stage2.se_ratio": [0.25]},
+        "searcher": "evolution",
+        "options": {"population": 4, "sample": 2},
+        "limits": {"latency_ms": 2},
+    }
+    spec = service.post("/v1/searches", body)["spec"]
+    assert spec["recipe"] == dataclasses.asdict(Recipe(epochs=3))
+    assert spec["objective"] == dataclasses.asdict(Objective(target=1.0))
+    assert spec["knobs"] == body["knobs"]
+    assert spec["options"] == body["options"]
+    assert spec["limits"]["latency_ms"] == 2.0
+
+
+RECIPE_FIELDS = "epochs, train_images, batch"
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    # what is sent besides the dataset, where it is wrong, what the message says of it
+    ({"dataset": "mnist"}, "/dataset", "'mnist'.*there are .*fashion_mnist"),
+    ({"dataset": ""}, "/dataset", "''.*there are"),
+    ({"dataset": "folder:/no/such"}, "/dataset", "/no/such"),
+    ({"dataset": "folder:"}, "/dataset", "folder"),
+    ({"dataset": 5}, "/dataset", "dataset 5 is not a valid string"),
+    ({"dataset": None}, "/dataset", "null"),
+    ({"space": "cubes"}, "/space", "'cubes'.*there are .*mbconv"),
+    ({"space": "../api"}, "/space", "there are"),
+    ({"searcher": "bayes"}, "/searcher", "'bayes'.*there are evolution"),
+    ({"device": "tpu"}, "/device", "'tpu'.*there are cpu"),
+    ({"name": "x" * 201}, "/name", "201 characters.*200"),
+    ({"name": "two\nlines"}, "/name", "control characters"),
+    ({"trials": 0}, "/trials", "trials 0 is not between 1 and 100000"),
+    ({"trials": -1}, "/trials", "trials -1"),
+    ({"trials": 10**9}, "/trials", "trials 1000000000 is not between 1 and 100000"),
+    ({"trials": 1e9}, "/trials", "1000000000.0 is not a valid integer"),
+    ({"trials": "8"}, "/trials", 'trials "8" is not a valid integer'),
+    ({"trials": True}, "/trials", "true"),
+    ({"trials": None}, "/trials", "null"),
+    ({"trials": 2.5}, "/trials", "2.5"),
+    ({"parallel": 0}, "/parallel", "parallel 0 is not between 1 and 1024"),
+    ({"seed": -1}, "/seed", "seed -1"),
+    ({"resolution": 7}, "/resolution", "resolution 7 is not between 8 and 2048"),
+    ({"resolution": 4096}, "/resolution", "4096"),
+    ({"trails": 8}, "/trails", "unknown field 'trails': there are name, dataset.*trials"),
+    ({"recipe": {"epoch": 3}}, "/recipe/epoch", f"unknown field 'epoch': there are {RECIPE_FIELDS}"),
+    ({"recipe": {"epochs": 0}}, "/recipe/epochs", "epochs 0 is not between 1 and 10000"),
+    ({"recipe": {"learning_rate": 0}}, "/recipe/learning_rate", "learning_rate 0.0 is not a positive number"),
+    ({"recipe": {"flip": 1}}, "/recipe/flip", "flip 1 is not a valid boolean"),
+    ({"recipe": "short"}, "/recipe", f'recipe "short" is not an object with fields of {RECIPE_FIELDS}'),
+    ({"objective": {"target": 0}}, "/objective/target", "target 0.0 is not a positive number"),
+    ({"objective": {"target": -5}}, "/objective/target", "target -5.0 is not a positive number"),
+    ({"objective": {"target": "5M"}}, "/objective/target", '"5M" is not a valid number'),
+    ({"objective": {"cost": "flops"}}, "/objective/cost", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
+    ({"objective": {"cost": "latency_ms"}}, "/objective/target", "5e\\+06.*milliseconds"),
+    ({"objective": {"cost": "params"}}, "/objective/target", "5e\\+06.*parameters"),
+    ({"objective": {"also": "params"}}, "/objective/also", "is for form 'front' alone, not 'product': leave it out"),
+    ({"objective": {"w_over": 0.07}}, "/objective/w_over", "w_over 0.07 is not between -10 and 0"),
+    ({"objective": {"w": -0.07}}, "/objective/w", "unknown field 'w': there are cost, target, w_under, w_over"),
+    ({"objective": []}, "/objective", "\\[\\] is not an object"),
+    ({"limits": {"params": 0}}, "/limits/params", "params 0 is not a positive number"),
+    ({"limits": {"latency": 1}}, "/limits/latency", "unknown field 'latency': there are params, mult_adds, latency_ms"),
+    ({"knobs": {"stage9.op": ["conv"]}}, "/knobs", "unknown knob 'stage9.op': there are stage1.op"),
+    ({"knobs": {"stage1.op": ["attention"]}}, "/knobs", "no choice 'attention': there are 'conv', 'fused', 'mbconv'"),
+    ({"knobs": {"stage1.op": []}}, "/knobs", "'stage1.op' is left without a choice"),
+    ({"knobs": {"stage1.op": "conv"}}, "/knobs/stage1.op", '"conv" is not a valid array'),
+    ({"knobs": {"stage1.op": [{}]}}, "/knobs/stage1.op/0", "valid string.*valid integer"),
+    ({**EVOLVED, "options": {"populaton": 4}}, "/options", "no option 'populaton': there are population, sample"),
+    ({**EVOLVED, "options": {"population": "4"}}, "/options", "option 'population' .* is '4': it takes int"),
+    ({**EVOLVED, "options": {"population": True}}, "/options", "is True: it takes int"),
+    ({**EVOLVED, "options": {"population": 1}}, "/options", "population 1 is less than 2"),
+    ({**EVOLVED, "options": {"population": 4, "sample": 5}}, "/options", "sample 5 is not between 1 and the pop"),
+    ({"options": {"first": 1001}}, "/options", "first 1001 is not between 0 and 1000"),
+    ({"objective": {"form": "sum"}}, "/objective/form", "'product', 'absolute' or 'front'"),
+    ({"searcher": "random", "options": {"sample": 4}}, "/options", "no option 'sample': it has none"),
+    ({"confirm": 11}, "/confirm", "confirm 11 is not between 0 and 10"),
+    ({"fidelity": {"eta": 3}}, "/fidelity", "give recipe.epochs 9 or more, or fewer rungs"),
+    ({"fidelity": {"kind": "thirds"}}, "/fidelity/kind", "'halving' or 'hyperband'"),
+    ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
+    ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
+    ({"baselines": ["LeNet-5", "LeNet-5"]}, "/baselines", "repeat"),
+    ({"baselines": "LeNet-5"}, "/baselines", "is not a valid array"),
+    ({"save_weights": "yes"}, "/save_weights", '"yes" is not a valid boolean'),
+]
+
+
+@pytest.mark.parametrize(("wrong", "pointer", "words"), REFUSED)
+def test_a_wrong_value_is_named_with_what_is_allowed(
+    service: Service, wrong: dict[str, Any], pointer: str, words: str
+) -> None:
+    before = service.store.runs(limit=1)
+    problem = service.post("/v1/searches", SMALLEST | wrong, status=422)
+    (fault,) = problem["errors"]
+    assert fault["pointer"] == pointer
+    assert re.search(words, fault["detail"], re.DOTALL), fault["detail"]
+    assert problem["detail"] == fault["detail"]
+    assert (problem["status"], problem["title"], problem["type"]) == (422, "Unprocessable Entity", "about:blank")
+    assert problem["instance"] == "/v1/searches"
+    if "cost" not in wrong.get("objective", {}):
+        assert fault["value"] == at(wrong, pointer)
+    assert service.store.runs(limit=1) == before
+
+
+def at(data: Any, pointer: str) -> Any:
+    for part in pointer.split("/")[1:]:
+        data = data[int(part)] if isinstance(data, list) else data[part]
+    return data
+
+
+def test_all_wrong_values_are_named_at_once(service: Service) -> None:
+    body = {"space": "x", "searcher": "y", "device": "z", "dataset": "w"}
+    problem = service.post("/v1/searches", body, status=422)
+    assert {fault["pointer"] for fault in problem["errors"]} == {f"/{name}" for name in body}
+    problem = service.post("/v1/searches", {"trials": "8", "recipe": {"x": 1}}, status=422)
+    assert {fault["pointer"] for fault in problem["errors"]} == {"/dataset", "/trials", "/recipe/x"}
+    assert "dataset is missing" in problem["detail"]
+
+
+def test_a_device_is_checked_with_its_options(service: Service) -> None:
+    body = {"dataset": "fashion_mnist", "device": "cpu:threads=2,batch=4"}
+    assert service.post("/v1/searches", body)["spec"]["device"] == "cpu:threads=2,batch=4"
+    problem = service.post("/v1/searches", body | {"device": "cpu:threads=many"}, status=422)
+    assert "threads 'many' is not a whole number between 1 and 256" in problem["detail"]
+    assert problem["errors"][0]["pointer"] == "/device"
+    search = service.search([(0.9, 1000)])
+    problem = service.post("/v1/growths", {"search": search.id, "device": "cpu:dtype=int8"}, status=422)
+    assert "has option 'dtype'" in problem["detail"]
+
+
+def test_further_devices_are_checked_like_the_first(service: Service) -> None:
+    body = {"dataset": "fashion_mnist", "further_devices": ["cpu_eager", "cpu:batch=none"]}
+    problem = service.post("/v1/searches", body, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/1"]
+    problem = service.post("/v1/searches", body | {"further_devices": ["cpu"]}, status=422)
+    assert "further_devices cpu beside cpu repeat themselves: name each once" in problem["detail"]
+    again = {"device": "cpu:threads=1", "further_devices": ["cpu:batch=2,threads=1", "cpu", "cpu:batch=2"]}
+    problem = service.post("/v1/searches", body | again, status=422)
+    assert [(fault["pointer"], fault["detail"]) for fault in problem["errors"]] == [
+        ("/further_devices/1", "device 'cpu' is 'cpu:threads=1' once more: name each once"),
+        ("/further_devices/2", "device 'cpu:batch=2' is 'cpu:batch=2,threads=1' once more: name each once"),
+    ]
+    search = service.on_two_devices()
+    problem = service.post("/v1/growths", {"search": search.id, "further_devices": ["cpu:threads=1"]}, status=422)
+    assert "device 'cpu:threads=1' is 'cpu' once more" in problem["detail"]
+    problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["cpu", "x"]}, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices"]
+    problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["x"]}, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/0"]
+
+
+def test_a_heavy_searcher_is_checked_without_being_imported(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+import package_that_is_not_here
+LIMIT = 4
+class Searcher:
+    def __init__(self, knobs, objective, *, seed, cost=None, canonical=None, rate: float = 0.5, most: int = LIMIT):
+        raise AssertionError("not made here")
+"""
+    (tmp_path / "heavy.py").write_text(text)
+    monkeypatch.setattr(nas.searchers, "__path__", [*nas.searchers.__path__, str(tmp_path)])
+    assert [vars(option) for option in plugins.options("heavy")] == [
+        {"name": "rate", "type": "float", "default": 0.5},
+        {"name": "most", "type": "int", "default": None},
+    ]
+    service.post("/v1/searches", {**SMALLEST, "searcher": "heavy", "options": {"rate": 1, "most": 2}})
+    for options, words in (({"rat": 1}, "no option 'rat': there are rate, most"), ({"most": 0.5}, "takes int")):
+        problem = service.post("/v1/searches", {**SMALLEST, "searcher": "heavy", "options": options}, status=422)
+        assert words in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("knobs = (", "SyntaxError: '(' was never"), ("1 / 0", "ZeroDivisionError: division by zero")]
+)
+def test_a_space_that_cannot_be_imported_is_said(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    name = f"own_{len(text)}"  # what is known of a name is kept
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    assert name in [row["name"] for row in service.get("/v1/spaces")["spaces"]]
+    problem = service.get(f"/v1/spaces/{name}", status=422)
+    assert words in problem["detail"]
+    assert f"search space '{name}' cannot be imported" in problem["detail"]
+    assert words in service.post("/v1/searches", {**SMALLEST, "space": name}, status=422)["detail"]
+
+
+def test_a_searcher_that_cannot_be_imported_is_said(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unclosed.py").write_text("Searcher = (")
+    monkeypatch.setattr(nas.searchers, "__path__", [*nas.searchers.__path__, str(tmp_path)])
+    (row,) = (row for row in service.get("/v1/searchers")["searchers"] if row["name"] == "unclosed")
+    assert (row["options"], "SyntaxError" in row["description"]) == ([], True)
+    problem = service.post("/v1/searches", {**SMALLEST, "searcher": "unclosed"}, status=422)
+    assert "searcher 'unclosed' cannot be imported: SyntaxError" in problem["detail"]
+
+
+def test_a_device_that_is_not_here_is_refused_unless_the_workers_are_elsewhere(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins.load("nas.devices", "cuda"), "available", lambda: "no GPU in this test")
+    body = {**SMALLEST, "device": "cuda"}
+    assert "'cuda' cannot measure here: no GPU in this test" in service.post("/v1/searches", body, 422)["detail"]
+    store = Store(f"sqlite:///{tmp_path}/nas.db")
+    with serving(create_app(store, remote_workers=True)) as url:
+        assert httpx.post(f"{url}/v1/searches", json=body).status_code == 201
+    store.close()
+
+
+def test_recipes_can_be_sent_as_they_are(service: Service) -> None:
+    for recipe in service.get("/v1/recipes")["recipes"].values():
+        assert service.post("/v1/searches", {**SMALLEST, "recipe": recipe})["spec"]["recipe"] == recipe
+
+
+def test_a_least_gain_needs_a_searcher_that_says_what_it_expects(service: Service) -> None:
+    problem = service.post("/v1/searches", {**SMALLEST, "searcher": "optuna_gp", "least_gain": 0.001}, status=422)
+    assert problem["errors"] == [
+        {
+            "pointer": "/least_gain",
+            "value": 0.001,
+            "detail": "least_gain 0.001 needs a searcher that says what it expects to gain, "
+            "which 'optuna_gp' does not: give surrogate",
+        }
+    ]
+    problem = service.post("/v1/searches", {**SMALLEST, "least_gain": 0}, status=422)
+    assert problem["detail"] == "least_gain 0.0 is not a positive number"
+    made = service.post("/v1/searches", {**SMALLEST, "least_gain": 0.001})
+    assert (made["spec"]["least_gain"], made["expected_gain"]) == (0.001, None)

@@ -1,0 +1,182 @@
+"""What the command line shows of runs, against the real service on a real port."""
+
+import re
+from pathlib import Path
+
+import optuna
+import pytest
+
+from api.cli import numbers
+from nas.objective import Form, Objective
+from nas.recipes import Recipe
+from nas.specs import Limits, SearchSpec
+from tests.command_line import climbed, nas, unwrapped
+from tests.service import OWNER, Service
+
+
+@pytest.mark.parametrize("form", ["product", "front"])
+def test_a_search_is_exported_as_a_study_of_optuna(service: Service, tmp_path: Path, form: Form) -> None:
+    points = [(0.8, 4_000_000), (0.7, 9_000_000), (0.9, 8_000_000)]
+    run = service.search(points, running=1, objective=Objective(form=form))
+    file = tmp_path / "study.db"
+    ran = nas("export", "optuna", run.id, "--out", str(file), "--json")
+    assert (ran.code, ran.json) == (0, {"file": str(file), "study": run.id, "trials": 3}), ran.error
+    study = optuna.load_study(study_name=run.id, storage=f"sqlite:///{file}")
+    rewards = [Objective().reward(*point) for point in points]
+    assert [trial.values for trial in study.trials] == (
+        [list(point) for point in points] if form == "front" else [[reward] for reward in rewards]
+    )
+    choices = [trial.job.choices for trial in service.store.trials(run.id)]
+    assert [trial.params for trial in study.trials] == choices[:3]
+    assert study.trials[2].user_attrs["mult_adds"] == 8_000_000
+    nowhere = tmp_path / "nowhere" / "study.db"
+    assert "nowhere is not a folder" in nas("export", "optuna", run.id, "--out", str(nowhere)).error
+    assert f"{file} exists: name another file" in nas("export", "optuna", run.id, "--out", str(file)).error
+
+
+def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path) -> None:
+    search = service.on_two_devices().id
+    for verb in ("pareto", "trials"):
+        assert "Latency  on cpu_eager" in nas(verb, search).out
+    lines = [line.split() for line in nas("trials", search).out.splitlines()]
+    assert [row[5:9] for row in lines[-2:]] == [["1.00", "ms", "4.00", "ms"], ["4.00", "ms", "1.00", "ms"]]
+    assert "measured on cpu, cpu_eager" in nas("show", search).out
+    here, there = nas("pareto", search), nas("pareto", search, "--device", "cpu_eager")
+    assert "Pareto front of search" in here.out
+    assert "2 of 2 measured networks" in here.out
+    assert "1 of 2 measured networks" in there.out
+    assert there.out.rstrip().endswith("latency on cpu_eager")
+    assert "device 'gpu'" in nas("pareto", search, "--device", "gpu").error
+    grown = nas("grow", search, "--device", "cpu_eager", "--device", "cpu:batch=2", "--json").json
+    assert (grown["spec"]["device"], grown["spec"]["further_devices"]) == ("cpu_eager", ["cpu:batch=2"])
+    family = service.growth(service.store.run(search), further_devices=("cpu_eager",)).id
+    assert "on cpu_eager" in nas("show", family).out
+    two = ("--device", "cpu", "--device", "cpu:batch=2")
+    asked = nas("search", "--dataset", "fashion_mnist", *two, "--predict-within", "0", "--json").json
+    assert asked["spec"]["predict_within"] == 0
+    assert (asked["spec"]["device"], asked["spec"]["further_devices"]) == ("cpu", ["cpu:batch=2"])
+    file = tmp_path / "study.db"
+    nas("export", "optuna", search, "--out", str(file))
+    study = optuna.load_study(study_name=search, storage=f"sqlite:///{file}")
+    assert [trial.user_attrs["latency_ms on cpu_eager"] for trial in study.trials] == [4.0, 1.0]
+
+
+def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str) -> None:
+    run = service.growth(service.store.run(search), tested=(0.94, 0.95, 0.941, 0.949), seeds=2)
+    shown = nas("show", run.id).out
+    assert shown.count("94.50 ± 0.45 %") == 2  # of the spread of both, 0.64 points, and means of two
+    assert "mean of 2 seeds ± its standard error; tied: B0 = B1" in shown
+
+
+def test_show_says_what_is_spent_of_what(service: Service) -> None:
+    run = service.search([(0.9, 1000)], running=1, trials=9, hours=1.5, compute_hours=3)
+    service.store.end(OWNER, 1, run.id, "failed", error="no", compute_seconds=7200)
+    service.store.release(run.id, OWNER, "finished", reason="its 3 compute hours are spent")
+    shown = nas("show", run.id)
+    assert "State   finished: its 3 compute hours are spent" in re.sub(" {2,}", "   ", shown.out)
+    assert "0 s of 90 min, 2 h 00 of 3 h 00 of compute" in shown.out
+
+
+def test_show_reads_a_run_of_either_kind(search: str, growth: str) -> None:
+    assert nas("show", search, "--json").json["best"]["number"] == 1
+    assert "trial 1: 90.00 %, 4.00 M multiply-adds, 400 k parameters" in nas("show", search).out
+    assert "91.00 %" in nas("show", growth).out
+    for member in ("B0", "B1"):
+        assert re.search(rf"done +91.00 %.* {member}\n", nas("trials", growth).out)
+
+
+def test_show_tells_what_a_search_was_held_to(service: Service) -> None:
+    spec = SearchSpec(
+        dataset="fashion_mnist",
+        knobs={"stage1.op": ("conv", "mbconv"), "stage1.kernel": (3,)},
+        limits=Limits(params=300_000, latency_ms=2),
+        recipe=Recipe(train_images=20_000),
+    )
+    shown = unwrapped(nas("show", service.store.add_run("search", spec).id).out)
+    assert "Training epochs 2 of 20,000 images, 2 at once" in shown
+    assert "Knobs stage1.op conv or mbconv, stage1.kernel 3" in shown
+    assert "Limits 300 k parameters, 2.00 ms latency" in shown
+    plain = nas("show", service.store.add_run("search", SearchSpec(dataset="fashion_mnist")).id).out
+    assert "Knobs" not in plain
+    assert "Limits" not in plain
+
+
+def test_every_list_prints_a_table_and_json(service: Service, search: str, growth: str) -> None:
+    for verb, arguments, words in (
+        ("list", ("--limit", "100"), search),
+        ("trials", (search,), "16.0 M"),
+        ("events", (search,), "finished"),
+        ("models", (growth,), f"{growth}-1"),
+        ("datasets", (), "60,000 + 10,000 grey images of 28 pixels"),
+        ("spaces", (), "mbconv"),
+        ("spaces", ("mbconv", "--dataset", "fashion_mnist"), "stage3.skip"),
+        ("searchers", (), "--option population=0"),
+        ("devices", (), "cpu"),
+        ("recipes", (), "growth"),
+        ("health", (), "database ok"),
+    ):
+        shown = nas(verb, *arguments)
+        assert (shown.code, shown.error) == (0, ""), verb
+        assert words in shown.out, verb
+        assert max(map(len, shown.out.splitlines())) <= 80, verb
+        assert nas(verb, *arguments, "--json").json, verb
+
+
+def test_the_front_is_a_table_with_a_star_at_the_best(search: str) -> None:
+    lines = [line.split() for line in nas("pareto", search).out.splitlines()]
+    assert lines[1] == ["Trial", "Accuracy", "Mult-adds", "Latency", "Params", "Reward"]
+    assert lines[3] == ["0", "80.00", "%", "1.00", "M", "–", "100", "k", "0.8000"]
+    assert lines[4] == ["★", "1", "90.00", "%", "4.00", "M", "–", "400", "k", "0.9000"]
+    assert lines[5] == ["3", "95.00", "%", "16.0", "M", "–", "1.60", "M", "0.2375"]
+    again = nas("pareto", search, "--target", "16e6", "--w", "0,-1").out.splitlines()
+    assert again[5].startswith("★")
+    assert "target 16.0 M multiply-adds, w = 0 up to it, -1 above" in " ".join(again)
+    assert nas("pareto", search, "--w", "-0.5", "--json").json["objective"]["w_over"] == -0.5
+    missing = nas("pareto", search, "--cost", "latency_ms")
+    assert (missing.code, missing.out) == (1, "")
+    assert "target is missing" in missing.error
+
+
+def test_text_of_users_is_not_markup(service: Service) -> None:
+    name = "[red]not red[/red] :smile:"
+    run = nas("search", "--dataset", "fashion_mnist", "--name", name, "--json").json["id"]
+    assert name in nas("show", run).out
+
+
+def test_numbers_are_short() -> None:
+    assert [numbers.short(value) for value in (None, 999, 999.9, 1234, 99_960, 5_288_548, 1e9)] == [
+        "–", "999", "1.00 k", "1.23 k", "100 k", "5.29 M", "1.00 G",
+    ]  # fmt: skip
+    assert [numbers.duration(value) for value in (None, 0.4, 99, 100, 7260, 1e6)] == [
+        "–", "0 s", "99 s", "2 min", "2 h 01", "12 d",
+    ]  # fmt: skip
+    assert [numbers.milliseconds(value) for value in (0.0412, 1.234, 56.78)] == ["0.041 ms", "1.23 ms", "56.8 ms"]
+
+
+def test_low_rungs_are_exported_as_pruned(service: Service, tmp_path: Path) -> None:
+    """Else Optuna would take the best of them for the best of the search."""
+    run = climbed(service)
+    file = tmp_path / "study.db"
+    assert nas("export", "optuna", run.id, "--out", str(file)).code == 0
+    study = optuna.load_study(study_name=run.id, storage=f"sqlite:///{file}")
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "PRUNED", "COMPLETE"]
+    assert study.best_trial.user_attrs["trial"] == 2
+    assert study.trials[0].intermediate_values == {0: 0.99}
+
+
+def test_rungs_and_repetitions_are_shown(service: Service) -> None:
+    run = climbed(service)
+    shown = nas("trials", run.id).out
+    assert "rung 2 after 0" in shown
+    assert "scoring" not in shown, "none is running any more"
+    front = nas("pareto", run.id).out
+    assert "1 of 1 measured networks on rung 2" in front
+    assert "successive halving over 2 rungs, each with 1/2 of the epochs" in unwrapped(nas("show", run.id).out)
+    points = [(0.90, 1_000_000), (0.94, 4_000_000), (0.88, 4_000_000), (0.91, 1_000_000)]
+    run = service.search(points, objective=Objective(w_under=0, w_over=0), confirm=2, trials=4, error=0.004)
+    assert "trial 1 again" in nas("trials", run.id).out
+    front = nas("pareto", run.id).out
+    assert "91.00 ± 2.15 %" in front
+    assert "2 times" in front
+    assert "tied: 0 = 1" in front
+    assert "91.00 % on average of 2 trainings" in unwrapped(nas("show", run.id).out)

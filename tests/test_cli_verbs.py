@@ -1,0 +1,254 @@
+"""What the verbs of the command line ask of the real service, and how wrong use and refusals end."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from api.cli import proxy
+from nas import proxy_report, zoo
+from nas.codec import encode
+from nas.objective import Objective
+from nas.recipes import Recipe
+from nas.records import Measurement
+from nas.specs import Fidelity, ProxySpec, SearchSpec
+from tests.command_line import nas, unwrapped
+from tests.service import OWNER, POINTS, UNKNOWN, Service, ended, latency
+
+
+def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
+    ran = nas(
+        *(
+            "search",
+            "--dataset",
+            "fashion_mnist",
+            "--name",
+            "narrow",
+            "--trials",
+            "8",
+            "--target",
+            "5e6",
+            "--hours",
+            "1.5",
+            "--compute-hours",
+            "3",
+        ),
+        *(
+            "--cost",
+            "mult_adds",
+            "--w",
+            "0,-1",
+            "--form",
+            "front",
+            "--epochs",
+            "1",
+            "--limit-params",
+            "3e5",
+            "--seed",
+            "7",
+        ),
+        *("--knob", "stage1.op=conv,fused", "--knob", "stage1.kernel=3", "--knob", "stage1.se_ratio=0.25"),
+        *("--searcher", "evolution", "--option", "population=4", "--option", "sample=2", "--parallel", "3"),
+        *("--recipe", "proxy", "--train-images", "5000", "--save-weights", "--json"),
+        *("--confirm", "2", "--fidelity", "hyperband", "--eta", "2", "--rungs", "2", "--scale", "train_images"),
+    )
+    assert ran.code == 0, ran.error
+    spec = service.store.run(ran.json["id"]).spec
+    proxy = Recipe(**service.get("/v1/recipes")["recipes"]["proxy"])
+    assert isinstance(spec, SearchSpec)
+    assert (spec.name, spec.trials, spec.parallel, spec.seed, spec.save_weights) == ("narrow", 8, 3, 7, True)
+    assert spec.objective == Objective(target=5e6, w_under=0.0, w_over=-1.0, form="front")
+    assert (spec.limits.params, spec.hours, spec.compute_hours, spec.confirm) == (300_000, 1.5, 3, 2)
+    assert spec.fidelity == Fidelity(kind="hyperband", eta=2, rungs=2, scaled="train_images")
+    assert spec.knobs == {"stage1.op": ("conv", "fused"), "stage1.kernel": (3,), "stage1.se_ratio": (0.25,)}
+    assert spec.options == {"population": 4, "sample": 2}
+    assert spec.recipe == Recipe(**{**vars(proxy), "epochs": 1, "train_images": 5000})
+
+
+def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:
+    ran = nas("search", "--dataset", "fashion_mnist")
+    assert ran.code == 0
+    run = service.store.runs(limit=1)[0]
+    assert f"nas watch {run.id}" in ran.out
+    assert run.spec == SearchSpec(dataset="fashion_mnist")
+
+
+def test_a_recipe_may_be_a_file_or_json(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"epochs": 9}')
+    for given in (str(file), '{"epochs": 9}'):
+        made = nas("search", "--dataset", "fashion_mnist", "--recipe", given, "--batch", "32", "--json").json
+        assert (made["spec"]["recipe"]["epochs"], made["spec"]["recipe"]["batch"]) == (9, 32)
+    file.write_text("{")
+    for given, words in (
+        (str(file), "is not JSON"),
+        ("{", "is not JSON"),
+        ("slow", "none of proxy"),
+        ("[1]", "none of"),
+    ):
+        ran = nas("search", "--dataset", "fashion_mnist", "--recipe", given)
+        assert ran.code == 1
+        assert words in ran.error
+
+
+def test_grow_verb(service: Service, search: str) -> None:
+    options = ("--members", "B0,B2", "--epochs", "4", "--trial", "3", "--scaling", "1.2,1.1,1.15", "--device", "cpu")
+    ran = nas("grow", search, *options, "--seeds", "3", "--json")
+    assert ran.code == 0, ran.error
+    spec = ran.json["spec"]
+    assert (spec["members"], spec["source"], spec["recipe"]["epochs"]) == (["B0", "B2"], [search, 3], 4)
+    assert spec["scaling"] == {"alpha": 1.2, "beta": 1.1, "gamma": 1.15}
+    assert spec["seeds"] == 3
+    assert nas("grow", search, "--json").json["spec"]["source"] == [search, 1]
+
+
+def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+
+    def found(spec: ProxySpec, say: proxy.Say) -> proxy_report.Report:
+        say("candidate 1")
+        row = proxy_report.Ordering(
+            name="zen",
+            kendall=0.5,
+            kendall_interval=(0.25, 0.75),
+            spearman=None,
+            spearman_interval=None,
+            seconds=0.0123,
+        )
+        return proxy_report.Report(orderings=(row,), dear_seconds=60.0, candidates=(), failed=())
+
+    monkeypatch.setattr(proxy, "found_here", found)
+    options = ("--dataset", "fashion_mnist", "--candidates", "5", "--limit-params", "3e5", "--dear", "full")
+    ran = nas("proxy", *options)
+    assert ran.code == 0, ran.error
+    assert "candidate 1" in ran.error
+    assert re.search(r"zen +0.50 \[0.25, 0.75\] +– +0.0123 s", ran.out)
+    here = nas("proxy", *options, "--json").json["spec"]
+    assert (here["candidates"], here["limits"]["params"], here["dear"]["epochs"]) == (5, 300_000, 60)
+    there = nas("proxy", *options, "--on-service", "--json").json
+    assert (there["kind"], there["state"], there["spec"]) == ("proxy", "queued", here)
+    assert "0 candidates are compared yet" in nas("show", there["id"]).out
+    recipe.write_text('{"epochs": 7}')
+    assert nas("proxy", *options, "--cheap", str(recipe), "--json").json["spec"]["cheap"]["epochs"] == 7
+    for option, words in (
+        ("--cheap=best", "no file, no JSON, and none of proxy"),
+        ("--candidates=2", "not between 4"),
+        ("--watch", "--watch needs --on-service"),
+    ):
+        wrong = nas("proxy", *options, option)
+        assert wrong.code == 1
+        assert words in wrong.error
+
+
+def test_measure_on_the_services_workers(service: Service) -> None:
+    ran = nas("measure", "LeNet-5", "--on-service", "--device", "cpu", "--device", "cuda", "--json")
+    assert ran.code == 0, ran.error
+    assert (ran.json["spec"]["reference"], ran.json["spec"]["devices"]) == ("LeNet-5", ["cpu", "cuda"])
+    run = service.store.run(ran.json["id"])
+    measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
+    ended(service.store, OWNER, service.claimed(run), [measured, "DeviceError: no GPU here"])
+    service.store.release(run.id, OWNER, "finished")
+    out = nas("show", run.id).out
+    assert "LeNet-5, for 32×32×1, 10 classes" in out
+    assert re.search(r"cpu +0.250 ms +0.300 ms", out)
+    assert re.search(r"cuda +–.*DeviceError: no GPU here", out)
+    watched = nas("watch", run.id)
+    assert watched.code == 0
+    assert re.search(r"trial 0 +done +cpu +417 k mult-adds .*0.250 ms", watched.out)
+    listed = nas("list")
+    assert re.search(rf"{run.id} +measurement +finished +2/2", listed.out)
+    sample = ("--networks", "3", "--on-service", "--resolution", "28", "--channels", "1", "--classes", "10")
+    drawn = nas("measure", *sample, "--json").json["spec"]
+    assert (drawn["networks"], drawn["space"], drawn["architecture"]) == (3, "mbconv", None)
+    whole = nas("measure", json.dumps(encode(zoo.reference("LeNet-5"))), "--on-service", "--json")
+    assert whole.json["spec"]["architecture"] == encode(zoo.reference("LeNet-5"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--networks", "3"), "need --on-service"),
+        (("--on-service",), "takes one network, or --networks"),
+        (("LeNet-5", "--networks", "3", "--on-service"), "takes one network, or --networks"),
+        (("LeNet-6", "--on-service"), "unknown reference network 'LeNet-6'"),
+        (("0a1b2c3d4e5f-9", "--on-service"), "there is no model '0a1b2c3d4e5f-9'"),
+        (("--networks", "3", "--on-service"), "images is missing"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(service: Service, arguments: tuple[str, ...], words: str) -> None:
+    ran = nas("measure", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert words in ran.error
+
+
+def test_wishes_and_budget(service: Service) -> None:
+    run = service.search(POINTS, trials=4).id
+    for verb, wish in (("pause", "pause"), ("resume", "run"), ("stop", "stop"), ("cancel", "cancel")):
+        ran = nas(verb, run)
+        assert (ran.code, service.store.run(run).wish) == (0, wish)
+        assert run in ran.out
+    assert nas("raise", run, "9", "--json").json["trials"] == 9
+    longer = nas("raise", run, "--hours", "2", "--compute-hours", "0.5")
+    assert f"Search {run} has 9 trials, 2 hours, 0.5 compute hours now" in unwrapped(longer.out)
+    assert "trials, hours and compute_hours are all left out: give one" in nas("raise", run).error
+    too_few = nas("raise", run, "2")
+    assert too_few.code == 1
+    assert "at least 4" in too_few.error
+
+
+def test_a_forecast_submits_nothing(service: Service) -> None:
+    before = len(service.store.runs())
+    ran = nas("search", "--dataset", "fashion_mnist", "--trials", "7", "--forecast", "--json")
+    assert (ran.code, ran.json["trials"], ran.json["seconds"]) == (0, 7, None)
+    told = nas("search", "--dataset", "fashion_mnist", "--forecast")
+    assert told.out.startswith("No forecast: no training of space 'mbconv' on dataset 'fashion_mnist'")
+    assert len(service.store.runs()) == before
+    submitted = nas("search", "--dataset", "fashion_mnist")
+    assert submitted.out.startswith("No forecast: ")
+    assert "is submitted" in submitted.out
+    assert len(service.store.runs()) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "VERB"),
+        (("explode",), "invalid choice: 'explode'"),
+        (("search",), "--dataset"),
+        (("search", "--dataset", "x", "--trials", "many"), "'many' is not a number"),
+        (("search", "--dataset", "x", "--trials", "1.5"), "'1.5' is not a whole number"),
+        (("search", "--dataset", "x", "--trials", "1e999"), "not a number"),
+        (("search", "--dataset", "x", "--target", "nan"), "'nan' is not a number"),
+        (("search", "--dataset", "x", "--knob", "stage1.op"), "'stage1.op' is not of the form NAME=VALUE"),
+        (("search", "--dataset", "x", "--w", "1,2,3"), "more than two numbers"),
+        (("search", "--dataset", "x", "--cost", "flops"), "invalid choice: 'flops'"),
+        (("grow", "x", "--scaling", "1,2"), "not three numbers"),
+        (("raise", "x", "many"), "trials"),
+        (("list", "--limit", "x"), "x"),
+    ],
+)
+def test_wrong_use_ends_with_2(arguments: tuple[str, ...], words: str) -> None:
+    ran = nas(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("watch", UNKNOWN), UNKNOWN),
+        (("show", "no?such=run"), "no?such=run"),
+        (("grow", UNKNOWN), UNKNOWN),
+        (("search", "--dataset", "mnist"), "'mnist'"),
+        (("search", "--dataset", "fashion_mnist", "--target", "0"), "target 0.0 is not a positive number"),
+        (("search", "--dataset", "fashion_mnist", "--target=-1"), "target -1.0"),
+        (("search", "--dataset", "fashion_mnist", "--trials", "1000000000"), "1000000000 is not between"),
+        (("search", "--dataset", "fashion_mnist", "--device", "tpu"), "'tpu'"),
+        (("score", "/no/such.safetensors"), ""),
+    ],
+)
+def test_a_refusal_ends_with_1_and_says_why_beside_the_output(arguments: tuple[str, ...], words: str) -> None:
+    ran = nas(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert words in ran.error

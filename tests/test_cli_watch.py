@@ -1,0 +1,154 @@
+"""The command line as a program of its own, and `nas watch` with and without a terminal."""
+
+import contextlib
+import functools
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from nas.recipes import Recipe
+from nas.records import Measurement, Progress
+from tests.command_line import climbed, command, nas
+from tests.service import HARD, OWNER, POINTS, Service
+
+
+def test_the_program_prints_json_and_nothing_else(service: Service, search: str) -> None:
+    ran = subprocess.run(command("pareto", search, "--json"), capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["best"]["number"] == 1
+    assert ran.stderr == ""
+
+
+def test_a_reader_that_has_enough_is_no_error(service: Service, search: str) -> None:
+    for _ in range(5):
+        service.search([(0.9, 1000)] * 3)
+    line = f"{sys.executable} -m api.cli list --json | head -c 10; exit ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_help_needs_no_service() -> None:
+    ran = subprocess.run(command("--help"), capture_output=True, text=True, env={**os.environ, "NAS_URL": "nowhere"})
+    assert ran.returncode == 0
+    for verb in ("serve", "search", "watch", "pareto", "grow", "download", "score", "cancel", "raise", "describe"):
+        assert verb in ran.stdout
+
+
+class Going:
+    """A search with two trials under way, which a test brings to its end."""
+
+    def __init__(self, service: Service) -> None:
+        self.store = service.store
+        self.run = service.search(POINTS[:1], running=2, trials=3, recipe=Recipe(epochs=4), objective=HARD)
+        self.id = self.run.id
+
+    def progress(self, number: int, epoch: int) -> None:
+        progress = Progress(run=self.id, number=number, phase="training", epoch=epoch, epochs=4, loss=0.5, accuracy=0.7)
+        self.store.progress(OWNER, progress)
+
+    def end(self, state: str = "finished") -> None:
+        measured = Measurement(params=300, mult_adds=4_000_000, accuracy=0.9)
+        self.store.end(OWNER, 1, self.id, "done", measured)
+        self.store.end(OWNER, 2, self.id, "failed", error="the loss is\nnot finite")
+        self.store.release(self.id, OWNER, state, "nothing works" if state == "failed" else None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("state", "code"), [("finished", 0), ("failed", 1)])
+def test_watching_without_a_terminal_prints_a_line_for_each_trial(service: Service, state: str, code: int) -> None:
+    going = Going(service)
+    going.progress(1, 2)
+    later = threading.Timer(1.5, going.end, [state])
+    later.start()
+    ran = subprocess.run(command("watch", going.id), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == code, ran.stderr
+    lines = [line for line in ran.stdout.splitlines() if line.startswith("trial")]
+    assert len(lines) == 3
+    assert "done  80.00 %  1.00 M mult-adds  100 k params" in lines[0]
+    assert "reward 0.9000 ★" in lines[1]
+    assert "failed  the loss is not finite" in lines[2]
+    assert "\x1b" not in ran.stdout
+    assert f"nas grow {going.id}" in ran.stdout
+    assert ("nothing works" in ran.stdout) == (state == "failed")
+
+
+def test_watching_with_json_prints_the_run_as_it_ended(service: Service) -> None:
+    going = Going(service)
+    threading.Timer(1.0, going.end).start()
+    ran = subprocess.run(command("watch", going.id, "--json"), capture_output=True, text=True, timeout=60)
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, found["state"], found["counts"]["failed"]) == (0, "finished", 1)
+    assert "trial 1" in ran.stderr
+
+
+def test_watching_a_long_past_is_short(service: Service) -> None:
+    run = service.search([(0.5, 1000 + index) for index in range(30)], trials=30)
+    service.store.release(run.id, OWNER, "finished")
+    lines = nas("watch", run.id).out.splitlines()
+    assert "25 trials ended before" in lines[0]
+    assert sum(line.startswith("trial") for line in lines) == 5
+
+
+def test_ctrl_c_leaves_the_run_running_and_says_how_to_come_back(service: Service) -> None:
+    going = Going(service)
+    # A shell that starts these tests in the background lets them, and what they start, ignore the signal.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("trial 0")
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=30)[0]
+    assert process.returncode == 130
+    assert f"nas watch {going.id}" in rest
+    run = service.store.run(going.id)
+    assert (run.state, run.wish) == ("running", "run")
+
+
+def test_a_terminal_shows_a_bar_for_each_running_trial(service: Service) -> None:
+    going = Going(service)
+    going.progress(1, 3)
+    process, seen = in_terminal("watch", going.id)
+    until(seen, b"trial 1 ", b"3/4", b"70.00 %  loss 0.500", b"waiting", b"1/3")
+    going.progress(1, 4)
+    until(seen, b"4/4")
+    going.end()
+    assert process.wait(30) == 0
+    until(seen, b"nas pareto " + going.id.encode())
+
+
+def in_terminal(*arguments: str) -> tuple["subprocess.Popen[bytes]", bytearray]:
+    """The program in a terminal of 80 columns, and what has appeared there, which grows."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    process = subprocess.Popen(command(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    seen = bytearray()
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while data := os.read(ours, 4096):
+                seen.extend(data)
+        os.close(ours)
+
+    threading.Thread(target=read, daemon=True).start()
+    return process, seen
+
+
+def until(seen: bytearray, *words: bytes) -> None:
+    deadline = time.monotonic() + 30
+    while not all(word in seen for word in words):
+        assert time.monotonic() < deadline, seen.decode(errors="replace")
+        time.sleep(0.05)
+
+
+def test_only_what_leads_is_starred_while_it_is_watched(service: Service) -> None:
+    run = climbed(service)
+    service.store.release(run.id, OWNER, "finished")
+    lines = {line.split()[1]: line for line in nas("watch", run.id).out.splitlines() if line.startswith("trial")}
+    assert [number for number, line in lines.items() if "★" in line] == ["0", "2"]

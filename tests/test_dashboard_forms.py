@@ -1,0 +1,158 @@
+"""What is submitted and wished in the dashboard, in a real browser against the real service on a real store."""
+
+import dataclasses
+import json
+import re
+import shlex
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from nas.networks.counts import counts
+from nas.objective import HARD, Objective
+from nas.specs import GrowthSpec, Limits, SearchSpec
+from tests.browser import View, excused, measured, small
+from tests.past import OWNER
+
+
+def test_the_hours_of_a_search_that_is_held_to_them_are_raised(view: View) -> None:
+    store = view.service.store
+    spec = SearchSpec(dataset="fashion_mnist", trials=8, hours=0.5, objective=Objective(target=5))
+    run = store.add_run("search", spec)
+    page = view.search(run)
+    button, hours = page.get_by_role("button", name="Raise budget"), page.get_by_label("Hours", exact=True)
+    expect(hours).to_have_value("0.5")
+    expect(page.get_by_label("Compute hours")).to_be_hidden()
+    expect(button).to_be_disabled()
+    hours.fill("0")
+    button.click()
+    expect(page.locator(".heading .error")).to_contain_text("hours 0")
+    assert "422" in view.complaints.pop()
+    hours.fill("1.5")
+    button.click()
+    expect(button).to_be_disabled()
+    assert store.run(run.id).spec == dataclasses.replace(spec, hours=1.5)
+    assert store.run(run.id).trials == 8
+    store.raise_budget(run.id, 12, hours=2)
+    expect(hours).to_have_value("2")
+    expect(page.get_by_label("Trials", exact=True)).to_have_value("12")
+
+
+def test_the_buttons_change_what_is_wished(view: View) -> None:
+    store = view.service.store
+    run = small(view.service)
+    page = view.search(run)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".heading .pill")).to_have_text("pausing")
+    assert store.run(run.id).wish == "pause"
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".heading .pill")).to_have_text("running")
+    assert store.run(run.id).wish == "run"
+    page.get_by_label("Trials", exact=True).fill("25")
+    page.get_by_role("button", name="Raise budget").click()
+    expect(page.locator(".counts")).to_contain_text("of 25 trials")
+    assert store.run(run.id).trials == 25
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".heading .pill")).to_have_text("stopping")
+    assert store.run(run.id).wish == "stop"
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Keep it").click()
+    assert store.run(run.id).wish == "stop"
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel the search").click()
+    expect(page.locator(".heading .pill")).to_have_text("cancelling")
+    assert store.run(run.id).wish == "cancel"
+    store.release(run.id, OWNER, "cancelled")
+    expect(page.locator(".heading .pill")).to_have_text("cancelled")
+    for name in ("Pause", "Resume", "Stop", "Cancel"):
+        expect(page.get_by_role("button", name=name)).to_be_disabled()
+
+
+def test_a_name_is_shown_and_never_run(view: View) -> None:
+    name = "<script>hacked = 1</script><img src=/nowhere onerror='hacked = 1'>"
+    run = small(view.service, name=name)
+    view.service.store.note(run.id, "note", name)
+    page = view.open("")
+    expect(page.locator(f"tr[data-key='{run.id}'] a")).to_have_text(name)
+    view.search(run)
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(page.locator(".log li").first).to_contain_text(name)
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
+    page = view.open("#/new")
+    page.get_by_label("Name").fill("it's from the form")
+    page.get_by_label("Trials").fill("7")
+    page.get_by_label("Epochs").fill("3")
+    page.get_by_label("Cost").select_option("latency_ms")
+    page.get_by_label("Target").fill("0.8")
+    page.get_by_label("Preset").select_option("hard")
+    page.get_by_label("Parameters").fill("300000")
+    page.get_by_label("Further devices").fill(" cpu_eager  cpu:threads=2,batch=2 ")
+    words = shlex.split(page.locator(".command code").inner_text().replace("\\\n", ""))
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("it's from the form")
+    store = view.service.store
+    spec = store.run(page.url.rpartition("/")[2]).spec
+    assert isinstance(spec, SearchSpec)
+    assert spec.further_devices == ("cpu_eager", "cpu:threads=2,batch=2")
+    assert spec.objective == Objective(cost="latency_ms", target=0.8, w_under=HARD[0], w_over=HARD[1])
+    assert (spec.trials, spec.recipe.epochs, spec.limits) == (7, 3, Limits(params=300_000))
+    assert words[:2] == ["curl", f"{view.address}/v1/searches"]
+    answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1]))
+    assert store.run(answer.raise_for_status().json()["id"]).spec == spec
+
+
+def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> None:
+    page = view.open("#/new")
+    told = page.locator(".forecast")
+    expect(told).to_have_text("None: no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet.")
+    page.get_by_label("Trials").fill("0")
+    expect(told).to_have_text("None yet: something in the form is missing or wrong.")
+    excused(view)
+    page.get_by_label("Trials").fill("8")
+    page.get_by_label("Look for").select_option("front")
+    page.get_by_label("Also").select_option("params")
+    expect(told).to_have_text(re.compile("has been measured yet"))
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.get_by_text("the whole front of accuracy, multiply-adds and parameters")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "said"),
+    [("Trials", "0", "trials 0"), ("Target", "-1", "target -1"), ("Dataset", "unheard_of", "unheard_of")],
+)
+def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str, said: str) -> None:
+    page = view.open("#/new")
+    count = len(view.service.store.runs())
+    page.get_by_label(label).fill(value)
+    expect(page.locator(".forecast")).to_have_text("None yet: something in the form is missing or wrong.")
+    page.get_by_role("button", name="Start the search").click()
+    wrong = page.locator(".field", has=page.locator("[aria-invalid]"))
+    expect(wrong.locator(".error")).to_contain_text(said)
+    expect(wrong.get_by_label(label)).to_be_focused()
+    assert len(view.service.store.runs()) == count
+    excused(view)
+
+
+def test_a_trial_is_grown_into_a_family(view: View) -> None:
+    run = view.service.runs["old"]
+    page = view.search(run)
+    number = max(measured(view.service, run))
+    page.get_by_role("button", name=f"Show trial {number}").click()
+    expect(page.get_by_role("heading", name=f"Trial {number}", exact=True)).to_be_visible()
+    expect(page.locator("circle.point.selected")).to_have_attribute("data-key", str(number))
+    rows = counts(view.service.store.trial(run.id, number).job.architecture).rows
+    expect(page.locator(".stages tbody tr")).to_have_count(len(rows))
+    expect(page.locator(".stages tbody tr").nth(1)).to_contain_text(f"{rows[1].channels}")
+    page.get_by_label("B3").uncheck()
+    page.get_by_label("Seeds").fill("2")
+    page.get_by_role("button", name=f"Grow trial {number}").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Fashion, first try · trial {number}")
+    expect(page.get_by_role("table", name="family").locator("tbody tr")).to_have_count(3)
+    spec = view.service.store.run(page.url.rpartition("/")[2]).spec
+    assert isinstance(spec, GrowthSpec)
+    assert (spec.source, spec.members, spec.seeds) == ((run.id, number), ("B0", "B1", "B2"), 2)

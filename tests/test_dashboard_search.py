@@ -1,0 +1,189 @@
+"""The page of a search, in a real browser against the real service on a real store."""
+
+import dataclasses
+
+from playwright.sync_api import expect
+
+from nas.networks.counts import counts
+from nas.objective import HARD, Objective
+from nas.pareto import front
+from nas.specs import Limits
+from tests.browser import View, best, excused, keys, measured, small, unbeaten
+from tests.past import OWNER, SEARCH
+
+
+def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> None:
+    run = view.service.runs["running"]
+    page = view.search(run)
+    points = measured(view.service, run)
+    expect(page.locator("circle.point")).to_have_count(len(points))
+    assert keys(page, "circle.point") == {str(number) for number in points}
+    assert keys(page, "circle.point.front") == unbeaten(points)
+    states = [trial.state for trial in view.service.store.trials(run.id)]
+    left_out = f"Not plotted: 3 running, {states.count('refused')} refused, 1 failed."
+    expect(page.locator(".left-out")).to_have_text(left_out)
+    chosen = best(points, SEARCH.objective)
+    expect(page.locator(".badge")).to_have_text(f"★ {chosen}")
+    circle = page.locator(f"circle.point[data-key='{chosen}']")
+    place = f"translate({circle.get_attribute('cx')} {circle.get_attribute('cy')})"
+    expect(page.locator(".star")).to_have_attribute("transform", place)
+    expect(page.locator(".target-text")).to_have_text("target 5 M")
+    steps = page.locator(".front-line").get_attribute("d")
+    assert steps is not None
+    assert steps.count("V") == len(unbeaten(points))
+    # Cheaper is further left, better is further up, larger has the larger circle.
+    where = page.locator("circle.point").evaluate_all(
+        "all => all.map(each => [each.dataset.key, ...['cx', 'cy', 'r'].map(name => Number(each.getAttribute(name)))])"
+    )
+    by_cost = sorted(where, key=lambda row: points[int(row[0])][0])
+    assert [row[1] for row in by_cost] == sorted(row[1] for row in where)
+    by_accuracy = sorted(where, key=lambda row: -points[int(row[0])][1])
+    assert [row[2] for row in by_accuracy] == sorted(row[2] for row in where)
+    trials = view.service.store.trials(run.id)
+    by_size = sorted(where, key=lambda row: counts(trials[int(row[0])].job.architecture).params)
+    assert [row[3] for row in by_size] == sorted(row[3] for row in where)
+    assert by_size[0][3] < by_size[-1][3]
+
+
+def test_a_published_network_is_named_beside_its_point(view: View) -> None:
+    page = view.search(small(view.service, baselines=("ResNet-20 (CIFAR)",), limits=Limits()))
+    expect(page.locator(".names text")).to_have_text(["ResNet-20 (CIFAR)"])
+    point = page.locator("circle.point[data-key='0']").bounding_box()
+    name = page.locator(".names text").bounding_box()
+    assert point
+    assert name
+    assert point["y"] < name["y"] + name["height"] / 2 < point["y"] + point["height"]
+
+
+def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
+    run = view.service.runs["running"]
+    page = view.search(run)
+    points = measured(view.service, run)
+    before = best(points, SEARCH.objective)
+    expect(page.locator(".badge")).to_have_text(f"★ {before}")
+    strict = Objective(target=2e6, w_under=HARD[0], w_over=HARD[1])
+    assert best(points, strict) != before
+    page.get_by_label("Target", exact=True).fill("2000000")
+    page.get_by_label("only over the target").check()
+    page.get_by_label("Exponent w", exact=True).fill("-1")
+    page.keyboard.press("Tab")
+    expect(page.locator(".badge")).to_have_text(f"★ {best(points, strict)}")
+    cost, accuracy = points[43]
+    expect(page.locator("tr[data-key='43']")).to_contain_text(f"{strict.reward(accuracy, cost):.4f}")
+    page.get_by_role("radio", name="Latency").check()
+    expect(page.locator(".axis-title").first).to_have_text("Latency")
+    expect(page.locator("circle.point.front").first).to_be_visible()
+    assert keys(page, "circle.point.front") == unbeaten(measured(view.service, run, "latency_ms"))
+    page.get_by_role("button", name="As searched").click()
+    expect(page.locator(".badge")).to_have_text(f"★ {before}")
+    page.get_by_label("Target", exact=True).fill("-5")
+    page.keyboard.press("Tab")
+    expect(page.locator(".ranking .error")).to_contain_text("-5")
+    excused(view)
+
+
+def test_every_device_has_a_column_and_a_front(view: View) -> None:
+    objective = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
+    run = small(view.service, objective=objective, further_devices=("cpu_eager", "cpu:threads=2"), limits=Limits())
+    page = view.search(run)
+    headings = page.get_by_role("table", name="trials").locator("thead th")
+    expect(headings.filter(has_text="On ")).to_have_text(["On cpu_eager", "On cpu:threads=2"])
+    expect(page.locator(".figures")).to_contain_text("On cpu:threads=2")
+    done = {trial.number: trial.measurement for trial in view.service.store.trials(run.id) if trial.measurement}
+
+    def shown(device: str | None) -> set[str]:
+        points = [(row.cost("latency_ms", device) or 0.0, row.accuracy or 0.0) for row in done.values()]
+        return {str(list(done)[index]) for index in front(points)}
+
+    def drawn(numbers: set[str]) -> None:
+        for number in map(str, done):
+            expect(page.locator(f"circle.point.front[data-key='{number}']")).to_have_count(int(number in numbers))
+
+    assert shown(None) != shown("cpu_eager")
+    expect(page.locator("circle.point")).to_have_count(len(done))
+    drawn(shown(None))
+    page.get_by_label("On", exact=True).select_option("cpu_eager")
+    drawn(shown("cpu_eager"))
+    page.get_by_role("radio", name="Multiply-adds").check()
+    expect(page.get_by_label("On", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="As searched").click()
+    expect(page.get_by_label("On", exact=True)).to_have_value("cpu")
+    search = view.search(view.service.runs["running"])
+    expect(search.get_by_role("table", name="trials").locator("tbody tr").first).to_be_visible()
+    expect(search.get_by_label("On", exact=True)).to_have_count(0)
+
+
+def test_progress_and_results_appear_while_they_happen(view: View) -> None:
+    past, store = view.service.past, view.service.store
+    run = small(view.service)
+    page = view.search(run)
+    line = page.locator(".lines li").first
+    expect(line).to_contain_text("Trial 5")
+    expect(line).to_contain_text("epoch 1 of 4")
+    expect(page.locator(".counts")).to_contain_text("5 of 8 trials · 1 running")
+    before = len(measured(view.service, run))
+    expect(page.locator("circle.point")).to_have_count(before)
+    page.get_by_role("button", name="Show trial 2").focus()
+    page.wait_for_load_state("networkidle")
+    page.evaluate(
+        "moved = 0; new PerformanceObserver(list => list.getEntries().forEach(entry => moved += entry.value))"
+        ".observe({type: 'layout-shift'})"
+    )
+    past.progress(run, 5, epoch=3)
+    expect(line).to_contain_text("training, epoch 3 of 4")
+    expect(line.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "75")
+    expect(line).to_contain_text("4.32 k images/s")
+    past.end(store.trial(run.id, 5).job)
+    expect(page.locator(".counts")).to_contain_text("6 of 8 trials")
+    expect(page.locator("tr[data-key='5']")).to_contain_text(store.trial(run.id, 5).state)
+    expect(page.locator("circle.point")).to_have_count(len(measured(view.service, run)))
+    expect(line).to_contain_text("free")
+    assert page.evaluate("moved") == 0
+    store.note(run.id, "note", "something happened")
+    expect(page.locator(".log li").first).to_contain_text("something happened")
+    # None of it took the focus away.
+    expect(page.get_by_role("button", name="Show trial 2")).to_be_focused()
+
+
+def test_points_are_reached_by_keyboard_and_pointer(view: View) -> None:
+    run = view.service.runs["running"]
+    page = view.search(run)
+    points = measured(view.service, run)
+    cheapest = min(points, key=lambda number: points[number][0])
+    expect(page.locator("circle.point")).to_have_count(len(points))
+    chart = page.get_by_role("application")
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".tip")).to_contain_text(f"Trial {cheapest}")
+    expect(page.locator(".tip")).to_contain_text(f"{100 * points[cheapest][1]:.2f} %")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Trial {cheapest}", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Show the best").click()
+    chosen = best(points, SEARCH.objective)
+    page.locator(f"circle.point[data-key='{chosen}']").hover(force=True)
+    expect(page.locator(".tip")).to_contain_text(f"Trial {chosen}")
+
+
+def test_a_long_search_is_read_in_pages_and_shown_in_part(view: View) -> None:
+    count = 260
+    run = small(view.service, trials=count, limits=Limits())
+    job = view.service.store.trial(run.id, 0).job
+    for number in range(6, count):
+        view.service.store.begin(OWNER, dataclasses.replace(job, number=number))
+        view.service.past.end(dataclasses.replace(job, number=number))
+    page = view.search(run)
+    expect(page.locator("circle.point")).to_have_count(len(measured(view.service, run)))
+    expect(page.get_by_role("table", name="trials").locator("tbody tr")).to_have_count(25)
+    expect(page.locator(".pager")).to_contain_text("1 to 25 of 260")
+    page.get_by_role("button", name="Accuracy").click()
+    points = measured(view.service, run)
+    top = max(points, key=lambda number: points[number][1])
+    expect(page.locator("tbody tr[data-key]").first).to_have_attribute("data-key", str(top))
+    page.get_by_role("button", name="Later").click()
+    expect(page.locator(".pager")).to_contain_text("26 to 50 of 260")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response(lambda response: "/events" in response.url):
+        pass
+    again = [url for url in asked if "/trials" in url]
+    assert all("after=4&limit=1" in url or f"after={count - 1}" in url for url in again)

@@ -1,0 +1,128 @@
+"""Learning rates, weight decay and the optimizers."""
+
+import copy
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from bench._parallel import Parallel
+from nas.networks.blocks import network
+from nas.recipes import Recipe
+from nas.training.muon import orthogonal
+from nas.training.optimizer import factor, made, momentum
+from tests.pictures import RECIPE, TINY
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_the_learning_rate_rises_falls_and_ends_at_nothing() -> None:
+    rates = [factor(Recipe(warmup=0.2), step / 100) for step in range(1, 101)]
+    assert max(rates) == pytest.approx(1.0)
+    assert rates.index(max(rates)) == 19
+    assert rates[-1] == pytest.approx(0.0, abs=1e-9)
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[20:]))
+
+
+def test_weight_decay_leaves_biases_and_norms_alone() -> None:
+    """One step without gradients' help: what is decayed shrinks, what is not stays."""
+
+    built = network(TINY)
+    optimizer = made(built, dataclasses.replace(RECIPE, weight_decay=0.1))
+    before = {name: value.clone() for name, value in built.named_parameters()}
+    for parameter in built.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, value in built.named_parameters():
+        changed = not torch.equal(before[name], value)
+        assert changed == (value.ndim > 1), name
+
+
+class TestSchedules:
+    def test_a_cycle_falls_in_a_line_and_momentum_goes_against_it(self) -> None:
+        recipe = Recipe(schedule="one-cycle", warmup=0.25, momentum=0.95)
+        points = (0.125, 0.25, 0.625, 1.0)
+        assert [factor(recipe, point) for point in points] == pytest.approx([0.5, 1.0, 0.5, 0.0])
+        assert [momentum(recipe, point) for point in points] == pytest.approx([0.9, 0.85, 0.9, 0.95])
+
+    def test_other_schedules_leave_momentum_alone(self) -> None:
+        assert {momentum(Recipe(schedule="steps"), step / 10) for step in range(11)} == {0.9}
+
+    def test_steps_fall_by_a_factor_every_so_many_epochs(self) -> None:
+        recipe = Recipe(epochs=12, schedule="steps", warmup=1 / 12, decay=0.5, decay_epochs=4)
+        epochs = (0.5, 1, 3.9, 4.1, 7.9, 8.1)
+        assert [factor(recipe, epoch / 12) for epoch in epochs] == pytest.approx([0.5, 1, 1, 0.5, 0.5, 0.25])
+
+    @pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "steps"])
+    def test_warming_up_throughout_ends_at_the_peak(self, schedule: Any) -> None:
+        recipe = Recipe(schedule=schedule, warmup=1.0, decay=1.0)
+        assert [factor(recipe, point) for point in (0.5, 1.0)] == [0.5, 1.0]
+
+
+def test_rmsprop_is_tensorflows() -> None:
+    """By hand: squares begin at one, epsilon is near the one under the root, and momentum adds what was stepped."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    recipe = Recipe(optimizer="rmsprop", learning_rate=0.1, momentum=0.9, weight_decay=0.0)
+    optimizer = made(weight, recipe)
+    value, square, inertia = float(weight.weight.detach()), 1.0, 0.0
+    for gradient in (2.0, -1.0, 0.5):
+        weight.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+        square = 0.9 * square + 0.1 * gradient**2
+        inertia = 0.9 * inertia + gradient / (math.sqrt(square) + math.sqrt(0.001))
+        value -= 0.1 * inertia
+        assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
+
+
+def test_an_orthogonal_matrix_points_as_the_matrix_does_and_alike_in_every_direction() -> None:
+    left, right = (torch.linalg.qr(torch.randn(size, 4))[0] for size in (6, 9))
+    for lengths in (torch.tensor([1.0, 0.5, 0.2, 0.1]), torch.tensor([7e-4, 7e-4, 5e-4, 1e-4])):
+        found = orthogonal(left @ lengths.diag() @ right.T)
+        turned = left.T @ found @ right
+        assert torch.allclose(found, left @ turned @ right.T, atol=1e-5)
+        assert torch.allclose(turned, turned.diag().diag(), atol=1e-5)
+        assert ((turned.diag() > 0.3) & (turned.diag() < 1.4)).all()
+
+
+def test_muon_turns_dense_convolutions_and_descends_with_momentum_elsewhere() -> None:
+    """By hand; depthwise convolutions, those with a bias, norms and the classifier move as SGD has it at ten times the
+    rate."""
+    recipe = Recipe(optimizer="muon", learning_rate=0.02, momentum=0.6, weight_decay=0.1)
+    ours, plain = network(TINY), network(TINY)
+    plain.load_state_dict(ours.state_dict())
+    dense = {
+        f"{name}.weight"
+        for name, module in ours.named_modules()
+        if isinstance(module, torch.nn.Conv2d) and module.groups == 1 and module.bias is None
+    }
+    assert len(dense) == 6
+    expected = {name: value.detach().clone() for name, value in ours.named_parameters() if name in dense}
+    inertia = {name: torch.zeros_like(value) for name, value in expected.items()}
+    muon, sgd = made(ours, recipe), made(plain, dataclasses.replace(recipe, optimizer="sgd", learning_rate=0.2))
+    for _ in range(2):
+        for (name, mine), its in zip(ours.named_parameters(), plain.parameters()):
+            gradient = torch.randn_like(mine)
+            mine.grad, its.grad = gradient.clone(), gradient.clone()
+            if name in dense:
+                inertia[name] = 0.6 * inertia[name] + gradient
+                step = orthogonal((gradient + 0.6 * inertia[name]).flatten(1)).view(gradient.shape)
+                kept = expected[name] * math.sqrt(len(gradient)) / expected[name].norm()
+                expected[name] = kept - 0.02 * step
+        muon.step()
+        sgd.step()
+    for (name, mine), its in zip(ours.named_parameters(), plain.parameters()):
+        assert torch.allclose(mine, expected[name] if name in dense else its, atol=1e-5), name
+
+
+def test_copies_side_by_side_find_the_gradients_of_the_whole_batch() -> None:
+    whole, images = network(TINY).eval(), torch.randn(6, 1, 12, 12)
+    parallel = Parallel(copy.deepcopy(whole), 2)
+    for one in (whole, parallel):
+        one(images).square().sum().backward()
+    for mine, its in zip(parallel.parameters(), whole.parameters(), strict=True):
+        assert mine.grad is not None
+        assert its.grad is not None
+        assert torch.allclose(mine.grad, its.grad, rtol=1e-4, atol=1e-5)

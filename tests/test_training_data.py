@@ -1,0 +1,152 @@
+"""The images that the training is given."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas.recipes import Recipe
+from nas.training import data as data_module
+from nas.training.data import View, everything, normalisation, split
+from tests.pictures import RECIPE, pictures
+from tests.trainings import CPU, PLAIN, batches
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class TestSplit:
+    def test_a_balanced_tenth_is_kept_out_and_nothing_is_in_both(self) -> None:
+        labels = np.repeat(np.arange(5), 40)
+        training, held = split(labels)
+        assert sorted([*training, *held]) == list(range(200))
+        assert np.bincount(labels[held]).tolist() == [4] * 5
+
+    def test_any_first_part_to_train_on_is_balanced(self) -> None:
+        labels = np.repeat(np.arange(5), 40)
+        for order in (split(labels)[0], everything(labels)):
+            for part in (5, 50, 100):
+                assert np.bincount(labels[order[:part]]).tolist() == [part // 5] * 5
+
+    def test_it_is_the_same_tomorrow(self) -> None:
+        assert split(np.zeros(100, np.int64))[1].tolist() == [3, 10, 18, 21, 41, 48, 49, 68, 82, 83]
+
+    def test_the_smallest_class_still_has_an_image_to_validate_on(self) -> None:
+        labels = np.array([0] * 50 + [1, 1])
+        training, held = split(labels)
+        assert 1 in labels[training]
+        assert 1 in labels[held]
+
+
+def test_normalisation_is_that_of_the_images_trained_on() -> None:
+    data = pictures()
+    chosen = np.arange(0, 300)
+    how = normalisation(data.train_images, chosen)
+    values = data.train_images[chosen].astype(float) / 255
+    assert how.mean[0] == pytest.approx(values.mean())
+    assert how.std[0] == pytest.approx(values.std())
+
+
+def test_every_image_is_seen_once_an_epoch() -> None:
+    loader = batches(dataclasses.replace(RECIPE, batch=64))
+    draw = torch.Generator().manual_seed(0)
+    first, second = (torch.cat(list(loader.shuffled(draw))) for _ in range(2))
+    assert sorted(first.tolist()) == list(range(400))
+    assert sorted(second.tolist()) == list(range(400))
+    assert first.tolist() != second.tolist()
+
+
+def test_mapped_images_are_asked_for_a_batch_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = pictures(), list[tuple[int, int]]()
+    np.save(tmp_path / "images.npy", data.train_images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    loader = batches(dataclasses.replace(RECIPE, batch=100), mapped)
+    real = os.posix_fadvise
+
+    def advise(file: int, offset: int, size: int, advice: int) -> None:
+        asked.append((offset, size))
+        real(file, offset, size, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    shown = loader.shuffled(torch.Generator().manual_seed(0))
+    content, taken = (tmp_path / "images.npy").read_bytes(), list[int]()
+    for number in range(4):
+        taken += next(shown).tolist()
+        assert len(asked) == min(400, 100 * (number + 2))
+    assert [content[offset : offset + size] for offset, size in asked] == [mapped[index].tobytes() for index in taken]
+
+
+def test_mapped_images_that_were_copied_to_the_device_are_asked_for_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another tensor stands in for one on another device; device "meta" shows that `to` gives one."""
+    np.save(tmp_path / "images.npy", pictures().train_images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    images = data_module.tensor(mapped)
+    assert data_module._placed(images, torch.device("meta")) is not images
+    monkeypatch.setattr(data_module, "_placed", lambda images, _: images.clone())
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: pytest.fail("the disk was asked"))
+    loader = batches(dataclasses.replace(RECIPE, batch=100), mapped)
+    assert len(list(loader.shuffled(torch.Generator().manual_seed(0)))) == 4
+
+
+class TestAugmentation:
+    ramp = np.arange(64 * 36, dtype=np.uint8).reshape(64, 1, 6, 6)
+
+    def shown(self, epoch: int = 0, **recipe: object) -> torch.Tensor:
+        plain = Recipe(flip=False, batch=64)
+        loader = batches(dataclasses.replace(plain, **recipe), self.ramp)  # type: ignore[arg-type]
+        next(loader.shuffled(torch.Generator(), epoch))
+        images, labels = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
+        assert labels.tolist() == pictures().train_labels[:64].tolist()
+        return images * 255
+
+    def test_none_leaves_images_as_they_are(self) -> None:
+        assert torch.allclose(self.shown(), torch.from_numpy(self.ramp).float(), atol=1e-3)
+
+    def test_flip_mirrors_half_of_them_and_the_others_an_epoch_later(self) -> None:
+        raw = torch.from_numpy(self.ramp).float()
+        seen = []
+        for epoch in range(3):
+            shown = self.shown(epoch, epochs=3, flip=True)
+            kept, mirrored = (
+                [torch.allclose(image, its, atol=1e-3) for image, its in zip(shown, either)]
+                for either in (raw, raw.flip(-1))
+            )
+            assert mirrored == [not as_it_is for as_it_is in kept]
+            seen.append(mirrored)
+        first, second, third = seen
+        assert 15 < sum(first) < 50
+        assert [not before for before in first] == second
+        assert third == first
+
+    def test_crop_shifts_by_no_more_than_asked_for(self) -> None:
+        shifted = self.shown(crop_pixels=1)
+        moved = 0
+        for image, original in zip(shifted, torch.from_numpy(self.ramp).float()):
+            padded = torch.nn.functional.pad(original, (1, 1, 1, 1))
+            views = [padded[:, y : y + 6, x : x + 6] for y in range(3) for x in range(3)]
+            assert any(torch.allclose(image, view, atol=1e-3) for view in views)
+            moved += not torch.allclose(image, original, atol=1e-3)
+        assert moved > 30
+
+    def test_cutout_blanks_one_square(self) -> None:
+        bright = np.full((64, 1, 6, 6), 200, np.uint8)
+        loader = batches(Recipe(flip=False, batch=64, cutout_pixels=3), bright)
+        images, _ = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
+        blank = (images == 0).flatten(1).sum(1)
+        assert blank.min() >= 1
+        assert blank.max() == 9
+
+    def test_the_last_epochs_show_images_as_they_are(self) -> None:
+        raw, how = torch.from_numpy(self.ramp).float(), {"flip": True, "crop_pixels": 1, "cutout_pixels": 2}
+        seen = [self.shown(epoch, epochs=5, clean=0.4, **how) for epoch in range(5)]
+        assert [torch.allclose(shown, raw, atol=1e-3) for shown in seen] == [False, False, False, True, True]
+        assert not torch.allclose(self.shown(4, epochs=5, **how), raw, atol=1e-3)
+        assert torch.allclose(self.shown(0, epochs=5, clean=1.0, **how), raw, atol=1e-3)
+
+    def test_another_resolution_is_resized_to(self) -> None:
+        raw = torch.from_numpy(pictures().train_images[:4])
+        assert View(18, PLAIN, CPU)(raw).shape == (4, 1, 18, 18)
