@@ -26,7 +26,7 @@ def small() -> bytes:
     made, images = runtime.exercised(mbconv(8, 1), IMAGES)
     graph = exported(made, images)
     return parcel.packed(
-        Parcel(network=graph, images=images.numpy(), reference=graph, reference_images=images.numpy(), threads=1)
+        Parcel(network=graph, images=images.numpy(), yardstick=graph, yardstick_images=images.numpy(), threads=1)
     )
 
 

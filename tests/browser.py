@@ -18,7 +18,7 @@ from api.app import create_app
 from nas.objective import Objective
 from nas.pareto import front
 from nas.records import Measurement, Run, Score
-from nas.specs import MeasurementSpec, ProxySpec
+from nas.specs import BenchmarkSpec, ProxySpec
 from nas.store import Store
 from tests.past import GREY, SEARCH, Past, seeded
 from tests.service import latency
@@ -164,9 +164,9 @@ def small(service: Service, **changes: object) -> Run:
 
 
 def sampled(past: Past) -> Run:
-    spec = MeasurementSpec(name="Sample", images=GREY, networks=2, devices=("cpu", "cuda"))
+    spec = BenchmarkSpec(name="Sample", images=GREY, networks=2, devices=("cpu", "cuda"))
     measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
-    return past.other("measurement", spec, [measured, "DeviceError: no GPU here", measured])
+    return past.other("benchmark", spec, [measured, "DeviceError: no GPU here", measured])
 
 
 def compared(past: Past, at_both: int) -> tuple[Run, list[Measurement]]:

@@ -333,10 +333,10 @@ class TestAnswers:
         [
             (lambda answer: {**answer, "logits": scaled(answer["logits"])}, "differ from torch's by 1.0e-03"),
             (
-                lambda answer: {**answer, "reference_logits": scaled(answer["reference_logits"])},
+                lambda answer: {**answer, "yardstick_logits": scaled(answer["yardstick_logits"])},
                 "differ from torch's by 1.0e-03",
             ),
-            (lambda answer: {**answer, "logits": answer["reference_logits"]}, "it is not the same network"),
+            (lambda answer: {**answer, "logits": answer["yardstick_logits"]}, "it is not the same network"),
             (lambda answer: {**answer, "logits": ""}, "logits cannot be read"),
             (lambda answer: {**answer, "logits": "???"}, "logits cannot be read"),
             (lambda _: {"error": "out of memory"}, "agent 'pi4' could not measure the network: out of memory"),
@@ -352,11 +352,11 @@ class TestAnswers:
 
     def test_what_the_runtime_does_not_take_is_said(self) -> None:
         image = np.zeros((1, 3, 8, 8), np.float32)
-        sent = Parcel(network=b"what?", images=image, reference=b"", reference_images=image, threads=1)
+        sent = Parcel(network=b"what?", images=image, yardstick=b"", yardstick_images=image, threads=1)
         assert "ONNX Runtime does not take the network" in program.answered(parcel.packed(sent))["error"]
         made, images = runtime.exercised(mbconv(8, 1), IMAGES)
         graph = exported(made, images)
-        sent = Parcel(network=graph, images=image, reference=graph, reference_images=image, threads=1)
+        sent = Parcel(network=graph, images=image, yardstick=graph, yardstick_images=image, threads=1)
         assert "INVALID_ARGUMENT" in program.answered(parcel.packed(sent))["error"], "images of another size"
 
 

@@ -49,7 +49,7 @@ class TestService:
         assert service.post("/v1/agents/pi4/take?instance=" + PI.instance, status=200) == {"errand": sent["id"]}
         assert service.get(address)["state"] == "measuring"
         assert service.http.get(f"{address}/parcel").content == data
-        answer = codec.encode(Answer(latency=latency(1.5), logits="AAAA", reference_logits="AAAA"))
+        answer = codec.encode(Answer(latency=latency(1.5), logits="AAAA", yardstick_logits="AAAA"))
         assert service.post(f"{address}/answer?instance={PI.instance}", answer, status=200)["state"] == "answered"
         assert service.get(address)["answer"] == answer
         assert "its network is not kept" in service.get(f"{address}/parcel", status=409)["detail"]

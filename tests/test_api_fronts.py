@@ -1,4 +1,4 @@
-"""The Pareto front over HTTP: ranked, compared with references, and by device; every answer is held against OpenAPI."""
+"""The Pareto front over HTTP: ranked, compared with published networks, and by device; every answer is held against OpenAPI."""
 
 from typing import Any
 
@@ -174,8 +174,8 @@ def test_each_device_has_a_front_and_a_best_network_of_its_own(service: Service)
         assert problem["errors"][0]["pointer"] == "?device"
 
 
-def test_a_search_is_compared_with_references(service: Service) -> None:
-    names = [row["name"] for row in service.get("/v1/references")["references"]]
+def test_a_search_is_compared_with_published_networks(service: Service) -> None:
+    names = [row["name"] for row in service.get("/v1/published")["published"]]
     assert "LeNet-5" in names
     made = service.post("/v1/searches", {**SMALLEST, "baselines": ["ResNet-20 (CIFAR)"]})
     assert made["spec"]["baselines"] == ["ResNet-20 (CIFAR)"]

@@ -26,8 +26,8 @@ def claimed(service: Service, run: dict[str, Any]) -> Run:
 
 
 def test_a_table_of_networks_and_devices_fills_up(service: Service) -> None:
-    run = service.post("/v1/measurements", SAMPLE)
-    assert (run["kind"], run["state"], run["trials"], run["networks"]) == ("measurement", "queued", 6, [])
+    run = service.post("/v1/benchmarks", SAMPLE)
+    assert (run["kind"], run["state"], run["trials"], run["networks"]) == ("benchmark", "queued", 6, [])
     measured = Measurement(params=1, mult_adds=1, latency=latency(0.5))
     ended(service.store, OWNER, claimed(service, run), [measured, "DeviceError: there is no GPU here", measured])
     seen = service.get(run["links"]["self"])
@@ -40,12 +40,12 @@ def test_a_table_of_networks_and_devices_fills_up(service: Service) -> None:
     assert [(reading["number"], reading["state"]) for reading in second["readings"]] == [(2, "done"), (None, "queued")]
     job = service.store.trial(run["id"], 2).job
     assert (second["params"], second["choices"]) == (counts(job.architecture).params, job.choices)
-    listed = service.get("/v1/measurements?limit=1")["measurements"][0]
+    listed = service.get("/v1/benchmarks?limit=1")["measurements"][0]
     assert (listed["id"], listed["networks"]) == (run["id"], None)
 
 
 def test_a_measurement_is_a_run_like_any_other(service: Service, client: Client) -> None:
-    run = client.measure(reference="LeNet-5", devices=["cpu"])
+    run = client.measure(published="LeNet-5", devices=["cpu"])
     address = run["links"]["self"]
     assert service.get("/v1/runs?limit=1")["runs"][0]["id"] == run["id"]
     assert service.get(f"/v1/runs/{run['id']}")["spec"] == run["spec"]
@@ -54,18 +54,18 @@ def test_a_measurement_is_a_run_like_any_other(service: Service, client: Client)
     assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["measurement added, 1 trials"]
     assert service.post(f"{address}/pause", status=200)["wish"] == "pause"
     assert service.post(f"{address}/cancel", status=200)["wish"] == "cancel"
-    assert f"/v1/measurements/{run['id']}" in service.get(f"/v1/proxies/{run['id']}", status=404)["detail"]
+    assert f"/v1/benchmarks/{run['id']}" in service.get(f"/v1/proxies/{run['id']}", status=404)["detail"]
 
 
 def test_what_is_measured_is_given_in_one_of_four_ways(service: Service) -> None:
     def spec(**request: Any) -> Any:
-        return service.post("/v1/measurements", request)["spec"]
+        return service.post("/v1/benchmarks", request)["spec"]
 
-    lenet = zoo.reference("LeNet-5")
-    reference = spec(reference="LeNet-5")
-    assert (reference["architecture"], reference["reference"]) == (encode(lenet), "LeNet-5")
+    lenet = zoo.architecture("LeNet-5")
+    named = spec(published="LeNet-5")
+    assert (named["architecture"], named["published"]) == (encode(lenet), "LeNet-5")
     assert spec(architecture=encode(lenet))["architecture"] == encode(lenet)
-    resized = spec(reference="MnasNet-A1", images={"resolution": 64, "channels": 1, "classes": 4})
+    resized = spec(published="MnasNet-A1", images={"resolution": 64, "channels": 1, "classes": 4})
     assert resized["images"] == resized["architecture"]["images"] == {"resolution": 64, "channels": 1, "classes": 4}
     growth = service.growth(service.search([(0.9, 1000)]))
     model = spec(model=f"{growth.id}-1")
@@ -80,14 +80,14 @@ def test_what_is_measured_is_given_in_one_of_four_ways(service: Service) -> None
 @pytest.mark.parametrize(
     ("body", "pointer", "words"),
     [
-        ({}, "", "what to measure is missing: give one of architecture, reference, model, networks"),
-        ({"reference": "LeNet-5", "networks": 2}, "", "what to measure is reference and networks"),
-        ({"reference": "LeNet-6"}, "/reference", "unknown reference network 'LeNet-6': there are LeNet-5"),
-        ({"reference": "LeNet-5", "images": {"resolution": 4}}, "/images/resolution", "resolution 4 is not between"),
-        ({"reference": "DenseNet-121", "images": {"resolution": 8}}, "/reference", "a network for 8 pixels"),
+        ({}, "", "what to measure is missing: give one of architecture, published, model, networks"),
+        ({"published": "LeNet-5", "networks": 2}, "", "what to measure is published and networks"),
+        ({"published": "LeNet-6"}, "/published", "unknown published network 'LeNet-6': there are LeNet-5"),
+        ({"published": "LeNet-5", "images": {"resolution": 4}}, "/images/resolution", "resolution 4 is not between"),
+        ({"published": "DenseNet-121", "images": {"resolution": 8}}, "/published", "a network for 8 pixels"),
         ({"model": f"{UNKNOWN}-3"}, "/model", f"there is no model '{UNKNOWN}-3'"),
         ({"model": "x", "images": GREY_IMAGES}, "/images", "images are a part of the model already"),
-        ({"reference": "LeNet-5", "knobs": {"stage1.op": ["conv"]}}, "/knobs", "knobs narrow the space"),
+        ({"published": "LeNet-5", "knobs": {"stage1.op": ["conv"]}}, "/knobs", "knobs narrow the space"),
         ({"networks": 2}, "/images", "images is missing: say what the networks are for"),
         ({"networks": 2, "dataset": "x", "images": GREY_IMAGES}, "/images", "images and dataset both"),
         ({"networks": 2, "dataset": "nowhere"}, "/dataset", "unknown dataset 'nowhere'"),
@@ -106,7 +106,7 @@ def test_what_is_measured_is_given_in_one_of_four_ways(service: Service) -> None
 )
 def test_what_cannot_be_measured_is_refused(service: Service, body: Any, pointer: str, words: str) -> None:
     before = service.get("/v1/runs?limit=1")
-    problem = service.post("/v1/measurements", body, status=422)
+    problem = service.post("/v1/benchmarks", body, status=422)
     assert words in problem["detail"]
     assert pointer in [fault["pointer"] for fault in problem["errors"]]
     assert service.get("/v1/runs?limit=1") == before
@@ -115,7 +115,7 @@ def test_what_cannot_be_measured_is_refused(service: Service, body: Any, pointer
 def test_a_space_with_fewer_networks_than_are_to_be_measured_is_refused(service: Service) -> None:
     knobs = service.get("/v1/spaces/mbconv", params=GREY_IMAGES)["knobs"]
     one = {knob: choices[:1] for knob, choices in knobs.items()}
-    problem = service.post("/v1/measurements", SAMPLE | {"knobs": one}, status=422)
+    problem = service.post("/v1/benchmarks", SAMPLE | {"knobs": one}, status=422)
     assert problem["errors"][0]["pointer"] == "/networks"
     assert "there are only 1 networks in reach, not 3" in problem["detail"]
 

@@ -80,7 +80,7 @@ def test_a_published_genotype_is_a_point_of_the_space(genotype: tuple[Cell, Cell
 def test_the_point_is_nasnet_a_mobile_but_for_the_released_concatenation() -> None:
     made = nasnet.architecture(point(NASNET_A), LARGE)
     released = dataclasses.replace(made, normal=NASNET_A[0], reduction=NASNET_A[1])
-    assert released == zoo.reference("NASNet-A (4 @ 1056) mobile")
+    assert released == zoo.architecture("NASNet-A (4 @ 1056) mobile")
     assert (counts(released).params, counts(released).mult_adds) == (5_289_978, 563_638_816)
     penultimate = counts(released).rows[-2]
     assert penultimate.channels == 24 * 44 == 1056

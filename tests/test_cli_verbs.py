@@ -144,7 +144,7 @@ def test_proxy_verb(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_measure_on_the_services_workers(service: Service) -> None:
     ran = nas("measure", "LeNet-5", "--on-service", "--device", "cpu", "--device", "cuda", "--json")
     assert ran.code == 0, ran.error
-    assert (ran.json["spec"]["reference"], ran.json["spec"]["devices"]) == ("LeNet-5", ["cpu", "cuda"])
+    assert (ran.json["spec"]["published"], ran.json["spec"]["devices"]) == ("LeNet-5", ["cpu", "cuda"])
     run = service.store.run(ran.json["id"])
     measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
     ended(service.store, OWNER, service.claimed(run), [measured, "DeviceError: no GPU here"])
@@ -161,8 +161,8 @@ def test_measure_on_the_services_workers(service: Service) -> None:
     sample = ("--networks", "3", "--on-service", "--resolution", "28", "--channels", "1", "--classes", "10")
     drawn = nas("measure", *sample, "--json").json["spec"]
     assert (drawn["networks"], drawn["space"], drawn["architecture"]) == (3, "mbconv", None)
-    whole = nas("measure", json.dumps(encode(zoo.reference("LeNet-5"))), "--on-service", "--json")
-    assert whole.json["spec"]["architecture"] == encode(zoo.reference("LeNet-5"))
+    whole = nas("measure", json.dumps(encode(zoo.architecture("LeNet-5"))), "--on-service", "--json")
+    assert whole.json["spec"]["architecture"] == encode(zoo.architecture("LeNet-5"))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_measure_on_the_services_workers(service: Service) -> None:
         (("--networks", "3"), "need --on-service"),
         (("--on-service",), "takes one network, or --networks"),
         (("LeNet-5", "--networks", "3", "--on-service"), "takes one network, or --networks"),
-        (("LeNet-6", "--on-service"), "unknown reference network 'LeNet-6'"),
+        (("LeNet-6", "--on-service"), "unknown published network 'LeNet-6'"),
         (("0a1b2c3d4e5f-9", "--on-service"), "there is no model '0a1b2c3d4e5f-9'"),
         (("--networks", "3", "--on-service"), "images is missing"),
     ],

@@ -35,7 +35,7 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
     assert client.dataset("fashion_mnist")["info"]["channels"] == 1
     assert "stage1.op" in client.space("mbconv", 28, 1, 10)["knobs"]
     assert client.recipes()["growth"]["epochs"] == 20
-    assert "LeNet-5" in [row["name"] for row in client.references()]
+    assert "LeNet-5" in [row["name"] for row in client.published()]
 
 
 def test_the_client_reads_results(client: Client, search: str, growth: str) -> None:

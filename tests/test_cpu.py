@@ -39,7 +39,7 @@ class TestCpu:
     @pytest.mark.parametrize("name", ["DenseNet-121"])
     def test_deep_networks_agree_far_within_the_tolerance(self, name: str) -> None:
         """Rounding must not grow with depth until correct exports look wrong."""
-        made, image = exercised(network(zoo.reference(name, IMAGES)), IMAGES)
+        made, image = exercised(network(zoo.architecture(name, IMAGES)), IMAGES)
         with torch.inference_mode():
             answer, exact = made(image), copy.deepcopy(made).double()(image.double())
         assert (answer - exact).abs().max() / exact.abs().max() < AGREEMENT / 10
@@ -56,7 +56,7 @@ class TestCpu:
             norms[len(norms) // 2].running_mean.zero_()  # type: ignore[union-attr]
             return exported(wrong, image)
 
-        deep = network(zoo.reference("MnasNet-B1", IMAGES))
+        deep = network(zoo.architecture("MnasNet-B1", IMAGES))
         assert cpu.latency(deep, IMAGES).median_ms > 0
         monkeypatch.setattr(cpu, "exported", slightly_wrong)
         with pytest.raises(DeviceError, match="not the same network, so its latency is not taken"):

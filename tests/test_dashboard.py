@@ -35,7 +35,7 @@ def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> Non
     run = sampled(view.service.past)
     page = view.open("")
     page.get_by_role("link", name="Sample").click()
-    page.wait_for_url(f"**/#/measurements/{run.id}")
+    page.wait_for_url(f"**/#/benchmarks/{run.id}")
     expect(page.locator(".counts")).to_contain_text("3 of 4 measurements · 1 failed")
     expect(page.locator(".objective")).to_contain_text("2 networks of space mbconv")
     rows = page.locator("table[aria-label='latencies'] tbody tr")
@@ -158,7 +158,7 @@ def places(service: Service) -> dict[str, str]:
         "runs": "",
         "search": f"#/searches/{runs['running'].id}",
         "growth": f"#/growths/{runs['family'].id}",
-        "measurement": f"#/measurements/{sampled(service.past).id}",
+        "benchmark": f"#/benchmarks/{sampled(service.past).id}",
         "proxy": f"#/proxies/{compared(service.past, at_both=5)[0].id}",
         "models": "#/models",
         "devices": "#/devices",

@@ -1,4 +1,4 @@
-"""The reference table, stage tables, differences and drawings, through the command line's verbs."""
+"""The table of published networks, stage tables, differences and drawings, through the command line's verbs."""
 
 import argparse
 import csv
@@ -25,8 +25,8 @@ def nas(*words: str) -> int:
     return offline.run(parser.parse_args(words))
 
 
-def test_the_reference_table_is_csv_with_the_agreed_columns_first(capsys: pytest.CaptureFixture[str]) -> None:
-    assert nas("reference", "--csv") == 0
+def test_the_published_table_is_csv_with_the_agreed_columns_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nas("published", "--csv") == 0
     text = capsys.readouterr().out
     assert text.startswith("name,params,mult_adds,input_size,")
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(text))}
@@ -41,8 +41,8 @@ def test_the_reference_table_is_csv_with_the_agreed_columns_first(capsys: pytest
     assert rows["GoogLeNet (Keras, Fashion-MNIST 28x28x1, 10 classes)"]["params"] == str(5_978_042 + 2 * (64 + 192))
 
 
-def test_the_reference_table_shows_published_values_and_differences(capsys: pytest.CaptureFixture[str]) -> None:
-    assert nas("reference", "ResNet-50", "LeNet-5") == 0
+def test_the_published_table_shows_published_values_and_differences(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nas("published", "ResNet-50", "LeNet-5") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
         "network", "parameters", "published", "off", "multiply-adds", "published", "off", "pixels", "exact",
@@ -59,14 +59,14 @@ def test_the_reference_table_shows_published_values_and_differences(capsys: pyte
         "yes",
     ]
     assert lines[2].split() == ["LeNet-5", "61,706", "60K", "+2.8%", "416,520", "32", "yes"]
-    assert nas("reference", "ResNet-50", "--json") == 0
+    assert nas("published", "ResNet-50", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
     assert (entry["params"], entry["exact"]) == (25_557_032, True)
 
 
 def test_a_wrong_name_is_told_what_comes_near(capsys: pytest.CaptureFixture[str]) -> None:
-    assert nas("reference", "ResNet50") == 1
-    assert "nas: unknown reference network 'ResNet50': there are ResNet-50" in capsys.readouterr().err
+    assert nas("published", "ResNet50") == 1
+    assert "nas: unknown published network 'ResNet50': there are ResNet-50" in capsys.readouterr().err
 
 
 def test_efficientnet_b0_is_described_as_in_the_papers_table_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,7 @@ def test_efficientnet_b0_is_described_as_in_the_papers_table_1(capsys: pytest.Ca
 def test_a_network_is_described_however_it_is_given(
     spelled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    architecture = encode(zoo.reference("EfficientNet-B0"))
+    architecture = encode(zoo.architecture("EfficientNet-B0"))
     given: dict[str, Any] = {
         "choices": EFFICIENTNET_B0,
         "architecture": architecture,
@@ -117,7 +117,7 @@ def test_timms_strings_are_printed_and_read(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_cells_that_follow_each_other_share_a_line() -> None:
-    lines = describe.table(zoo.reference("NASNet-A (4 @ 1056) mobile"))
+    lines = describe.table(zoo.architecture("NASNet-A (4 @ 1056) mobile"))
     assert [(line.operator, line.layers) for line in lines if line.operator == "normal cell"] == [
         ("normal cell", 4)
     ] * 3
@@ -125,7 +125,7 @@ def test_cells_that_follow_each_other_share_a_line() -> None:
 
 
 def test_a_difference_shows_what_was_put_for_what(capsys: pytest.CaptureFixture[str]) -> None:
-    one, other = zoo.reference("MnasNet-A1"), zoo.reference("MnasNet-B1")
+    one, other = zoo.architecture("MnasNet-A1"), zoo.architecture("MnasNet-B1")
     marks = [(mark, line.operator) for mark, line in describe.difference(one, other) if isinstance(line, describe.Line)]
     assert ("-", "MBConv6, k3×3") in marks
     assert marks[0] == (" ", "Conv, k3×3")
@@ -136,7 +136,8 @@ def test_a_difference_shows_what_was_put_for_what(capsys: pytest.CaptureFixture[
     assert "- parameters 3,887,038" in shown
     assert "+ parameters 4,383,312" in shown
     scaled = [
-        line for mark, line in describe.difference(zoo.reference("EfficientNet-B0"), zoo.reference("EfficientNet-B1"))
+        line
+        for mark, line in describe.difference(zoo.architecture("EfficientNet-B0"), zoo.architecture("EfficientNet-B1"))
     ]
     assert "images 240×240×3, 1,000 classes" in scaled
 
@@ -154,11 +155,11 @@ def test_a_drawing_is_svg_with_every_block_to_scale(name: str, tmp_path: Path) -
     for rect in slabs:
         assert 0 <= float(rect.attrib["x"]) < float(rect.attrib["x"]) + float(rect.attrib["width"]) <= width
         assert 0 <= float(rect.attrib["y"]) < float(rect.attrib["y"]) + float(rect.attrib["height"]) <= height
-    assert len(slabs) >= len(counts(zoo.reference(name)).rows)
+    assert len(slabs) >= len(counts(zoo.architecture(name)).rows)
 
 
 def test_a_slabs_height_and_thickness_follow_pixels_and_channels() -> None:
-    root = ElementTree.fromstring(drawing.svg(zoo.reference("EfficientNet-B0"), "B0"))
+    root = ElementTree.fromstring(drawing.svg(zoo.architecture("EfficientNet-B0"), "B0"))
     slabs = {rect[0].text: rect.attrib for rect in root.iter() if rect.tag.endswith("rect") and len(rect)}
     stem, head = slabs["dense 3×3 to 112×112×32"], slabs["pointwise 1×1 to 7×7×1280"]
     assert float(stem["height"]) / float(head["height"]) == pytest.approx(4, rel=0.02)  # the root of 112 / 7
@@ -172,10 +173,10 @@ def test_a_slabs_height_and_thickness_follow_pixels_and_channels() -> None:
     ("words", "message"),
     [
         ((), "describe takes one network, or --diff and two"),
-        (("EfficentNet-B0",), "unknown reference network 'EfficentNet-B0': there are EfficientNet-B0"),
+        (("EfficentNet-B0",), "unknown published network 'EfficentNet-B0': there are EfficientNet-B0"),
         (('{"stage1.op": "conv"}',), "knob 'stage1.kernel' of space 'mbconv' has no choice"),
         (("{",), "'{' is not JSON"),
-        (('"B0"',), "unknown reference network '\"B0\"'"),
+        (('"B0"',), "unknown published network '\"B0\"'"),
         (('[["zz_r1"]]',), "'zz_r1' is no block that stage rows have"),
         (("ResNet-18", "--timm"), "timm's strings are for stage rows"),
         (("VGG-16 (D)", "--resolution", "16"), "part 5, 'features 5', of a network for 16 pixels"),

@@ -17,7 +17,7 @@ from nas.networks.architecture import Choice, Images
 from nas.networks.counts import counts
 from nas.plans import FAILURES, Plan, plan_for
 from nas.records import Job, Measurement, Progress, Run, Wish
-from nas.specs import GrowthSpec, Limits, MeasurementSpec, SearchSpec
+from nas.specs import BenchmarkSpec, GrowthSpec, Limits, SearchSpec
 from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
@@ -558,7 +558,7 @@ def test_a_growth_is_driven_member_by_member(sqlite: Store) -> None:
 
 def test_devices_that_are_missing_do_not_keep_the_last_one_from_being_measured(sqlite: Store) -> None:
     devices = ("cuda", "cuda_graph", "cuda_compile", "openvino", "cpu_compile", "cpu_eager", "cpu")
-    run = sqlite.add_run("measurement", MeasurementSpec(images=IMAGES, networks=2, devices=devices))
+    run = sqlite.add_run("benchmark", BenchmarkSpec(images=IMAGES, networks=2, devices=devices))
 
     def missing(job: Job, report: Callable[[Progress], None]) -> Measurement:
         if job.device != "cpu":

@@ -67,7 +67,7 @@ def test_equal_measurements_give_equal_predictors() -> None:
 
 def test_no_prediction_is_below_what_could_be() -> None:
     measured = [(network, cost(network)) for network in networks(40)]
-    tiny = zoo.reference("LeNet-5")
+    tiny = zoo.architecture("LeNet-5")
     assert latency_predictor.predictor(measured)(tiny) >= min(milliseconds for _, milliseconds in measured) / 2
 
 
@@ -75,10 +75,10 @@ def test_no_prediction_is_below_what_could_be() -> None:
     "name", ["NASNet-A (6 @ 768) CIFAR + cutout", "ShuffleNet v1 1x (g=3)", "GoogLeNet (Inception v1)"]
 )
 def test_features_know_every_kind_of_network(name: str) -> None:
-    found = latency_predictor.features(zoo.reference(name))
+    found = latency_predictor.features(zoo.architecture(name))
     assert found["network"] == 1
     assert all(value > 0 for value in found.values())
-    larger = latency_predictor.features(zoo.reference(name, Images(resolution=256, channels=3, classes=1000)))
+    larger = latency_predictor.features(zoo.architecture(name, Images(resolution=256, channels=3, classes=1000)))
     if name.startswith("NASNet"):
         assert larger["concat, layers"] == found["concat, layers"] > 10
     assert sum(value for key, value in larger.items() if key.endswith("multiply-adds")) > sum(

@@ -228,10 +228,10 @@ def spelled(*parts: Part) -> Callable[[], Network]:
         (spelled(Part(name="last", blocks=(Linear(2),), inputs=(1,))), "reads a state that is not there yet"),
         (lambda: Part(name="two", blocks=(Linear(2),), inputs=(0, 1)), "takes 2 states, which only a lone graph can"),
         (lambda: Pool("average", 3, padding="tensorflow"), "an average pads alike"),
-        (lambda: zoo.reference("ResNet-18").scaled(PUBLISHED["B1"]), "has no stages to scale"),
-        (lambda: zoo.reference("ResNet-19"), "unknown reference network 'ResNet-19': there are ResNet-18"),
+        (lambda: zoo.architecture("ResNet-18").scaled(PUBLISHED["B1"]), "has no stages to scale"),
+        (lambda: zoo.architecture("ResNet-19"), "unknown published network 'ResNet-19': there are ResNet-18"),
         (
-            lambda: zoo.reference("VGG-16 (D)", Images(resolution=16)),
+            lambda: zoo.architecture("VGG-16 (D)", Images(resolution=16)),
             "part 5, 'features 5', of a network for 16 pixels",
         ),
         (
@@ -255,7 +255,7 @@ def test_networks_that_cannot_be_are_refused(broken: Callable[[], object], messa
 
 
 def changed(name: str, *path: str | int, to: Any) -> Any:
-    data = copy.deepcopy(encode(zoo.reference(name)))
+    data = copy.deepcopy(encode(zoo.architecture(name)))
     at = data
     for step in path[:-1]:
         at = at[step]
@@ -265,10 +265,10 @@ def changed(name: str, *path: str | int, to: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["ResNet-18", "EfficientNet-B0", "NASNet-A (6 @ 768) CIFAR + cutout"])
 def test_every_kind_of_architecture_is_told_from_its_json(name: str) -> None:
-    reference = zoo.reference(name)
-    found: AnyArchitecture = decode(AnyArchitecture, encode(reference))  # type: ignore[arg-type]
-    assert found == reference
-    assert found.digest() == reference.digest()
+    network = zoo.architecture(name)
+    found: AnyArchitecture = decode(AnyArchitecture, encode(network))  # type: ignore[arg-type]
+    assert found == network
+    assert found.digest() == network.digest()
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_wrong_json_of_an_architecture_is_refused_at_its_place(data: Any, messag
 
 
 def test_equal_networks_have_equal_digests_whatever_their_version_is_called() -> None:
-    one, other = zoo.reference("ResNet-18"), zoo.reference("ResNet-18")
+    one, other = zoo.architecture("ResNet-18"), zoo.architecture("ResNet-18")
     assert one.digest() == other.digest() == "3364a5f7dc6d"
-    assert zoo.reference("ResNet-34").digest() != one.digest()
+    assert zoo.architecture("ResNet-34").digest() != one.digest()
     assert dataclasses.replace(one, images=Images(resolution=64)).digest() != one.digest()

@@ -16,7 +16,7 @@ from nas import codec, zoo
 from nas.measure import Request
 from nas.networks.architecture import Images
 
-SMALL = json.dumps(codec.encode(zoo.reference("LeNet-5")))
+SMALL = json.dumps(codec.encode(zoo.architecture("LeNet-5")))
 
 
 def nas(*arguments: str) -> tuple[int, str, str]:
@@ -61,7 +61,7 @@ def test_choices_are_measured_for_the_images_that_are_said(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("no-such-network",), "unknown reference network 'no-such-network'"),
+        (("no-such-network",), "unknown published network 'no-such-network'"),
         (("/no/such/weights.safetensors",), "'/no/such/weights.safetensors' is no file"),
         (("LeNet-5", "--space", "outer"), "unknown search space 'outer'"),
         (("LeNet-5", "--device", "gpu"), "unknown device 'gpu'"),
@@ -92,7 +92,7 @@ def test_a_malformed_request_says_so(request_: str) -> None:
 
 
 def test_a_request_survives_json() -> None:
-    request = Request(architecture=zoo.reference("LeNet-5"), space="mbconv", devices=("cpu",))
+    request = Request(architecture=zoo.architecture("LeNet-5"), space="mbconv", devices=("cpu",))
     data: Any = json.loads(json.dumps(codec.encode(request)))
     assert codec.decode(Request, data) == request
 

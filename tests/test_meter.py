@@ -45,8 +45,8 @@ def always(milliseconds: float) -> Callable[[], float]:
     return lambda: milliseconds
 
 
-def always_the_same(milliseconds: float) -> meter.Reference:
-    return meter.Reference(always(milliseconds))
+def always_the_same(milliseconds: float) -> meter.Yardstick:
+    return meter.Yardstick(always(milliseconds))
 
 
 class TestMeter:
@@ -54,7 +54,7 @@ class TestMeter:
         series = itertools.cycle([3.0, 1.0, 2.0, 5.0, 4.0])
         times = meter.meter(lambda: next(series), always_the_same(0.25))
         assert (times.median_ms, times.minimum_ms, times.p95_ms) == (1.0, 1.0, 5.0)
-        assert (times.ratio, times.reference_ms, times.noisy) == (4.0, 0.25, None)
+        assert (times.ratio, times.yardstick_ms, times.noisy) == (4.0, 0.25, None)
         assert times.spread == pytest.approx((4 - 2) / 3)
         assert times.runs > 100
 
@@ -65,7 +65,7 @@ class TestMeter:
         times = meter._times(rounds, quiet_ms=1.0, within=0.01, others=1.25)
         assert (times.median_ms, times.minimum_ms, times.runs, times.rounds) == (5.5, 3.0, 22, 8)
         assert times.ratio == 2.0, "the median of five times 2 and of 6"
-        assert times.reference_ms == 2.25, "of the six that count"
+        assert times.yardstick_ms == 2.25, "of the six that count"
         assert times.shared
         assert times.noisy == (
             "the 6 fastest of 8 rounds agree to 166.7% only; other programs used 1.2 processors meanwhile"
@@ -96,7 +96,7 @@ class TestMeter:
         assert (times.rounds, times.noisy) == (rounds, None)
 
     def test_torch_alone_may_vary_more(self) -> None:
-        built, image = exercised(runtime.reference(), IMAGES)
+        built, image = exercised(runtime.yardstick(), IMAGES)
         assert cpu_eager._prepared(built, image, Options()).within == 0.02
         assert cpu._prepared(built, image, Options()).within == 0.01
 
@@ -108,17 +108,17 @@ class TestMeter:
         assert times.noisy is not None
         assert f"the 6 fastest of {times.rounds} rounds agree to " in times.noisy
 
-    def test_a_host_that_has_become_slower_is_found_by_the_reference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_host_that_has_become_slower_is_found_by_the_yardstick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(meter, "MOST_SECONDS", 0.1)
         host = {"slower": 1.0}
-        reference = meter.Reference(lambda: host["slower"])
-        assert meter.meter(lambda: 3 * host["slower"], reference).noisy is None
+        yardstick = meter.Yardstick(lambda: host["slower"])
+        assert meter.meter(lambda: 3 * host["slower"], yardstick).noisy is None
         host["slower"] = 1.3
-        times = meter.meter(lambda: 3 * host["slower"], reference)
-        assert str(times.noisy).startswith("the reference network took 1.30 times what it took before")
+        times = meter.meter(lambda: 3 * host["slower"], yardstick)
+        assert str(times.noisy).startswith("the published network took 1.30 times what it took before")
         assert times.ratio == pytest.approx(3)
         host["slower"] = 1.04
-        assert meter.meter(lambda: 3 * host["slower"], reference).noisy is None
+        assert meter.meter(lambda: 3 * host["slower"], yardstick).noisy is None
 
     def test_it_waits_for_the_host_to_be_itself_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(meter, "MOST_SECONDS", 600.0)
@@ -129,11 +129,11 @@ class TestMeter:
         def run() -> float:
             return 1.3 if next(runs) < 2 + 10 * meter.ROUND_RUNS else 1.0
 
-        reference = meter.Reference(lambda: 1.0)
-        meter.meter(always(1.0), reference)
+        yardstick = meter.Yardstick(lambda: 1.0)
+        meter.meter(always(1.0), yardstick)
         slow = itertools.chain([1.3] * (2 + 10 * meter.ROUND_RUNS), itertools.repeat(1.0))
-        reference.run = partial(next, slow)
-        times = meter.meter(run, reference)
+        yardstick.run = partial(next, slow)
+        times = meter.meter(run, yardstick)
         assert (times.median_ms, times.noisy, times.rounds) == (1.0, None, 10 + meter.ROUNDS)
 
     def test_a_slow_run_is_a_round_by_itself(self) -> None:

@@ -22,14 +22,14 @@ class TestParcels:
         sent = Parcel(
             network=b"\0one",
             images=draw.standard_normal((2, 3, 4, 4), np.float32),
-            reference=b"two",
-            reference_images=draw.standard_normal((1, 3, 4, 4), np.float32),
+            yardstick=b"two",
+            yardstick_images=draw.standard_normal((1, 3, 4, 4), np.float32),
             threads=3,
         )
         found = parcel.unpacked(parcel.packed(sent))
-        assert (found.network, found.reference, found.threads) == (sent.network, sent.reference, 3)
+        assert (found.network, found.yardstick, found.threads) == (sent.network, sent.yardstick, 3)
         assert np.array_equal(found.images, sent.images)
-        assert np.array_equal(found.reference_images, sent.reference_images)
+        assert np.array_equal(found.yardstick_images, sent.yardstick_images)
 
     def test_what_is_too_large_is_not_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parcel, "MOST_BYTES", 1000)

@@ -16,8 +16,8 @@ from nas.networks.architecture import Choice, Choices, Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
+from nas.plans.benchmark import BenchmarkPlan
 from nas.plans.growth import GrowthPlan
-from nas.plans.measurement import MeasurementPlan
 from nas.plans.proxy import ProxyPlan
 from nas.plans.rungs import Rungs, shares
 from nas.plans.sample import sample
@@ -27,7 +27,7 @@ from nas.records import Job, Latency, Measurement
 from nas.refusal import Refusal
 from nas.searchers import Outcome
 from nas.spaces import narrowed
-from nas.specs import Fidelity, GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
+from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
 from tests.test_architecture import b0
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -520,8 +520,8 @@ def test_a_family_is_trained_from_the_largest_to_the_smallest() -> None:
 
 
 def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trained() -> None:
-    spec = MeasurementSpec(images=IMAGES, networks=3, devices=("cpu", "cpu_eager"), seed=5)
-    plan = MeasurementPlan("m", spec)
+    spec = BenchmarkSpec(images=IMAGES, networks=3, devices=("cpu", "cpu_eager"), seed=5)
+    plan = BenchmarkPlan("m", spec)
     jobs = [plan.ask(number) for number in range(7)]
     assert plan.trials == spec.trials == 6
     assert jobs[6] is None
@@ -530,9 +530,9 @@ def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trai
     assert len({network.digest() for network in networks}) == 3
     assert [job.device for job in jobs if job] == ["cpu", "cpu_eager"] * 3
     assert all(job.recipe is None and job.dataset is None for job in jobs if job)
-    assert MeasurementPlan("m", spec).ask(4) == jobs[4]
-    one = dataclasses.replace(spec, architecture=b0(), networks=1, reference="EfficientNet-B0")
-    assert MeasurementPlan("m", one).ask(1) == Job(
+    assert BenchmarkPlan("m", spec).ask(4) == jobs[4]
+    one = dataclasses.replace(spec, architecture=b0(), networks=1, published="EfficientNet-B0")
+    assert BenchmarkPlan("m", one).ask(1) == Job(
         run="m",
         number=1,
         space="mbconv",

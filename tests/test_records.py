@@ -19,7 +19,7 @@ from nas.pareto import Point, front, hypervolume, layers
 from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement, Score
 from nas.refusal import Refusal
-from nas.specs import Fidelity, GrowthSpec, Limits, MeasurementSpec, ProxySpec, SearchSpec
+from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
 from tests.test_architecture import b0
 
 SEARCH = SearchSpec(
@@ -32,7 +32,7 @@ SEARCH = SearchSpec(
 GROWTH = GrowthSpec(
     dataset="fashion_mnist", space="mbconv", architecture=b0(), source=("abc", 3), scaling=CompoundScaling()
 )
-MEASURING = MeasurementSpec(images=b0().images, architecture=b0(), devices=("cpu", "cpu_eager:threads=2"))
+MEASURING = BenchmarkSpec(images=b0().images, architecture=b0(), devices=("cpu", "cpu_eager:threads=2"))
 PROXY = ProxySpec(dataset="fashion_mnist", limits=Limits(params=300_000))
 JOB = Job(
     run="abc", number=0, space="mbconv", architecture=b0(), dataset="fashion_mnist", device="cpu", recipe=Recipe()

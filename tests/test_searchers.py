@@ -263,9 +263,9 @@ class TestTheDefault:
 
     def test_a_front_is_found_in_fewer_trials_than_by_chance(self) -> None:
         aim = Objective(target=LAND.targets[0], form="front")
-        reference = (max(map(LAND.cost, LAND.networks or ())), 0.8)
-        ours = hypervolume(found(on_land("surrogate", aim), 30), reference)
-        assert ours > hypervolume(found(on_land("random", aim), 150), reference)
+        corner = (max(map(LAND.cost, LAND.networks or ())), 0.8)
+        ours = hypervolume(found(on_land("surrogate", aim), 30), corner)
+        assert ours > hypervolume(found(on_land("random", aim), 150), corner)
 
     def test_so_is_one_of_two_costs_whether_the_second_is_known_or_not(self) -> None:
         aim = Objective(target=LAND.targets[0], form="front", also="params")
@@ -429,8 +429,8 @@ def test_expected_improvements_agree_with_simulation() -> None:
             np.mean([hypervolume([*points, (*row, value)], (*worst, 0.8)) - base for value in accuracies[:4000, one]])
             for one, row in enumerate(costs)
         ]
-        reference = (np.array(worst), 0.8)
-        gained = hypervolume_improvement(mean, deviation, np.array(costs), (np.array(its), reached), reference)
+        corner = (np.array(worst), 0.8)
+        gained = hypervolume_improvement(mean, deviation, np.array(costs), (np.array(its), reached), corner)
         assert np.allclose(gained, grown, rtol=0.1)
 
 

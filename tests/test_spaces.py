@@ -48,7 +48,7 @@ def test_efficientnetv2_b0_is_a_point_of_its_space() -> None:
     for stage, (op, expand, layers) in enumerate(rows, 1):
         choices |= {f"stage{stage}.op": op, f"stage{stage}.kernel": 3}
         choices |= {f"stage{stage}.expand": expand, f"stage{stage}.layers": layers}
-    assert efficientnetv2.architecture(choices, LARGE) == zoo.reference("EfficientNetV2-B0")
+    assert efficientnetv2.architecture(choices, LARGE) == zoo.architecture("EfficientNetV2-B0")
 
 
 def test_mobilenet_v2_is_a_point_of_the_released_mnasnet_space_but_for_its_activation() -> None:
@@ -58,7 +58,7 @@ def test_mobilenet_v2_is_a_point_of_the_released_mnasnet_space_but_for_its_activ
         choices |= {f"block{block}.kernel": 3, f"block{block}.se_ratio": 0.0}
         choices |= {f"block{block}.filters": 1.0, f"block{block}.repeats": repeats}
     made = mnasnet_released.architecture(choices, LARGE)
-    assert dataclasses.replace(made, activation="relu6") == zoo.reference("MobileNetV2 1.0")
+    assert dataclasses.replace(made, activation="relu6") == zoo.architecture("MobileNetV2 1.0")
 
 
 def mnasnet_choices(**first: Any) -> Choices:
@@ -131,7 +131,7 @@ def test_baselines_are_the_first_trials_and_the_searcher_never_hears_of_them() -
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"baselines": ("ResNet-21",)}, "unknown reference network 'ResNet-21': there are ResNet-"),
+        ({"baselines": ("ResNet-21",)}, "unknown published network 'ResNet-21': there are ResNet-"),
         ({"baselines": ("Inception V3",)}, "part 4, 'reduction A', of a network for 28 pixels: a window of 3 pixels"),
     ],
 )

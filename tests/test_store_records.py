@@ -16,14 +16,14 @@ from nas.networks.layers import Conv
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import Network
 from nas.records import Latency, Measurement, Progress, Run, TrialState
-from nas.specs import MeasurementSpec, ProxySpec, SearchSpec
+from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import NotFound, Store
 from nas.store.text import restored, written
 from tests.databases import Clock
 from tests.stored import ARCHITECTURE, GROWTH, MEASUREMENT, SEARCH, claimed, job
 from tests.test_architecture import b0
 
-MEASURING = MeasurementSpec(images=b0().images, architecture=b0(), devices=("cpu", "cuda"))
+MEASURING = BenchmarkSpec(images=b0().images, architecture=b0(), devices=("cpu", "cuda"))
 PROXY = ProxySpec(dataset="fashion_mnist", candidates=4)
 MEASURED = Latency(
     device="cpu", median_ms=1.0, p95_ms=1.0, minimum_ms=1.0, spread=0.1, runs=10, fingerprint={"threads": "1"}
@@ -42,7 +42,7 @@ def spelled_out(architecture: AnyArchitecture) -> Network:
 class TestRecords:
     @pytest.mark.parametrize(
         ("kind", "spec", "trials"),
-        [("search", SEARCH, 3), ("growth", GROWTH, 2), ("measurement", MEASURING, 2), ("proxy", PROXY, 8)],
+        [("search", SEARCH, 3), ("growth", GROWTH, 2), ("benchmark", MEASURING, 2), ("proxy", PROXY, 8)],
     )
     def test_a_run_comes_back_as_it_was_added(
         self, store: Store, second: Store, kind: Any, spec: Any, trials: int

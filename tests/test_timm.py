@@ -26,7 +26,7 @@ B0 = [
 
 
 def staged(name: str) -> Architecture:
-    found = zoo.reference(name)
+    found = zoo.architecture(name)
     assert isinstance(found, Architecture)
     return found
 

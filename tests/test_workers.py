@@ -25,7 +25,7 @@ from nas.plans import Plan, plan_for
 from nas.plans.search import SearchPlan
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Progress, Run
-from nas.specs import MeasurementSpec, ProxySpec, SearchSpec
+from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import measured
 from workers.coordinator import coordinate
@@ -139,8 +139,8 @@ def test_measurements_and_proxies_are_done_by_workers(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     measuring = store.add_run(
-        "measurement",
-        MeasurementSpec(images=IMAGES, knobs=NARROW, networks=2, devices=("cpu_eager", "cuda"), parallel=2),
+        "benchmark",
+        BenchmarkSpec(images=IMAGES, knobs=NARROW, networks=2, devices=("cpu_eager", "cuda"), parallel=2),
     )
     cheap = Recipe(epochs=1, batch=16)
     comparing = store.add_run(

@@ -1,4 +1,4 @@
-"""The reference zoo against the literature, and against the networks built from it."""
+"""The zoo against the literature, and against the networks built from it."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from nas.networks.blocks import network
 from nas.networks.counts import counts
 from tests.test_architecture import mult_adds
 
-# Known by their published numbers alone; docs/reference-networks.md says why.
+# Known by their published numbers alone; docs/published-networks.md says why.
 POINTS = {
     "DPN-131",
     "FBNet-C",
@@ -51,11 +51,11 @@ def test_where_nothing_exact_is_known_the_published_parameters_are_met(name: str
 
 @pytest.mark.parametrize("name", zoo.makers())
 def test_counts_equal_those_of_the_built_network(name: str) -> None:
-    reference = zoo.reference(name)
+    published = zoo.architecture(name)
     with torch.device("meta"):
-        built = network(reference)
-    counted = counts(reference)
+        built = network(published)
+    counted = counts(published)
     assert counted.params == sum(tensor.numel() for tensor in built.parameters())
-    assert counted.mult_adds == mult_adds(built, reference.images)
+    assert counted.mult_adds == mult_adds(built, published.images)
     norms = [module for module in built.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert counted.statistics == sum(2 * norm.num_features for norm in norms)
