@@ -1,4 +1,4 @@
-"""The Pareto front over HTTP: ranked, compared with published networks, and by device; every answer is held against OpenAPI."""
+"""The Pareto front over HTTP: ranked, compared with published networks, by device. OpenAPI describes every answer."""
 
 from typing import Any
 
