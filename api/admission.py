@@ -13,7 +13,7 @@ from nas.networks.architecture import Images
 from nas.objective import Objective
 from nas.plans.search import searcher
 from nas.spaces import SearchSpace
-from nas.specs import GrowthSpec, SearchSpec
+from nas.specs import SearchSpec
 
 LONGEST_NAME = 200
 Checked = TypeVar("Checked")
@@ -40,7 +40,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     checked = faults.check
     checked("/name", spec.name, lambda: name(spec.name))
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
-    check_devices(faults, spec, agents, remote_workers)
+    check_devices(faults, spec.devices, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     chosen = checked("/space", spec.space, lambda: spaces.load(spec.space))
     images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
@@ -66,39 +66,26 @@ def name(text: str) -> None:
         raise ValueError(f"name {text!r} has control characters: give one line of text")
 
 
-def check_devices(faults: Faults, spec: SearchSpec | GrowthSpec, agents: Sequence[Agent], remote_workers: bool) -> None:
-    """Note which of its devices cannot measure, or are there before, spelled otherwise."""
+def check_devices(faults: Faults, named: Sequence[str], agents: Sequence[Agent], remote_workers: bool) -> None:
+    """Note which of the devices cannot measure, or are there before, spelled otherwise.
+
+    One that is neither an agent's nor on this machine may be among them where there are `remote_workers`.
+    """
     before: dict[str, str] = {}
 
-    def check(chosen: str) -> None:
-        device(chosen, agents, remote_workers)
-        once(chosen, before)
+    def check(name: str) -> None:
+        device, _ = devices.find(name)
+        if isinstance(device, Remote):
+            reason = absence(device.agent, agents)
+        else:
+            reason = None if remote_workers else device.available()
+        if reason:
+            raise ValueError(f"device {name!r} cannot measure here: {reason}")
+        if (other := before.setdefault(devices.canonical(name), name)) != name:
+            raise ValueError(f"device {name!r} is {other!r} once more: name each once")
 
-    faults.check("/device", spec.device, lambda: check(spec.device))
-    for index, further in enumerate(spec.further_devices):
-        faults.check(f"/further_devices/{index}", further, lambda: check(further))  # noqa: B023  # called at once
-
-
-def once(chosen: str, before: dict[str, str]) -> None:
-    """Raise ValueError where that device is one of those `before`, spelled otherwise; it is one from here on."""
-    if (other := before.setdefault(devices.canonical(chosen), chosen)) != chosen:
-        raise ValueError(f"device {chosen!r} is {other!r} once more: name each once")
-
-
-def device(chosen: str, agents: Sequence[Agent], remote_workers: bool = False) -> None:
-    """Raise ValueError unless there is such a device with such options: an agent that is online, or a device that is
-    here if the workers are here."""
-    found = reachable(chosen, agents)
-    if not isinstance(found, Remote) and not remote_workers and (reason := found.available()):
-        raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
-
-
-def reachable(chosen: str, agents: Sequence[Agent]) -> devices.Device:
-    """The device of that name. Raises ValueError for one that is not known, or an agent that is not online."""
-    found, _ = devices.find(chosen)
-    if isinstance(found, Remote) and (reason := absence(found.agent, agents)):
-        raise ValueError(f"device {chosen!r} cannot measure here: {reason}")
-    return found
+    for index, name in enumerate(named):
+        faults.check(f"/devices/{index}", name, lambda: check(name))  # noqa: B023  # called at once
 
 
 def absence(name: str, agents: Sequence[Agent]) -> str | None:

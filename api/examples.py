@@ -39,8 +39,7 @@ SEARCHES: dict[str, Any] = {
         "value": {
             "dataset": "fashion_mnist",
             "objective": {"cost": "latency_ms", "target": 0.3},
-            "device": "cpu",
-            "further_devices": ["cpu:threads=2,batch=8", "cpu_eager"],
+            "devices": ["cpu", "cpu:threads=2,batch=8", "cpu_eager"],
         },
     },
     "rungs": {
@@ -143,7 +142,7 @@ def answers() -> dict[str, Any]:
         "Proxies": {"proxies": [shown["Proxy"]], **pages},
         "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
         "Trials": {"trials": [search.scored(trials[0], spec.objective)], **pages},
-        "Pareto": search.pareto(run, trials, spec.objective),
+        "Pareto": search.pareto(run, trials, spec.objective, spec.devices[0]),
     }
     return {name: encode(example) for name, example in examples.items()}
 
@@ -182,7 +181,11 @@ def _trial(plan: SearchPlan, number: int, accuracy: float) -> Trial:
         state="done",
         job=job,
         measurement=Measurement(
-            params=counted.params, mult_adds=counted.mult_adds, latency=latency, accuracy=accuracy, train_seconds=40.5
+            params=counted.params,
+            mult_adds=counted.mult_adds,
+            latencies={latency.device: latency},
+            accuracy=accuracy,
+            train_seconds=40.5,
         ),
         finished=number + 1,
         started_at=1_767_225_602.0 + 50 * number,

@@ -70,7 +70,7 @@ def main_job(url: str) -> dict[str, Any]:
         "test_accuracy": best["test_accuracy"],
         "params": best["params"],
         "mult_adds": best["mult_adds"],
-        "latency_ms": best["latency_ms"],
+        "latency_ms": best["latencies_ms"]["cpu"],
         "trials": search["counts"]["done"],
         "members": len(files),
         "checkpoint": str(checkpoint),

@@ -149,23 +149,21 @@ def _build(job: Job) -> nn.Module:
 
 
 def _timed(job: Job, counted: Measurement) -> Measurement:
-    """`counted` with the latencies; a network over the limit on its device is not measured on the further ones."""
-    network = _build(job).eval()
-    latency = _latency(job, job.device, network)
-    refused = over_limit(job.limits, counted, latency)
-    further = {} if refused else {name: _latency(job, name, network) for name in job.further_devices}
-    return dataclasses.replace(counted, latency=latency, further_latencies=further, refused=refused)
+    """`counted` with the latencies; a network over the limit on the first device is not measured on the others."""
+    network, (first, *others) = _build(job).eval(), job.devices
+    latencies = {first: _latency(job, first, network)}
+    refused = over_limit(job.limits, counted, latencies[first])
+    if not refused:
+        latencies |= {name: _latency(job, name, network) for name in others}
+    return dataclasses.replace(counted, latencies=latencies, refused=refused)
 
 
 def _latency(job: Job, name: str, network: nn.Module) -> Latency:
     device, options = devices.find(name)
     try:
-        missing = device.available()
-        if missing:
-            raise DeviceError(missing)
         return device.latency(network, job.architecture.images, options)
     except DeviceError as error:
-        if not job.further_devices:
+        if len(job.devices) == 1:
             raise
         raise DeviceError(f"no latency on {name}: {error}") from error
 
@@ -253,8 +251,7 @@ def _card(
         test_accuracy=scored if job.final else None,
         params=costed.params,
         mult_adds=costed.mult_adds,
-        latency=costed.latency,
-        further_latencies=costed.further_latencies,
+        latencies=costed.latencies,
         recipe=recipe,
         seed=job.seed,
     )

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from nas.networks.architecture import Choices
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
-from nas.refusal import Refusal, positive
+from nas.refusal import Refusal, distinct, positive
 from nas.specs import Kind, Limits, SearchSpec, Spec
 
 RunState = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
@@ -27,7 +27,7 @@ class Job:
     more, from another seed; `promotes` the one whose network it trains longer, on the next `rung`. `final`: train on
     all training images and score the test images; otherwise a tenth of the training images is kept out of training, and
     `accuracy` is measured there. `expected_gain` is what the searcher expected of it when it proposed it, as in
-    `SearchSpec.least_gain`.
+    `SearchSpec.least_gain`. The first of the `devices` is the one that `limits` look at.
     """
 
     run: str
@@ -38,8 +38,7 @@ class Job:
     member: str | None = None
     baseline: str | None = None
     dataset: str | None = None
-    device: str
-    further_devices: tuple[str, ...] = ()
+    devices: tuple[str, ...]
     recipe: Recipe | None = None
     limits: Limits = Limits()
     seed: int = 0
@@ -54,6 +53,7 @@ class Job:
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.recipe is None):
             raise Refusal(f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only")
+        distinct(self, "devices", least=1)
 
     @property
     def anew(self) -> bool:
@@ -105,15 +105,13 @@ class Measurement:
     `accuracy` is on the validation images, `test_accuracy` on the test images (of a final job only), both in [0, 1].
     `accuracy_error` is the standard error of the one that was measured, from the number of images alone;
     `unaveraged_accuracy` is on the same images without the averaging of weights, where the recipe averages.
-    `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder. `further_latencies` are those on
-    the job's further devices, by their names there.
-    `trained_on` is the name of the GPU, or of the processor.
+    `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder. `latencies` are by device, as the
+    job names them. `trained_on` is the name of the GPU, or of the processor.
     """
 
     params: int
     mult_adds: int
-    latency: Latency | None = None
-    further_latencies: dict[str, Latency] = field(default_factory=dict)
+    latencies: dict[str, Latency] = field(default_factory=dict)
     accuracy: float | None = None
     test_accuracy: float | None = None
     refused: str | None = None
@@ -131,11 +129,11 @@ class Measurement:
             if value is not None and not 0 <= value <= 1:
                 raise Refusal(f"{name} {value} is not between 0 and 1")
 
-    def cost(self, name: str, further_device: str | None = None) -> float | None:
-        """The measured value of the cost of that name, or None where it was not measured; latency is that on the job's
-        first device, or on one of its further devices."""
+    def cost(self, name: str, device: str) -> float | None:
+        """The measured value of the cost of that name, or None where it was not measured; latency is the one on
+        `device`."""
         if name == "latency_ms":
-            latency = self.further_latencies.get(further_device) if further_device else self.latency
+            latency = self.latencies.get(device)
             return latency.median_ms if latency else None
         return float(self.params if name == "params" else self.mult_adds)
 

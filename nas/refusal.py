@@ -14,6 +14,15 @@ def positive(record: object, *names: str) -> None:
             raise Refusal(f"{name} {value} is not a positive number")
 
 
+def distinct(record: object, name: str, *, least: int = 0) -> None:
+    """Of the entries of a list there have to be so many, and none twice."""
+    entries = getattr(record, name)
+    if len(entries) < least:
+        raise Refusal(f"{name} is empty: name at least one")
+    if len(set(entries)) < len(entries):
+        raise Refusal(f"{name} {', '.join(entries)} repeat themselves: name each once")
+
+
 def between(record: object, name: str, low: float, high: float) -> None:
     value = getattr(record, name)
     if value is not None and not low <= value <= high:

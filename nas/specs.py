@@ -10,18 +10,13 @@ from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import MEMBERS, CompoundScaling
 from nas.objective import Objective
 from nas.recipes import RECIPES, Recipe
-from nas.refusal import Refusal, between, positive
+from nas.refusal import Refusal, between, distinct, positive
 
 Kind = Literal["search", "growth", "benchmark", "proxy"]
 MOST_TRIALS = 100_000
 MOST_SEEDS = 100
 MOST_NETWORKS = 1000  # in one benchmark, or one proxy
 FEWEST_CANDIDATES = 4  # of which an order says anything
-
-
-def _distinct(device: str, further_devices: tuple[str, ...]) -> None:
-    if len({device, *further_devices}) <= len(further_devices):
-        raise Refusal(f"further_devices {', '.join(further_devices)} beside {device} repeat themselves: name each once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +84,9 @@ class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
     searcher's own; `resolution` None takes the dataset's. `baselines` are published networks to compare with: they are
     the first trials, trained and measured like the others, and no limit refuses them. Objective and limits look at the
-    latency on `device`; on the `further_devices` every candidate is measured as well, before it is trained. Where what
-    was measured before predicts latencies `predict_within` that relative error, the searcher knows them in advance;
-    0: never.
+    latency on the first of the `devices`; on the others every candidate is measured as well, before it is trained.
+    Where what was measured before predicts latencies `predict_within` that relative error, the searcher knows them in
+    advance; 0: never.
 
     Every training is a trial. Up to `confirm` of them train a network that leads once more, from another seed, because
     what looks best of many has most likely been lucky; it is then judged by its mean. With a `fidelity` networks are
@@ -116,8 +111,7 @@ class SearchSpec:
     baselines: tuple[str, ...] = ()
     objective: Objective = Objective()
     limits: Limits = Limits()
-    device: str = "cpu"
-    further_devices: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
     predict_within: float = 0.1
     recipe: Recipe = RECIPES["search"]
     trials: int = 20
@@ -142,9 +136,8 @@ class SearchSpec:
         for knob, choices in self.knobs.items():
             if not choices:
                 raise Refusal(f"knob {knob!r} is left without a choice: name at least one")
-        _distinct(self.device, self.further_devices)
-        if len(set(self.baselines)) < len(self.baselines):
-            raise Refusal(f"baselines {', '.join(self.baselines)} repeat themselves: name each once")
+        distinct(self, "devices", least=1)
+        distinct(self, "baselines")
         if self.baselines and len(self.baselines) >= self.trials:
             raise Refusal(
                 f"{len(self.baselines)} baselines leave none of {self.trials} trials to the search: give more"
@@ -164,7 +157,7 @@ class GrowthSpec:
     """A family to grow from one architecture; `scaling` None takes the published B0…B7 coefficients.
 
     Every member is trained on all training images and tested once, `seeds` times from different beginnings: by `seed`,
-    `seed + 1` and so on. `source` is the search and trial it came from.
+    `seed + 1` and so on; its latency is measured on all `devices`. `source` is the search and trial it came from.
     """
 
     name: str = ""
@@ -174,8 +167,7 @@ class GrowthSpec:
     source: tuple[str, int] | None = None
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
-    device: str = "cpu"
-    further_devices: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
     recipe: Recipe = RECIPES["growth"]
     parallel: int = 2
     seed: int = 0
@@ -187,9 +179,8 @@ class GrowthSpec:
         for member in self.members:
             if member not in MEMBERS:
                 raise Refusal(f"member {member!r} is none of {', '.join(MEMBERS)}")
-        if len(set(self.members)) < len(self.members):
-            raise Refusal(f"members {', '.join(self.members)} repeat themselves: name each once")
-        _distinct(self.device, self.further_devices)
+        distinct(self, "members")
+        distinct(self, "devices", least=1)
         between(self, "parallel", 1, 1024)
         between(self, "seeds", 1, MOST_SEEDS)
         between(self, "seed", 0, 2**31 - self.seeds)
@@ -224,10 +215,7 @@ class BenchmarkSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.devices:
-            raise Refusal("devices is empty: name at least one")
-        if len(set(self.devices)) < len(self.devices):
-            raise Refusal(f"devices {', '.join(self.devices)} repeat themselves: name each once")
+        distinct(self, "devices", least=1)
         between(self, "networks", 1, MOST_NETWORKS)
         between(self, "parallel", 1, 1024)
         between(self, "seed", 0, 2**31 - 1)
@@ -241,7 +229,7 @@ class BenchmarkSpec:
 @dataclass(frozen=True, kw_only=True)
 class ProxySpec:
     """Candidates of a space, drawn at random, to train by a `cheap` and a `dear` recipe: does the cheap one order them
-    as the dear one does?"""
+    as the dear one does? `limits` look at the latency on the first of the `devices`."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -253,7 +241,7 @@ class ProxySpec:
     candidates: int = 12
     cheap: Recipe = RECIPES["proxy"]
     dear: Recipe = RECIPES["short"]
-    device: str = "cpu"
+    devices: tuple[str, ...] = ("cpu",)
     parallel: int = 2
     seed: int = 0
 
@@ -261,6 +249,7 @@ class ProxySpec:
         between(self, "candidates", FEWEST_CANDIDATES, MOST_NETWORKS)
         if self.cheap == self.dear:
             raise Refusal("cheap and dear are the same recipe: name two")
+        distinct(self, "devices", least=1)
         between(self, "parallel", 1, 1024)
         between(self, "seed", 0, 2**31 - 1)
 

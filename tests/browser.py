@@ -139,7 +139,7 @@ def measured(service: Service, run: Run, cost: str = "mult_adds") -> dict[int, t
     found = {}
     for trial in service.store.trials(run.id):
         if trial.measurement and trial.measurement.accuracy is not None:
-            value = trial.measurement.cost(cost)
+            value = trial.measurement.cost(cost, "cpu")
             assert value is not None
             found[trial.number] = (value, trial.measurement.accuracy)
     return found
@@ -165,7 +165,7 @@ def small(service: Service, **changes: object) -> Run:
 
 def sampled(past: Past) -> Run:
     spec = BenchmarkSpec(name="Sample", images=GREY, networks=2, devices=("cpu", "cuda"))
-    measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
+    measured = Measurement(params=61_706, mult_adds=416_520, latencies={"cpu": latency(0.25)})
     return past.other("benchmark", spec, [measured, "DeviceError: no GPU here", measured])
 
 

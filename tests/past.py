@@ -126,7 +126,7 @@ class Past:
         counted = counts(job.architecture)
         milliseconds = 0.12 + counted.mult_adds / 6.5e6 * self.dice.uniform(0.75, 1.35)
         latency = Latency(
-            device=job.device,
+            device=job.devices[0],
             median_ms=milliseconds,
             p95_ms=1.2 * milliseconds,
             minimum_ms=0.95 * milliseconds,
@@ -137,10 +137,10 @@ class Past:
         plain = Measurement(
             params=counted.params,
             mult_adds=counted.mult_adds,
-            latency=latency,
-            further_latencies={
+            latencies={job.devices[0]: latency}
+            | {
                 device: dataclasses.replace(latency, device=device, median_ms=0.05 + counted.params / 3e4 / place)
-                for place, device in enumerate(job.further_devices, 1)
+                for place, device in enumerate(job.devices[1:], 1)
             },
             train_seconds=26.0,
             seconds=30.0,

@@ -52,7 +52,7 @@ def job(**changes: object) -> Job:
         "space": "mbconv",
         "architecture": TINY,
         "dataset": "pictures",
-        "device": "cpu",
+        "devices": ("cpu",),
         "recipe": RECIPE,
     }
     return Job(**(plain | changes))  # type: ignore[arg-type]

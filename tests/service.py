@@ -123,8 +123,7 @@ class Service:
             measured = Measurement(
                 params=1000,
                 mult_adds=5000,
-                latency=latency(0.5),
-                further_latencies={device: latency(0.7, device) for device in job.further_devices},
+                latencies={device: latency(0.5 + place / 5, device) for place, device in enumerate(job.devices)},
                 accuracy=0.9,
                 test_accuracy=tested[number] if tested else 0.91,
                 accuracy_error=0.002 if tested else None,
@@ -137,14 +136,13 @@ class Service:
     def on_two_devices(self) -> Run:
         """A search of two trials: what is faster on the one is slower on the other."""
         objective = Objective(cost="latency_ms", target=2.0, w_under=0.0, w_over=-1.0)
-        run = self.search([], running=2, objective=objective, further_devices=("cpu_eager",))
+        run = self.search([], running=2, objective=objective, devices=("cpu", "cpu_eager"))
         for number, accuracy, here, there in ((0, 0.8, 1.0, 4.0), (1, 0.9, 4.0, 1.0)):
             measured = Measurement(
                 params=1,
                 mult_adds=1,
                 accuracy=accuracy,
-                latency=latency(here),
-                further_latencies={"cpu_eager": latency(there, "cpu_eager")},
+                latencies={"cpu": latency(here), "cpu_eager": latency(there, "cpu_eager")},
             )
             self.end(self.store.trial(run.id, number).job, measured)
         return run
@@ -281,8 +279,7 @@ def checkpoint(job: Job, measured: Measurement) -> tuple[str, int]:
         test_accuracy=measured.test_accuracy,
         params=measured.params,
         mult_adds=measured.mult_adds,
-        latency=measured.latency,
-        further_latencies=measured.further_latencies,
+        latencies=measured.latencies,
         recipe=job.recipe,
         seed=job.seed,
         tensors="0" * 64,

@@ -48,15 +48,17 @@ GROWTH = GrowthSpec(
 MEASUREMENT = Measurement(
     params=250_000,
     mult_adds=5_000_000,
-    latency=Latency(
-        device="cpu",
-        median_ms=1.5,
-        p95_ms=2.0,
-        minimum_ms=1.25,
-        spread=0.1,
-        runs=50,
-        fingerprint={"processor": "x", "threads": "1"},
-    ),
+    latencies={
+        "cpu": Latency(
+            device="cpu",
+            median_ms=1.5,
+            p95_ms=2.0,
+            minimum_ms=1.25,
+            spread=0.1,
+            runs=50,
+            fingerprint={"processor": "x", "threads": "1"},
+        )
+    },
     accuracy=0.9,
     train_seconds=12.5,
     seconds=14.0,
@@ -73,7 +75,7 @@ def job(run: str, number: int = 0) -> Job:
         choices={"stage1.op": "conv", "stage1.width": 0.75, "stage1.repeats": 2},
         member="B0",
         dataset="fashion_mnist",
-        device="cpu",
+        devices=("cpu",),
         recipe=Recipe(),
         seed=3,
         final=True,

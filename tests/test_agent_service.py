@@ -136,22 +136,23 @@ class TestService:
             nobody.run()
 
     def test_a_run_takes_only_agents_that_are_there(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-        body = {"dataset": "fashion_mnist", "device": "remote:pi4:threads=2"}
+        body = {"dataset": "fashion_mnist", "devices": ["remote:pi4:threads=2"]}
         problem = service.post("/v1/searches", body, status=422)
-        assert problem["errors"][0]["pointer"] == "/device"
+        assert problem["errors"][0]["pointer"] == "/devices/0"
         assert "no agent 'pi4' has registered: there is none" in problem["detail"]
         service.store.agents.introduce(PI)
-        assert service.post("/v1/searches", body)["spec"]["device"] == "remote:pi4:threads=2"
-        problem = service.post("/v1/searches", body | {"device": "remote:pi5"}, status=422)
+        assert service.post("/v1/searches", body)["spec"]["devices"] == ["remote:pi4:threads=2"]
+        problem = service.post("/v1/searches", body | {"devices": ["remote:pi5"]}, status=422)
         assert "no agent 'pi5' has registered: there are pi4" in problem["detail"]
-        problem = service.post("/v1/searches", body | {"device": "remote"}, status=422)
+        problem = service.post("/v1/searches", body | {"devices": ["remote"]}, status=422)
         assert "needs the name of an agent, as in remote:pi4" in problem["detail"]
         search = service.search([(0.9, 1000)]).id
-        assert service.post("/v1/growths", {"search": search, "device": "remote:pi4"})["spec"]["device"] == "remote:pi4"
+        growth = {"search": search, "devices": ["remote:pi4"]}
+        assert service.post("/v1/growths", growth)["spec"]["devices"] == ["remote:pi4"]
         monkeypatch.setattr(stored, "ONLINE_SECONDS", 0.0)
-        for path, wanted in (("searches", body), ("growths", {"search": search, "device": "remote:pi4"})):
+        for path, wanted in (("searches", body), ("growths", growth)):
             problem = service.post(f"/v1/{path}", wanted, status=422)
-            assert problem["errors"][0]["pointer"] == "/device"
+            assert problem["errors"][0]["pointer"] == "/devices/0"
             assert "agent 'pi4' is offline, it was last heard of at 20" in problem["detail"]
         (row,) = (row for row in service.get("/v1/devices")["devices"] if row["name"] == "remote:pi4")
         assert not row["available"]
@@ -160,7 +161,7 @@ class TestService:
     def test_with_workers_elsewhere_agents_are_known_all_the_same(self, tmp_path: Path) -> None:
         store = Store(f"sqlite:///{tmp_path}/nas.db")
         with serving(create_app(store, remote_workers=True)) as url:
-            body = {"dataset": "fashion_mnist", "device": "remote:pi4"}
+            body = {"dataset": "fashion_mnist", "devices": ["remote:pi4"]}
             with pytest.raises(http.NotTaken, match="no agent 'pi4' has registered"):
                 http.ask("POST", f"{url}/v1/searches", json.dumps(body).encode(), JSON)
         store.close()

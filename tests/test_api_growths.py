@@ -58,7 +58,7 @@ def test_the_best_trial_is_grown_by_default(service: Service) -> None:
     assert isinstance(spec, GrowthSpec)
     assert spec.source == (search.id, 1)
     assert spec.architecture == service.store.trial(search.id, 1).job.architecture
-    assert (spec.dataset, spec.device, spec.members) == ("fashion_mnist", "cpu", ("B0", "B1", "B2", "B3"))
+    assert (spec.dataset, spec.devices, spec.members) == ("fashion_mnist", ("cpu",), ("B0", "B1", "B2", "B3"))
     assert spec.recipe == Recipe(epochs=20)
     assert [row["member"] for row in made["family"]] == ["B0", "B1", "B2", "B3"]
     assert {row["state"] for row in made["family"]} == {"queued"}
@@ -102,7 +102,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members", "resolution 458752"),
         ({"scaling": {"alpha": 0.5}}, 422, "/scaling/alpha", "alpha 0.5 is not between 1 and 4"),
         ({"scaling": {"delta": 2}}, 422, "/scaling/delta", "unknown field 'delta': there are alpha, beta, gamma"),
-        ({"device": "tpu"}, 422, "/device", "'tpu'.*cpu"),
+        ({"devices": ["tpu"]}, 422, "/devices/0", "'tpu'.*cpu"),
         ({"recipe": {"epochs": 0}}, 422, "/recipe/epochs", "epochs 0"),
         ({"recipe": {"epoch": 1}}, 422, "/recipe/epoch", "unknown field 'epoch'"),
         ({"parallel": 0}, 422, "/parallel", "parallel 0"),
@@ -138,24 +138,24 @@ def test_a_refused_trial_cannot_be_grown(service: Service) -> None:
     ("asked", "devices"),
     [
         ({}, ["cpu", "cpu_eager"]),
-        ({"device": "cpu_eager"}, ["cpu_eager", "cpu"]),
-        ({"device": "cpu:batch=2"}, ["cpu:batch=2"]),
-        ({"further_devices": []}, ["cpu"]),
-        ({"further_devices": ["cpu:batch=2"]}, ["cpu", "cpu:batch=2"]),
+        ({"devices": ["cpu_eager", "cpu"]}, ["cpu_eager", "cpu"]),
+        ({"devices": ["cpu:batch=2"]}, ["cpu:batch=2"]),
     ],
 )
 def test_a_family_is_measured_where_its_search_was(service: Service, asked: Any, devices: list[str]) -> None:
     spec = service.post("/v1/growths", {"search": service.on_two_devices().id} | asked)["spec"]
-    assert [spec["device"], *spec["further_devices"]] == devices
+    assert spec["devices"] == devices
 
 
 def test_a_familys_table_and_its_models_have_the_latency_on_every_device(service: Service) -> None:
-    growth = service.growth(service.on_two_devices(), ("B0", "B1"), ended=1, further_devices=("cpu_eager",))
+    growth = service.growth(service.on_two_devices(), ("B0", "B1"), ended=1, devices=("cpu", "cpu_eager"))
     rows = service.get(f"/v1/growths/{growth.id}")["family"]
-    assert [(row["latency_ms"], row["further_latencies_ms"]) for row in rows] == [(None, {}), (0.5, {"cpu_eager": 0.7})]
+    both = {"cpu": 0.5, "cpu_eager": 0.7}
+    assert [row["latencies_ms"] for row in rows] == [{}, both]
     (trained,) = service.get(f"/v1/models?run={growth.id}")["models"]
-    assert trained["further_latencies_ms"] == {"cpu_eager": 0.7}
-    assert service.get(f"/v1/models/{trained['id']}/card")["further_latencies"]["cpu_eager"]["median_ms"] == 0.7
+    assert trained["latencies_ms"] == both
+    card = service.get(f"/v1/models/{trained['id']}/card")
+    assert {device: latency["median_ms"] for device, latency in card["latencies"].items()} == both
 
 
 def test_the_familys_table_fills_up(service: Service) -> None:
@@ -163,6 +163,6 @@ def test_the_familys_table_fills_up(service: Service) -> None:
     rows = {row["member"]: row for row in service.get(f"/v1/growths/{growth.id}")["family"]}
     assert [rows[name]["state"] for name in ("B0", "B1", "B3")] == ["queued", "queued", "done"]  # the dearest is first
     assert rows["B3"]["test_accuracy"] == 0.91
-    assert rows["B3"]["latency_ms"] == 0.5
+    assert rows["B3"]["latencies_ms"] == {"cpu": 0.5}
     assert rows["B3"]["model"] == f"{growth.id}-0"
     assert rows["B1"]["test_accuracy"] is rows["B1"]["model"] is None

@@ -31,7 +31,7 @@ def test_models_are_listed_newest_first_and_paged(service: Service, model: dict[
     assert ids == [row.id for row in service.store.models()]
     assert [row["member"] for row in service.get(f"/v1/models?run={newest.id}&limit=1")["models"]] == ["B0"]
     assert service.get(f"/v1/models/{model['id']}") == model
-    assert (model["test_accuracy"], model["latency_ms"]) == (0.91, 0.5)
+    assert (model["test_accuracy"], model["latencies_ms"]) == (0.91, {"cpu": 0.5})
 
 
 def test_a_checkpoint_is_downloaded_whole(service: Service, model: dict[str, Any]) -> None:

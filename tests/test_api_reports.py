@@ -28,7 +28,7 @@ def claimed(service: Service, run: dict[str, Any]) -> Run:
 def test_a_table_of_networks_and_devices_fills_up(service: Service) -> None:
     run = service.post("/v1/benchmarks", SAMPLE)
     assert (run["kind"], run["state"], run["trials"], run["networks"]) == ("benchmark", "queued", 6, [])
-    measured = Measurement(params=1, mult_adds=1, latency=latency(0.5))
+    measured = Measurement(params=1, mult_adds=1, latencies={"cpu": latency(0.5)})
     ended(service.store, OWNER, claimed(service, run), [measured, "DeviceError: there is no GPU here", measured])
     seen = service.get(run["links"]["self"])
     assert seen["counts"]["done"] == 2
@@ -171,7 +171,7 @@ def test_the_report_fills_up_while_candidates_are_trained(service: Service, clie
         ({"dataset": "nowhere"}, "/dataset", "unknown dataset 'nowhere'"),
         ({"space": "outer"}, "/space", "unknown search space 'outer'"),
         ({"knobs": {"stage1.op": ["fold"]}}, "/knobs", "has no choice 'fold'"),
-        ({"device": "toaster"}, "/device", "unknown device 'toaster'"),
+        ({"devices": ["cpu", "toaster"]}, "/devices/1", "unknown device 'toaster'"),
         ({"candidates": 3}, "/candidates", "candidates 3 is not between 4 and 1000"),
         ({"limits": {"params": 10}}, "/candidates", "there are only 0 networks in reach, not 12"),
         ({"dear": dataclasses.asdict(ProxySpec.cheap)}, "/cheap", "cheap and dear are the same recipe"),
@@ -186,5 +186,5 @@ def test_a_proxy_that_cannot_be_is_refused(service: Service, changes: Any, point
 
 def test_a_proxys_device_has_to_be_here(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.devices.cpu_eager.available", lambda: "there is none")
-    body = {"dataset": "fashion_mnist", "device": "cpu_eager"}
+    body = {"dataset": "fashion_mnist", "devices": ["cpu_eager"]}
     assert "cannot measure here: there is none" in service.post("/v1/proxies", body, status=422)["detail"]

@@ -69,7 +69,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"space": "cubes"}, "/space", "'cubes'.*there are .*mbconv"),
     ({"space": "../api"}, "/space", "there are"),
     ({"searcher": "bayes"}, "/searcher", "'bayes'.*there are evolution"),
-    ({"device": "tpu"}, "/device", "'tpu'.*there are cpu"),
+    ({"devices": ["tpu"]}, "/devices/0", "'tpu'.*there are cpu"),
+    ({"devices": []}, "/devices", "devices is empty: name at least one"),
+    ({"device": "cpu"}, "/device", "unknown field 'device': there are .*, devices, "),
+    ({"further_devices": ["cpu"]}, "/further_devices", "unknown field 'further_devices': there are .*, devices, "),
     ({"name": "x" * 201}, "/name", "201 characters.*200"),
     ({"name": "two\nlines"}, "/name", "control characters"),
     ({"trials": 0}, "/trials", "trials 0 is not between 1 and 100000"),
@@ -150,44 +153,47 @@ def at(data: Any, pointer: str) -> Any:
 
 
 def test_all_wrong_values_are_named_at_once(service: Service) -> None:
-    body = {"space": "x", "searcher": "y", "device": "z", "dataset": "w"}
+    body = {"space": "x", "searcher": "y", "devices": ["z"], "dataset": "w"}
     problem = service.post("/v1/searches", body, status=422)
-    assert {fault["pointer"] for fault in problem["errors"]} == {f"/{name}" for name in body}
+    assert {fault["pointer"] for fault in problem["errors"]} == {"/space", "/searcher", "/devices/0", "/dataset"}
     problem = service.post("/v1/searches", {"trials": "8", "recipe": {"x": 1}}, status=422)
     assert {fault["pointer"] for fault in problem["errors"]} == {"/dataset", "/trials", "/recipe/x"}
     assert "dataset is missing" in problem["detail"]
 
 
 def test_a_device_is_checked_with_its_options(service: Service) -> None:
-    body = {"dataset": "fashion_mnist", "device": "cpu:threads=2,batch=4"}
-    assert service.post("/v1/searches", body)["spec"]["device"] == "cpu:threads=2,batch=4"
-    problem = service.post("/v1/searches", body | {"device": "cpu:threads=many"}, status=422)
+    body = {"dataset": "fashion_mnist", "devices": ["cpu:threads=2,batch=4"]}
+    assert service.post("/v1/searches", body)["spec"]["devices"] == ["cpu:threads=2,batch=4"]
+    problem = service.post("/v1/searches", body | {"devices": ["cpu:threads=many"]}, status=422)
     assert "threads 'many' is not a whole number between 1 and 256" in problem["detail"]
-    assert problem["errors"][0]["pointer"] == "/device"
+    assert problem["errors"][0]["pointer"] == "/devices/0"
     search = service.search([(0.9, 1000)])
-    problem = service.post("/v1/growths", {"search": search.id, "device": "cpu:dtype=int8"}, status=422)
+    problem = service.post("/v1/growths", {"search": search.id, "devices": ["cpu:dtype=int8"]}, status=422)
     assert "has option 'dtype'" in problem["detail"]
 
 
-def test_further_devices_are_checked_like_the_first(service: Service) -> None:
-    body = {"dataset": "fashion_mnist", "further_devices": ["cpu_eager", "cpu:batch=none"]}
-    problem = service.post("/v1/searches", body, status=422)
-    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/1"]
-    problem = service.post("/v1/searches", body | {"further_devices": ["cpu"]}, status=422)
-    assert "further_devices cpu beside cpu repeat themselves: name each once" in problem["detail"]
-    again = {"device": "cpu:threads=1", "further_devices": ["cpu:batch=2,threads=1", "cpu", "cpu:batch=2"]}
-    problem = service.post("/v1/searches", body | again, status=422)
-    assert [(fault["pointer"], fault["detail"]) for fault in problem["errors"]] == [
-        ("/further_devices/1", "device 'cpu' is 'cpu:threads=1' once more: name each once"),
-        ("/further_devices/2", "device 'cpu:batch=2' is 'cpu:batch=2,threads=1' once more: name each once"),
-    ]
-    search = service.on_two_devices()
-    problem = service.post("/v1/growths", {"search": search.id, "further_devices": ["cpu:threads=1"]}, status=422)
-    assert "device 'cpu:threads=1' is 'cpu' once more" in problem["detail"]
-    problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["cpu", "x"]}, status=422)
-    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices"]
-    problem = service.post("/v1/growths", {"search": search.id} | {"further_devices": ["x"]}, status=422)
-    assert [fault["pointer"] for fault in problem["errors"]] == ["/further_devices/0"]
+def test_every_device_is_checked_and_named_once(service: Service) -> None:
+    def refused(path: str, body: dict[str, Any], *devices: str) -> list[tuple[str, str]]:
+        problem = service.post(f"/v1/{path}", body | {"devices": devices}, status=422)
+        return [(fault["pointer"], fault["detail"]) for fault in problem["errors"]]
+
+    ((pointer, detail),) = refused("searches", SMALLEST, "cpu", "cpu_eager", "cpu:batch=none")
+    assert (pointer, "batch 'none' is not a whole number" in detail) == ("/devices/2", True)
+    twice = ("/devices", "devices cpu, cpu repeat themselves: name each once")
+    assert refused("searches", SMALLEST, "cpu", "cpu") == [twice]
+    search = {"search": service.on_two_devices().id}
+    assert refused("growths", search, "cpu", "cpu") == [twice]
+    again = ("cpu:threads=1", "cpu:batch=2,threads=1", "cpu", "cpu:batch=2")
+    for path, body in (
+        ("searches", SMALLEST),
+        ("growths", search),
+        ("proxies", SMALLEST),
+        ("benchmarks", {"published": "LeNet-5"}),
+    ):
+        assert refused(path, body, *again) == [
+            ("/devices/2", "device 'cpu' is 'cpu:threads=1' once more: name each once"),
+            ("/devices/3", "device 'cpu:batch=2' is 'cpu:batch=2,threads=1' once more: name each once"),
+        ]
 
 
 def test_a_heavy_searcher_is_checked_without_being_imported(
@@ -243,7 +249,7 @@ def test_a_device_that_is_not_here_is_refused_unless_the_workers_are_elsewhere(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugins.load("nas.devices", "cuda"), "available", lambda: "no GPU in this test")
-    body = {**SMALLEST, "device": "cuda"}
+    body = {**SMALLEST, "devices": ["cuda"]}
     assert "'cuda' cannot measure here: no GPU in this test" in service.post("/v1/searches", body, 422)["detail"]
     store = Store(f"sqlite:///{tmp_path}/nas.db")
     with serving(create_app(store, remote_workers=True)) as url:

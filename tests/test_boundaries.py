@@ -126,7 +126,7 @@ images = ImageSet(
     test_images=draw.integers(0, 255, (20, 1, 12, 12), np.uint8), test_labels=np.arange(20) % 2,
 )
 measurement = evaluate(job, images=images)
-assert measurement.accuracy is not None and measurement.latency is not None
+assert measurement.accuracy is not None and measurement.latencies
 """,
         forbidden,
     )

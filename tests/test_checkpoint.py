@@ -41,12 +41,13 @@ def path(made: tuple[Path, Measurement], tmp_path: Path) -> Path:
     return Path(shutil.copy(made[0], tmp_path))
 
 
-def with_card(path: Path, **changes: object) -> Path:
+def with_card(path: Path, *left_out: str, **changes: object) -> Path:
     """A copy of the checkpoint with an altered card."""
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
-    header["__metadata__"]["nas"] = json.dumps(json.loads(header["__metadata__"]["nas"]) | changes)
+    card = json.loads(header["__metadata__"]["nas"]) | changes
+    header["__metadata__"]["nas"] = json.dumps({name: card[name] for name in card if name not in left_out})
     text = json.dumps(header).encode()
     altered = path.with_name("altered.safetensors")
     altered.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
@@ -62,7 +63,7 @@ def test_its_name_is_its_hash_and_its_card_says_what_it_is(made: tuple[Path, Mea
     assert (card.params, card.mult_adds) == (counts(TINY).params, counts(TINY).mult_adds)
     assert (card.run, card.number, card.member, card.classes) == ("run", 0, "B0", CLASSES)
     assert (card.accuracy, card.test_accuracy) == (None, measurement.test_accuracy)
-    assert card.latency == measurement.latency
+    assert card.latencies == measurement.latencies
     assert 0 < card.mean[0] < 1
     assert 0 < card.std[0] < 1
 
@@ -102,6 +103,25 @@ def test_half_an_image_is_the_most_that_a_promise_may_be_off(path: Path) -> None
     for off, kept in ((0.004, True), (0.006, False)):  # of 100 images
         altered = with_card(path, test_accuracy=promised - off)
         assert score(altered, images=pictures()).kept is kept
+
+
+def test_one_of_the_first_format_is_read_as_if_it_had_been_saved_today(path: Path) -> None:
+    """It had the latency on the first device apart from the others, and a reference for a yardstick."""
+    card = checkpoint.card(path)
+    (latency,) = card.latencies.values()
+    other = dataclasses.replace(latency, device="cpu_eager")
+    early = dataclasses.replace(latency, ratio=None, yardstick_ms=None)
+    first, second = ({**vars(each), "reference_ms": each.yardstick_ms} for each in (latency, other))
+    for spelled in (first, second):
+        del spelled["yardstick_ms"]
+    only = {name: value for name, value in vars(early).items() if name not in ("ratio", "yardstick_ms")}
+    for changes, latencies in (
+        ({"latency": first, "further_latencies": {"cpu_eager": second}}, {"cpu": latency, "cpu_eager": other}),
+        ({"latency": only}, {"cpu": early}),
+        ({"latency": None, "further_latencies": {}}, {}),
+    ):
+        _, read = checkpoint.load(with_card(path, "latencies", format="nas-checkpoint-1", **changes))
+        assert read == dataclasses.replace(card, latencies=latencies)
 
 
 class TestRefused:

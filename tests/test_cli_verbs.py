@@ -146,7 +146,7 @@ def test_measure_on_the_services_workers(service: Service) -> None:
     assert ran.code == 0, ran.error
     assert (ran.json["spec"]["published"], ran.json["spec"]["devices"]) == ("LeNet-5", ["cpu", "cuda"])
     run = service.store.run(ran.json["id"])
-    measured = Measurement(params=61_706, mult_adds=416_520, latency=latency(0.25))
+    measured = Measurement(params=61_706, mult_adds=416_520, latencies={"cpu": latency(0.25)})
     ended(service.store, OWNER, service.claimed(run), [measured, "DeviceError: no GPU here"])
     service.store.release(run.id, OWNER, "finished")
     out = nas("show", run.id).out

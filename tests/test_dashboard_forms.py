@@ -91,14 +91,14 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     page.get_by_label("Target").fill("0.8")
     page.get_by_label("Preset").select_option("hard")
     page.get_by_label("Parameters").fill("300000")
-    page.get_by_label("Further devices").fill(" cpu_eager  cpu:threads=2,batch=2 ")
+    page.get_by_label("Devices").fill(" cpu_eager  cpu:threads=2,batch=2 ")
     words = shlex.split(page.locator(".command code").inner_text().replace("\\\n", ""))
     page.get_by_role("button", name="Start the search").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("it's from the form")
     store = view.service.store
     spec = store.run(page.url.rpartition("/")[2]).spec
     assert isinstance(spec, SearchSpec)
-    assert spec.further_devices == ("cpu_eager", "cpu:threads=2,batch=2")
+    assert spec.devices == ("cpu_eager", "cpu:threads=2,batch=2")
     assert spec.objective == Objective(cost="latency_ms", target=0.8, w_under=HARD[0], w_over=HARD[1])
     assert (spec.trials, spec.recipe.epochs, spec.limits) == (7, 3, Limits(params=300_000))
     assert words[:2] == ["curl", f"{view.address}/v1/searches"]

@@ -31,7 +31,7 @@ def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> 
     steps = page.locator(".front-line").get_attribute("d")
     assert steps is not None
     assert steps.count("V") == len(unbeaten(points))
-    # Cheaper is further left, better is further up, larger has the larger circle.
+    # Cheaper is more to the left, better is higher up, larger has the larger circle.
     where = page.locator("circle.point").evaluate_all(
         "all => all.map(each => [each.dataset.key, ...['cx', 'cy', 'r'].map(name => Number(each.getAttribute(name)))])"
     )
@@ -84,14 +84,14 @@ def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
 
 def test_every_device_has_a_column_and_a_front(view: View) -> None:
     objective = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
-    run = small(view.service, objective=objective, further_devices=("cpu_eager", "cpu:threads=2"), limits=Limits())
+    run = small(view.service, objective=objective, devices=("cpu", "cpu_eager", "cpu:threads=2"), limits=Limits())
     page = view.search(run)
     headings = page.get_by_role("table", name="trials").locator("thead th")
     expect(headings.filter(has_text="On ")).to_have_text(["On cpu_eager", "On cpu:threads=2"])
     expect(page.locator(".figures")).to_contain_text("On cpu:threads=2")
     done = {trial.number: trial.measurement for trial in view.service.store.trials(run.id) if trial.measurement}
 
-    def shown(device: str | None) -> set[str]:
+    def shown(device: str) -> set[str]:
         points = [(row.cost("latency_ms", device) or 0.0, row.accuracy or 0.0) for row in done.values()]
         return {str(list(done)[index]) for index in front(points)}
 
@@ -99,9 +99,9 @@ def test_every_device_has_a_column_and_a_front(view: View) -> None:
         for number in map(str, done):
             expect(page.locator(f"circle.point.front[data-key='{number}']")).to_have_count(int(number in numbers))
 
-    assert shown(None) != shown("cpu_eager")
+    assert shown("cpu") != shown("cpu_eager")
     expect(page.locator("circle.point")).to_have_count(len(done))
-    drawn(shown(None))
+    drawn(shown("cpu"))
     page.get_by_label("On", exact=True).select_option("cpu_eager")
     drawn(shown("cpu_eager"))
     page.get_by_role("radio", name="Multiply-adds").check()

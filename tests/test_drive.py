@@ -561,7 +561,7 @@ def test_devices_that_are_missing_do_not_keep_the_last_one_from_being_measured(s
     run = sqlite.add_run("benchmark", BenchmarkSpec(images=IMAGES, networks=2, devices=devices))
 
     def missing(job: Job, report: Callable[[Progress], None]) -> Measurement:
-        if job.device != "cpu":
+        if job.devices != ("cpu",):
             raise RuntimeError("it is not here")
         return measured(job)
 

@@ -46,9 +46,9 @@ def test_a_candidate_is_counted_measured_trained_and_scored_on_images_it_never_s
     seen: list[Progress] = []
     measurement = evaluate(job(), seen.append, images=pictures())
     assert (measurement.params, measurement.mult_adds) == (counts(TINY).params, counts(TINY).mult_adds)
-    assert measurement.latency is not None
-    assert measurement.latency.device == "cpu"
-    assert measurement.latency.median_ms > 0
+    (latency,) = measurement.latencies.values()
+    assert latency.device == "cpu"
+    assert latency.median_ms > 0
     assert measurement.accuracy is not None
     assert measurement.accuracy * 40 == pytest.approx(round(measurement.accuracy * 40))  # a tenth of 400 images
     assert measurement.test_accuracy is None
@@ -78,10 +78,9 @@ def test_a_final_network_is_trained_on_everything_and_tested() -> None:
 
 def test_without_a_recipe_a_network_is_measured_and_no_images_are_looked_for() -> None:
     seen: list[Progress] = []
-    measurement = evaluate(job(dataset=None, recipe=None, device="cpu_eager"), seen.append)
+    measurement = evaluate(job(dataset=None, recipe=None, devices=("cpu_eager",)), seen.append)
     assert (measurement.params, measurement.mult_adds) == (counts(TINY).params, counts(TINY).mult_adds)
-    assert measurement.latency is not None
-    assert measurement.latency.device == "cpu_eager"
+    assert measurement.latencies["cpu_eager"].device == "cpu_eager"
     assert measurement.accuracy is measurement.test_accuracy is None
     assert [message.phase for message in seen] == ["measuring"]
 
@@ -131,7 +130,7 @@ def test_over_a_limit_nothing_is_trained(limits: Limits, words: str, measured: b
     measurement = evaluate(job(limits=limits), seen.append, images=pictures())
     assert re.search(words, measurement.refused or "")
     assert measurement.accuracy is None
-    assert (measurement.latency is not None) == measured
+    assert list(measurement.latencies) == ["cpu"] * measured
     assert "training" not in {message.phase for message in seen}
 
 
@@ -143,7 +142,7 @@ def test_a_candidate_is_measured_on_every_device_before_it_is_trained(monkeypatc
         if progress.epoch == 2:
             raise Stop
 
-    several = job(further_devices=("cpu:batch=2", "cpu_eager"), save_weights=True)
+    several = job(devices=("cpu:threads=1", "cpu:batch=2", "cpu_eager"), save_weights=True)
     with pytest.raises(Stop):
         evaluate(several, stop, images=pictures())
     seen: list[Progress] = []
@@ -151,28 +150,27 @@ def test_a_candidate_is_measured_on_every_device_before_it_is_trained(monkeypatc
         patched.setattr(cpu, "latency", None)
         measurement = evaluate(several, seen.append, images=pictures())
     assert seen[0].phase == "training"
-    assert measurement.latency is not None
-    assert measurement.latency.device == "cpu"
-    assert {name: each.device for name, each in measurement.further_latencies.items()} == {
-        "cpu:batch=2": "cpu:batch=2",
-        "cpu_eager": "cpu_eager",
-    }
-    assert measurement.further_latencies["cpu:batch=2"].fingerprint["batch"] == "2"
+    assert [(name, each.device) for name, each in measurement.latencies.items()] == [
+        ("cpu:threads=1", "cpu"),
+        ("cpu:batch=2", "cpu:batch=2"),
+        ("cpu_eager", "cpu_eager"),
+    ]
+    assert measurement.latencies["cpu:batch=2"].fingerprint["batch"] == "2"
     card = checkpoint.card(checkpoint.artifact(measurement.weights or ""))
-    assert (card.latency, card.further_latencies) == (measurement.latency, measurement.further_latencies)
+    assert card.latencies == measurement.latencies
 
 
-def test_a_further_device_that_cannot_measure_fails_the_candidate_with_the_reason(
+def test_another_device_that_cannot_measure_fails_the_candidate_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cpu_eager, "available", lambda: "its fan has stopped")
     seen: list[Progress] = []
     with pytest.raises(DeviceError, match="no latency on cpu_eager: its fan has stopped"):
-        evaluate(job(further_devices=("cpu_eager",)), seen.append, images=pictures())
+        evaluate(job(devices=("cpu", "cpu_eager")), seen.append, images=pictures())
     assert [message.phase for message in seen] == ["measuring"]
-    over = evaluate(job(further_devices=("cpu_eager",), limits=Limits(latency_ms=1e-6)), images=pictures())
+    over = evaluate(job(devices=("cpu", "cpu_eager"), limits=Limits(latency_ms=1e-6)), images=pictures())
     assert over.refused, "and one that is over its limit is not measured there at all"
-    assert over.further_latencies == {}
+    assert list(over.latencies) == ["cpu"]
 
 
 def test_a_divergence_is_tried_once_more_and_then_fails_with_the_reason() -> None:
@@ -213,7 +211,7 @@ def test_a_dataset_with_nothing_to_score_is_refused_before_training() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"device": "toaster"}, "unknown device 'toaster'"),
+        ({"devices": ("toaster",)}, "unknown device 'toaster'"),
         ({"space": "outer"}, "unknown search space 'outer'"),
         ({"architecture": dataclasses.replace(TINY, images=dataclasses.replace(TINY.images, classes=7))}, "4 classes"),
     ],

@@ -177,11 +177,17 @@ def test_an_option_that_the_searcher_does_not_have_is_refused() -> None:
 
 
 HERE = {"processor": "here"}
-LATENCY = dataclasses.replace(SPEC, objective=Objective(cost="latency_ms", target=0.5), limits=Limits(latency_ms=1.0))
+LATENCY = dataclasses.replace(
+    SPEC,
+    objective=Objective(cost="latency_ms", target=0.5),
+    limits=Limits(latency_ms=1.0),
+    devices=("cpu", "cpu_eager"),
+)
 
 
 def timed(job: Job, fingerprint: dict[str, str] = HERE) -> Measurement:
-    """A device that does 5 million multiply-adds in a millisecond, give or take."""
+    """A device that does 5 million multiply-adds in a millisecond, give or take; and another one, of which nothing is
+    known and that does not count."""
     milliseconds = counts(job.architecture).mult_adds / 5e6 * random.Random(job.number).uniform(0.9, 1.1)
     latency = Latency(
         device="cpu",
@@ -192,7 +198,8 @@ def timed(job: Job, fingerprint: dict[str, str] = HERE) -> Measurement:
         runs=9,
         fingerprint=fingerprint,
     )
-    return dataclasses.replace(measured(job), latency=latency)
+    other = dataclasses.replace(latency, device="cpu_eager", median_ms=9 * milliseconds, fingerprint={})
+    return dataclasses.replace(measured(job), latencies={"cpu_eager": other, "cpu": latency})
 
 
 class Oracle(Predictor):
@@ -254,10 +261,10 @@ def test_latency_that_is_predicted_is_a_cost_that_the_searcher_knows(monkeypatch
     assert second is not None
     assert made[0]["cost"](first.choices) == ORACLE(first.architecture)
     plan.tell(first, timed(first))
-    assert made[0]["told"] == [timed(first).cost("latency_ms")], "what counts is measured"
+    assert made[0]["told"] == [timed(first).cost("latency_ms", "cpu")], "what counts is measured"
     plan.tell(second, timed(second, {"processor": "there"}))
     assert made[1]["cost"] is None, "it knows nothing of that machine"
-    assert made[1]["told"] == [timed(job).cost("latency_ms") for job in (first, second)]
+    assert made[1]["told"] == [timed(job).cost("latency_ms", "cpu") for job in (first, second)]
 
 
 def test_a_failed_trial_is_told_as_failed() -> None:
@@ -528,7 +535,7 @@ def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trai
     networks = [job.architecture for job in jobs if job]
     assert networks[0::2] == networks[1::2]
     assert len({network.digest() for network in networks}) == 3
-    assert [job.device for job in jobs if job] == ["cpu", "cpu_eager"] * 3
+    assert [job.devices for job in jobs if job] == [("cpu",), ("cpu_eager",)] * 3
     assert all(job.recipe is None and job.dataset is None for job in jobs if job)
     assert BenchmarkPlan("m", spec).ask(4) == jobs[4]
     one = dataclasses.replace(spec, architecture=b0(), networks=1, published="EfficientNet-B0")
@@ -538,7 +545,7 @@ def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trai
         space="mbconv",
         architecture=b0(),
         baseline="EfficientNet-B0",
-        device="cpu_eager",
+        devices=("cpu_eager",),
         seed=5,
     )
 

@@ -27,8 +27,10 @@ class Exact(Past):
     def measured(self, job: Job) -> Measurement:
         found = super().measured(job)
         milliseconds = cost(job.architecture) * (1 + self.noise * self.dice.choice((-1, 1)))
-        assert found.latency is not None
-        return dataclasses.replace(found, latency=dataclasses.replace(found.latency, median_ms=milliseconds))
+        (latency,) = found.latencies.values()
+        return dataclasses.replace(
+            found, latencies={latency.device: dataclasses.replace(latency, median_ms=milliseconds)}
+        )
 
 
 @pytest.fixture
@@ -70,12 +72,12 @@ def test_latency_is_learnt_from_what_was_measured_before_and_from_nothing_since(
 @pytest.mark.parametrize(
     ("changes", "is_there"),
     [
-        ({"device": "cpu:threads=1"}, True),
+        ({"devices": ("cpu:threads=1", "cpu_eager")}, True),
         ({"objective": Objective(), "limits": Limits(latency_ms=2.0)}, True),
         ({"objective": Objective(form="front", also="latency_ms")}, True),
         ({"objective": Objective()}, False),
         ({"predict_within": 0.0}, False),
-        ({"device": "cpu_eager"}, False),
+        ({"devices": ("cpu_eager", "cpu")}, False),
     ],
 )
 def test_it_is_there_for_who_needs_it(past: Exact, changes: dict[str, object], is_there: bool) -> None:

@@ -230,7 +230,7 @@ class TestOnThisMachine:
 
     def test_a_device_that_cannot_measure_is_said_before_anything_is_trained(self, folder: str) -> None:
         for device, words in (("toaster", "unknown device 'toaster'"), ("remote", "needs the name of an agent")):
-            spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, device=device)
+            spec = ProxySpec(dataset=folder, cheap=CHEAP, dear=DEAR, candidates=4, devices=("cpu", device))
             with pytest.raises(ValueError, match=words):
                 proxy.found_here(spec, pytest.fail)
 
@@ -249,7 +249,7 @@ class TestOnThisMachine:
         assert measured.accuracy is not None
         assert measured.mult_adds == job_cost(job) <= 1_500_000
         assert list(measured.scores) == ["naswot", "synflow", "zen"]
-        failed = proxy._evaluated(dataclasses.replace(job, device="toaster"))
+        failed = proxy._evaluated(dataclasses.replace(job, devices=("toaster",)))
         assert "unknown device 'toaster'" in str(failed)
 
     @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Records, their JSON, the objective and the Pareto front."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import operator
@@ -35,7 +36,7 @@ GROWTH = GrowthSpec(
 MEASURING = BenchmarkSpec(images=b0().images, architecture=b0(), devices=("cpu", "cpu_eager:threads=2"))
 PROXY = ProxySpec(dataset="fashion_mnist", limits=Limits(params=300_000))
 JOB = Job(
-    run="abc", number=0, space="mbconv", architecture=b0(), dataset="fashion_mnist", device="cpu", recipe=Recipe()
+    run="abc", number=0, space="mbconv", architecture=b0(), dataset="fashion_mnist", devices=("cpu",), recipe=Recipe()
 )
 LATENCY = Latency(
     device="cpu", median_ms=1.0, p95_ms=2.0, minimum_ms=0.5, spread=0.1, runs=10, fingerprint={"threads": "1"}
@@ -45,8 +46,7 @@ MEASUREMENT = Measurement(
     mult_adds=2,
     accuracy=0.5,
     scores={"zen": Score(value=1.5, seconds=0.1), "naswot": Score(value=None, seconds=0.1)},
-    latency=LATENCY,
-    further_latencies={"cpu:threads=2": dataclasses.replace(LATENCY, device="cpu:threads=2")},
+    latencies={"cpu": LATENCY, "cpu:threads=2": dataclasses.replace(LATENCY, device="cpu:threads=2", median_ms=3.0)},
 )
 
 
@@ -113,12 +113,16 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: Fidelity(rungs=1),
         lambda: dataclasses.replace(MEASUREMENT, accuracy=1.5),
         lambda: dataclasses.replace(JOB, recipe=None),
-        lambda: dataclasses.replace(MEASURING, devices=()),
-        lambda: dataclasses.replace(MEASURING, devices=("cpu", "cpu")),
+        *(
+            functools.partial(dataclasses.replace, record, devices=devices)
+            for record in (SEARCH, GROWTH, MEASURING, PROXY, JOB)
+            for devices in ((), ("cpu", "cuda", "cpu"))
+        ),
+        lambda: dataclasses.replace(SEARCH, baselines=("LeNet-5", "LeNet-5")),
         lambda: dataclasses.replace(MEASURING, networks=1001),
         lambda: dataclasses.replace(PROXY, candidates=3),
         lambda: dataclasses.replace(PROXY, dear=PROXY.cheap),
-        lambda: dataclasses.replace(MEASUREMENT.latency, median_ms=0.0) if MEASUREMENT.latency else None,
+        lambda: dataclasses.replace(LATENCY, median_ms=0.0),
     ],
 )
 def test_records_check_themselves(broken: Callable[[], object]) -> None:
@@ -168,9 +172,10 @@ def test_a_cost_that_was_never_measured_has_no_reward() -> None:
 
 
 def test_a_measurement_knows_its_costs() -> None:
-    assert MEASUREMENT.cost("latency_ms") == 1.0
-    assert MEASUREMENT.cost("mult_adds") == 2.0
-    assert Measurement(params=1, mult_adds=2).cost("latency_ms") is None
+    assert MEASUREMENT.cost("latency_ms", "cpu") == 1.0
+    assert MEASUREMENT.cost("latency_ms", "cpu:threads=2") == 3.0
+    assert MEASUREMENT.cost("latency_ms", "cuda") is None
+    assert (MEASUREMENT.cost("params", "cuda"), MEASUREMENT.cost("mult_adds", "cuda")) == (1.0, 2.0)
 
 
 digits = st.integers(0, 6)

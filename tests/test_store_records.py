@@ -159,11 +159,12 @@ class TestRecords:
         for trial in store.trials(run.id) + store.trials(run.id):
             assert trial.job.choices["stage1.op"] == "conv"
             trial.job.choices["stage1.op"] = "fused"
-        measurement = dataclasses.replace(MEASUREMENT, latency=dataclasses.replace(MEASUREMENT.latency, fingerprint={}))  # type: ignore[type-var]
+        plain = dataclasses.replace(MEASUREMENT.latencies["cpu"], fingerprint={})
+        measurement = dataclasses.replace(MEASUREMENT, latencies={"cpu": plain})
         ended = store.end("anna", 0, run.id, "done", measurement, checkpoint_bytes=1)
         assert ended.measurement is not None
-        assert ended.measurement.latency is not None
-        ended.measurement.latency.fingerprint["threads"] = "64"
+        ended.measurement.latencies["cpu"].fingerprint["threads"] = "64"
+        ended.measurement.latencies.clear()
         assert store.run(run.id).spec == dataclasses.replace(SEARCH, options={"population": 8})
         assert store.trial(run.id, 0).measurement == measurement
 
@@ -271,12 +272,9 @@ class TestMeasured:
     """What was measured on a device, of all runs."""
 
     def ended(self, store: Store, run: str, number: int, *devices: str) -> None:
-        first, *further = [dataclasses.replace(MEASURED, device=device) for device in devices]
+        latencies = {device: dataclasses.replace(MEASURED, device=device) for device in devices}
         store.begin("anna", job(run, number))
-        measured = Measurement(
-            params=1, mult_adds=1, latency=first, further_latencies={each.device: each for each in further}
-        )
-        store.end("anna", number, run, "done", measured)
+        store.end("anna", number, run, "done", Measurement(params=1, mult_adds=1, latencies=latencies))
 
     def test_it_is_found_by_its_device_and_time(self, store: Store, clock: Clock) -> None:
         first, second = claimed(store, seconds=1e6), claimed(store, seconds=1e6)

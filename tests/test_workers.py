@@ -126,8 +126,7 @@ def test_a_search_of_a_folder_is_evaluated_by_ray(store: Store, pool: RayPool, f
     for trial in store.trials(run.id):
         assert trial.measurement is not None, trial.error
         assert trial.measurement.accuracy is not None
-        assert trial.measurement.latency is not None
-        assert trial.measurement.latency.median_ms > 0
+        assert trial.measurement.latencies["cpu"].median_ms > 0
         assert trial.compute_seconds == trial.measurement.seconds  # of one processor
         assert (home.folder("artifacts") / f"{trial.measurement.weights}.safetensors").stat().st_size > 0
     assert len(store.models(run.id)) == 3
@@ -151,7 +150,7 @@ def test_measurements_and_proxies_are_done_by_workers(
             candidates=4,
             cheap=cheap,
             dear=dataclasses.replace(cheap, epochs=2),
-            device="cpu_eager",
+            devices=("cpu_eager",),
         ),
     )
     coordinate(store, pool, threading.Event(), once=True)
@@ -159,7 +158,7 @@ def test_measurements_and_proxies_are_done_by_workers(
     trials = store.trials(measuring.id)
     assert [trial.state for trial in trials] == ["done", "failed", "done", "failed"]
     assert "device 'cuda'" in (trials[1].error or "")
-    assert all(trial.measurement and trial.measurement.latency for trial in trials[::2])
+    assert all(trial.measurement and trial.measurement.latencies for trial in trials[::2])
     shown = proxy.view(store.run(comparing.id), store.trials(comparing.id)).report
     assert shown is not None
     assert shown.failed == ()

@@ -8,22 +8,22 @@ from nas.store import Store
 
 
 def prediction(store: Store, run: Run) -> Predictor | None:
-    """A predictor of latencies on the run's device, the same one however often the run is taken up again; None where
-    the run needs none, or what was measured is too little or tells too little. An event of the run says which."""
+    """A predictor of latencies on the run's first device, the same one however often the run is taken up again; None
+    where the run needs none, or what was measured is too little or tells too little. An event of the run says which."""
     spec = run.spec
     if not isinstance(spec, SearchSpec) or not spec.predict_within or run.started_at is None:
         return None
     if "latency_ms" not in spec.objective.costs and spec.limits.latency_ms is None:
         return None
-    found, why = None, ""
+    found, why, device = None, "", spec.devices[0]
     try:
-        found = learnt(store.measured(devices.canonical(spec.device), run.started_at))
+        found = learnt(store.measured(devices.canonical(device), run.started_at))
     except ValueError as error:
         why = str(error)
     if found and found.error > spec.predict_within:
         why = f"what {found.networks} networks tell is {found.error:.1%} off, more than {spec.predict_within:.0%}"
     if not store.trials(run.id, limit=1):  # the first time
-        store.note(run.id, "prediction", _told(spec.device, found, why))
+        store.note(run.id, "prediction", _told(device, found, why))
     return None if why else found
 
 

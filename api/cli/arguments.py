@@ -114,7 +114,6 @@ def training_arguments(parser: Any) -> None:
     parser.add_argument(
         "--device",
         action="append",
-        default=[],
         metavar="NAME",
         help="where latency is measured; `nas devices` lists them. May be repeated: objective and limits look at the "
         "first one",
@@ -138,7 +137,7 @@ def search_request(chosen: argparse.Namespace, client: Client) -> Json:
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
             **{name: getattr(chosen, name) for name in ("least_gain", "predict_within", "parallel", "seed", "confirm")},
-            **_devices(chosen.device),
+            "devices": chosen.device,
             "fidelity": _given(fidelity),
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
             "options": {name: value(text) for name, text in chosen.option},
@@ -160,15 +159,11 @@ def growth_request(chosen: argparse.Namespace, client: Client) -> Json:
     return _given(
         {
             **{name: getattr(chosen, name) for name in ("name", "trial", "scaling", "parallel", "seed", "seeds")},
-            **_devices(chosen.device),
+            "devices": chosen.device,
             "members": chosen.members.split(",") if chosen.members else None,
             "recipe": recipe(chosen, client),
         }
     )
-
-
-def _devices(names: list[str]) -> Json:
-    return {"device": names[0], "further_devices": names[1:]} if names else {}
 
 
 def recipe(chosen: argparse.Namespace, client: Client) -> Json:

@@ -36,7 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dear", default="short", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
     parser.add_argument("--limit-params", type=float, metavar="N", help="no candidate of more parameters")
     parser.add_argument("--limit-mult-adds", type=float, metavar="N", help="no candidate of more multiply-adds")
-    parser.add_argument("--device", default="cpu", metavar="NAME", help="of `nas devices`")
+    parser.add_argument(
+        "--device", action="append", metavar="NAME", help="of `nas devices`; may be repeated; cpu by default"
+    )
     parser.add_argument("--parallel", type=int, default=os.cpu_count() or 1, metavar="N", help="trainings at once")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
     parser.add_argument("--on-service", action="store_true", help="by the service's workers, as a run")
@@ -55,7 +57,7 @@ def specified(chosen: argparse.Namespace) -> ProxySpec:
         candidates=chosen.candidates,
         cheap=_recipe(chosen.cheap),
         dear=_recipe(chosen.dear),
-        device=chosen.device,
+        devices=tuple(chosen.device or ("cpu",)),
         parallel=chosen.parallel,
         seed=chosen.seed,
     )
@@ -64,9 +66,10 @@ def specified(chosen: argparse.Namespace) -> ProxySpec:
 def found_here(spec: ProxySpec, say: Say) -> Report:
     """Evaluate the trials here, `parallel` at once. Raises ValueError for what does not fit together (an unknown name,
     too few networks within the limits, too few trained) and OSError."""
-    device, _ = devices.find(spec.device)
-    if reason := device.available():
-        raise ValueError(f"device {spec.device!r} cannot measure here: {reason}")
+    for name in spec.devices:
+        device, _ = devices.find(name)
+        if reason := device.available():
+            raise ValueError(f"device {name!r} cannot measure here: {reason}")
     cache = home.folder("datasets")
     info = datasets.describe(spec.dataset, cache)
     images = Images(resolution=info.resolution, channels=info.channels, classes=len(info.classes))

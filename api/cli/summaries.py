@@ -46,7 +46,7 @@ def run(found: Json) -> RenderableType:
         epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}{_epochs(its)}" for name, its in recipes)
         facts |= {
             "Dataset": spec["dataset"],
-            "Space": f"{spec['space']}, measured on {', '.join([spec['device'], *spec.get('further_devices', ())])}",
+            "Space": f"{spec['space']}, measured on {', '.join(spec['devices'])}",
             "Training": f"{epochs}, {spec['parallel']} at once",
         }
     if knobs := spec.get("knobs"):
@@ -59,7 +59,7 @@ def run(found: Json) -> RenderableType:
             ends = f", ends below {spec['least_gain']:g}" if spec["least_gain"] else ""
             facts["Gain"] = f"{found['expected_gain']:.2g} expected of the last network proposed{ends}"
         best = found["best"]
-        facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best))}" if best else "–"
+        facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best, spec['devices'][0]))}" if best else "–"
         if spec["fidelity"]:
             facts["Training"] += f", {rungs(spec['fidelity'])}"
     lines = Table.grid(padding=(0, 2))
@@ -89,7 +89,7 @@ def _measured(spec: Json) -> str:
     images = spec["images"]
     shape = f"{images['resolution']}×{images['resolution']}×{images['channels']}, {images['classes']:,} classes"
     if spec["architecture"]:
-        return f"{spec['reference'] or spec['model'] or 'one of your own'}, for {shape}"
+        return f"{spec['published'] or spec['model'] or 'one of your own'}, for {shape}"
     return f"{spec['networks']} of {spec['space']} for {shape}"
 
 
@@ -110,12 +110,12 @@ def rungs(fidelity: Json) -> str:
     )
 
 
-def _facts(best: Json) -> tuple[str, ...]:
+def _facts(best: Json, device: str) -> tuple[str, ...]:
     trained = f" on average of {best['trainings']} trainings" if best["trainings"] > 1 else ""
     return (
         numbers.percent(best["accuracy"]) + trained,
         f"{numbers.short(best['mult_adds'])} multiply-adds",
         f"{numbers.short(best['params'])} parameters",
-        numbers.milliseconds(best["latency_ms"]),
+        numbers.milliseconds(best["latencies_ms"].get(device)),
         f"reward {numbers.reward(best['reward'])}",
     )

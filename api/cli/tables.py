@@ -48,17 +48,16 @@ def pareto(front: Json) -> RenderableType:
         return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
     best = front["best"] and front["best"]["number"]
     several = any(row["trainings"] > 1 for row in front["front"])
-    further = devices_of(row["further_latencies_ms"] for row in front["front"])
-    headings = ["", ">Trial", ">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward"]
-    on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and further else ""
+    devices = devices_of(row["latencies_ms"] for row in front["front"])
+    headings = ["", ">Trial", ">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward"]
+    on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and len(devices) > 1 else ""
     rows = [
         (
             "★" if row["number"] == best else "",
             str(row["number"]),
             numbers.percent(row["accuracy"], row["accuracy_error"]),
             numbers.short(row["mult_adds"]),
-            numbers.milliseconds(row["latency_ms"]),
-            *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
+            *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
             numbers.short(row["params"]),
             numbers.reward(row["reward"]),
             *((trainings(row),) if several else ()),
@@ -75,8 +74,9 @@ def pareto(front: Json) -> RenderableType:
 
 
 def devices_of(latencies: Iterable[Json]) -> dict[str, str]:
-    """The further devices that any of them is on, with the headings of their columns."""
-    return {device: f">on {device}" for row in latencies for device in row}
+    """The devices that any of them is on, with the headings of their columns."""
+    devices = dict.fromkeys(device for row in latencies for device in row)
+    return {device: f">on {device}" if place else ">Latency" for place, device in enumerate(devices)}
 
 
 def trainings(row: Json) -> str:
@@ -87,10 +87,9 @@ def trials(rows: Sequence[Json]) -> RenderableType:
     if not rows:
         return Text("No trial yet.")
     cells: list[tuple[str | Text, ...]] = []
-    further = devices_of((trial["measurement"] or {}).get("further_latencies", {}) for trial in rows)
+    devices = devices_of((trial["measurement"] or {}).get("latencies", {}) for trial in rows)
     for trial in rows:
         measured = trial["measurement"] or {}
-        latency = measured.get("latency") or {}
         took = trial["ended_at"] and trial["ended_at"] - trial["started_at"]
         cells.append(
             (
@@ -98,15 +97,14 @@ def trials(rows: Sequence[Json]) -> RenderableType:
                 state(trial["state"]),
                 numbers.percent(_accuracy(measured)),
                 numbers.short(measured.get("mult_adds")),
-                numbers.milliseconds(latency.get("median_ms")),
-                *(_median(measured.get("further_latencies", {}).get(device)) for device in further),
+                *(median(measured.get("latencies", {}).get(device)) for device in devices),
                 numbers.short(measured.get("params")),
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
                 why(trial) or how_far(trial) or purpose(trial["job"]) or trial["job"]["member"] or "",
             )
         )
-    measured_in = [">Accuracy", ">Mult-adds", ">Latency", *further.values(), ">Params", ">Reward", ">Took"]
+    measured_in = [">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward", ">Took"]
     return Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""])
 
 
@@ -116,7 +114,7 @@ def _accuracy(measured: Json) -> float | None:
     return measured.get("accuracy") if found is None else found
 
 
-def _median(latency: Json | None) -> str:
+def median(latency: Json | None) -> str:
     return numbers.milliseconds(latency["median_ms"] if latency else None)
 
 
@@ -144,7 +142,7 @@ def how_far(trial: Json) -> str:
 
 
 def family(growth: Json) -> RenderableType:
-    further = devices_of(row["further_latencies_ms"] for row in growth["family"])
+    devices = devices_of(row["latencies_ms"] for row in growth["family"])
     rows = [
         (
             row["member"],
@@ -152,16 +150,14 @@ def family(growth: Json) -> RenderableType:
             f"{row['resolution']} px",
             numbers.short(row["params"]),
             numbers.short(row["mult_adds"]),
-            numbers.milliseconds(row["latency_ms"]),
-            *(numbers.milliseconds(row["further_latencies_ms"].get(device)) for device in further),
+            *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
             numbers.percent(row["test_accuracy"], row["accuracy_error"]),
             numbers.duration(row["seconds"]),
             row["model"] or why(row) or how_far(row),
         )
         for row in growth["family"]
     ]
-    costs = [">Params", ">Mult-adds", ">Latency", *further.values()]
-    headings = ["", "State", ">Pixels", *costs, ">Test", ">Took", "Model"]
+    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), ">Test", ">Took", "Model"]
     search, number = growth["spec"]["source"] or ("?", "?")
     seeds = growth["spec"]["seeds"]
     parts: list[RenderableType] = [
@@ -251,7 +247,7 @@ def models(rows: Sequence[Json]) -> RenderableType:
             numbers.percent(row["test_accuracy"] if row["test_accuracy"] is not None else row["accuracy"]),
             "test" if row["test_accuracy"] is not None else "validation",
             numbers.short(row["params"]),
-            numbers.milliseconds(row["latency_ms"]),
+            numbers.milliseconds(next(iter(row["latencies_ms"].values()), None)),
             f"{numbers.short(row['bytes'])}B",
             row["file"],
         )

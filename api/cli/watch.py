@@ -89,15 +89,15 @@ def worth(trial: Json) -> tuple[int, float]:
 def line(trial: Json, better: bool) -> Text:
     """What came of a trial, in one line."""
     measured = trial["measurement"] or {}
-    latency = (measured.get("latency") or {}).get("median_ms")
     accuracy = measured.get("test_accuracy", None)
     accuracy = measured.get("accuracy") if accuracy is None else accuracy
     text = Text.assemble(f"{called(trial):<9} ", tables.state(trial["state"]))
     if trial["state"] != "done":
         return text.append(f"  {tables.why(trial)}")
-    facts = [trial["job"]["device"] if accuracy is None else numbers.percent(accuracy)]
+    device = trial["job"]["devices"][0]
+    facts = [device if accuracy is None else numbers.percent(accuracy)]
     facts += [f"{numbers.short(measured['mult_adds'])} mult-adds"]
-    facts += [f"{numbers.short(measured['params'])} params", numbers.milliseconds(latency)]
+    facts += [f"{numbers.short(measured['params'])} params", tables.median(measured["latencies"].get(device))]
     facts += [why] if (why := tables.purpose(trial["job"])) else []
     if trial["reward"] is not None:
         facts.append(f"reward {numbers.reward(trial['reward'])}" + (" ★" if better else ""))

@@ -46,3 +46,6 @@ const what = (device) => {
   if (agent(device)) return Object.values(device.fingerprint).join(" · ");
   return device.problem ?? device.description.split("\n", 1)[0];
 };
+
+// Those of a run, in words.
+export const named = (devices) => `${devices.length > 1 ? "devices" : "device"} ${devices.join(", ")}`;

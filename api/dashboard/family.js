@@ -7,7 +7,7 @@ import { accuracy, brief, duration, milliseconds, short } from "./numbers.js";
 import { points } from "./points.js";
 import { table } from "./table.js";
 
-export function familyTable({ further_devices }) {
+export function familyTable({ devices }) {
   return table({
     label: "family",
     key: (row) => row.member,
@@ -18,12 +18,11 @@ export function familyTable({ further_devices }) {
       { title: "Resolution", number: true, minor: true, text: (row) => `${row.resolution} px` },
       { title: "Parameters", number: true, minor: true, text: (row) => short(row.params) },
       { title: "Multiply-adds", number: true, minor: true, text: (row) => short(row.mult_adds) },
-      { title: "Latency", number: true, minor: true, text: (row) => milliseconds(row.latency_ms) },
-      ...further_devices.map((device) => ({
-        title: `On ${device}`,
+      ...devices.map((device, place) => ({
+        title: place ? `On ${device}` : "Latency",
         number: true,
         minor: true,
-        text: (row) => milliseconds(row.further_latencies_ms[device]),
+        text: (row) => milliseconds(row.latencies_ms[device]),
       })),
       {
         title: "Test accuracy",
@@ -36,7 +35,7 @@ export function familyTable({ further_devices }) {
         title: "Tied with",
         minor: true,
         text: (row) => row.tied_with.join(", ") || "–",
-        hint: "members whose accuracy is no further away than chance alone would often bring it",
+        hint: "members whose accuracy is no farther away than chance alone would often bring it",
       },
       { title: "Took", number: true, minor: true, text: (row) => duration(row.seconds) },
       { title: "Checkpoint", text: (row) => row.model ?? "–", fill: download },

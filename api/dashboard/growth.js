@@ -1,6 +1,7 @@
 // The page of a growth.
 
 import { get, home } from "./api.js";
+import { named } from "./devices.js";
 import { element } from "./element.js";
 import { events } from "./events.js";
 import { familyChart, familyTable } from "./family.js";
@@ -49,11 +50,11 @@ export function growthPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, device, further_devices: further, recipe, parallel, seeds }) {
+function facts({ dataset, space, devices, recipe, parallel, seeds }) {
   return [
     dataset,
     `space ${space}`,
-    `${further.length ? "devices" : "device"} ${[device, ...further].join(", ")}`,
+    named(devices),
     `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a member`,
     ...(seeds > 1 ? [`${seeds} seeds`] : []),
     `${parallel} at once`,

@@ -39,8 +39,9 @@ export function modelsPage(page) {
         title: "Latency",
         number: true,
         minor: true,
-        text: (model) => milliseconds(model.latency_ms),
-        value: (model) => model.latency_ms,
+        text: (model) => milliseconds(latency(model)),
+        value: latency,
+        hint: "on the first device of its run",
       },
       { title: "Size", number: true, minor: true, text: (model) => bytes(model.bytes), value: (model) => model.bytes },
       {
@@ -70,6 +71,7 @@ export function modelsPage(page) {
   };
 }
 
+const latency = (model) => Object.values(model.latencies_ms)[0] ?? null;
 const best = (model) => model.test_accuracy ?? model.accuracy;
 const own = (model) => (model.member ? model.member + (model.seed ? ` seed ${model.seed}` : "") : `Trial ${model.number}`);
 const name = (model) => `${own(model)} of ${model.run}`;

@@ -15,6 +15,7 @@ export async function proposalPage(page) {
     ["datasets", "spaces", "searchers", "devices"].map((list) => get(list)),
   );
   const names = (answer, list) => answer[list].map((each) => each.name);
+  const here = devices.devices.filter(({ available }) => available).map(({ name }) => name);
   const known = element(
     "datalist",
     { id: "known-datasets" },
@@ -123,24 +124,15 @@ export async function proposalPage(page) {
         "how the target weighs",
       ),
       field(
-        "Device",
-        select(
-          "/device",
-          devices.devices.map(({ name, available }) => [name, available === false ? `${name} (not here)` : name]),
-          "cpu",
-        ),
-        "where latency is measured",
-      ),
-      field(
-        "Further devices",
-        element("input", { name: "/further_devices", "data-list": "", autocomplete: "off", placeholder: "none" }),
-        "measured as well, with spaces between: cpu:batch=8 openvino",
+        "Devices",
+        element("input", { name: "/devices", value: "cpu", "data-list": "", autocomplete: "off" }),
+        `with spaces between, the objective's first: ${here.join(" ")}`,
       ),
     ]),
     group("Limits", [
       field("Parameters", number("/limits/params", "", { placeholder: "none" }), "larger networks are refused"),
       field("Multiply-adds", number("/limits/mult_adds", "", { placeholder: "none" }), "before they are trained"),
-      field("Latency, ms", number("/limits/latency_ms", "", { placeholder: "none" }), "on the device chosen above"),
+      field("Latency, ms", number("/limits/latency_ms", "", { placeholder: "none" }), "on the first device"),
     ]),
     complaint,
     element("div", { class: "actions" }, start),

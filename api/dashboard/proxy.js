@@ -1,6 +1,7 @@
 // The page of a proxy: what a cheap training is worth.
 
 import { get, home } from "./api.js";
+import { named } from "./devices.js";
 import { element, say } from "./element.js";
 import { events } from "./events.js";
 import { ended, heading } from "./heading.js";
@@ -100,8 +101,8 @@ function candidateTable() {
   });
 }
 
-function facts({ dataset, space, device, candidates, parallel }) {
-  return [dataset, `space ${space}`, `device ${device}`, `${candidates} candidates`, `${parallel} at once`].join(" · ");
+function facts({ dataset, space, devices, candidates, parallel }) {
+  return [dataset, `space ${space}`, named(devices), `${candidates} candidates`, `${parallel} at once`].join(" · ");
 }
 
 function recipes({ cheap, dear }) {

@@ -163,10 +163,7 @@ function terms({ form, target, w_under, w_over }, cost) {
 
 export const accuracy = (trial) => trial.measurement?.accuracy ?? null;
 
-export function latencyOn(trial, device) {
-  const { latency, further_latencies: further } = trial.measurement ?? {};
-  return (device === trial.job.device ? latency : further?.[device]) ?? null;
-}
+export const latencyOn = (trial, device) => trial.measurement?.latencies[device] ?? null;
 
 export function costOf(trial, cost, device) {
   if (cost === "latency_ms") return latencyOn(trial, device)?.median_ms ?? null;

@@ -1,6 +1,7 @@
 // The page of a search.
 
 import { get, home, Problem, query } from "./api.js";
+import { named } from "./devices.js";
 import { element, say } from "./element.js";
 import { events } from "./events.js";
 import { growForm } from "./grow.js";
@@ -98,7 +99,7 @@ export function searchPage(page, again, id) {
     if (!list) {
       list = trialsTable(reward, select, run.spec);
       trialsCard.append(list.node);
-      rank.devices([run.spec.device, ...run.spec.further_devices]);
+      rank.devices(run.spec.devices);
     }
     if (!pareto) await rerank();
     name = run.name || run.id;
@@ -116,13 +117,11 @@ export function searchPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelity, confirm, ...rest }) {
+function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelity, confirm, devices }) {
   const size = resolution ? `${resolution} pixels` : null;
   const epochs = `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a trial`;
-  const devices = [rest.device, ...rest.further_devices];
-  const where = `${devices.length > 1 ? "devices" : "device"} ${devices.join(", ")}`;
   const rungs = fidelity && `${RUNGS[fidelity.kind]} over ${fidelity.rungs} rungs`;
   const again = confirm ? `leads confirmed by ${confirm} trials` : null;
-  const parts = [dataset, size, `space ${space}`, `searcher ${searcher}`, where, epochs, rungs, again];
+  const parts = [dataset, size, `space ${space}`, `searcher ${searcher}`, named(devices), epochs, rungs, again];
   return [...parts, `${parallel} at once`].filter(Boolean).join(" · ");
 }

@@ -1,6 +1,7 @@
 // One trial as a card: what was measured, and its architecture as a table of stages.
 
 import { element, pill, say } from "./element.js";
+import { latencyOn } from "./scatter.js";
 import { imagesOf, stageRows } from "./stages.js";
 import { accuracy, decimal, duration, latency, short } from "./numbers.js";
 
@@ -67,8 +68,7 @@ export function trialCard(back) {
         ...(network?.tied_with.length ? [["Tied with", network.tied_with.join(", ")]] : []),
         ["Reward", decimal(network?.reward ?? reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
-        ["Latency", latency(measured?.latency)],
-        ...Object.entries(measured?.further_latencies ?? {}).map(([device, its]) => [`On ${device}`, latency(its)]),
+        ...trial.job.devices.map((device, place) => [place ? `On ${device}` : "Latency", latency(latencyOn(trial, device))]),
         ["Parameters", short(measured?.params)],
         ["Trained in", duration(measured?.train_seconds || null)],
       ];

@@ -5,7 +5,7 @@ import { decimal, duration, latency, percent, short } from "./numbers.js";
 import { latencyOn } from "./scatter.js";
 import { table } from "./table.js";
 
-export function trialsTable(reward, pick, { device, further_devices }) {
+export function trialsTable(reward, pick, { devices }) {
   const measured = (trial, name) => trial.measurement?.[name] ?? null;
   return table({
     label: "trials",
@@ -49,13 +49,13 @@ export function trialsTable(reward, pick, { device, further_devices }) {
         text: (trial) => short(measured(trial, "mult_adds")),
         value: (trial) => measured(trial, "mult_adds"),
       },
-      ...[device, ...further_devices].map((name) => ({
-        title: name === device ? "Latency" : `On ${name}`,
+      ...devices.map((device, place) => ({
+        title: place ? `On ${device}` : "Latency",
         number: true,
         minor: true,
-        text: (trial) => latency(latencyOn(trial, name)),
-        value: (trial) => latencyOn(trial, name)?.median_ms ?? null,
-        hint: `median on ${name}; the middle half of the timings lies within the spread`,
+        text: (trial) => latency(latencyOn(trial, device)),
+        value: (trial) => latencyOn(trial, device)?.median_ms ?? null,
+        hint: `median on ${device}; the middle half of the timings lies within the spread`,
       })),
       {
         title: "Parameters",

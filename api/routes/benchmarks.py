@@ -77,14 +77,7 @@ def specified(wanted: BenchmarkRequest, store: Store) -> BenchmarkSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
     faults = admission.Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
-    before: dict[str, str] = {}
-
-    def there(device: str) -> None:
-        admission.reachable(device, store.agents.all())
-        admission.once(device, before)
-
-    for index, device in enumerate(wanted.devices):
-        faults.check(f"/devices/{index}", device, lambda: there(device))  # noqa: B023  # called at once
+    admission.check_devices(faults, wanted.devices, store.agents.all(), remote_workers=True)  # each fails by itself
     chosen = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
     images = wanted.images
     if (dataset := wanted.dataset) is not None:

@@ -25,9 +25,8 @@ router = APIRouter(prefix="/growths", tags=["growths"])
 @dataclass(frozen=True, kw_only=True)
 class GrowthRequest:
     """A family to grow from a search's trial (null: its best by its own objective); `scaling` null takes the published
-    B0…B7 coefficients; `device` null takes the search's, `further_devices` null all others of the search. A `recipe`
-    may be given in part. Each member is trained `seeds` times from different beginnings, and its accuracy is the
-    mean."""
+    B0…B7 coefficients; `devices` null takes the search's. A `recipe` may be given in part. Each member is trained
+    `seeds` times from different beginnings, and its accuracy is the mean."""
 
     __pydantic_config__ = {"extra": "forbid"}
 
@@ -36,8 +35,7 @@ class GrowthRequest:
     trial: int | None = None
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
-    device: str | None = None
-    further_devices: tuple[str, ...] | None = None
+    devices: tuple[str, ...] | None = None
     recipe: Recipe = Recipe(epochs=20)
     parallel: int = 2
     seed: int = 0
@@ -59,7 +57,7 @@ def create_growth(
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     spec = specified(wanted, history)
     faults = admission.Faults()
-    admission.check_devices(faults, spec, history.store.agents.all(), request.app.state.remote_workers)
+    admission.check_devices(faults, spec.devices, history.store.agents.all(), request.app.state.remote_workers)
     if faults:
         raise together(faults)
     run = history.store.add_run("growth", spec)
@@ -78,10 +76,6 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
         raise refused("/name", wanted.name, str(error)) from error
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
-    device, further = wanted.device or search.spec.device, wanted.further_devices
-    if further is None:
-        others = (search.spec.device, *search.spec.further_devices)
-        further = tuple(name for name in others if name != device) if wanted.device in (None, *others) else ()
     try:
         spec = GrowthSpec(
             name=wanted.name,
@@ -91,8 +85,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
             source=(search.id, source.number),
             members=wanted.members,
             scaling=wanted.scaling,
-            device=device,
-            further_devices=further,
+            devices=search.spec.devices if wanted.devices is None else wanted.devices,
             recipe=wanted.recipe,
             parallel=wanted.parallel,
             seed=wanted.seed,
@@ -102,7 +95,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
             member(spec.architecture, name, spec.scaling)
     except ValueError as error:
         field = str(error).partition(" ")[0]
-        field = field if field in ("parallel", "seed", "seeds", "further_devices") else "members"
+        field = field if field in ("parallel", "seed", "seeds", "devices") else "members"
         raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
     return spec
 
@@ -110,7 +103,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
 def _source(wanted: GrowthRequest, spec: SearchSpec, trials: tuple[Trial, ...]) -> Trial:
     """The trial to grow from: one with an accuracy."""
     if wanted.trial is None:
-        best = search.best(search.among(trials, spec.objective))
+        best = search.best(search.among(trials, spec.objective, spec.devices[0]))
         if best is None:
             raise Problem(409, f"search {wanted.search} has measured no trial yet: wait for its first")
         return trials[best.number]

@@ -26,7 +26,8 @@ FILE = "application/vnd.safetensors"
 @dataclass(frozen=True, kw_only=True)
 class Trained(Model):
     """A model with what was measured of it, which is of its one training by `seed`; `accuracy_error` is the standard
-    error of the number of images. `file` is the name that its checkpoint is downloaded under."""
+    error of the number of images, `latencies_ms` are by device. `file` is the name that its checkpoint is downloaded
+    under."""
 
     file: str
     member: str | None
@@ -36,8 +37,7 @@ class Trained(Model):
     accuracy_error: float | None
     params: int
     mult_adds: int
-    latency_ms: float | None
-    further_latencies_ms: dict[str, float]
+    latencies_ms: dict[str, float]
     links: dict[str, str]
 
 
@@ -141,8 +141,7 @@ def _trained(model: Model, run: Run, history: History) -> Trained:
         accuracy_error=measured.accuracy_error,
         params=measured.params,
         mult_adds=measured.mult_adds,
-        latency_ms=measured.latency.median_ms if measured.latency else None,
-        further_latencies_ms=search.medians(measured.further_latencies),
+        latencies_ms=search.medians([measured]),
         links={"self": address, "checkpoint": f"{address}/checkpoint", "card": f"{address}/card"},
     )
 

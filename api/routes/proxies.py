@@ -39,7 +39,7 @@ def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = Fa
     """Raise Problem naming every value of `spec` that cannot work."""
     faults = admission.Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
-    faults.check("/device", spec.device, lambda: admission.device(spec.device, agents, remote_workers))
+    admission.check_devices(faults, spec.devices, agents, remote_workers)
     chosen = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
     images = faults.check("/dataset", spec.dataset, lambda: admission.dataset(spec.dataset))
     if chosen and images:

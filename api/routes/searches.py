@@ -93,8 +93,8 @@ def pareto(
     spec = found.spec
     assert isinstance(spec, SearchSpec)
     if device is not None:
-        if device not in (spec.device, *spec.further_devices):
-            known = ", ".join((spec.device, *spec.further_devices))
+        if device not in spec.devices:
+            known = ", ".join(spec.devices)
             raise refused("?device", device, f"search {run} was not measured on device {device!r}: there are {known}")
         cost = cost or (None if "latency_ms" in spec.objective.costs else "latency_ms")
     if cost not in (None, spec.objective.cost) and target is None:
@@ -113,8 +113,7 @@ def pareto(
         raise refused(f"?{name}", changes[name], str(error)) from error
     if device is not None and "latency_ms" not in objective.costs:
         raise refused("?device", device, f"device {device!r} has no part in cost {cost!r}: leave one of them out")
-    further = None if device == spec.device else device
-    return search.pareto(found, history.trials(run), objective, further)
+    return search.pareto(found, history.trials(run), objective, device or spec.devices[0])
 
 
 def _exponents(w: str) -> tuple[float, float]:

@@ -72,10 +72,11 @@ def _measured(named: Sequence[str], trials: Sequence[Trial]) -> list[Measured]:
 
 
 def _reading(trial: Trial) -> Reading:
+    (device,) = trial.job.devices
     return Reading(
-        device=trial.job.device,
+        device=device,
         number=trial.number,
         state=trial.state,
-        latency=trial.measurement.latency if trial.measurement else None,
+        latency=trial.measurement.latencies.get(device) if trial.measurement else None,
         error=trial.error,
     )

@@ -16,10 +16,10 @@ from nas.specs import GrowthSpec
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """A row of a family's table. `number`, of its first trial, and what is measured are null until its training has
-    begun or ended. `test_accuracy` is the mean over the `seeds` that were tested, `accuracy_error` its standard error
-    (of the number of images, where there is one seed), and `tied_with` names the members that it cannot be told apart
-    from. `models` are all that can be downloaded, in the order of their seeds; `model` is the first of them, because to
-    pick the best tested one would be to choose by the test images."""
+    begun or ended. `latencies_ms` are by device. `test_accuracy` is the mean over the `seeds` that were tested,
+    `accuracy_error` its standard error (of the number of images, where there is one seed), and `tied_with` names the
+    members that it cannot be told apart from. `models` are all that can be downloaded, in the order of their seeds;
+    `model` is the first of them, because to pick the best tested one would be to choose by the test images."""
 
     member: str
     state: Literal["queued"] | TrialState
@@ -27,8 +27,7 @@ class Member:
     resolution: int
     params: int
     mult_adds: int
-    latency_ms: float | None = None
-    further_latencies_ms: dict[str, float] = field(default_factory=dict)
+    latencies_ms: dict[str, float] = field(default_factory=dict)
     test_accuracy: float | None = None
     accuracy_error: float | None = None
     seeds: int = 0
@@ -89,7 +88,6 @@ def _member(
     architecture = member(spec.architecture, name, spec.scaling)
     counted = counts(architecture)
     measured = [trial.measurement for trial in trials if trial.measurement]
-    timed = next((row for row in measured if row.latency), None)
     models = tuple(f"{trial.run}-{trial.number}" for trial in trials if trial.measurement and trial.measurement.weights)
     return Member(
         member=name,
@@ -98,8 +96,7 @@ def _member(
         resolution=architecture.images.resolution,
         params=counted.params,
         mult_adds=counted.mult_adds,
-        latency_ms=timed.latency.median_ms if timed and timed.latency else None,
-        further_latencies_ms=medians(timed.further_latencies) if timed else {},
+        latencies_ms=medians(measured),
         test_accuracy=accuracy.mean if accuracy else None,
         accuracy_error=accuracy.error if accuracy else None,
         seeds=accuracy.seeds if accuracy else 0,

@@ -1,7 +1,7 @@
 """The networks that a search has measured: what they are worth by an objective, and the front of them."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from api.views.run import Shown, common
@@ -9,7 +9,7 @@ from nas import noise
 from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import Point, front, hypervolume
-from nas.records import Job, Latency, Measurement, Run, Trial
+from nas.records import Job, Measurement, Run, Trial
 from nas.specs import SearchSpec
 
 MOST_MARKS = 50
@@ -19,11 +19,11 @@ MOST_MARKS = 50
 class Candidate:
     """A measured network of a search, by its first trial's `number`. `accuracy` is on the validation images: the mean
     over its `trainings`, with its standard error (of the number of images, where there is one training; otherwise from
-    the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with`
-    names those on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and
-    `also` its second one; `further_latencies_ms` are those on the search's further devices; `baseline` names the
-    published network that it is, if it is none of the space; `model` can be downloaded, and is null where the search
-    saves no weights. `rung` is the one it was trained on, where the search has a fidelity."""
+    the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with` names those
+    on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and `also` its
+    second one; `latencies_ms` are by device. `baseline` names the published network that it is, if it is none of the
+    space; `model` can be downloaded, and is null where the search saves no weights. `rung` is the one it was trained
+    on, where the search has a fidelity."""
 
     number: int
     reward: float
@@ -33,8 +33,7 @@ class Candidate:
     also: float | None
     params: int
     mult_adds: int
-    latency_ms: float | None
-    further_latencies_ms: dict[str, float]
+    latencies_ms: dict[str, float]
     choices: Choices
     baseline: str | None
     model: str | None
@@ -89,7 +88,7 @@ def view(run: Run, trials: Sequence[Trial]) -> Search:
         spec=run.spec,
         expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
         saved_seconds=saved_seconds(trials),
-        best=standing(among(trials, run.spec.objective))[1],
+        best=standing(among(trials, run.spec.objective, run.spec.devices[0]))[1],
     )
 
 
@@ -101,9 +100,9 @@ def saved_seconds(trials: Iterable[Trial]) -> float | None:
     return refused * sum(trained) / len(trained) if refused and trained else None
 
 
-def among(trials: Iterable[Trial], objective: Objective, further_device: str | None = None) -> list[Candidate]:
+def among(trials: Iterable[Trial], objective: Objective, device: str) -> list[Candidate]:
     """The networks among `trials` that have an accuracy and the objective's cost, or both its costs, each once; latency
-    on the search's own device, or on a further one. Where there are rungs, they are of the highest alone that one of
+    is the one on `device`. Where there are rungs, they are of the highest alone that one of
     the search's own has reached: others do not compare with it."""
     trainings: dict[int, list[Measurement]] = {}
     jobs: dict[int, Job] = {}
@@ -111,7 +110,7 @@ def among(trials: Iterable[Trial], objective: Objective, further_device: str | N
         measured = trial.measurement
         if measured is None or measured.accuracy is None:
             continue
-        if any(measured.cost(name, further_device) is None for name in objective.costs):
+        if any(measured.cost(name, device) is None for name in objective.costs):
             continue
         number = trial.number if trial.job.repeats is None else trial.job.repeats
         jobs.setdefault(number, trial.job)
@@ -119,9 +118,7 @@ def among(trials: Iterable[Trial], objective: Objective, further_device: str | N
     highest = max((job.rung for job in jobs.values() if job.rung is not None and job.baseline is None), default=None)
     compared = {number: same for number, same in trainings.items() if highest in (jobs[number].rung, None)}
     of_one = noise.spread(map(_accuracies, compared.values()))
-    return [
-        _candidate(number, jobs[number], same, objective, further_device, of_one) for number, same in compared.items()
-    ]
+    return [_candidate(number, jobs[number], same, objective, device, of_one) for number, same in compared.items()]
 
 
 def _accuracies(measured: Iterable[Measurement]) -> list[float]:
@@ -133,13 +130,12 @@ def _candidate(
     job: Job,
     measured: Sequence[Measurement],
     objective: Objective,
-    device: str | None,
+    device: str,
     of_one: noise.Spread | None,
 ) -> Candidate:
     """The network of trial `number`, which these trained, each with an accuracy and the costs."""
     accuracy = noise.estimate(_accuracies(measured), measured[0].accuracy_error, of_one)
     cost, *also = (statistics.fmean(row.cost(name, device) or 0.0 for row in measured) for name in objective.costs)
-    latencies = [row.latency.median_ms for row in measured if row.latency]
     return Candidate(
         number=number,
         reward=objective.reward(accuracy.mean, cost),
@@ -149,8 +145,7 @@ def _candidate(
         also=also[0] if also else None,
         params=measured[0].params,
         mult_adds=measured[0].mult_adds,
-        latency_ms=statistics.fmean(latencies) if latencies else None,
-        further_latencies_ms=medians(measured[0].further_latencies),
+        latencies_ms=medians(measured),
         choices=job.choices,
         baseline=job.baseline,
         model=f"{job.run}-{job.number}" if measured[0].weights else None,
@@ -185,15 +180,15 @@ def _estimated(row: Candidate) -> noise.Estimate:
     )
 
 
-def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str | None = None) -> Pareto:
-    """`device` is one of the search's further devices; None: its own."""
+def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str) -> Pareto:
+    """`device` is one of the search's."""
     assert isinstance(run.spec, SearchSpec)
     found = among(trials, objective, device)
     unbeaten, leader = standing(found)
     return Pareto(
         search=run.id,
         objective=objective,
-        device=device or run.spec.device,
+        device=device,
         measured=len(found),
         front=unbeaten,
         best=leader,
@@ -219,10 +214,14 @@ def _point(row: Candidate) -> Point:
 
 
 def scored(trial: Trial, objective: Objective | None) -> Scored:
-    row = among([trial], objective) if objective else []
+    row = among([trial], objective, trial.job.devices[0]) if objective else []
     return Scored(**vars(trial), reward=row[0].reward if row else None)
 
 
-def medians(latencies: Mapping[str, Latency]) -> dict[str, float]:
-    """In milliseconds."""
-    return {device: latency.median_ms for device, latency in latencies.items()}
+def medians(measured: Iterable[Measurement]) -> dict[str, float]:
+    """The latency of a network on each device, in milliseconds; the mean where it was measured several times."""
+    times: dict[str, list[float]] = {}
+    for row in measured:
+        for device, latency in row.latencies.items():
+            times.setdefault(device, []).append(latency.median_ms)
+    return {device: statistics.fmean(its) for device, its in times.items()}

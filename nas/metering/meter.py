@@ -18,7 +18,7 @@ SLOW_MS = 30.0  # a run that takes longer is a round by itself
 ROUNDS = 6  # that count: the fastest
 WITHIN = 0.01  # so near the fastest round the others that count have to come
 QUIET = 1.05  # times what the yardstick took at best; above that the host is not itself
-MOST_SECONDS = 0.5  # no further round is begun after that
+MOST_SECONDS = 0.5  # no round is begun after that
 
 Run = Callable[[], float]
 

@@ -7,9 +7,9 @@ import dataclasses
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas import home, spaces
 from nas.codec import Malformed, decode, encode
@@ -22,7 +22,7 @@ from nas.records import Latency
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FORMAT = "nas-checkpoint-1"
+FORMAT = "nas-checkpoint-2"
 KEY = "nas"  # one key, as the order of several is not fixed and the name depends on every byte
 MOST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 
@@ -36,7 +36,8 @@ class Card:
     """What weights are: everything to rebuild the network, feed it and check it.
 
     Images go in as `(value / 255 - mean) / std` per channel, resized to the architecture's resolution. `accuracy` was
-    measured on validation images, `test_accuracy` on test images. `tensors` is the SHA-256 of the weights alone.
+    measured on validation images, `test_accuracy` on test images; `latencies` are by device. `tensors` is the SHA-256
+    of the weights alone.
     """
 
     format: str = FORMAT
@@ -54,8 +55,7 @@ class Card:
     test_accuracy: float | None
     params: int
     mult_adds: int
-    latency: Latency | None
-    further_latencies: dict[str, Latency] = field(default_factory=dict)
+    latencies: dict[str, Latency]
     recipe: Recipe
     seed: int
     tensors: str = ""
@@ -113,12 +113,25 @@ def card(path: Path) -> Card:
     if behind != whole:
         raise BadCheckpoint(f"{path} has {behind:,} bytes of weights instead of {whole:,}: it was cut off")
     try:
-        found = decode(Card, json.loads(text))
+        found = decode(Card, _in_our_words(json.loads(text)))
     except (Malformed, ValueError) as error:
         raise BadCheckpoint(f"{path} has a card that cannot be read: {error}") from error
     if found.format != FORMAT:
         raise BadCheckpoint(f"{path} is of format {found.format!r}, and this version reads {FORMAT!r}")
     return found
+
+
+def _in_our_words(data: Any) -> Any:
+    """What a card of format 1 says, which had the latency on the first device apart from the others and told what its
+    yardstick took as `reference_ms`."""
+    if not isinstance(data, dict) or data.get("format") != "nas-checkpoint-1":
+        return data
+    first, others = data.pop("latency", None), data.pop("further_latencies", {})
+    latencies = ({first["device"]: first} if first else {}) | others
+    for latency in latencies.values():
+        if "reference_ms" in latency:
+            latency["yardstick_ms"] = latency.pop("reference_ms")
+    return data | {"format": FORMAT, "latencies": latencies}
 
 
 def load(path: Path) -> tuple["nn.Module", Card]:

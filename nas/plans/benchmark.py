@@ -25,7 +25,7 @@ class BenchmarkPlan(Listed):
                 architecture=network,
                 choices=choices,
                 baseline=spec.published,
-                device=device,
+                devices=(device,),
                 seed=spec.seed,
             )
             for number, (choices, network, device) in enumerate(pairs)

@@ -22,7 +22,7 @@ class ProxyPlan(Listed):
                 architecture=architecture,
                 choices=choices,
                 dataset=spec.dataset,
-                device=spec.device,
+                devices=spec.devices,
                 recipe=spec.cheap,
                 limits=spec.limits,
                 seed=spec.seed,

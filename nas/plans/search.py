@@ -81,7 +81,7 @@ class SearchPlan:
         del self._running[job.number]
         if job.baseline is None:
             self._learn(job, self._outcome(measurement))
-        latency = measurement.latency if measurement else None
+        latency = measurement.latencies.get(self._spec.devices[0]) if measurement else None
         if self._predictor and latency and latency.fingerprint != self._predictor.fingerprint:
             self._predictor, self._searcher = None, searcher(self._spec, self._images)
             for told in self._told:
@@ -193,8 +193,7 @@ class SearchPlan:
             choices=choices,
             baseline=baseline,
             dataset=self._spec.dataset,
-            device=self._spec.device,
-            further_devices=self._spec.further_devices,
+            devices=self._spec.devices,
             recipe=self._recipes[rung or 0],
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed if seed is None else seed,
@@ -207,8 +206,9 @@ class SearchPlan:
     def _outcome(self, measurement: Measurement | None) -> Outcome | None:
         if measurement is None or measurement.accuracy is None:
             return None
-        costs = [cost for name in self._spec.objective.costs if (cost := measurement.cost(name)) is not None]
-        if len(costs) < len(self._spec.objective.costs):
+        names, device = self._spec.objective.costs, self._spec.devices[0]
+        costs = [cost for name in names if (cost := measurement.cost(name, device)) is not None]
+        if len(costs) < len(names):
             return None
         return Outcome(accuracy=measurement.accuracy, cost=costs[0], also=costs[1] if costs[1:] else None)
 

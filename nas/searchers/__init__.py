@@ -19,7 +19,7 @@ ATTEMPT = 2**32  # number + k × ATTEMPT asks for proposal `number` again, its f
 
 
 def attempt(number: int) -> int:
-    """How many answers to this proposal were refused: searchers stray further the more there were."""
+    """How many answers to this proposal were refused: searchers stray the farther the more there were."""
     return number // ATTEMPT
 
 

@@ -56,13 +56,14 @@ def _distributions(rows: list[Json]) -> dict[str, BaseDistribution]:
 
 def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[str], highest: int) -> FrozenTrial:
     measured = trial["measurement"] or {}
+    latencies_ms = {device: latency["median_ms"] for device, latency in measured.get("latencies", {}).items()}
+    first, *others = trial["job"]["devices"]
     known: Json = {
         "accuracy": measured.get("accuracy"),
         "params": measured.get("params"),
         "mult_adds": measured.get("mult_adds"),
-        "latency_ms": (measured.get("latency") or {}).get("median_ms"),
+        "latency_ms": latencies_ms.get(first),
     }
-    further = measured.get("further_latencies", {}).items()
     has_reward = trial["reward"] is not None
     rung = trial["job"]["rung"] or 0
     done = has_reward and rung == highest
@@ -75,7 +76,7 @@ def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[
         user_attrs={
             "trial": trial["number"],
             **known,
-            **{f"latency_ms on {device}": latency["median_ms"] for device, latency in further},
+            **{f"latency_ms on {device}": latencies_ms[device] for device in others if device in latencies_ms},
         },
     )
     made.datetime_start = datetime.fromtimestamp(trial["started_at"])

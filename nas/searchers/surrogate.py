@@ -30,7 +30,7 @@ DEAREST = 0.1  # of the networks within a hard target are where the first trials
 SOFT_FIRST = 2  # trials where cost counts in the reward: the model asks better after two than chance does after four
 GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
 MOST_FAILED = 50
-BELOW = 0.3  # how much further down, by its height, a front is looked for
+BELOW = 0.3  # how much lower, by its height, a front is looked for
 
 
 class Searcher:

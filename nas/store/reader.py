@@ -64,8 +64,8 @@ class Reader:
             (trial.job.architecture, latency)
             for trial in map(trial_of, rows)
             if trial.measurement
-            for latency in (trial.measurement.latency, *trial.measurement.further_latencies.values())
-            if latency and latency.device == device
+            for latency in trial.measurement.latencies.values()
+            if latency.device == device
         ]
 
     def trial(self, run: str, number: int) -> Trial:
