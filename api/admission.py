@@ -1,34 +1,20 @@
 """What is checked before a search is taken: that everything it names exists here and fits together."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from api.bodies import together
-from api.problems import Fault
+from api.problems import together
 from nas import datasets, devices, home, plugins, spaces, zoo
 from nas.agents.errands import Agent
 from nas.devices.remote import Remote
 from nas.networks.architecture import Images
 from nas.objective import Objective
 from nas.plans.search import searcher
+from nas.refusal import Faults, Refusal, one_line, shown
 from nas.spaces import SearchSpace
 from nas.specs import SearchSpec
 
 LONGEST_NAME = 200
-Checked = TypeVar("Checked")
-
-
-class Faults(list[Fault]):
-    """All that is wrong with a request."""
-
-    def check(self, pointer: str, value: object, check: Callable[[], Checked]) -> Checked | None:
-        """What `check` gives; where it raises ValueError, that is a fault of the value, and None is given."""
-        try:
-            return check()
-        except ValueError as error:
-            self.append(Fault(pointer=pointer, value=value, detail=str(error)))
-            return None
 
 
 def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
@@ -59,11 +45,11 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
 
 
 def name(text: str) -> None:
-    """Raise ValueError unless `text` fits on a line."""
+    """Raise Refusal unless `text` may stand on a line."""
     if len(text) > LONGEST_NAME:
-        raise ValueError(f"name {text[:20]!r}… has {len(text):,} characters: give at most {LONGEST_NAME}")
-    if not text.isprintable():
-        raise ValueError(f"name {text!r} has control characters: give one line of text")
+        raise Refusal(f"name {shown(text, 40)} has {len(text):,} characters: give at most {LONGEST_NAME}", field="name")
+    if not one_line(text):
+        raise Refusal(f"name {text!r} has control characters: give one line of text", field="name")
 
 
 def check_devices(faults: Faults, named: Sequence[str], agents: Sequence[Agent], remote_workers: bool) -> None:

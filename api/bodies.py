@@ -1,16 +1,37 @@
 """Request bodies: JSON to records, strictly, with every wrong value named at once."""
 
-import dataclasses
 import json
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, get_args, get_type_hints
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
-from pydantic import PlainValidator, TypeAdapter, ValidationError
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import PlainValidator
 
-from api.problems import Fault, Problem, complaint, shown
+from api.problems import Problem, refused, together
+from nas.codec import Malformed, decode, pointer
+from nas.refusal import Faults, Refusal, shown
 
-MOST_SHOWN = 8
+MOST_VALUES = 50_000  # in a body; the longest network of the zoo, spelled out layer by layer, has 23,000
+MOST_DEPTH = 50  # of lists and objects in each other; the zoo's networks have 17
+
+
+class JSONRoute(APIRoute):
+    """A route whose body is read by `parsed`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            return await handle(_Request(request.scope, request.receive))
+
+        return handler
+
+
+class _Request(Request):
+    async def json(self) -> Any:
+        return parsed(await self.body())
 
 
 def strictly(record: type[Any]) -> Any:
@@ -19,105 +40,77 @@ def strictly(record: type[Any]) -> Any:
     Nothing is converted ("8" is no number), an unknown field is refused, and an object that is given in part overrides
     the fields of its default. Raises Problem.
     """
-    adapter = TypeAdapter(record)
 
     def read(data: Any) -> Any:
         if isinstance(data, bytes):
             raise Problem(415, "the body is not declared as JSON: send it with Content-Type: application/json")
-        wrong = [
-            Fault(pointer=pointer, value=value, detail=f"{value} at {pointer} is not a number that JSON has")
-            for pointer, value in _not_finite(data)
-        ]
-        if not wrong:
-            completed = _completed(record, data)
-            try:
-                return adapter.validate_json(json.dumps(completed), strict=True)
-            except ValidationError as error:
-                wrong = _faults(record, completed, error)
-        raise together(wrong)
+        try:
+            return decode(record, data)
+        except Malformed as error:
+            raise together(error.faults) from error
 
     return PlainValidator(read, json_schema_input_type=record)
 
 
-def together(faults: Sequence[Fault]) -> Problem:
-    """One problem for all that is wrong."""
-    detail = "; ".join(fault.detail for fault in faults[:MOST_SHOWN])
-    more = len(faults) - MOST_SHOWN
-    return Problem(422, f"{detail}; and {more} more" if more > 0 else detail, faults=faults)
+def parsed(body: bytes) -> Any:
+    """The JSON in `body`. Raises Problem for more or deeper values than any request needs, before any work is done on
+    them, and for what JSON cannot have, wherever it stands: a key twice, an infinite number, half a character."""
+    faults = Faults()
+    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:  # there is one of them before every value but the first
+        raise refused("", None, f"the body has more than {MOST_VALUES:,} values: no request needs as many")
+    data = json.loads(body, object_pairs_hook=_Pairs)
+    for at, depth, value in _values(data):
+        if depth > MOST_DEPTH:
+            detail = f"the body has over {MOST_DEPTH} lists and objects in each other: no request needs as many"
+            raise refused(at, None, detail)
+        if isinstance(value, _Pairs):
+            for name, (first, again) in value.twice.items():
+                detail = f"{shown(name)} is there twice, as {shown(first)} and as {shown(again)}: give it once"
+                faults.add(pointer(at, name), again, detail)
+        elif isinstance(value, float) and not math.isfinite(value):
+            faults.add(at, value, f"{value} at {at} is not a number that JSON has")
+        if any(_halved(text) for text in (value if isinstance(value, dict) else (value,)) if isinstance(text, str)):
+            faults.add(at, value, f"the text at {at} has half a character (a lone surrogate): give it whole")
+    if faults:
+        raise together(faults)
+    return data
 
 
-def pointer(path: Sequence[str | int]) -> str:
-    """A JSON pointer (RFC 6901); "" is the whole body."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+class _Pairs(dict[str, Any]):
+    """A JSON object that knows which of its keys were there `twice`, and as what."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice: dict[str, tuple[Any, Any]] = {}
+        if len(self) < len(pairs):
+            first: dict[str, Any] = {}
+            for name, value in pairs:
+                if name in first:
+                    self.twice[name] = first[name], value
+                first.setdefault(name, value)
 
 
-def _completed(record: type[Any], data: Any) -> Any:
-    if not isinstance(data, dict):
-        return data
-    defaults = {
-        field.name: dataclasses.asdict(field.default)
-        for field in dataclasses.fields(record)
-        if dataclasses.is_dataclass(field.default) and not isinstance(field.default, type)
-    }
-    return {
-        name: defaults[name] | value if name in defaults and isinstance(value, dict) else value
-        for name, value in data.items()
-    }
+def _values(data: Any) -> Iterator[tuple[str, int, Any]]:
+    """Everything in `data` and itself, with its JSON pointer and how deep it is, without descending by calls."""
+    waiting = [("", 0, data)]
+    while waiting:
+        at, depth, value = waiting.pop()
+        yield at, depth, value
+        parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        waiting += [(pointer(at, name), depth + 1, part) for name, part in parts]
 
 
-def _not_finite(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str, float]]:
-    if isinstance(data, float) and not math.isfinite(data):
-        yield pointer(path), data
-    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for name, value in parts:
-        yield from _not_finite(value, (*path, name))
+def _halved(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
-def _faults(record: type[Any], data: Any, error: ValidationError) -> list[Fault]:
-    """One fault for each wrong value; the several complaints of a union about one value are joined."""
-    complaints: dict[str, tuple[Any, list[str]]] = {}
-    for found in error.errors():
-        path, value = _descend(data, found["loc"])
-        name = str(path[-1]) if path else "the body"
-        if found["type"] == "missing":
-            name = str(found["loc"][-1])
-            path, value, message = (*path, name), None, f"{name} is missing"
-        elif found["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            message = f"unknown field {name!r}: there are {', '.join(_fields(record, path[:-1]))}"
-        elif found["type"] == "value_error":
-            message = str(found["ctx"]["error"])
-            first = message.partition(" ")[0]
-            field = next((field for field in _fields(record, path) if field in (first, f"{first}s")), None)
-            if field and isinstance(value, dict):
-                path, value = (*path, field), value.get(field)
-        elif found["type"] == "dataclass_type":
-            message = f"{name} {shown(value)} is not an object with fields of {', '.join(_fields(record, path))}"
-        else:
-            message = complaint(name, value, found["msg"])
-        complaints.setdefault(pointer(path), (value, []))[1].append(message)
-    return [
-        Fault(pointer=place, value=value, detail=" and ".join(messages))
-        for place, (value, messages) in complaints.items()
-    ]
-
-
-def _descend(data: Any, location: Sequence[str | int]) -> tuple[tuple[str | int, ...], Any]:
-    """The part of `location` that is in `data` (a union's members are not) and the value there."""
-    path: tuple[str | int, ...] = ()
-    for part in location:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            break
-        path = (*path, part)
-    return path, data
-
-
-def _fields(record: Any, path: Sequence[str | int]) -> list[str]:
-    """Names of the fields of the record that is at `path` in a `record`."""
-    for part in path:
-        hint = get_type_hints(record).get(str(part))
-        record = next((kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)), None)
-        if record is None:
-            return []
-    return [field.name for field in dataclasses.fields(record)]
+def blamed(wanted: object, error: Exception, field: str) -> Problem:
+    """The problem of a request that cannot be: of the field that the error names, if it is one of the request's,
+    otherwise of `field`."""
+    named = error.field if isinstance(error, Refusal) else ""
+    field = named if named and hasattr(wanted, named) else field
+    return refused(f"/{field}", getattr(wanted, field), str(error))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nas.codec import encode
 from nas.datasets import DatasetError
 from nas.plugins import UnknownPlugin
-from nas.refusal import Refusal
+from nas.refusal import MOST_FAULTS, Fault, Faults, Refusal, shortened, shown
 from nas.spaces import BrokenSpace
 from nas.store import Conflict, NotFound, StoreError
 
 MEDIA_TYPE = "application/problem+json"
+LONGEST = 1000  # characters of a detail or a value, whatever was sent
 STATUS: dict[type[Exception], int] = {
     NotFound: 404,
     Conflict: 409,
@@ -33,39 +34,51 @@ STATUS: dict[type[Exception], int] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One wrong value: where it is in the body (a JSON pointer) or in the query ("?name"), and what is allowed."""
-
-    pointer: str
-    value: Any
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ProblemDocument:
-    """The body of every error: `detail` names the value, the state and the way out; `errors` has one entry a value."""
+    """The body of every error (RFC 9457)."""
 
     type: str
+    """A URI of the kind of problem; "about:blank" where the status says all."""
     title: str
+    """The status in words."""
     status: int
+    """The HTTP status."""
     detail: str
+    """What is wrong: it names the value, the state and the way out."""
     instance: str
+    """The address that was asked."""
     errors: tuple[Fault, ...] = ()
+    """The wrong values, each with its place; the first ten of them."""
+    more: int = 0
+    """How many wrong values there are beside these."""
 
 
 class Problem(HTTPException):
     """Raised anywhere in a request, it ends the request with this status and document."""
 
     def __init__(
-        self, status: int, detail: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        faults: Sequence[Fault] = (),
+        more: int = 0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status, detail, headers)
-        self.faults = tuple(faults)
+        self.faults, self.more = tuple(faults), more
 
 
 def refused(pointer: str, value: Any, detail: str) -> Problem:
     """The problem of one value that cannot be taken."""
     return Problem(422, detail, faults=[Fault(pointer=pointer, value=value, detail=detail)])
+
+
+def together(faults: Faults) -> Problem:
+    """One problem for all that is wrong."""
+    told = tuple(faults)
+    detail = faults.told(lambda fault: fault.detail)
+    return Problem(422, detail, faults=told, more=len(faults) - len(told))
 
 
 def handle(request: Request, error: Exception) -> Response:
@@ -82,11 +95,12 @@ def response(path: str, problem: HTTPException) -> Response:
         type="about:blank",
         title=HTTPStatus(problem.status_code).phrase,
         status=problem.status_code,
-        detail=problem.detail,
-        instance=path,
-        errors=getattr(problem, "faults", ()),
+        detail=shortened(problem.detail, LONGEST * MOST_FAULTS),
+        instance=shortened(path, LONGEST),
+        errors=tuple(map(_brief, getattr(problem, "faults", ()))),
+        more=getattr(problem, "more", 0),
     )
-    body = json.dumps(_writable(dataclasses.asdict(document)), ensure_ascii=False, allow_nan=False)
+    body = json.dumps(dataclasses.asdict(document), ensure_ascii=False, allow_nan=False).encode(errors="replace")
     return Response(body, problem.status_code, dict(problem.headers or {}), MEDIA_TYPE)
 
 
@@ -188,18 +202,12 @@ def complaint(name: str, value: Any, message: str) -> str:
     )
 
 
-def shown(value: Any, most: int = 80) -> str:
-    """`value` as JSON, cut where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _writable(value: Any) -> Any:
-    """`value` with NaN and infinities, which JSON lacks, as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: _writable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_writable(item) for item in value]
-    return value
+def _brief(fault: Fault) -> Fault:
+    """The fault with its value as it was sent, where JSON has it and it is short; otherwise with the ends of its
+    text."""
+    try:
+        text = json.dumps(encode(fault.value), ensure_ascii=False, allow_nan=False)
+        value = json.loads(text) if len(text) <= LONGEST else shortened(text, LONGEST)
+    except ValueError:  # an infinite number
+        value = shortened(str(fault.value), LONGEST)
+    return Fault(pointer=shortened(fault.pointer, LONGEST), value=value, detail=shortened(fault.detail, LONGEST))

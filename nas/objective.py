@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from nas.refusal import Refusal
+
 Cost = Literal["latency_ms", "mult_adds", "params"]
 COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds", "params")
 Form = Literal["product", "absolute", "front"]
@@ -36,22 +38,24 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.cost not in COSTS:
-            raise ValueError(f"cost {self.cost!r} is none of {', '.join(COSTS)}")
+            raise Refusal(f"cost {self.cost!r} is none of {', '.join(COSTS)}", field="cost")
         if self.form not in FORMS:
-            raise ValueError(f"form {self.form!r} is none of {', '.join(FORMS)}")
+            raise Refusal(f"form {self.form!r} is none of {', '.join(FORMS)}", field="form")
         if self.also is not None:
             if self.also not in COSTS:
-                raise ValueError(f"also {self.also!r} is none of {', '.join(COSTS)}")
+                raise Refusal(f"also {self.also!r} is none of {', '.join(COSTS)}", field="also")
             if self.form != "front":
-                raise ValueError(f"also {self.also!r} is for form 'front' alone, not {self.form!r}: leave it out")
+                detail = f"also {self.also!r} is for form 'front' alone, not {self.form!r}: leave it out"
+                raise Refusal(detail, field="also")
             if self.also == self.cost:
-                raise ValueError(f"also {self.also!r} is the cost already: give another, or leave it out")
+                raise Refusal(f"also {self.also!r} is the cost already: give another, or leave it out", field="also")
         if not (math.isfinite(self.target) and self.target > 0):
-            raise ValueError(f"target {self.target} is not a positive number ({self.cost})")
+            raise Refusal(f"target {self.target} is not a positive number ({self.cost})", field="target")
         for name in ("w_under", "w_over"):
             value = getattr(self, name)
             if not (math.isfinite(value) and -10 <= value <= 0):
-                raise ValueError(f"{name} {value} is not between -10 and 0: a higher cost must not be a gain")
+                detail = f"{name} {value} is not between -10 and 0: a higher cost must not be a gain"
+                raise Refusal(detail, field=name)
 
     @property
     def costs(self) -> tuple[Cost, ...]:

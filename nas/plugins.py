@@ -83,15 +83,17 @@ def check_options(searcher: str, given: Mapping[str, Default]) -> None:
     try:
         _tree("nas.searchers", searcher)
     except SyntaxError as error:
-        raise Refusal(f"searcher {searcher!r} cannot be imported: SyntaxError: {error}") from error
+        detail = f"searcher {searcher!r} cannot be imported: SyntaxError: {error}"
+        raise Refusal(detail, field="searcher") from error
     known = {option.name: option for option in options(searcher)}
     for name, value in given.items():
         if name not in known:
             there = f"there are {', '.join(known)}" if known else "it has none"
-            raise Refusal(f"searcher {searcher!r} has no option {name!r}: {there}")
+            raise Refusal(f"searcher {searcher!r} has no option {name!r}: {there}", field="options")
         types = TYPES.get(known[name].type)
         if types and type(value) not in types:
-            raise Refusal(f"option {name!r} of searcher {searcher!r} is {value!r}: it takes {known[name].type}")
+            detail = f"option {name!r} of searcher {searcher!r} is {value!r}: it takes {known[name].type}"
+            raise Refusal(detail, field="options")
 
 
 def says_gain(searcher: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from nas.networks.architecture import Choices
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
-from nas.refusal import Refusal, distinct, positive
+from nas.refusal import Refusal, between, distinct, positive
 from nas.specs import Kind, Limits, SearchSpec, Spec
 
 RunState = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
@@ -52,7 +52,8 @@ class Job:
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.recipe is None):
-            raise Refusal(f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only")
+            detail = f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only"
+            raise Refusal(detail, field="recipe")
         distinct(self, "devices", least=1)
 
     @property
@@ -125,9 +126,7 @@ class Measurement:
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise Refusal(f"{name} {value} is not between 0 and 1")
+            between(self, name, 0, 1)
 
     def cost(self, name: str, device: str) -> float | None:
         """The measured value of the cost of that name, or None where it was not measured; latency is the one on

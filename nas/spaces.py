@@ -85,10 +85,11 @@ def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:
     """`knobs` with those in `chosen` cut down to the choices named there. Raises Refusal naming what is unknown."""
     for knob, choices in chosen.items():
         if knob not in knobs:
-            raise Refusal(f"unknown knob {knob!r}: there are {', '.join(knobs)}")
+            raise Refusal(f"unknown knob {knob!r}: there are {', '.join(knobs)}", field="knobs")
         for choice in choices:
             if choice not in knobs[knob]:
-                raise Refusal(f"knob {knob!r} has no choice {choice!r}: there are {', '.join(map(repr, knobs[knob]))}")
+                there_are = ", ".join(map(repr, knobs[knob]))
+                raise Refusal(f"knob {knob!r} has no choice {choice!r}: there are {there_are}", field="knobs")
     return {knob: tuple(c for c in choices if c in chosen.get(knob, choices)) for knob, choices in knobs.items()}
 
 

@@ -49,12 +49,14 @@ class Fidelity:
         """Of each rung, the lowest first. Raises Refusal where there is too little to divide."""
         whole: int | None = getattr(highest, self.scaled)
         if whole is None:
-            raise Refusal(f"fidelity scales {self.scaled}, of which the recipe takes all: give recipe.{self.scaled}")
+            detail = f"fidelity scales {self.scaled}, of which the recipe takes all: give recipe.{self.scaled}"
+            raise Refusal(detail, field="fidelity")
         parts = [max(1, round(whole / self.eta**below)) for below in reversed(range(self.rungs))]
         if len(set(parts)) < len(parts):
             raise Refusal(
                 f"fidelity has rungs of {', '.join(map(str, parts))} {self.scaled}, and each must have more than the "
-                f"one below: give recipe.{self.scaled} {self.eta ** (self.rungs - 1)} or more, or fewer rungs"
+                f"one below: give recipe.{self.scaled} {self.eta ** (self.rungs - 1)} or more, or fewer rungs",
+                field="fidelity",
             )
         return tuple(_scaled(highest, **{self.scaled: part}) for part in parts)
 
@@ -135,12 +137,13 @@ class SearchSpec:
             between(self, "resolution", 8, 2048)
         for knob, choices in self.knobs.items():
             if not choices:
-                raise Refusal(f"knob {knob!r} is left without a choice: name at least one")
+                raise Refusal(f"knob {knob!r} is left without a choice: name at least one", field="knobs")
         distinct(self, "devices", least=1)
         distinct(self, "baselines")
         if self.baselines and len(self.baselines) >= self.trials:
             raise Refusal(
-                f"{len(self.baselines)} baselines leave none of {self.trials} trials to the search: give more"
+                f"{len(self.baselines)} baselines leave none of {self.trials} trials to the search: give more",
+                field="trials",
             )
         if self.fidelity:
             self.fidelity.recipes(self.recipe)
@@ -148,7 +151,8 @@ class SearchSpec:
             if self.trials < needed:
                 raise Refusal(
                     f"trials {self.trials} is less than {needed}, with which a network reaches the highest rung of "
-                    f"fidelity: give more, fewer rungs or a smaller eta"
+                    f"fidelity: give more, fewer rungs or a smaller eta",
+                    field="trials",
                 )
 
 
@@ -175,10 +179,10 @@ class GrowthSpec:
 
     def __post_init__(self) -> None:
         if not self.members:
-            raise Refusal("members is empty: name at least one of " + ", ".join(MEMBERS))
+            raise Refusal("members is empty: name at least one of " + ", ".join(MEMBERS), field="members")
         for member in self.members:
             if member not in MEMBERS:
-                raise Refusal(f"member {member!r} is none of {', '.join(MEMBERS)}")
+                raise Refusal(f"member {member!r} is none of {', '.join(MEMBERS)}", field="members")
         distinct(self, "members")
         distinct(self, "devices", least=1)
         between(self, "parallel", 1, 1024)
@@ -248,7 +252,7 @@ class ProxySpec:
     def __post_init__(self) -> None:
         between(self, "candidates", FEWEST_CANDIDATES, MOST_NETWORKS)
         if self.cheap == self.dear:
-            raise Refusal("cheap and dear are the same recipe: name two")
+            raise Refusal("cheap and dear are the same recipe: name two", field="cheap")
         distinct(self, "devices", least=1)
         between(self, "parallel", 1, 1024)
         between(self, "seed", 0, 2**31 - 1)

@@ -214,7 +214,7 @@ def test_the_papers_coefficients_are_on_the_grid() -> None:
     [
         (lambda: Images(resolution=4), "resolution 4 is not between"),
         (lambda: Images(resolution=28, channels=2), "channels 2 is neither"),
-        (lambda: Images(resolution=28, classes=1), "classes 1 is less than 2"),
+        (lambda: Images(resolution=28, classes=1), "classes 1 is not between 2 and 131072"),
         (lambda: Stage(op="conv", kernel=4, stride=1, expand=1, channels=8, repeats=1), "kernel 4"),
         (lambda: Stage(op="conv", kernel=3, stride=1, expand=6, channels=8, repeats=1), "expand 6"),
         (lambda: Stage(op="fused", kernel=3, stride=1, expand=1, channels=8, repeats=1), "write that"),

@@ -60,20 +60,30 @@ def test_a_record_survives_json(record: Any) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({}, "field 'dataset' is missing"),
+        ({}, "/dataset: dataset is missing"),
         ({"dataset": "x", "trails": 3}, "unknown field 'trails': there are name, dataset"),
-        ({"dataset": "x", "trials": "3"}, "SearchSpec.trials: '3' is not of type int"),
-        ({"dataset": "x", "trials": True}, "SearchSpec.trials: True is not of type int"),
+        ({"dataset": "x", "trials": "3"}, '/trials: trials "3" is not a valid integer'),
+        ({"dataset": "x", "trials": True}, "/trials: trials true is not a valid integer"),
         ({"dataset": "x", "trials": 0}, "trials 0 is not between 1"),
         ({"dataset": "x", "trials": 10**9}, "trials 1000000000 is not between 1"),
         ({"dataset": "x", "knobs": {"stage1.op": []}}, "knob 'stage1.op' is left without a choice"),
-        ({"dataset": "x", "knobs": {"stage1.op": "conv"}}, "SearchSpec.knobs.stage1.op: 'conv' is not a list"),
-        ({"dataset": "x", "objective": {"cost": "watts"}}, "'watts' is none of 'latency_ms', 'mult_adds'"),
+        ({"dataset": "x", "knobs": {"stage1.op": "conv"}}, '/knobs/stage1.op: stage1.op "conv" is not a valid array'),
+        (
+            {"dataset": "x", "objective": {"cost": "watts"}},
+            "/objective/cost: cost \"watts\" is not 'latency_ms', 'mult_adds' or 'params'",
+        ),
         ({"dataset": "x", "recipe": {"epochs": 0}}, "epochs 0 is not between 1"),
-        ({"dataset": "x", "recipe": []}, "SearchSpec.recipe: .* is not an object"),
+        ({"dataset": "x", "recipe": []}, r"/recipe: recipe \[\] is not an object with fields of epochs"),
         ({"dataset": "x", "limits": {"params": -1}}, "params -1 is not a positive number"),
-        ({"dataset": "x", "limits": {"params": 1.5}}, "SearchSpec.limits.params: 1.5 is not of type int"),
-        ([], "is not an object"),
+        ({"dataset": "x", "limits": {"params": 1.5}}, "/limits/params: params 1.5 is not a valid integer"),
+        ({"dataset": "x", "seed": 2**63}, "/seed: seed 9223372036854775808 is not between"),
+        ({"dataset": "x", "objective": {"target": 10**400}}, "/objective/target: target 10000.*0000 is not between"),
+        (
+            {"dataset": "x", "knobs": {"a/b": [1, None]}},
+            r"/knobs/a~1b/1: a/b\[1\] null is not a valid string, a valid int",
+        ),
+        ({"dataset": "x", "fidelity": 3}, "/fidelity: fidelity 3 is not an object with fields of kind, eta"),
+        ([], r"^\[\] is not an object with fields of name, dataset"),
     ],
 )
 def test_malformed_json_is_refused_with_path_and_value(data: Any, message: str) -> None:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Resp
 from starlette.concurrency import run_in_threadpool
 
 from api import agent_program, examples
-from api.bodies import strictly
+from api.bodies import JSONRoute, strictly
 from api.history import Rows
 from api.problems import TAKES_BODY, WRITES, Problem, documented, refused
 from nas.agents.errands import Agent, Answer, Errand, Introduction
@@ -25,7 +25,7 @@ UNKNOWN_ERRAND = "there is no errand '0a1b2c3d4e5f6a7b': it is forgotten once no
 TAKEN_OVER = "another agent has registered as 'pi4' in the meantime: this one is not it any more"
 Found = TypeVar("Found")
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(tags=["agents"], route_class=JSONRoute)
 Name = Annotated[str, Path(description="the agent's name", examples=["pi4"])]
 Id = Annotated[str, Path(description="the errand's id")]
 Instance = Annotated[str, Query(description="the process of the agent, as it has introduced itself")]

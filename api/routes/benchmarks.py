@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 
 from api import admission, examples
-from api.bodies import strictly, together
+from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories
-from api.problems import TAKES_BODY, documented, refused
+from api.problems import TAKES_BODY, documented, together
 from api.views import benchmark
 from api.views.benchmark import Benchmark
 from nas import spaces, zoo
@@ -16,11 +16,11 @@ from nas.networks.architecture import Choice, Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.sample import sample
-from nas.refusal import Refusal
+from nas.refusal import Faults, Refusal
 from nas.specs import BenchmarkSpec
 from nas.store import NotFound, Store
 
-router = APIRouter(prefix="/benchmarks", tags=["benchmarks"])
+router = APIRouter(prefix="/benchmarks", tags=["benchmarks"], route_class=JSONRoute)
 WHAT = ("architecture", "published", "model", "networks")
 
 
@@ -48,13 +48,15 @@ class BenchmarkRequest:
     def __post_init__(self) -> None:
         given = self.given()
         if len(given) != 1:
-            raise Refusal(f"what to measure is {' and '.join(given) or 'missing'}: give one of {', '.join(WHAT)}")
+            what = f"what to measure is {' and '.join(given) or 'missing'}: give one of {', '.join(WHAT)}"
+            raise Refusal(what, field=given[-1] if given else "")
         if self.images and self.dataset:
-            raise Refusal("images and dataset both say what the networks are for: give one of them")
+            raise Refusal("images and dataset both say what the networks are for: give one of them", field="dataset")
         if (self.images or self.dataset) and given[0] in ("architecture", "model"):
-            raise Refusal(f"images are a part of the {given[0]} already: leave images and dataset out")
+            also = "images" if self.images else "dataset"
+            raise Refusal(f"{also} is a part of the {given[0]} already: leave it out", field=also)
         if self.knobs and self.networks is None:
-            raise Refusal("knobs narrow the space that networks are drawn from: leave them out")
+            raise Refusal("knobs narrow the space that networks are drawn from: leave them out", field="knobs")
 
     def given(self) -> list[str]:
         return [name for name in WHAT if getattr(self, name) is not None]
@@ -75,7 +77,7 @@ def create_benchmark(
 
 def specified(wanted: BenchmarkRequest, store: Store) -> BenchmarkSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
-    faults = admission.Faults()
+    faults = Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
     admission.check_devices(faults, wanted.devices, store.agents.all(), remote_workers=True)  # each fails by itself
     chosen = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
@@ -89,10 +91,7 @@ def specified(wanted: BenchmarkRequest, store: Store) -> BenchmarkSpec:
     try:
         return _specified(wanted, images, store)
     except (ValueError, NotFound) as error:
-        first = str(error).partition(" ")[0]
-        (what,) = wanted.given()
-        field = first if first in ("images", "devices", "parallel", "seed") else what
-        raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
+        raise blamed(wanted, error, *wanted.given()) from error
 
 
 def _specified(wanted: BenchmarkRequest, images: Images | None, store: Store) -> BenchmarkSpec:
@@ -101,7 +100,9 @@ def _specified(wanted: BenchmarkRequest, images: Images | None, store: Store) ->
     }
     if wanted.networks is not None:
         if images is None:
-            raise ValueError("images is missing: say what the networks are for, or name a dataset of such images")
+            raise Refusal(
+                "images is missing: say what the networks are for, or name a dataset of such images", field="images"
+            )
         same |= {"networks": wanted.networks, "knobs": wanted.knobs}
         spec = BenchmarkSpec(**same, space=wanted.space, images=images)
         sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed)

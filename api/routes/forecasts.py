@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Request
 
 from api import examples
 from api.admission import admit, dataset
-from api.bodies import strictly
+from api.bodies import JSONRoute, strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, documented
 from nas import datasets, home, spaces
@@ -28,7 +28,7 @@ MOST_RUNS = 100
 SAMPLE = 200  # networks drawn from the space
 TRAINED_ON = 0.9  # of the training images; the others are kept out, to be scored
 
-router = APIRouter(prefix="/forecasts", tags=["searches"])
+router = APIRouter(prefix="/forecasts", tags=["searches"], route_class=JSONRoute)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
-from api.bodies import strictly, together
+from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories, History
-from api.problems import TAKES_BODY, Problem, documented, refused
+from api.problems import TAKES_BODY, Problem, documented, refused, together
 from api.routes.runs import run_of
 from api.views import growth, search
 from api.views.growth import Growth
@@ -16,10 +16,11 @@ from nas.networks.scaling import CompoundScaling
 from nas.plans.growth import member
 from nas.recipes import Recipe
 from nas.records import Trial
+from nas.refusal import Faults
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import NotFound
 
-router = APIRouter(prefix="/growths", tags=["growths"])
+router = APIRouter(prefix="/growths", tags=["growths"], route_class=JSONRoute)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def create_growth(
 ) -> Growth:
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     spec = specified(wanted, history)
-    faults = admission.Faults()
+    faults = Faults()
     admission.check_devices(faults, spec.devices, history.store.agents.all(), request.app.state.remote_workers)
     if faults:
         raise together(faults)
@@ -73,7 +74,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
     except NotFound as error:
         raise refused("/search", wanted.search, f"search {wanted.search!r} cannot be grown: {error}") from error
     except ValueError as error:
-        raise refused("/name", wanted.name, str(error)) from error
+        raise blamed(wanted, error, "name") from error
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
     try:
@@ -94,9 +95,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
         for name in spec.members:
             member(spec.architecture, name, spec.scaling)
     except ValueError as error:
-        field = str(error).partition(" ")[0]
-        field = field if field in ("parallel", "seed", "seeds", "devices") else "members"
-        raise refused(f"/{field}", getattr(wanted, field), str(error)) from error
+        raise blamed(wanted, error, "members") from error
     return spec
 
 

@@ -6,18 +6,19 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
-from api.bodies import strictly, together
+from api.bodies import JSONRoute, strictly
 from api.history import Histories
-from api.problems import TAKES_BODY, documented
+from api.problems import TAKES_BODY, documented, together
 from api.views import proxy
 from api.views.proxy import Proxy
 from nas import spaces
 from nas.agents.errands import Agent
 from nas.networks.architecture import Images
 from nas.plans.sample import sample
+from nas.refusal import Faults
 from nas.specs import ProxySpec
 
-router = APIRouter(prefix="/proxies", tags=["proxies"])
+router = APIRouter(prefix="/proxies", tags=["proxies"], route_class=JSONRoute)
 
 
 @router.post("", status_code=201, summary="Ask what a cheap training is worth", responses=documented(**TAKES_BODY))
@@ -37,7 +38,7 @@ def create_proxy(
 
 def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
     """Raise Problem naming every value of `spec` that cannot work."""
-    faults = admission.Faults()
+    faults = Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
     admission.check_devices(faults, spec.devices, agents, remote_workers)
     chosen = faults.check("/space", spec.space, lambda: spaces.load(spec.space))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 
 from api import examples
 from api.admission import admit
-from api.bodies import strictly
+from api.bodies import JSONRoute, strictly
 from api.history import Histories, Rows
 from api.problems import TAKES_BODY, documented, refused
 from api.routes.runs import UNKNOWN, Id, run_of
@@ -18,7 +18,7 @@ from nas.objective import Cost, Form
 from nas.refusal import Refusal
 from nas.specs import SearchSpec
 
-router = APIRouter(prefix="/searches", tags=["searches"])
+router = APIRouter(prefix="/searches", tags=["searches"], route_class=JSONRoute)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,11 @@ class Introduction:
         check_name(self.name)
         facts = [text for fact in self.fingerprint.items() for text in fact]
         if len(self.fingerprint) > MOST_FACTS or any(len(text) > LONGEST_FACT for text in facts):
-            raise Refusal(f"fingerprint is longer than {MOST_FACTS} facts of {LONGEST_FACT} characters each")
+            detail = f"fingerprint is longer than {MOST_FACTS} facts of {LONGEST_FACT} characters each"
+            raise Refusal(detail, field="fingerprint")
         if not re.fullmatch(r"[0-9a-f]{8,64}", self.instance):
-            raise Refusal(f"instance {self.instance[:80]!r} is not 8 to 64 hexadecimal digits")
+            detail = f"instance {self.instance[:80]!r} is not 8 to 64 hexadecimal digits"
+            raise Refusal(detail, field="instance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +63,10 @@ class Answer:
 
     def __post_init__(self) -> None:
         if (self.latency is None) == (self.error is None):
-            raise Refusal("error and latency are both given or both missing: there is one of them")
+            raise Refusal("error and latency are both given or both missing: there is one of them", field="error")
         if self.error is not None and len(self.error) > LONGEST_ERROR:
-            raise Refusal(f"error has {len(self.error):,} characters: give at most {LONGEST_ERROR:,}")
+            detail = f"error has {len(self.error):,} characters: give at most {LONGEST_ERROR:,}"
+            raise Refusal(detail, field="error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,4 +83,5 @@ class Errand:
 def check_name(name: str) -> None:
     """Raise Refusal for a name that no agent may have."""
     if not NAME.fullmatch(name):
-        raise Refusal(f"name {name[:80]!r} is not up to 40 letters, digits, dots, dashes and underscores")
+        detail = f"name {name[:80]!r} is not up to 40 letters, digits, dots, dashes and underscores"
+        raise Refusal(detail, field="name")

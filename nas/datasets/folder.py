@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays, _listing, _picture
+from nas.refusal import one_line, shortened
 
 if TYPE_CHECKING:
     import nas.datasets.folder
@@ -71,7 +72,7 @@ def load(argument: str, resolution: int, cache: Path) -> ImageSet:
 def _survey(argument: str, cache: Path) -> Survey:
     if not argument:
         raise DatasetError("dataset 'folder' needs a path: write folder:/path/to/images")
-    path = Path(argument).expanduser().absolute()
+    path = _path(argument)
     source = _listing.source(path, cache)
     listing = source.listing()
     if not listing.files:
@@ -92,6 +93,19 @@ def _survey(argument: str, cache: Path) -> Survey:
         test_images=numbers["test"],
     )
     return Survey(info=info, source=source, parts=parts, digest=listing.digest)
+
+
+def _path(argument: str) -> Path:
+    """Where the images are said to lie. Raises DatasetError for what the file system does not take for a path."""
+    try:
+        path = Path(argument).expanduser().absolute()
+        path.stat()
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError, RuntimeError) as error:  # too long, not to be entered; a NUL; nobody's home
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DatasetError(f"{shortened(argument, 100)!r} is no path that can be read: {reason}") from error
+    return path
 
 
 def _parts(path: Path, listing: _listing.Listing) -> tuple[tuple[str, ...], dict[str, tuple[str, int]]]:
@@ -148,7 +162,7 @@ def _check(path: Path, train: dict[str, list[str]], test: dict[str, list[str]]) 
         for name, files in table.items():
             if not files:
                 raise DatasetError(f"{path}: class {name!r} has no {part} images: add some, or remove its folder")
-            if not name.isprintable():
+            if not one_line(name):
                 raise DatasetError(f"{path}: class {name!r} has a name that cannot be shown: rename its folder")
     if test and set(test) != set(train):
         name = min(set(test) ^ set(train))

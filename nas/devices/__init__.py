@@ -65,7 +65,7 @@ def canonical(named: str) -> str:
 
 def _number(named: str, option: str, text: str) -> int:
     most = Options.MOST[option]
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise ValueError(f"device {named!r}: {option} {text!r} is not a whole number between 1 and {most:,}")
     return int(text)
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from nas.codec import decode, encode
+from nas.networks.layers import MOST_CHANNELS, MOST_PIXELS
 from nas.networks.layers import Activation as Activation
+from nas.refusal import Refusal, between, bounded
 
 Choice: TypeAlias = str | int | float | bool
 Choices: TypeAlias = dict[str, Choice]
@@ -19,6 +21,7 @@ Knobs: TypeAlias = Mapping[str, tuple[Choice, ...]]
 Op = Literal["conv", "fused", "mbconv"]
 
 VERSION = 1  # of the JSON of architectures
+MOST_BLOCKS = 2000  # in a network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +33,10 @@ class Images:
     classes: int = 1000
 
     def __post_init__(self) -> None:
-        if not 8 <= self.resolution <= 2048:
-            raise ValueError(f"resolution {self.resolution} is not between 8 and 2048 pixels")
+        bounded(self, MOST_PIXELS, "resolution", least=8)
         if self.channels not in (1, 3):
-            raise ValueError(f"channels {self.channels} is neither 1 (grey) nor 3 (colour)")
-        if self.classes < 2:
-            raise ValueError(f"classes {self.classes} is less than 2: there is nothing to tell apart")
+            raise Refusal(f"channels {self.channels} is neither 1 (grey) nor 3 (colour)", field="channels")
+        bounded(self, MOST_CHANNELS, "classes", least=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +70,21 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.op not in ("conv", "fused", "mbconv"):
-            raise ValueError(f"op {self.op!r} is none of conv, fused, mbconv")
-        if self.kernel % 2 == 0 or self.kernel < 1:
-            raise ValueError(f"kernel {self.kernel} is not a positive odd number")
-        for name in ("stride", "expand", "channels", "repeats"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is less than 1")
+            raise Refusal(f"op {self.op!r} is none of conv, fused, mbconv", field="op")
+        sizes = (self.kernel, self.stride, self.expand, self.channels, self.repeats)
+        if min(sizes) < 1 or max(sizes) > MOST_BLOCKS:  # one by one takes longer, and a search describes thousands
+            bounded(self, MOST_PIXELS, "kernel", "stride")
+            bounded(self, MOST_CHANNELS, "expand", "channels")
+            bounded(self, MOST_BLOCKS, "repeats")
+        if self.kernel % 2 == 0:
+            raise Refusal(f"kernel {self.kernel} is not a positive odd number", field="kernel")
         if self.op == "conv" and self.expand != 1:
-            raise ValueError(f"expand {self.expand} means nothing to op 'conv': write expand 1, or op 'fused'")
+            detail = f"expand {self.expand} means nothing to op 'conv': write expand 1, or op 'fused'"
+            raise Refusal(detail, field="expand")
         if self.op == "fused" and self.expand == 1:
-            raise ValueError("op 'fused' with expand 1 is op 'conv': write that")
+            raise Refusal("op 'fused' with expand 1 is op 'conv': write that", field="op")
         if not 0 <= self.se_ratio <= 1:
-            raise ValueError(f"se_ratio {self.se_ratio} is not between 0 and 1")
+            raise Refusal(f"se_ratio {self.se_ratio} is not between 0 and 1", field="se_ratio")
 
     def inputs(self, entering: int) -> tuple[int, ...]:
         """Channels that enter each of the stage's blocks when `entering` channels enter the stage."""
@@ -107,14 +111,23 @@ class Architecture:
 
     def __post_init__(self) -> None:
         check_version(self.version)
+        bounded(self, MOST_CHANNELS, "stem")
+        bounded(self, MOST_CHANNELS, "head", least=0)
+        bounded(self, MOST_PIXELS, "stem_stride")
+        between(self, "dropout", 0, 0.999)
+        between(self, "drop_connect", 0, 0.999)
+        blocks = sum(stage.repeats for stage in self.stages)
+        if blocks > MOST_BLOCKS:
+            raise Refusal(f"stages have {blocks:,} blocks in all: {MOST_BLOCKS:,} are the most", field="stages")
         each = (stage.stride for stage in self.stages)
         strides = list(itertools.accumulate(each, int.__mul__, initial=self.stem_stride))
         if strides[-1] > self.images.resolution:
             first = next(number for number, total in enumerate(strides) if total > self.images.resolution)
             place = f"stage {first}" if first else "the stem"
-            raise ValueError(
+            raise Refusal(
                 f"resolution {self.images.resolution} is too small for total stride {strides[-1]}: less than a pixel "
-                f"is left in {place}; give at least {strides[-1]} pixels or fewer strides"
+                f"is left in {place}; give at least {strides[-1]} pixels or fewer strides",
+                field="images",
             )
 
     def scaled(self, scale: Scale) -> "Architecture":
@@ -150,7 +163,8 @@ def digest(architecture: Any) -> str:
 
 def check_version(version: int) -> None:
     if version != VERSION:
-        raise ValueError(f"version {version} of an architecture is not {VERSION}, the one that is understood here")
+        detail = f"version {version} of an architecture is not {VERSION}, the one that is understood here"
+        raise Refusal(detail, field="version")
 
 
 def round_channels(channels: int, width: float, divisor: int = 8) -> int:

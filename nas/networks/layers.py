@@ -7,10 +7,15 @@ agree. `units` composes them into the papers' blocks.
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
+from nas.refusal import Refusal, between, bounded
+
 Activation: TypeAlias = Literal["relu", "swish", "relu6", "hswish", "sigmoid", "hsigmoid", "tanh"]
 Padding: TypeAlias = Literal["same", "tensorflow", "valid"] | int
 Pair: TypeAlias = tuple[int, int]
 Join: TypeAlias = Literal["add", "concat", "multiply", "gate"]
+
+MOST_CHANNELS = 131_072  # of a layer, and answers of a network; ImageNet's largest edition has 21,841 classes
+MOST_PIXELS = 2048  # a side, of images and of what moves over them
 
 
 class Shape(NamedTuple):
@@ -42,6 +47,11 @@ class Conv:
     activation: Activation | None = "relu"
     layer: Literal["conv"] = "conv"
 
+    def __post_init__(self) -> None:
+        bounded(self, MOST_CHANNELS, "out", "groups")
+        bounded(self, MOST_PIXELS, "kernel", "stride", "dilation")
+        bounded(self, MOST_PIXELS, "padding", least=0)
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -58,7 +68,12 @@ class Pool:
 
     def __post_init__(self) -> None:
         if self.kind == "average" and self.padding == "tensorflow":
-            raise ValueError('padding "tensorflow" is for convolutions and maxima: an average pads alike on all sides')
+            raise Refusal(
+                'padding "tensorflow" is for convolutions and maxima: an average pads alike on all sides',
+                field="padding",
+            )
+        bounded(self, MOST_PIXELS, "kernel", "stride")
+        bounded(self, MOST_PIXELS, "padding", least=0)
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,9 @@ class Linear:
     activation: Activation | None = None
     layer: Literal["linear"] = "linear"
 
+    def __post_init__(self) -> None:
+        bounded(self, MOST_CHANNELS, "out")
+
 
 @dataclass(frozen=True)
 class Dropout:
@@ -85,6 +103,9 @@ class Dropout:
 
     rate: float
     layer: Literal["dropout"] = "dropout"
+
+    def __post_init__(self) -> None:
+        between(self, "rate", 0, 0.999)
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,9 @@ class DropPath:
     _: KW_ONLY
     scheduled: bool = False
     layer: Literal["drop path"] = "drop path"
+
+    def __post_init__(self) -> None:
+        between(self, "rate", 0, 0.999)
 
 
 @dataclass(frozen=True)
@@ -121,6 +145,9 @@ class Shuffle:
     groups: int
     layer: Literal["shuffle"] = "shuffle"
 
+    def __post_init__(self) -> None:
+        bounded(self, MOST_CHANNELS, "groups")
+
 
 @dataclass(frozen=True)
 class Widen:
@@ -128,6 +155,9 @@ class Widen:
 
     out: int
     layer: Literal["widen"] = "widen"
+
+    def __post_init__(self) -> None:
+        bounded(self, MOST_CHANNELS, "out")
 
 
 @dataclass(frozen=True)
@@ -143,6 +173,9 @@ class Scale:
 
     factor: float
     layer: Literal["scale"] = "scale"
+
+    def __post_init__(self) -> None:
+        between(self, "factor", -1000, 1000)
 
 
 @dataclass(frozen=True)
@@ -252,7 +285,12 @@ def joined(shapes: list[Shape], join: Join) -> Shape:
     if join == "concat":
         if any(shape[1:] != largest[1:] for shape in shapes):
             raise ValueError(f"branches of {_words(shapes)} pixels cannot be concatenated")
-        return largest._replace(channels=sum(shape.channels for shape in shapes))
+        channels = sum(shape.channels for shape in shapes)
+        if channels > MOST_CHANNELS:
+            raise ValueError(
+                f"branches of {channels:,} channels cannot be concatenated: {MOST_CHANNELS:,} are the most"
+            )
+        return largest._replace(channels=channels)
     if join == "gate" and len(shapes) != 3:
         raise ValueError(f"a gate joins three branches, not {len(shapes)}")
     spread = join == "multiply"

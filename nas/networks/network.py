@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nas.networks.architecture import VERSION, Images, Scale, check_version, digest
 from nas.networks.layers import Graph, Layer, Shape, after
+from nas.refusal import Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class Part:
 
     def __post_init__(self) -> None:
         if len(self.inputs) > 1 and not (len(self.blocks) == 1 and isinstance(self.blocks[0], Graph)):
-            raise ValueError(f"part {self.name!r} takes {len(self.inputs)} states, which only a lone graph can")
+            detail = f"part {self.name!r} takes {len(self.inputs)} states, which only a lone graph can"
+            raise Refusal(detail, field="inputs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,13 @@ class Network:
     def __post_init__(self) -> None:
         check_version(self.version)
         if not self.parts:
-            raise ValueError("a network needs parts: the last one gives the logits")
+            raise Refusal("parts is empty: a network needs parts, the last of which gives the logits", field="parts")
         *_, (part, _, logits) = walk(self.parts, self.images)
         if logits != (self.images.classes, 1, 1):
-            raise ValueError(
+            raise Refusal(
                 f"part {part.name!r} gives {logits.channels}×{logits.height}×{logits.width} values, not one for each "
-                f"of {self.images.classes} classes"
+                f"of {self.images.classes} classes",
+                field="parts",
             )
 
     def scaled(self, scale: Scale) -> "Network":
@@ -68,12 +71,13 @@ def walk(
     for number, part in enumerate(parts, 1):
         inputs = part.inputs or (number - 1,)
         if any(not 0 <= state < number for state in inputs):
-            raise ValueError(f"part {part.name!r} reads a state that is not there yet: there are 0 to {number - 1}")
+            detail = f"part {part.name!r} reads a state that is not there yet: there are 0 to {number - 1}"
+            raise Refusal(detail, field="parts")
         entering = tuple(states[state] for state in inputs)
         try:
             states.append(through(part, *entering))
         except ValueError as error:
-            raise ValueError(
-                f"part {number}, {part.name!r}, of a network for {images.resolution} pixels: {error}"
+            raise Refusal(
+                f"part {number}, {part.name!r}, of a network for {images.resolution} pixels: {error}", field="parts"
             ) from error
         yield part, entering, states[-1]

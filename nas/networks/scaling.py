@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nas.networks.architecture import Scale
+from nas.refusal import Refusal
 
 # Width, depth, resolution in pixels and dropout as released; they follow phi = 0, 0.5, 1, 2, 3.5, 5, 6, 7 only roughly.
 _RELEASED = {
@@ -42,7 +43,7 @@ class CompoundScaling:
         for name in ("alpha", "beta", "gamma"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 1 <= value <= 4):
-                raise ValueError(f"{name} {value} is not between 1 and 4: a family grows")
+                raise Refusal(f"{name} {value} is not between 1 and 4: a family grows", field=name)
 
     @property
     def growth(self) -> float:

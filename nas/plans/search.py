@@ -273,4 +273,5 @@ def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = Non
             **spec.options,
         )
     except TypeError as error:
-        raise Refusal(f"searcher {spec.searcher!r} does not take these options: {error}") from error
+        detail = f"searcher {spec.searcher!r} does not take these options: {error}"
+        raise Refusal(detail, field="options") from error

@@ -108,7 +108,7 @@ class Store(Claims):
         cancelled or failed, for fewer trials than have begun, and for a finished search whose hours are spent.
         """
         if trials is not None and not 1 <= trials <= MOST_TRIALS:
-            raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}")
+            raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}", field="trials")
         with self._database.writing() as connection:
             row = run_row(connection, run, lock=True)
             if row.kind != "search":

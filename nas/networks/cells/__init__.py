@@ -12,8 +12,12 @@ from typing import Literal, Protocol, TypeAlias, cast
 
 from nas import plugins
 from nas.networks.architecture import VERSION, Images, Scale, check_version, digest, round_channels
-from nas.networks.layers import Layer
+from nas.networks.layers import MOST_CHANNELS, Layer
 from nas.networks.network import Part
+from nas.refusal import Refusal, between, bounded, few
+
+MOST_CELLS = 100  # between two reductions
+MOST_STATES = 100  # that a cell computes, or joins at one place
 
 Operation: TypeAlias = Callable[[int, int, int], tuple[Layer, ...]]  # of channels entering, filters, stride
 
@@ -25,6 +29,9 @@ class Node:
     inputs: tuple[tuple[str, int], ...]
     join: Literal["add", "concat"] = "add"
 
+    def __post_init__(self) -> None:
+        few(self, MOST_STATES, "inputs")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -32,6 +39,9 @@ class Cell:
 
     nodes: tuple[Node, ...]
     outputs: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        few(self, MOST_STATES, "nodes", "outputs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,23 +72,25 @@ class CellArchitecture:
 
     def __post_init__(self) -> None:
         check_version(self.version)
-        chosen = family(self.family)
-        for name in ("cells", "filters", "stem_filters"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is less than 1")
-        for name in ("dropout", "drop_path"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} is not between 0 and 1")
-        _check(self.normal, "normal cell", chosen)
+        try:
+            chosen = family(self.family)
+        except plugins.UnknownPlugin as error:
+            raise Refusal(str(error), field="family") from error
+        bounded(self, MOST_CELLS, "cells")
+        bounded(self, MOST_CHANNELS, "filters", "stem_filters")
+        between(self, "dropout", 0, 0.999)
+        between(self, "drop_path", 0, 0.999)
+        _check(self.normal, "normal", chosen)
         if self.reduction is not None:
-            _check(self.reduction, "reduction cell", chosen)
+            _check(self.reduction, "reduction", chosen)
         elif chosen.REDUCES:
-            raise ValueError(f"family {self.family!r} needs a reduction cell")
+            raise Refusal(f"family {self.family!r} needs a reduction cell", field="reduction")
         pixels = chosen.LARGE_STRIDE if self.stem == "large" else 4
         if self.images.resolution < pixels:
-            raise ValueError(
+            raise Refusal(
                 f"resolution {self.images.resolution} is too small for total stride {pixels}: less than a pixel is "
-                f"left in the last cells; give at least {pixels} pixels or the small stem"
+                f"left in the last cells; give at least {pixels} pixels or the small stem",
+                field="images",
             )
 
     def scaled(self, scale: Scale) -> "CellArchitecture":
@@ -127,12 +139,16 @@ def _check(cell: Cell, name: str, chosen: Family) -> None:
         for operation, state in node.inputs:
             if operation not in chosen.OPERATIONS:
                 there_are = ", ".join(chosen.OPERATIONS)
-                raise ValueError(f"{name}, node {number}: unknown operation {operation!r}: there are {there_are}")
+                raise Refusal(
+                    f"{name} cell, node {number}: unknown operation {operation!r}: there are {there_are}", field=name
+                )
             known = chosen.INPUTS + number
             if not 0 <= state < known:
-                raise ValueError(
-                    f"{name}, node {number} reads state {state}: give one made before it, 0 to {known - 1}"
+                raise Refusal(
+                    f"{name} cell, node {number} reads state {state}: give one made before it, 0 to {known - 1}",
+                    field=name,
                 )
     states = chosen.INPUTS + len(cell.nodes)
     if not cell.outputs or any(not 0 <= state < states for state in cell.outputs):
-        raise ValueError(f"{name}: outputs {list(cell.outputs)} are not some of its states, 0 to {states - 1}")
+        detail = f"{name} cell: outputs {list(cell.outputs)} are not some of its states, 0 to {states - 1}"
+        raise Refusal(detail, field=name)
