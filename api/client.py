@@ -19,7 +19,6 @@ import httpx
 from nas.home import write
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-ENDED = ("finished", "stopped", "cancelled", "failed")
 PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
 TIMEOUT_SECONDS = 60
 PAGE = 1000
@@ -159,7 +158,7 @@ class Client:
                 continue
             away = 0.0
             yield seen, trials
-            if seen["state"] in ENDED:
+            if seen["ended_at"] is not None:
                 return
             for trial in trials:
                 if trial["state"] == "running":

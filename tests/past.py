@@ -52,7 +52,7 @@ class Past:
         for number in range(done + running):
             job = plan.ask(number)
             assert job is not None
-            self.store.begin(OWNER, job)
+            self.store.claims.begin(OWNER, job)
             if number >= done:
                 self.progress(run, number, epoch=number - done + 1)
                 continue
@@ -75,7 +75,7 @@ class Past:
         for index in range(min(done + 1, len(spec.members))):
             job = plan.ask(index)
             assert job is not None
-            self.store.begin(OWNER, job)
+            self.store.claims.begin(OWNER, job)
             if index == done:
                 self.progress(run, index, epoch=7)
                 continue
@@ -91,12 +91,12 @@ class Past:
         for number in range(len(came), len(came) + running):
             job = plan.ask(number)
             assert job is not None
-            self.store.begin(OWNER, job)
+            self.store.claims.begin(OWNER, job)
         return run
 
     def progress(self, run: Run, number: int, *, epoch: int) -> None:
         assert isinstance(run.spec, SearchSpec | GrowthSpec)
-        self.store.progress(
+        self.store.claims.progress(
             OWNER,
             Progress(
                 run=run.id,
@@ -111,16 +111,18 @@ class Past:
         )
 
     def end(self, job: Job) -> None:
-        self.store.renew(job.run, OWNER, 1e6)
+        self.store.claims.renew(job.run, OWNER, 1e6)
         if job.number == 29:
-            self.store.end(OWNER, job.number, job.run, "failed", error="RuntimeError: loss is not finite at epoch 2")
+            self.store.claims.end(
+                OWNER, job.number, job.run, "failed", error="RuntimeError: loss is not finite at epoch 2"
+            )
             return
         measured = self.measured(job)
         state: TrialState = "refused" if measured.refused else "done"
         size = (
             (home.folder("artifacts") / f"{measured.weights}.safetensors").stat().st_size if measured.weights else None
         )
-        self.store.end(OWNER, job.number, job.run, state, measured, checkpoint_bytes=size)
+        self.store.claims.end(OWNER, job.number, job.run, state, measured, checkpoint_bytes=size)
 
     def measured(self, job: Job) -> Measurement:
         counted = counts(job.architecture)
@@ -158,7 +160,7 @@ class Past:
 
     def _claimed(self, kind: Kind, spec: Spec) -> Run:
         added = self.store.add_run(kind, spec)
-        while claimed := self.store.claim(OWNER, 1e6):
+        while claimed := self.store.claims.claim(OWNER, 1e6):
             if claimed.id == added.id:
                 return claimed
         raise AssertionError(f"run {added.id} is not to be had")
@@ -179,17 +181,17 @@ def seeded(url: str) -> tuple[Past, dict[str, Run]]:
     past = Past(Store(url, clock), clock, random.Random(7))
     store = past.store
     old = past.search(dataclasses.replace(SEARCH, name="Fashion, first try", trials=30, seed=5), 30)
-    store.release(old.id, OWNER, "finished")
+    store.claims.release(old.id, OWNER, "finished")
     stopped = past.search(dataclasses.replace(SEARCH, name="", trials=200, seed=6), 12)
     store.wish(stopped.id, "stop")
-    store.release(stopped.id, OWNER, "stopped")
+    store.claims.release(stopped.id, OWNER, "stopped")
     clock.now = time.time() - 3000
     family = past.growth(old, 15, 3)
     clock.now = time.time() - 1700
     hard = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
     paused = past.search(dataclasses.replace(SEARCH, name="Fashion, 1 ms", objective=hard, seed=8), 4)
     store.wish(paused.id, "pause")
-    store.release(paused.id, OWNER, "paused")
+    store.claims.release(paused.id, OWNER, "paused")
     clock.now = time.time() - 1500
     running = past.search(SEARCH, 44, running=3)
     return past, {"old": old, "stopped": stopped, "family": family, "paused": paused, "running": running}

@@ -86,9 +86,9 @@ class Service:
         for number in range(len(points) + running):
             job = plan.ask(number)
             assert job is not None
-            self.store.begin(OWNER, job)
+            self.store.claims.begin(OWNER, job)
             if number < len(points):
-                self.store.progress(OWNER, Progress(run=run.id, number=number, phase="scoring"))
+                self.store.claims.progress(OWNER, Progress(run=run.id, number=number, phase="scoring"))
                 accuracy, mult_adds = points[number]
                 measured = Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy)
                 self.end(job, replace(measured, accuracy_error=error))
@@ -119,7 +119,7 @@ class Service:
         for number in range(min(ended, wanted.trials)):
             job = plan.ask(number)
             assert job is not None
-            self.store.begin(OWNER, job)
+            self.store.claims.begin(OWNER, job)
             measured = Measurement(
                 params=1000,
                 mult_adds=5000,
@@ -148,13 +148,13 @@ class Service:
         return run
 
     def claimed(self, run: Run) -> Run:
-        while (claimed := self.store.claim(OWNER, 1e6)) and claimed.id != run.id:
+        while (claimed := self.store.claims.claim(OWNER, 1e6)) and claimed.id != run.id:
             pass
         assert claimed
         return claimed
 
     def end(self, job: Job, measurement: Measurement, size: int | None = None) -> Trial:
-        return self.store.end(OWNER, job.number, job.run, "done", measurement, checkpoint_bytes=size)
+        return self.store.claims.end(OWNER, job.number, job.run, "done", measurement, checkpoint_bytes=size)
 
 
 @contextlib.contextmanager
@@ -192,7 +192,7 @@ def client(service: Service) -> Iterator[Client]:
 def search(service: Service) -> str:
     """A search that has finished."""
     run = service.search(POINTS, name="clothes", trials=4, objective=HARD)
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.release(run.id, OWNER, "finished")
     return run.id
 
 
@@ -200,7 +200,7 @@ def search(service: Service) -> str:
 def growth(service: Service, search: str) -> str:
     """A growth that has finished, with a checkpoint for each member."""
     run = service.growth(service.store.run(search), name="clothes family")
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.release(run.id, OWNER, "finished")
     return run.id
 
 
@@ -240,11 +240,11 @@ def ended(store: Store, owner: str, run: Run, came: Sequence[Measurement | str])
     for number, each in enumerate(came):
         job = plan.ask(number)
         assert job is not None
-        store.begin(owner, job)
+        store.claims.begin(owner, job)
         if isinstance(each, str):
-            store.end(owner, number, run.id, "failed", error=each)
+            store.claims.end(owner, number, run.id, "failed", error=each)
         else:
-            store.end(owner, number, run.id, "done", each)
+            store.claims.end(owner, number, run.id, "done", each)
 
 
 def latency(median_ms: float, device: str = "cpu") -> Latency:

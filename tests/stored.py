@@ -85,7 +85,7 @@ def job(run: str, number: int = 0) -> Job:
 def claimed(store: Store, owner: str = "anna", seconds: float = 60, **changes: Any) -> Run:
     """A new search that `owner` holds."""
     store.add_run("search", dataclasses.replace(SEARCH, **changes))
-    run = store.claim(owner, seconds)
+    run = store.claims.claim(owner, seconds)
     assert run is not None
     return run
 

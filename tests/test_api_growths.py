@@ -46,7 +46,7 @@ def test_a_member_is_running_while_one_of_its_seeds_is(service: Service) -> None
     assert (row["state"], row["seeds"], row["accuracy_error"]) == ("done", 1, 0.002)
     job = plan_for(run, GREY).ask(1)
     assert job is not None
-    service.store.begin(OWNER, job)
+    service.store.claims.begin(OWNER, job)
     (row,) = service.get(f"/v1/growths/{run.id}")["family"]
     assert (row["state"], row["test_accuracy"]) == ("running", 0.94)
 
@@ -128,7 +128,7 @@ def test_a_search_without_a_result_cannot_be_grown_yet(service: Service) -> None
 def test_a_refused_trial_cannot_be_grown(service: Service) -> None:
     search = service.search([(0.9, 1000)], running=1)
     measured = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 2")
-    service.store.end(OWNER, 1, search.id, "refused", measured)
+    service.store.claims.end(OWNER, 1, search.id, "refused", measured)
     problem = service.post("/v1/growths", {"search": search.id, "trial": 1}, status=422)
     assert "trial 1" in problem["detail"]
     assert "is refused, without an accuracy: choose among 0" in problem["detail"]

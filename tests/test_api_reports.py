@@ -144,9 +144,9 @@ def test_the_report_fills_up_while_candidates_are_trained(service: Service, clie
     plan = plan_for(taken, GREY)
     jobs = [job for number in range(10) if (job := plan.ask(number))]
     for job in jobs:
-        service.store.begin(OWNER, job)
+        service.store.claims.begin(OWNER, job)
         if job.number == 1:
-            service.store.end(OWNER, 1, run["id"], "failed", error="TrainingFailed: loss is nan")
+            service.store.claims.end(OWNER, 1, run["id"], "failed", error="TrainingFailed: loss is nan")
         else:
             service.end(job, trained(job))
         report = service.get(run["links"]["self"])["report"]

@@ -60,7 +60,7 @@ def test_a_search_shows_counts_best_and_forecast(service: Service) -> None:
         POINTS, running=1, trials=10, parallel=2, objective=Objective(target=4e6, w_under=-0.5, w_over=-0.5)
     )
     progress = Progress(run=run.id, number=4, phase="training", epoch=1, epochs=2, loss=0.5)
-    service.store.progress(OWNER, progress)
+    service.store.claims.progress(OWNER, progress)
     shown = service.get(f"/v1/searches/{run.id}")
     assert shown["counts"] == {"running": 1, "done": 4, "refused": 0, "failed": 0, "cancelled": 0}
     assert shown["best"]["number"] == 0
@@ -72,8 +72,8 @@ def test_a_search_shows_counts_best_and_forecast(service: Service) -> None:
     assert trials[4]["progress"] == dataclasses.asdict(progress)
     assert [trial["reward"] for trial in trials[:2]] == pytest.approx([1.6, 0.9])
     assert trials[4]["reward"] is None
-    service.store.end(OWNER, 4, run.id, "failed", error="boom")
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.end(OWNER, 4, run.id, "failed", error="boom")
+    service.store.claims.release(run.id, OWNER, "finished")
     shown = service.get(f"/v1/searches/{run.id}")
     assert (shown["state"], shown["counts"]["failed"], shown["remaining_seconds"]) == ("finished", 1, None)
     assert shown["seconds"] == pytest.approx(shown["ended_at"] - shown["started_at"])
@@ -95,7 +95,7 @@ def test_wishes_are_written_down(service: Service, verb: str, wish: str) -> None
 
 def test_an_ended_run_takes_no_wish(service: Service) -> None:
     run = service.search([])
-    service.store.release(run.id, OWNER, "cancelled")
+    service.store.claims.release(run.id, OWNER, "cancelled")
     problem = service.post(f"/v1/searches/{run.id}/pause", status=409)
     assert problem["detail"] == f"run {run.id} is cancelled: it cannot pause any more"
     problem = service.ask("PATCH", f"/v1/searches/{run.id}", 409, json={"trials": 50})
@@ -104,7 +104,7 @@ def test_an_ended_run_takes_no_wish(service: Service) -> None:
 
 def test_a_budget_is_raised(service: Service) -> None:
     run = service.search(POINTS, trials=4)
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.release(run.id, OWNER, "finished")
     raised = service.ask("PATCH", f"/v1/searches/{run.id}", 200, json={"trials": 6})
     assert (raised["trials"], raised["state"]) == (6, "queued")
     problem = service.ask("PATCH", f"/v1/searches/{run.id}", 409, json={"trials": 3})
@@ -152,11 +152,11 @@ def test_what_is_refused_before_training_is_counted_with_what_it_saved(service: 
     assert service.get(address)["saved_seconds"] is None
     refused = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 2", seconds=0.1)
     for number in (0, 1, 2):
-        service.store.end(OWNER, number, search.id, "refused", refused)
+        service.store.claims.end(OWNER, number, search.id, "refused", refused)
     assert service.get(address)["saved_seconds"] is None, "nothing to tell from how long a training takes"
     for number, seconds in ((3, 100.0), (4, 140.0)):
         trained = Measurement(params=1, mult_adds=1, accuracy=0.5, train_seconds=seconds, seconds=seconds + 1)
-        service.store.end(OWNER, number, search.id, "done", trained)
+        service.store.claims.end(OWNER, number, search.id, "done", trained)
     shown = service.get(address)
     assert (shown["counts"]["refused"], shown["saved_seconds"]) == (3, 3 * 120.0)
     out = io.StringIO()

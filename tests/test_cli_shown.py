@@ -71,8 +71,8 @@ def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str
 
 def test_show_says_what_is_spent_of_what(service: Service) -> None:
     run = service.search([(0.9, 1000)], running=1, trials=9, hours=1.5, compute_hours=3)
-    service.store.end(OWNER, 1, run.id, "failed", error="no", compute_seconds=7200)
-    service.store.release(run.id, OWNER, "finished", reason="its 3 compute hours are spent")
+    service.store.claims.end(OWNER, 1, run.id, "failed", error="no", compute_seconds=7200)
+    service.store.claims.release(run.id, OWNER, "finished", reason="its 3 compute hours are spent")
     shown = nas("show", run.id)
     assert "State   finished: its 3 compute hours are spent" in re.sub(" {2,}", "   ", shown.out)
     assert "0 s of 90 min, 2 h 00 of 3 h 00 of compute" in shown.out

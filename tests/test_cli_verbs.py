@@ -148,7 +148,7 @@ def test_measure_on_the_services_workers(service: Service) -> None:
     run = service.store.run(ran.json["id"])
     measured = Measurement(params=61_706, mult_adds=416_520, latencies={"cpu": latency(0.25)})
     ended(service.store, OWNER, service.claimed(run), [measured, "DeviceError: no GPU here"])
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.release(run.id, OWNER, "finished")
     out = nas("show", run.id).out
     assert "LeNet-5, for 32×32×1, 10 classes" in out
     assert re.search(r"cpu +0.250 ms +0.300 ms", out)

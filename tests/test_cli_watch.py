@@ -51,13 +51,13 @@ class Going:
 
     def progress(self, number: int, epoch: int) -> None:
         progress = Progress(run=self.id, number=number, phase="training", epoch=epoch, epochs=4, loss=0.5, accuracy=0.7)
-        self.store.progress(OWNER, progress)
+        self.store.claims.progress(OWNER, progress)
 
     def end(self, state: str = "finished") -> None:
         measured = Measurement(params=300, mult_adds=4_000_000, accuracy=0.9)
-        self.store.end(OWNER, 1, self.id, "done", measured)
-        self.store.end(OWNER, 2, self.id, "failed", error="the loss is\nnot finite")
-        self.store.release(self.id, OWNER, state, "nothing works" if state == "failed" else None)  # type: ignore[arg-type]
+        self.store.claims.end(OWNER, 1, self.id, "done", measured)
+        self.store.claims.end(OWNER, 2, self.id, "failed", error="the loss is\nnot finite")
+        self.store.claims.release(self.id, OWNER, state, "nothing works" if state == "failed" else None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("state", "code"), [("finished", 0), ("failed", 1)])
@@ -89,7 +89,7 @@ def test_watching_with_json_prints_the_run_as_it_ended(service: Service) -> None
 
 def test_watching_a_long_past_is_short(service: Service) -> None:
     run = service.search([(0.5, 1000 + index) for index in range(30)], trials=30)
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.release(run.id, OWNER, "finished")
     lines = nas("watch", run.id).out.splitlines()
     assert "25 trials ended before" in lines[0]
     assert sum(line.startswith("trial") for line in lines) == 5
@@ -149,6 +149,6 @@ def until(seen: bytearray, *words: bytes) -> None:
 
 def test_only_what_leads_is_starred_while_it_is_watched(service: Service) -> None:
     run = climbed(service)
-    service.store.release(run.id, OWNER, "finished")
+    service.store.claims.release(run.id, OWNER, "finished")
     lines = {line.split()[1]: line for line in nas("watch", run.id).out.splitlines() if line.startswith("trial")}
     assert [number for number, line in lines.items() if "★" in line] == ["0", "2"]

@@ -56,7 +56,7 @@ def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
     expect(page.locator(".lines li").first).to_contain_text("Dear 2")
     expect(page.get_by_text("from four candidates on: 2 are compared yet")).to_be_visible()
     for number in (7, 8):
-        store.end(OWNER, number, run.id, "done", dear[number - 5])
+        store.claims.end(OWNER, number, run.id, "done", dear[number - 5])
     expect(page.locator("table[aria-label='orderings'] tbody tr")).to_have_count(5)
     row = page.locator("tr[data-key='cheap recipe']")
     expect(row).to_contain_text("1.00 [1.00, 1.00]")

@@ -63,7 +63,7 @@ def test_the_buttons_change_what_is_wished(view: View) -> None:
     page.get_by_role("button", name="Cancel the search").click()
     expect(page.locator(".heading .pill")).to_have_text("cancelling")
     assert store.run(run.id).wish == "cancel"
-    store.release(run.id, OWNER, "cancelled")
+    store.claims.release(run.id, OWNER, "cancelled")
     expect(page.locator(".heading .pill")).to_have_text("cancelled")
     for name in ("Pause", "Resume", "Stop", "Cancel"):
         expect(page.get_by_role("button", name=name)).to_be_disabled()

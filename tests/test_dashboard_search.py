@@ -169,7 +169,7 @@ def test_a_long_search_is_read_in_pages_and_shown_in_part(view: View) -> None:
     run = small(view.service, trials=count, limits=Limits())
     job = view.service.store.trial(run.id, 0).job
     for number in range(6, count):
-        view.service.store.begin(OWNER, dataclasses.replace(job, number=number))
+        view.service.store.claims.begin(OWNER, dataclasses.replace(job, number=number))
         view.service.past.end(dataclasses.replace(job, number=number))
     page = view.search(run)
     expect(page.locator("circle.point")).to_have_count(len(measured(view.service, run)))

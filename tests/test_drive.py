@@ -72,7 +72,7 @@ def by_formula(job: Job, report: Callable[[Progress], None]) -> Measurement:
 
 
 def claimed(store: Store) -> tuple[Run, Plan]:
-    run = store.claim("me", LEASE_SECONDS)
+    run = store.claims.claim("me", LEASE_SECONDS)
     assert run is not None
     return run, plan_for(run, IMAGES)
 
@@ -210,7 +210,7 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(sqlite: Store, 
 
     assert drive(sqlite, "me", run, plan, Inline(), until_the_fourth, Inbox(), leave) is None
     kept = sqlite.trials(cut.id)
-    sqlite.release(cut.id, "me", "running")
+    sqlite.claims.release(cut.id, "me", "running")
     left = driven(sqlite)
     assert left is not None
     assert left.id == cut.id
@@ -225,8 +225,8 @@ def test_a_trial_under_way_in_a_crash_is_evaluated_again_from_its_row(sqlite: St
     _, plan = claimed(sqlite)
     job = plan.ask(0)
     assert job is not None
-    sqlite.begin("me", job)
-    sqlite.release(run.id, "me", "running")
+    sqlite.claims.begin("me", job)
+    sqlite.claims.release(run.id, "me", "running")
     seen: list[Job] = []
 
     def watched(job: Job, report: Callable[[Progress], None]) -> Measurement:
@@ -260,7 +260,7 @@ def test_a_paused_search_is_left_alone_until_it_is_resumed(sqlite: Store) -> Non
     sqlite.wish(run.id, "pause")
     assert driven(sqlite) is not None
     assert sqlite.run(run.id).state == "paused"
-    assert sqlite.claim("me", LEASE_SECONDS) is None
+    assert sqlite.claims.claim("me", LEASE_SECONDS) is None
     sqlite.wish(run.id, "run")
     left = driven(sqlite)
     assert left is not None
@@ -538,13 +538,13 @@ def test_a_run_that_is_lost_is_not_written_to(sqlite: Store) -> None:
     first, plan = claimed(sqlite)
 
     def losing(job: Job, report: Callable[[Progress], None]) -> Measurement:
-        sqlite.release(run.id, "me", "running")
-        assert sqlite.claim("other", LEASE_SECONDS) is not None
+        sqlite.claims.release(run.id, "me", "running")
+        assert sqlite.claims.claim("other", LEASE_SECONDS) is not None
         return measured(job)
 
     assert drive(sqlite, "me", first, plan, Inline(), losing, Inbox()) is None
     assert [trial.state for trial in sqlite.trials(run.id)] == ["running"]
-    sqlite.renew(run.id, "other", LEASE_SECONDS)
+    sqlite.claims.renew(run.id, "other", LEASE_SECONDS)
 
 
 def test_a_growth_is_driven_member_by_member(sqlite: Store) -> None:
@@ -571,7 +571,7 @@ def test_devices_that_are_missing_do_not_keep_the_last_one_from_being_measured(s
     assert [trial.state for trial in sqlite.trials(run.id)] == ([*["failed"] * 6, "done"]) * 2
 
 
-def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store) -> None:
+def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = sqlite.add_run("search", SPEC)
     claimed_run, plan = claimed(sqlite)
     futures: list[Future[Any]] = []
@@ -581,16 +581,16 @@ def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store) -> N
             futures.append(Future())
             return futures[-1]
 
-    class Away(Store):
-        def renew(self, run: str, owner: str, seconds: float) -> Run:
-            if futures:
-                raise StoreError("it is away")
-            return sqlite.renew(run, owner, seconds)
+    renew = sqlite.claims.renew
 
-    away = Away.__new__(Away)
-    away.__dict__.update(sqlite.__dict__)
+    def away(run: str, owner: str, seconds: float) -> Run:
+        if futures:
+            raise StoreError("it is away")
+        return renew(run, owner, seconds)
+
+    monkeypatch.setattr(sqlite.claims, "renew", away)
     with pytest.raises(StoreError, match="away"):
-        drive(away, "me", claimed_run, plan, Pending(), by_formula, Inbox())
+        drive(sqlite, "me", claimed_run, plan, Pending(), by_formula, Inbox())
     assert len(futures) == 2
     assert all(future.cancelled() for future in futures)
     assert {trial.state for trial in sqlite.trials(run.id)} == {"running"}

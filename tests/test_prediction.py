@@ -64,7 +64,7 @@ def test_latency_is_learnt_from_what_was_measured_before_and_from_nothing_since(
     past.search(dataclasses.replace(SEARCH, seed=3), 20)
     again = prediction(past.store, past.store.run(run.id))
     assert again == found, "a run that is taken up again has the same predictor"
-    past.store.begin(OWNER, dataclasses.replace(past.store.trial(before.id, 0).job, run=run.id))
+    past.store.claims.begin(OWNER, dataclasses.replace(past.store.trial(before.id, 0).job, run=run.id))
     prediction(past.store, run)
     assert len(said(past, run)) == 1 + 1, "and says so no more once it has trials"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import event
 
 from nas.records import ENDED, Progress, RunState, Wish
 from nas.store import Conflict, LostRun, Store
@@ -15,56 +16,67 @@ from tests.stored import MEASUREMENT, SEARCH, claimed, job, snapshot
 
 class TestClaims:
     def test_the_oldest_run_is_claimed_first(self, store: Store, clock: Clock) -> None:
-        assert store.claim("anna", 60) is None
+        assert store.claims.claim("anna", 60) is None
         runs = [store.add_run("search", SEARCH).id for _ in range(3)]
         clock.now = 1010.0
-        first = store.claim("anna", 60)
+        first = store.claims.claim("anna", 60)
         assert first is not None
         assert (first.id, first.state, first.started_at) == (runs[0], "running", 1010.0)
         assert first == store.run(runs[0])
-        assert [run and run.id for run in (store.claim("bert", 60), store.claim("anna", 60))] == runs[1:]
-        assert store.claim("bert", 60) is None
+        assert [run and run.id for run in (store.claims.claim("bert", 60), store.claims.claim("anna", 60))] == runs[1:]
+        assert store.claims.claim("bert", 60) is None
 
     def test_a_claim_that_ran_out_is_claimed_by_another(self, store: Store, clock: Clock) -> None:
         run = claimed(store, seconds=60).id
         clock.now += 59.9
-        assert store.claim("bert", 60) is None
+        assert store.claims.claim("bert", 60) is None
         clock.now += 0.1
-        again = store.claim("bert", 60)
+        again = store.claims.claim("bert", 60)
         assert again is not None
         assert (again.id, again.started_at) == (run, 1000.0)
-        store.begin("bert", job(run))
+        store.claims.begin("bert", job(run))
 
     def test_renewing_keeps_a_claim_and_tells_the_wish(self, store: Store, second: Store, clock: Clock) -> None:
         run = claimed(store, seconds=60).id
         clock.now += 50
         second.wish(run, "stop")
         second.raise_budget(run, 8)
-        renewed = store.renew(run, "anna", 60)
+        renewed = store.claims.renew(run, "anna", 60)
         assert (renewed.wish, renewed.trials) == ("stop", 8)
         clock.now += 50
-        assert second.claim("bert", 60) is None
-        assert store.renew(run, "anna", 60) == store.run(run)
+        assert second.claims.claim("bert", 60) is None
+        assert store.claims.renew(run, "anna", 60) == store.run(run)
+
+    def test_a_renewal_is_one_statement(self, store: Store) -> None:
+        """It is made twice a second."""
+        run, statements = claimed(store), []
+        event.listen(
+            store._database._reader,
+            "before_cursor_execute",
+            lambda _connection, _cursor, statement, *_: statements.append(statement),
+        )
+        assert store.claims.renew(run.id, "anna", 60) == run
+        assert [statement.split()[0] for statement in statements if not statement.startswith("BEGIN")] == ["UPDATE"]
 
     @pytest.mark.parametrize("how", ["of another", "ran out", "passed on", "released", "unknown"])
     def test_who_lost_a_run_can_write_nothing(self, store: Store, clock: Clock, how: str) -> None:
         owner = "bert" if how == "of another" else "anna"
         run = claimed(store, owner).id
         claimed(store)  # holding another run does not help
-        store.begin(owner, job(run))
+        store.claims.begin(owner, job(run))
         if how in ("ran out", "passed on"):
             clock.now += 60
         if how == "passed on":
-            assert store.claim("bert", 60) is not None
+            assert store.claims.claim("bert", 60) is not None
         if how == "released":
-            store.release(run, "anna", "queued")
+            store.claims.release(run, "anna", "queued")
         before, lost = snapshot(store, run), "unknown" if how == "unknown" else run
         writes: dict[str, Callable[[], object]] = {
-            "renew": lambda: store.renew(lost, "anna", 60),
-            "release": lambda: store.release(lost, "anna", "finished"),
-            "begin": lambda: store.begin("anna", job(lost, 1)),
-            "progress": lambda: store.progress("anna", Progress(run=lost, number=0, phase="scoring")),
-            "end": lambda: store.end("anna", 0, lost, "done", MEASUREMENT, checkpoint_bytes=1),
+            "renew": lambda: store.claims.renew(lost, "anna", 60),
+            "release": lambda: store.claims.release(lost, "anna", "finished"),
+            "begin": lambda: store.claims.begin("anna", job(lost, 1)),
+            "progress": lambda: store.claims.progress("anna", Progress(run=lost, number=0, phase="scoring")),
+            "end": lambda: store.claims.end("anna", 0, lost, "done", MEASUREMENT, checkpoint_bytes=1),
         }
         for name, write in writes.items():
             with pytest.raises(LostRun, match=f"run {lost} is not claimed by anna, .*: leave it"):
@@ -75,25 +87,25 @@ class TestClaims:
         for state in sorted(ENDED):
             run = claimed(store).id
             clock.now += 3
-            released = store.release(run, "anna", state, error="why")
+            released = store.claims.release(run, "anna", state, error="why")
             assert (released.state, released.error, released.ended_at) == (state, "why", clock.now)
             clock.now += 1000
-            assert store.claim("bert", 60) is None
+            assert store.claims.claim("bert", 60) is None
 
     @pytest.mark.parametrize("state", ["queued", "paused"])
     def test_releasing_frees_a_run_that_goes_on(self, store: Store, clock: Clock, state: RunState) -> None:
         run = claimed(store).id
         clock.now += 3
-        released = store.release(run, "anna", state)
+        released = store.claims.release(run, "anna", state)
         assert (released.state, released.error, released.ended_at) == (state, None, None)
-        again = store.claim("bert", 60)
+        again = store.claims.claim("bert", 60)
         assert again is not None
         assert (again.id, again.state, again.started_at) == (run, "running", 1000.0)
 
     def test_a_claimed_run_is_not_started_against_the_wish(self, store: Store) -> None:
         run = store.add_run("search", SEARCH).id
         store.wish(run, "pause")
-        again = store.claim("anna", 60)
+        again = store.claims.claim("anna", 60)
         assert again is not None
         assert (again.id, again.state, again.wish) == (run, "queued", "pause")
 
@@ -105,33 +117,33 @@ class TestClaims:
         paused, held, left = (claimed(store).id for _ in range(3))
         queued = store.add_run("search", SEARCH).id
         store.wish(paused, "pause")
-        store.release(paused, "anna", "paused")
+        store.claims.release(paused, "anna", "paused")
         clock.now += 5
         for run in (queued, paused):
             ended = store.wish(run, wish)
             assert (ended.state, ended.wish, ended.ended_at) == (state, wish, 1005.0)
             assert [entry.kind for entry in store.events(run)][-2:] == ["wish", state]
-        store.begin("anna", job(left))
+        store.claims.begin("anna", job(left))
         clock.now += 100  # the owner of the others has crashed, and one has a trial that is to be ended
         assert store.wish(held, wish).state == state
         assert store.wish(left, wish).state == "running"
-        taken = store.claim("otto", 60)
+        taken = store.claims.claim("otto", 60)
         assert taken is not None
         assert (taken.id, taken.wish) == (left, wish)
-        assert store.claim("otto", 60) is None
+        assert store.claims.claim("otto", 60) is None
 
     def test_a_run_that_is_held_ends_by_its_owner(self, store: Store) -> None:
         run = claimed(store).id
         assert store.wish(run, "cancel").state == "running"
-        assert store.release(run, "anna", "cancelled").state == "cancelled"
+        assert store.claims.release(run, "anna", "cancelled").state == "cancelled"
 
     def test_a_paused_run_waits_for_another_wish(self, store: Store) -> None:
         run = claimed(store).id
         store.wish(run, "pause")
-        store.release(run, "anna", "paused")
-        assert store.claim("anna", 60) is None
+        store.claims.release(run, "anna", "paused")
+        assert store.claims.claim("anna", 60) is None
         assert store.wish(run, "run").state == "queued"
-        again = store.claim("anna", 60)
+        again = store.claims.claim("anna", 60)
         assert again is not None
         assert (again.state, again.wish) == ("running", "run")
 
@@ -140,7 +152,7 @@ class TestEnds:
     def test_an_ended_run_takes_no_wish(self, store: Store) -> None:
         for state in sorted(ENDED):
             run = claimed(store).id
-            store.release(run, "anna", state)
+            store.claims.release(run, "anna", state)
             before = snapshot(store, run)
             with pytest.raises(Conflict, match=f"run {run} is {state}"):
                 store.wish(run, "cancel")
@@ -148,25 +160,25 @@ class TestEnds:
 
     def test_a_trial_begins_once_and_ends_once(self, store: Store) -> None:
         run = claimed(store).id
-        store.begin("anna", job(run))
+        store.claims.begin("anna", job(run))
         with pytest.raises(Conflict, match=f"trial 0 of run {run} has begun before"):
-            store.begin("anna", job(run))
-        store.end("anna", 0, run, "done", MEASUREMENT, checkpoint_bytes=1)
+            store.claims.begin("anna", job(run))
+        store.claims.end("anna", 0, run, "done", MEASUREMENT, checkpoint_bytes=1)
         before = snapshot(store, run)
         with pytest.raises(Conflict, match=f"trial 0 of run {run} is done already"):
-            store.end("anna", 0, run, "failed", error="late")
+            store.claims.end("anna", 0, run, "failed", error="late")
         with pytest.raises(Conflict, match="has begun before"):
-            store.begin("anna", job(run))
-        store.progress("anna", Progress(run=run, number=0, phase="scoring"))
+            store.claims.begin("anna", job(run))
+        store.claims.progress("anna", Progress(run=run, number=0, phase="scoring"))
         assert snapshot(store, run) == before
 
     def test_a_trial_that_cannot_end_whole_does_not_end(self, store: Store) -> None:
         run = claimed(store).id
-        store.begin("anna", job(run))
+        store.claims.begin("anna", job(run))
         unwritable = dataclasses.replace(MEASUREMENT, weights="\udcff")
         before = snapshot(store, run)
         with pytest.raises(UnicodeEncodeError):  # while the model is written, after the trial
-            store.end("anna", 0, run, "done", unwritable, checkpoint_bytes=1)
+            store.claims.end("anna", 0, run, "done", unwritable, checkpoint_bytes=1)
         assert snapshot(store, run) == before
 
     def test_of_two_that_end_a_trial_one_succeeds(self, store: Store) -> None:
@@ -176,13 +188,13 @@ class TestEnds:
         def end(number: int) -> str:
             barrier.wait()
             try:
-                return store.end("anna", number, run, "done", MEASUREMENT, checkpoint_bytes=1).state
+                return store.claims.end("anna", number, run, "done", MEASUREMENT, checkpoint_bytes=1).state
             except Conflict:
                 return "conflict"
 
         with ThreadPoolExecutor(2) as pool:
             for number in range(20):
-                store.begin("anna", job(run, number))
+                store.claims.begin("anna", job(run, number))
                 assert sorted(pool.map(end, [number, number])) == ["conflict", "done"]
         assert [trial.finished for trial in store.trials(run)] == list(range(1, 21))
         assert len(store.models(run)) == 20
@@ -190,7 +202,7 @@ class TestEnds:
     def test_trials_that_end_at_once_are_numbered_one_after_the_other(self, store: Store) -> None:
         run = claimed(store, trials=40).id
         for number in range(40):
-            store.begin("anna", job(run, number))
+            store.claims.begin("anna", job(run, number))
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda number: store.end("anna", number, run, "cancelled"), range(40)))
+            list(pool.map(lambda number: store.claims.end("anna", number, run, "cancelled"), range(40)))
         assert sorted(trial.finished or 0 for trial in store.trials(run)) == list(range(1, 41))

@@ -56,17 +56,17 @@ class TestRecords:
 
     def test_a_trial_comes_back_as_it_began_and_as_it_ended(self, store: Store, second: Store, clock: Clock) -> None:
         run = claimed(store).id
-        began = store.begin("anna", job(run))
+        began = store.claims.begin("anna", job(run))
         assert (began.state, began.started_at, began.ended_at, began.measurement) == ("running", 1000.0, None, None)
         assert as_json(began.job) == as_json(job(run))
         assert second.trials(run) == [began]
 
         progress = Progress(run=run, number=0, phase="training", epoch=1, epochs=3, loss=0.5, images_per_second=900.0)
-        store.progress("anna", progress)
+        store.claims.progress("anna", progress)
         assert second.trial(run, 0) == dataclasses.replace(began, progress=progress)
 
         clock.now += 5
-        ended = store.end("anna", 0, run, "done", MEASUREMENT, checkpoint_bytes=5_000_000_000)
+        ended = store.claims.end("anna", 0, run, "done", MEASUREMENT, checkpoint_bytes=5_000_000_000)
         assert as_json(ended.measurement) == as_json(MEASUREMENT)
         assert ended == dataclasses.replace(
             began,
@@ -82,20 +82,20 @@ class TestRecords:
     def test_a_trial_ends_in_every_state(self, store: Store) -> None:
         run = claimed(store).id
         for number, state in enumerate(sorted(set(get_args(TrialState)) - {"running"})):
-            store.begin("anna", job(run, number))
+            store.claims.begin("anna", job(run, number))
             measurement = MEASUREMENT if state in ("done", "refused") else None
-            ended = store.end("anna", number, run, state, measurement, error="why", checkpoint_bytes=1)
+            ended = store.claims.end("anna", number, run, state, measurement, error="why", checkpoint_bytes=1)
             assert (ended.state, ended.error, ended.finished) == (state, "why", number + 1)
             assert store.trials(run, state=state) == [ended]
 
     def test_weights_become_a_model(self, store: Store, clock: Clock) -> None:
         run = claimed(store).id
         for number in (2, 1, 0):
-            store.begin("anna", job(run, number))
+            store.claims.begin("anna", job(run, number))
             clock.now += 1
             weights = None if number == 1 else f"{number}" * 64
             measurement = dataclasses.replace(MEASUREMENT, weights=weights)
-            store.end("anna", number, run, "done", measurement, checkpoint_bytes=5_000_000_000)
+            store.claims.end("anna", number, run, "done", measurement, checkpoint_bytes=5_000_000_000)
         other = claimed(store).id
         newest, oldest = store.models(run)
         assert store.models() == [newest, oldest]
@@ -112,8 +112,8 @@ class TestRecords:
         choices = {knob: values[-1] for knob, values in module.knobs(images).items()}
         architecture = module.architecture(choices, images)
         asked = dataclasses.replace(job(run), space=space, choices=choices, architecture=architecture)
-        store.begin("anna", asked)
-        store.begin("anna", dataclasses.replace(asked, number=1, architecture=spelled_out(architecture)))
+        store.claims.begin("anna", asked)
+        store.claims.begin("anna", dataclasses.replace(asked, number=1, architecture=spelled_out(architecture)))
         found, spelled = store.trials(run)
         assert (found.job, as_json(found.job)) == (asked, as_json(asked))
         assert spelled.job.architecture == spelled_out(architecture)
@@ -129,21 +129,21 @@ class TestRecords:
         for number, nothing in enumerate((0.0, 0, 0.0)):
             (stage, *_) = ARCHITECTURE.stages
             architecture = dataclasses.replace(ARCHITECTURE, stages=(dataclasses.replace(stage, se_ratio=nothing),))
-            began = store.begin("anna", dataclasses.replace(job(run, number), architecture=architecture))
+            began = store.claims.begin("anna", dataclasses.replace(job(run, number), architecture=architecture))
             assert began.job.architecture.digest() == architecture.digest()
 
     def test_what_no_database_takes_as_text_is_kept_readable(self, store: Store) -> None:
         run = claimed(store).id
-        store.begin("anna", job(run))
-        store.progress("anna", Progress(run=run, number=0, phase="training", loss=math.nan))
+        store.claims.begin("anna", job(run))
+        store.claims.progress("anna", Progress(run=run, number=0, phase="training", loss=math.nan))
         progress = store.trial(run, 0).progress
         assert progress is not None
         assert progress.loss is not None
         assert math.isnan(progress.loss)
-        assert store.end("anna", 0, run, "failed", error="no \0 in \udcff, ☃").error == "no � in ?, ☃"
+        assert store.claims.end("anna", 0, run, "failed", error="no \0 in \udcff, ☃").error == "no � in ?, ☃"
         store.note(run, "odd", "\0\udcff☃")
         assert store.events(run)[-1].text == "�?☃"
-        assert store.release(run, "anna", "failed", "\0\udcff☃").error == "�?☃"
+        assert store.claims.release(run, "anna", "failed", "\0\udcff☃").error == "�?☃"
 
     def test_changing_a_value_changes_nothing_that_is_stored(self, store: Store) -> None:
         spec, handed_in = dataclasses.replace(SEARCH, options={"population": 8}), job("", 0)
@@ -151,9 +151,9 @@ class TestRecords:
         assert isinstance(run.spec, SearchSpec)
         spec.options["population"] = 9
         run.spec.options["population"] = 10
-        store.claim("anna", 60)
+        store.claims.claim("anna", 60)
         handed_in = job(run.id)
-        began = store.begin("anna", handed_in)
+        began = store.claims.begin("anna", handed_in)
         handed_in.choices["stage1.op"] = "mbconv"
         began.job.choices["stage1.op"] = "fused"
         for trial in store.trials(run.id) + store.trials(run.id):
@@ -161,11 +161,16 @@ class TestRecords:
             trial.job.choices["stage1.op"] = "fused"
         plain = dataclasses.replace(MEASUREMENT.latencies["cpu"], fingerprint={})
         measurement = dataclasses.replace(MEASUREMENT, latencies={"cpu": plain})
-        ended = store.end("anna", 0, run.id, "done", measurement, checkpoint_bytes=1)
+        ended = store.claims.end("anna", 0, run.id, "done", measurement, checkpoint_bytes=1)
         assert ended.measurement is not None
         ended.measurement.latencies["cpu"].fingerprint["threads"] = "64"
         ended.measurement.latencies.clear()
-        assert store.run(run.id).spec == dataclasses.replace(SEARCH, options={"population": 8})
+        for _ in range(2):
+            found = store.run(run.id).spec
+            assert found == dataclasses.replace(SEARCH, options={"population": 8})
+            assert isinstance(found, SearchSpec)
+            found.options["population"] = 11
+            found.knobs.clear()
         assert store.trial(run.id, 0).measurement == measurement
 
 
@@ -191,7 +196,7 @@ class TestLookUps:
         with pytest.raises(NotFound, match="no run 'nope'"):
             store.note("nope", "kind", "text")
         with pytest.raises(NotFound, match="has no trial 1"):
-            store.end("anna", 1, run, "failed")
+            store.claims.end("anna", 1, run, "failed")
 
     def test_runs_come_newest_first_in_pages(self, store: Store, clock: Clock) -> None:
         assert store.runs() == []
@@ -206,13 +211,39 @@ class TestLookUps:
         assert store.runs(before=added[4].id) == []
         assert store.runs(limit=0) == store.runs(limit=-1) == []
 
+    def test_runs_of_a_kind_come_in_pages_of_their_own(self, store: Store) -> None:
+        growths: list[Run] = []
+        for _ in range(3):
+            store.add_run("search", SEARCH)
+            growths.insert(0, store.add_run("growth", GROWTH))
+            store.add_run("search", SEARCH)
+        assert store.runs(limit=2, kind="growth") == growths[:2]
+        assert store.runs(limit=2, before=growths[1].id, kind="growth") == growths[2:]
+        assert store.runs(kind="proxy") == []
+
+    def test_models_come_newest_first_in_pages(self, store: Store) -> None:
+        runs = [claimed(store).id for _ in range(2)]
+        for run in runs:
+            for number in (1, 0, 2):
+                store.claims.begin("anna", job(run, number))
+                store.claims.end("anna", number, run, "done", MEASUREMENT, checkpoint_bytes=1)
+        whole = store.models()
+        assert [model.number for model in whole] == [2, 2, 1, 1, 0, 0], "all at the same moment"
+        pages = [store.models(limit=2), *(store.models(limit=2, before=whole[last].id) for last in (1, 3))]
+        assert [model for page in pages for model in page] == whole
+        assert store.models(before=whole[5].id) == []
+        own = store.models(runs[0])
+        assert store.models(runs[0], limit=9, before=own[0].id) == own[1:]
+        with pytest.raises(NotFound, match="no model 'nope-1'"):
+            store.models(before="nope-1")
+
     def test_trials_come_by_number_in_pages(self, store: Store) -> None:
         run, other = claimed(store).id, claimed(store).id
-        store.begin("anna", job(other))
+        store.claims.begin("anna", job(other))
         for number in (2, 0, 3, 1, 4):
-            store.begin("anna", job(run, number))
-        store.end("anna", 3, run, "cancelled")
-        store.end("anna", 1, run, "cancelled")
+            store.claims.begin("anna", job(run, number))
+        store.claims.end("anna", 3, run, "cancelled")
+        store.claims.end("anna", 1, run, "cancelled")
 
         def numbers(*page: Any, **choice: Any) -> list[int]:
             return [trial.number for trial in store.trials(run, *page, **choice)]
@@ -229,7 +260,7 @@ class TestLookUps:
     def test_a_list_is_one_query_however_long(self, store: Store) -> None:
         run = claimed(store, trials=40).id
         for number in range(40):
-            store.begin("anna", job(run, number))
+            store.claims.begin("anna", job(run, number))
         statements = []
         event.listen(
             store._database._reader,
@@ -246,10 +277,10 @@ class TestLookUps:
         store.wish(run, "pause")
         store.wish(run, "pause")  # nothing new
         store.raise_budget(run, 9)
-        store.begin("anna", job(run))
-        store.end("anna", 0, run, "failed", error="out of memory")
+        store.claims.begin("anna", job(run))
+        store.claims.end("anna", 0, run, "failed", error="out of memory")
         store.note(run, "hello", "there")
-        store.release(run, "anna", "failed", "disk full")
+        store.claims.release(run, "anna", "failed", "disk full")
         events = store.events(run)
         assert [(entry.kind, entry.text) for entry in events] == [
             ("added", "search added, 3 trials"),
@@ -273,8 +304,8 @@ class TestMeasured:
 
     def ended(self, store: Store, run: str, number: int, *devices: str) -> None:
         latencies = {device: dataclasses.replace(MEASURED, device=device) for device in devices}
-        store.begin("anna", job(run, number))
-        store.end("anna", number, run, "done", Measurement(params=1, mult_adds=1, latencies=latencies))
+        store.claims.begin("anna", job(run, number))
+        store.claims.end("anna", number, run, "done", Measurement(params=1, mult_adds=1, latencies=latencies))
 
     def test_it_is_found_by_its_device_and_time(self, store: Store, clock: Clock) -> None:
         first, second = claimed(store, seconds=1e6), claimed(store, seconds=1e6)
@@ -282,8 +313,8 @@ class TestMeasured:
         for number, names in enumerate(devices):
             self.ended(store, (first if number % 2 else second).id, number, *names)
             clock.now += 10
-        store.begin("anna", job(first.id, 9))
-        store.end("anna", 9, first.id, "failed", error="no latency")
+        store.claims.begin("anna", job(first.id, 9))
+        store.claims.end("anna", 9, first.id, "failed", error="no latency")
         found = store.measured("cpu_eager", clock.now)
         assert [latency.device for _, latency in found] == ["cpu_eager"] * 3
         assert {architecture for architecture, _ in found} == {job("x").architecture}

@@ -43,7 +43,7 @@ class TestTogether:
 
         def claim_all(owner: str) -> list[str]:
             barrier.wait()
-            return [run.id for run in iter(lambda: store.claim(owner, 60), None)]
+            return [run.id for run in iter(lambda: store.claims.claim(owner, 60), None)]
 
         with ThreadPoolExecutor(4) as pool:
             by_owner = list(pool.map(claim_all, "abcd"))
@@ -62,13 +62,13 @@ class TestTogether:
         assert [(model.number, model.sha256) for model in store.models(run)] == [
             (number, "ab" * 32) for number in (4, 3, 2, 1, 0)
         ]
-        assert store.claim("bert", 60) is None
+        assert store.claims.claim("bert", 60) is None
         clock.now = 2000.0
-        again = store.claim("bert", 60)
+        again = store.claims.claim("bert", 60)
         assert again is not None
         (running,) = store.trials(run, state="running")
         assert running.job == job(run, 5)
-        assert store.end("bert", 5, run, "done", MEASUREMENT, checkpoint_bytes=1).finished == 6
+        assert store.claims.end("bert", 5, run, "done", MEASUREMENT, checkpoint_bytes=1).finished == 6
         store.close()
 
     def test_a_program_killed_in_a_transaction_leaves_none_of_it(self, store: Store, database_url: str) -> None:
@@ -79,7 +79,7 @@ class TestTogether:
         program.kill()
         assert store.run(run).state == "queued"
         assert len(store.events(run)) == 1
-        assert store.claim("anna", 60) is not None
+        assert store.claims.claim("anna", 60) is not None
 
     def test_who_reads_does_not_wait_for_who_writes(self, store: Store, second: Store) -> None:
         run = claimed(store).id
@@ -95,7 +95,7 @@ class TestTogether:
         run = claimed(store).id
         with second._database.reading() as connection:
             assert connection.execute(select(RUN.c.state)).scalar_one() == "running"
-            assert store.release(run, "anna", "finished").state == "finished"
+            assert store.claims.release(run, "anna", "finished").state == "finished"
 
     def test_who_reads_sees_trials_whole_while_another_writes(self, store: Store, second: Store) -> None:
         run = claimed(store, trials=50).id
@@ -104,8 +104,8 @@ class TestTogether:
         def write() -> None:
             try:
                 for number in range(50):
-                    store.begin("anna", job(run, number))
-                    store.end("anna", number, run, "done", MEASUREMENT, checkpoint_bytes=1)
+                    store.claims.begin("anna", job(run, number))
+                    store.claims.end("anna", number, run, "done", MEASUREMENT, checkpoint_bytes=1)
             finally:
                 done.set()
 
@@ -177,18 +177,18 @@ def _claim_all(pipe: Connection, url: str, owner: str) -> None:
     store = Store(url)
     pipe.send("opened")
     assert pipe.recv() == "claim"
-    pipe.send([run.id for run in iter(lambda: store.claim(owner, 600), None)])
+    pipe.send([run.id for run in iter(lambda: store.claims.claim(owner, 600), None)])
     store.close()
 
 
 def _work_until_killed(pipe: Connection, url: str, owner: str) -> None:
     store = Store(url, Clock())
-    run = store.claim(owner, 60)
+    run = store.claims.claim(owner, 60)
     assert run is not None
     for number in range(5):
-        store.begin(owner, job(run.id, number))
-        pipe.send(store.end(owner, number, run.id, "done", MEASUREMENT, checkpoint_bytes=1))
-    store.begin(owner, job(run.id, 5))
+        store.claims.begin(owner, job(run.id, number))
+        pipe.send(store.claims.end(owner, number, run.id, "done", MEASUREMENT, checkpoint_bytes=1))
+    store.claims.begin(owner, job(run.id, 5))
     pipe.send("begun 5")
     pipe.recv()
 

@@ -67,24 +67,24 @@ class TestTrouble:
         reader = Store(f"sqlite:///file:{tmp_path}/nas.db?mode=ro&uri=true")
         assert reader.run(run.id) == run
         with pytest.raises(StoreError, match=r"readonly database - .*the right to write"):
-            reader.claim("anna", 60)
+            reader.claims.claim("anna", 60)
         reader.close()
         store.close()
 
     def test_a_full_disk_loses_nothing_and_can_be_cleared(self, tmp_path: Path) -> None:
         store = Store(f"sqlite:///{tmp_path}/nas.db")
         run = claimed(store).id
-        store.begin("anna", job(run))
+        store.claims.begin("anna", job(run))
         before = snapshot(store, run)
         with store._database.reading() as connection:
             pages = connection.execute(text("PRAGMA page_count")).scalar_one()
             connection.execute(text(f"PRAGMA max_page_count = {pages}"))
         with pytest.raises(StoreError, match=r"full - .*free some space"):
-            store.end("anna", 0, run, "failed", error="x" * 100_000)
+            store.claims.end("anna", 0, run, "failed", error="x" * 100_000)
         assert snapshot(store, run) == before
         with store._database.reading() as connection:
             connection.execute(text("PRAGMA max_page_count = 1000000"))
-        assert store.end("anna", 0, run, "failed", error="x" * 100_000).state == "failed"
+        assert store.claims.end("anna", 0, run, "failed", error="x" * 100_000).state == "failed"
         store.close()
 
     def test_a_file_that_another_program_holds(self, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def trained(running: Service, machine: str, seconds_an_image: float, space: str 
     for number in range(4):
         job = plan.ask(number)
         assert job is not None
-        running.store.begin(OWNER, job)
+        running.store.claims.begin(OWNER, job)
         found = Measurement(
             params=1,
             mult_adds=counts(job.architecture).mult_adds,
@@ -70,7 +70,7 @@ def trained(running: Service, machine: str, seconds_an_image: float, space: str 
             seconds=took + 2,
             trained_on=machine,
         )
-        running.store.end(OWNER, number, run.id, "done", found, compute_seconds=found.seconds)
+        running.store.claims.end(OWNER, number, run.id, "done", found, compute_seconds=found.seconds)
 
 
 def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

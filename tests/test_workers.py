@@ -110,7 +110,7 @@ def spec(folder: Path, **changes: object) -> SearchSpec:
 
 
 def with_ray(store: Store, pool: RayPool, run: Run, evaluate: Callable[..., Measurement]) -> Run:
-    claimed = store.claim("me", 60)
+    claimed = store.claims.claim("me", 60)
     assert claimed is not None
     assert claimed.id == run.id
     left = drive(store, "me", claimed, plan_for(claimed, IMAGES), pool, evaluate, pool.inbox())
@@ -292,7 +292,7 @@ def test_a_coordinator_waits_while_the_database_is_away(
         return called
 
     for name in away:
-        monkeypatch.setattr(store, name, sometimes(name, getattr(store, name)))
+        monkeypatch.setattr(store.claims, name, sometimes(name, getattr(store.claims, name)))
     monkeypatch.setattr(coordinator, "SHORTEST_PAUSE_SECONDS", 0.01)
     run = store.add_run("search", spec(folder, trials=2))
     coordinator.coordinate(store, pool, threading.Event(), once=True)
@@ -442,7 +442,7 @@ class TestACoordinator:
         else:
             child.send_signal(getattr(signal, how))
         assert child.wait(30) == 0
-        claimed = store.claim("next", LEASE_SECONDS)
+        claimed = store.claims.claim("next", LEASE_SECONDS)
         assert claimed is not None
         assert claimed.id == run.id
 

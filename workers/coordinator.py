@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import wait
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
     inbox, patient = pool.inbox(), cast(Store, Patient(store, leave))
     while not leave.is_set():
         try:
-            run = patient.claim(owner, LEASE_SECONDS)
+            run = patient.claims.claim(owner, LEASE_SECONDS)
             if run is not None:
                 with _kept(store, run, owner):
                     _drive(patient, pool, inbox, run, owner, leave)
@@ -54,13 +54,16 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
 
 
 class Patient:
-    """A store whose methods wait while the database cannot be used, until `leave` is set; only then StoreError."""
+    """A store whose methods, and those of its parts, wait while the database cannot be used, until `leave` is set; only
+    then StoreError."""
 
-    def __init__(self, store: Store, leave: threading.Event) -> None:
+    def __init__(self, store: object, leave: threading.Event) -> None:
         self._store, self._leave = store, leave
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
+        if not callable(method):
+            return Patient(method, self._leave)
 
         def patiently(*args: Any, **kwargs: Any) -> Any:
             pause = SHORTEST_PAUSE_SECONDS
@@ -97,7 +100,7 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
         return
     if left is None:
         if leave.is_set():
-            store.release(run.id, owner, "running")  # to be claimed at once, not when the claim has run out
+            store.claims.release(run.id, owner, "running")  # to be claimed at once, not when the claim has run out
         return
     log.info("run %s: %s%s", left.id, left.state, f": {left.error}" if left.error else "")
     if left.state in ENDED:
@@ -119,8 +122,8 @@ def _images(run: Run) -> Images:
 def _fail(store: Store, run: Run, owner: str, error: str) -> None:
     """End a run that cannot be driven here at all, and its trials with it."""
     for trial in store.trials(run.id, state="running"):
-        store.end(owner, trial.number, run.id, "failed", error=error)
-    store.release(run.id, owner, "failed", error)
+        store.claims.end(owner, trial.number, run.id, "failed", error=error)
+    store.claims.release(run.id, owner, "failed", error)
 
 
 @contextlib.contextmanager
@@ -131,7 +134,7 @@ def _kept(store: Store, run: Run, owner: str) -> Iterator[None]:
     def renew() -> None:
         while not done.wait(LEASE_SECONDS / 4):
             with contextlib.suppress(LostRun, StoreError):
-                store.renew(run.id, owner, LEASE_SECONDS)
+                store.claims.renew(run.id, owner, LEASE_SECONDS)
 
     thread = threading.Thread(target=renew, name=f"claim of {run.id}", daemon=True)
     thread.start()

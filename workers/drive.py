@@ -52,7 +52,7 @@ def drive(
         for job in begun:
             running[pool.submit(evaluate, job, inbox.put)] = job
         while not leave.is_set():
-            run = store.renew(run.id, owner, LEASE_SECONDS)
+            run = store.claims.renew(run.id, owner, LEASE_SECONDS)
             plan.trials = run.trials
             if run.wish == "cancel" or _hopeless(plan, past.errors):
                 for future in running:
@@ -62,19 +62,19 @@ def drive(
                     proposed = plan.ask(number)
                     if proposed is None:
                         break
-                    store.begin(owner, proposed)
+                    store.claims.begin(owner, proposed)
                     running[pool.submit(evaluate, proposed, inbox.put)] = proposed
                     number += 1
             if not running:
                 if aside and run.wish != "pause":
-                    store.release(run.id, owner, "running")  # whoever claims it next begins with that trial
+                    store.claims.release(run.id, owner, "running")  # whoever claims it next begins with that trial
                     return None
                 state, error = _verdict(run, plan, past.errors)
                 reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
-                return store.release(run.id, owner, state, error, run, reason)
+                return store.claims.release(run.id, owner, state, error, run, reason)
             done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
             for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
-                store.progress(owner, progress)
+                store.claims.progress(owner, progress)
             for future in sorted(done, key=lambda future: running[future].number):
                 job = running.pop(future)
                 if run.wish in ("run", "pause") and _disk_is_full(future):
@@ -144,14 +144,16 @@ def _end(store: Store, owner: str, job: Job, future: Future[Measurement]) -> Tri
     """Write down what came of the job."""
     held = future.compute_seconds if isinstance(future, Evaluation) else None
     if future.cancelled():
-        trial = store.end(owner, job.number, job.run, "cancelled", compute_seconds=held)
+        trial = store.claims.end(owner, job.number, job.run, "cancelled", compute_seconds=held)
     elif error := future.exception() or _unreachable(future.result()):
-        trial = store.end(owner, job.number, job.run, "failed", error=_said(error), compute_seconds=held)
+        trial = store.claims.end(owner, job.number, job.run, "failed", error=_said(error), compute_seconds=held)
     else:
         measurement = future.result()
         size = _checkpoint(measurement).stat().st_size if measurement.weights else None
         state: TrialState = "refused" if measurement.refused else "done"
-        trial = store.end(owner, job.number, job.run, state, measurement, checkpoint_bytes=size, compute_seconds=held)
+        trial = store.claims.end(
+            owner, job.number, job.run, state, measurement, checkpoint_bytes=size, compute_seconds=held
+        )
     log.info("run %s: trial %d %s%s", job.run, job.number, trial.state, f": {trial.error}" if trial.error else "")
     return trial
 

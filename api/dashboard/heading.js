@@ -6,10 +6,9 @@ import { confirmation } from "./confirmation.js";
 import { bar, element, pill, say } from "./element.js";
 import { duration, moment } from "./numbers.js";
 
-const ENDED = ["finished", "stopped", "cancelled", "failed"];
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
 const UNITS = { search: "trials", growth: "members", benchmark: "benchmarks", proxy: "trainings" };
-export const ended = (run) => ENDED.includes(run.state);
+export const ended = (run) => run.ended_at !== null;
 
 export const trialsEnded = ({ counts }) => counts.done + counts.refused + counts.failed + counts.cancelled;
 

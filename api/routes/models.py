@@ -9,13 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from starlette.responses import FileResponse
 
-from api.history import Histories, History, Rows
+from api.history import Rows
 from api.problems import Problem, documented
 from api.routes.runs import Id, Limit
 from api.views import search
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
 from nas.records import Model, Run
 from nas.specs import GrowthSpec
+from nas.store import Store
 
 router = APIRouter(prefix="/models", tags=["models"])
 UNKNOWN = "there is no model '0a1b2c3d4e5f-3'"
@@ -51,26 +52,24 @@ class Models:
 
 @router.get("", summary="Trained networks, newest first", responses=documented(_404=UNKNOWN))
 def list_models(
-    history: Histories,
+    store: Rows,
     run: Annotated[str | None, Query(description="only those of this search or growth")] = None,
     limit: Limit = 200,
     before: Annotated[str | None, Query(description="the id that the page before ended with")] = None,
 ) -> Models:
     """Every member of a growth, and the trials of searches that save weights."""
-    rows = history.store.models(run)
-    if before is not None:
-        rows = rows[1 + rows.index(history.store.model(before)) :]
-    whole, rows = rows, rows[:limit]
-    runs = {row.run: history.store.run(row.run) for row in rows}
+    whole = store.models(run, limit + 1, before)
+    rows = whole[:limit]
+    runs = {row.run: store.run(row.run) for row in rows}
     more = f"/v1/models?limit={limit}&before={rows[-1].id}" + (f"&run={run}" if run else "") if whole[limit:] else None
-    return Models(models=tuple(_trained(row, runs[row.run], history) for row in rows), next=more)
+    return Models(models=tuple(_trained(row, runs[row.run], store) for row in rows), next=more)
 
 
 @router.get("/{model}", summary="A trained network", responses=documented(_404=UNKNOWN))
-def get_model(model: Id, history: Histories) -> Trained:
+def get_model(model: Id, store: Rows) -> Trained:
     """What was measured of it, and where its checkpoint and card are."""
-    row = history.store.model(model)
-    return _trained(row, history.store.run(row.run), history)
+    row = store.model(model)
+    return _trained(row, store.run(row.run), store)
 
 
 @router.get("/{model}/card", summary="A trained network's card", responses=documented(_404=UNKNOWN, _410=GONE))
@@ -102,13 +101,13 @@ def get_card(model: Id, store: Rows) -> Card:
 )
 def get_checkpoint(
     model: Id,
-    history: Histories,
+    store: Rows,
     if_none_match: Annotated[str | None, Header(description='"SHA-256" of the file that is there already')] = None,
     wanted: Annotated[str | None, Header(alias="range", description="a part of the file, such as bytes=1000-")] = None,
 ) -> Response:
     """Weights with the card in the header. The ETag and Repr-Digest are the SHA-256 of the whole file, so a download
     that broke off goes on with Range and If-Range and can be checked."""
-    row = history.store.model(model)
+    row = store.model(model)
     digest = base64.b64encode(bytes.fromhex(row.sha256)).decode()
     headers = {
         "ETag": f'"{row.sha256}"',
@@ -120,12 +119,12 @@ def get_checkpoint(
         return Response(status_code=304, headers=headers)
     if wanted is not None:
         _check_range(wanted, row.bytes)
-    name = _trained(row, history.store.run(row.run), history).file
+    name = _trained(row, store.run(row.run), store).file
     return FileResponse(path, headers=headers, media_type=FILE, filename=name)
 
 
-def _trained(model: Model, run: Run, history: History) -> Trained:
-    trial = history.trials(model.run)[model.number]
+def _trained(model: Model, run: Run, store: Store) -> Trained:
+    trial = store.trial(model.run, model.number)
     measured = trial.measurement
     assert measured is not None, "a model is added with its measurement"
     words = re.sub(r"[^A-Za-z0-9._]+", "-", run.spec.name)[:60].strip("-._") or run.id

@@ -61,18 +61,6 @@ class Events:
     events: tuple[Event, ...]
 
 
-def page(store: Store, limit: int, before: str | None, kind: Kind | None = None) -> list[Run]:
-    """So many runs of that kind (None: any), newest first, beginning behind the run `before`."""
-    found: list[Run] = []
-    while len(found) < limit:
-        rows = store.runs(limit=limit, before=before)
-        found += [run for run in rows if kind in (None, run.kind)]
-        if len(rows) < limit:
-            break
-        before = rows[-1].id
-    return found[:limit]
-
-
 def following(address: str, rows: list[Run], limit: int) -> str | None:
     """The address of the page after one that holds `rows`; None: there is nothing more."""
     return f"{address}?limit={limit}&before={rows[-1].id}" if len(rows) == limit else None
@@ -117,7 +105,7 @@ def common(kind: Kind, view: type[AnyRun]) -> APIRouter:
     )
     def list_(history: Histories, limit: Limit = 50, before: Before = None) -> Any:
         """Each with its counts and a forecast."""
-        rows = page(history.store, limit, before, kind)
+        rows = history.store.runs(limit, before, kind)
         found = tuple(seen(history, run, whole=False) for run in rows)
         return listed(**{plural: found}, next=following(f"/v1/{plural}", rows, limit))
 
@@ -193,7 +181,7 @@ router = APIRouter(tags=["runs"])
 @router.get("/runs", summary="Runs of every kind, newest first", responses=documented(_404=UNKNOWN))
 def list_runs(history: Histories, limit: Limit = 50, before: Before = None) -> Runs:
     """Each with its counts, its forecast and, of a search or a growth, its best candidate or family."""
-    rows = page(history.store, limit, before)
+    rows = history.store.runs(limit, before)
     return Runs(runs=tuple(seen(history, run, whole=False) for run in rows), next=following("/v1/runs", rows, limit))
 
 

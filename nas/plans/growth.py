@@ -1,5 +1,6 @@
 """The plan of a growth: one architecture scaled into a family, each member trained whole."""
 
+import functools
 from typing import TypeVar, cast
 
 from nas.networks.counts import counts
@@ -42,4 +43,10 @@ class GrowthPlan(Listed):
 def member(architecture: Grown, name: str, scaling: CompoundScaling | None = None) -> Grown:
     """Member `name` ("B0" to "B7") of the family of `architecture`: by the published coefficients, or by `scaling` with
     phi the number in the name. Raises ValueError for a network that cannot be scaled."""
-    return cast(Grown, architecture.scaled(PUBLISHED[name] if scaling is None else scaling.at(int(name[1:]))))
+    return cast(Grown, _member(architecture, name, scaling))
+
+
+@functools.lru_cache(maxsize=256)
+def _member(architecture: AnyArchitecture, name: str, scaling: CompoundScaling | None) -> AnyArchitecture:
+    """Once: whoever asks for a family checks it, and shows it again and again."""
+    return architecture.scaled(PUBLISHED[name] if scaling is None else scaling.at(int(name[1:])))

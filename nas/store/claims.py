@@ -1,15 +1,16 @@
 """What the owner of a run does: it claims it, works on its trials, and lets go of it."""
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.records import ENDED, Job, Measurement, Progress, Run, RunState, Trial, TrialState
 from nas.specs import Spec
+from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun
-from nas.store.queries import run_row, trial_row, write_event
-from nas.store.reader import Reader
+from nas.store.queries import trial_row, write_event
 from nas.store.rows import run_of, trial_of
 from nas.store.tables import MODEL, RUN, TRIAL
 from nas.store.text import plain, written
@@ -17,9 +18,18 @@ from nas.store.text import plain, written
 _LIVE = ("queued", "running", "paused")
 
 
-class Claims(Reader):
-    """All but `claim` raise LostRun, and change nothing, unless the run is claimed by that owner and the claim has not
-    run out."""
+class Claims:
+    """Runs that are held, each by one owner at a time.
+
+    Promises:
+    - A trial begins once and ends once; `finished` numbers the ended trials of a run 1, 2, 3, … in the order in which
+      they ended. What had ended survives a crash of whoever wrote it.
+    - All but `claim` raise LostRun, and change nothing, unless the run is claimed by that owner and the claim has not
+      run out.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database, self._clock = database, clock
 
     def claim(self, owner: str, seconds: float) -> Run | None:
         """The oldest run that has something to be done and that nobody holds, claimed for so many seconds; None if
@@ -38,25 +48,24 @@ class Claims(Reader):
                 "started_at": func.coalesce(RUN.c.started_at, now),
                 "renewed_at": now,
             }
-            while True:
-                oldest = select(RUN.c.id).where(free).order_by(RUN.c.serial).limit(1)
-                run = connection.scalars(oldest).one_or_none()
-                if run is None:
-                    return None
+            oldest = select(RUN.c.id).where(free).order_by(RUN.c.serial).limit(1)
+            while run := connection.scalars(oldest).one_or_none():
                 # Another owner may have been faster since; the condition is checked again where it counts.
-                if connection.execute(update(RUN).where(RUN.c.id == run, free).values(values)).rowcount:
-                    break
-            write_event(connection, self._clock(), run, "claimed", f"claimed by {owner}")
-            row = run_row(connection, run)
-        return run_of(row)
+                taken = update(RUN).where(RUN.c.id == run, free).values(values).returning(*RUN.c)
+                if row := connection.execute(taken).one_or_none():
+                    write_event(connection, now, run, "claimed", f"claimed by {owner}")
+                    return run_of(row)
+        return None
 
     def renew(self, run: str, owner: str, seconds: float) -> Run:
         """The run as it is now, with its claim running out so many seconds from now."""
         with self._database.writing() as connection:
-            held, now = self._hold(connection, run, owner), self._clock()
-            values = {"expires_at": now + seconds, **_worked(held, now)}
-            connection.execute(update(RUN).where(RUN.c.id == run).values(values))
-            row = run_row(connection, run)
+            now = self._clock()
+            values = {"expires_at": now + seconds, **_worked(now)}
+            renewed = update(RUN).where(self._held(run, owner)).values(values).returning(*RUN.c)
+            row = connection.execute(renewed).one_or_none()
+        if row is None:
+            raise _lost(run, owner)
         return run_of(row)
 
     def release(
@@ -74,42 +83,37 @@ class Claims(Reader):
         meantime, is queued again instead.
         """
         with self._database.writing() as connection:
-            held = self._hold(connection, run, owner)
-            if state == "finished" and worked_to and _budgets(run_of(held)) != _budgets(worked_to):
+            now, held = self._clock(), select(RUN).where(self._held(run, owner)).with_for_update()
+            row = connection.execute(held).one_or_none()
+            if row is None:
+                raise _lost(run, owner)
+            if state == "finished" and worked_to and _budgets(run_of(row)) != _budgets(worked_to):
                 state, reason = "queued", None
-            now, why = self._clock(), error or reason
-            connection.execute(
-                update(RUN)
-                .where(RUN.c.id == run)
-                .values(
-                    state=state,
-                    error=error and plain(error),
-                    reason=reason and plain(reason),
-                    ended_at=now if state in ENDED else None,
-                    owner=None,
-                    expires_at=None,
-                    **_worked(held, now),
-                )
-            )
-            write_event(connection, self._clock(), run, state, f"{state}: {why}" if why else state)
-            row = run_row(connection, run)
+            values = {
+                "state": state,
+                "error": error and plain(error),
+                "reason": reason and plain(reason),
+                "ended_at": now if state in ENDED else None,
+                "owner": None,
+                "expires_at": None,
+                **_worked(now),
+            }
+            row = connection.execute(update(RUN).where(RUN.c.id == run).values(values).returning(*RUN.c)).one()
+            why = error or reason
+            write_event(connection, now, run, state, f"{state}: {why}" if why else state)
         return run_of(row)
 
     def begin(self, owner: str, job: Job) -> Trial:
         """A new trial, running. Raises Conflict when one of that number has begun before."""
-        text = written(job)
+        text, now = written(job), self._clock()
         with self._database.writing() as connection:
             self._hold(connection, job.run, owner)
+            values = {"run": job.run, "number": job.number, "state": "running", "job": text, "started_at": now}
             try:
-                connection.execute(
-                    insert(TRIAL).values(
-                        run=job.run, number=job.number, state="running", job=text, started_at=self._clock()
-                    )
-                )
+                connection.execute(insert(TRIAL).values(values))
             except IntegrityError as error:
                 raise Conflict(f"trial {job.number} of run {job.run} has begun before") from error
-            row = trial_row(connection, job.run, job.number)
-        return trial_of(row)
+        return Trial(run=job.run, number=job.number, state="running", job=job, started_at=now)
 
     def progress(self, owner: str, progress: Progress) -> None:
         """Keep how far a running trial is; of one that has ended, nothing is kept."""
@@ -141,6 +145,9 @@ class Claims(Reader):
         text, now = measurement and written(measurement), self._clock()
         with self._database.writing() as connection:
             self._hold(connection, run, owner)
+            row = trial_row(connection, run, number)
+            if row.state != "running":
+                raise Conflict(f"trial {number} of run {run} is {row.state} already: it ends once")
             last = select(func.coalesce(func.max(TRIAL.c.finished), 0)).where(TRIAL.c.run == run)
             values = {
                 "state": state,
@@ -148,12 +155,9 @@ class Claims(Reader):
                 "error": error and plain(error),
                 "finished": connection.scalars(last).one() + 1,
                 "ended_at": now,
-                "compute_seconds": now - TRIAL.c.started_at if compute_seconds is None else compute_seconds,
+                "compute_seconds": now - row.started_at if compute_seconds is None else compute_seconds,
             }
-            ended = connection.execute(update(TRIAL).where(_running(run, number)).values(values)).rowcount
-            row = trial_row(connection, run, number)
-            if not ended:
-                raise Conflict(f"trial {number} of run {run} is {row.state} already: it ends once")
+            connection.execute(update(TRIAL).where(_running(run, number)).values(values))
             if weights:
                 connection.execute(
                     insert(MODEL).values(
@@ -166,25 +170,31 @@ class Claims(Reader):
                     )
                 )
             if state == "failed":
-                write_event(connection, self._clock(), run, "trial failed", f"trial {number} failed: {error}")
-        return trial_of(row)
+                write_event(connection, now, run, "trial failed", f"trial {number} failed: {error}")
+        return trial_of(row, **values)
 
-    def _hold(self, connection: Connection, run: str, owner: str) -> Row[Any]:
-        """The run's row, which nobody else can change before the transaction ends. Raises LostRun."""
-        held = and_(RUN.c.id == plain(run), RUN.c.owner == owner, RUN.c.expires_at > self._clock())
-        row = connection.execute(select(RUN).where(held).with_for_update()).one_or_none()
-        if row is None:
-            raise LostRun(f"run {run} is not claimed by {owner}, or the claim has run out: leave it to its next owner")
-        return row
+    def _hold(self, connection: Connection, run: str, owner: str) -> None:
+        """Nobody else can change the run's row before the transaction ends. Raises LostRun."""
+        held = select(RUN.c.id).where(self._held(run, owner)).with_for_update()
+        if connection.execute(held).one_or_none() is None:
+            raise _lost(run, owner)
+
+    def _held(self, run: str, owner: str) -> ColumnElement[bool]:
+        return and_(RUN.c.id == plain(run), RUN.c.owner == owner, RUN.c.expires_at > self._clock())
+
+
+def _lost(run: str, owner: str) -> LostRun:
+    return LostRun(f"run {run} is not claimed by {owner}, or the claim has run out: leave it to its next owner")
 
 
 def _budgets(run: Run) -> tuple[int, Spec]:
     return run.trials, run.spec
 
 
-def _worked(held: Row[Any], now: float) -> dict[str, float]:
+def _worked(now: float) -> dict[str, Any]:
     """What a run's owner adds to its row: the time since it was last heard of."""
-    return {"worked_seconds": held.worked_seconds + max(0.0, now - held.renewed_at), "renewed_at": now}
+    since = case((RUN.c.renewed_at < now, now - RUN.c.renewed_at), else_=0.0)
+    return {"worked_seconds": RUN.c.worked_seconds + since, "renewed_at": now}
 
 
 def _running(run: str, number: int) -> ColumnElement[bool]:

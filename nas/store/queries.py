@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from nas.store.errors import NotFound
-from nas.store.tables import EVENT, RUN, TRIAL
+from nas.store.tables import EVENT, MODEL, RUN, TRIAL
 from nas.store.text import plain
 
 _LARGEST = 2**31 - 1  # integer of a column
@@ -27,6 +27,14 @@ def trial_row(connection: Connection, run: str, number: int) -> Row[Any]:
     if row is None:
         run_row(connection, run)
         raise NotFound(f"run {run} has no trial {number}")
+    return row
+
+
+def model_row(connection: Connection, model: str) -> Row[Any]:
+    """Raises NotFound."""
+    row = connection.execute(select(MODEL).where(MODEL.c.id == plain(model))).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no model {model!r}")
     return row
 
 

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 
 from nas.networks.lowering import AnyArchitecture
 from nas.records import Event, Latency, Model, Run, Trial, TrialState
+from nas.specs import Kind
 from nas.store.database import Database
-from nas.store.errors import NotFound
-from nas.store.queries import bounded, run_row, trial_row
+from nas.store.queries import bounded, model_row, run_row, trial_row
 from nas.store.rows import run_of, trial_of
 from nas.store.tables import EVENT, MODEL, RUN, TRIAL
 from nas.store.text import plain
@@ -26,9 +26,11 @@ class Reader:
             row = run_row(connection, run)
         return run_of(row)
 
-    def runs(self, limit: int = 50, before: str | None = None) -> list[Run]:
-        """Runs, newest first; `before` is the run that the last page ended with."""
+    def runs(self, limit: int = 50, before: str | None = None, kind: Kind | None = None) -> list[Run]:
+        """Runs of that kind (None: any), newest first; `before` is the run that the last page ended with."""
         query = select(RUN).order_by(RUN.c.serial.desc()).limit(bounded(limit))
+        if kind is not None:
+            query = query.where(RUN.c.kind == kind)
         with self._database.reading() as connection:
             if before is not None:
                 query = query.where(RUN.c.serial < run_row(connection, before).serial)
@@ -73,12 +75,17 @@ class Reader:
             row = trial_row(connection, run, number)
         return trial_of(row)
 
-    def models(self, run: str | None = None) -> list[Model]:
-        """All models, or those of a run, newest first."""
-        query = select(MODEL).order_by(MODEL.c.created_at.desc(), MODEL.c.number.desc())
+    def models(self, run: str | None = None, limit: int | None = None, before: str | None = None) -> list[Model]:
+        """All models, or those of a run, newest first; `before` is the model that the last page ended with."""
+        place = tuple_(MODEL.c.created_at, MODEL.c.number, MODEL.c.id)
+        query = select(MODEL).order_by(*(column.desc() for column in place.clauses))
+        query = query.limit(None if limit is None else bounded(limit))
         if run is not None:
             query = query.where(MODEL.c.run == plain(run))
         with self._database.reading() as connection:
+            if before is not None:
+                last = model_row(connection, before)
+                query = query.where(place < tuple_(last.created_at, last.number, last.id))
             rows = connection.execute(query).all()
             if run is not None and not rows:
                 run_row(connection, run)
@@ -86,10 +93,7 @@ class Reader:
 
     def model(self, model: str) -> Model:
         with self._database.reading() as connection:
-            row = connection.execute(select(MODEL).where(MODEL.c.id == plain(model))).one_or_none()
-        if row is None:
-            raise NotFound(f"there is no model {model!r}")
-        return Model(**row._mapping)
+            return Model(**model_row(connection, model)._mapping)
 
     def events(self, run: str, after: int = 0, limit: int = 200) -> list[Event]:
         """Events of a run by id; `after` is the id that the last page ended with. None is ever written before that."""

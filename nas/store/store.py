@@ -1,4 +1,4 @@
-"""The store: what anybody reads, what a run's owner does, and here what a user does; a short transaction a method."""
+"""The store: what anybody reads and what a user does, a short transaction a method."""
 
 import secrets
 import time
@@ -16,6 +16,7 @@ from nas.store.claims import Claims
 from nas.store.database import Database
 from nas.store.errors import Conflict
 from nas.store.queries import run_row, write_event
+from nas.store.reader import Reader
 from nas.store.rows import run_of
 from nas.store.tables import RUN, TRIAL
 from nas.store.text import written
@@ -23,19 +24,15 @@ from nas.store.text import written
 ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 
 
-class Store(Claims):
-    """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening;
-    `agents` keeps those who measure elsewhere.
+class Store(Reader):
+    """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening.
+    A coordinator has what it does through `claims`; `agents` keeps those who measure elsewhere.
 
     Promises:
     - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
       database. A run's spec (but for the hours of a search), a trial's job and measurement, models and events never
       change once written.
     - Every method is one transaction: done, or not at all. None waits for anything but the database.
-    - A run is held by one owner at a time. `renew`, `release`, `begin`, `progress` and `end` raise LostRun, and change
-      nothing, unless the run is claimed by that owner and the claim has not run out.
-    - A trial begins once and ends once; `finished` numbers the ended trials of a run 1, 2, 3, … in the order in which
-      they ended. What had ended survives a crash of whoever wrote it.
     - A run, trial or model that is asked for by name and is not there raises NotFound.
     - Whatever is wrong with the database itself raises StoreError, which never names the password.
 
@@ -45,6 +42,7 @@ class Store(Claims):
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         super().__init__(Database(url), clock)
+        self.claims = Claims(self._database, clock)
         self.agents = Agents(self._database, clock)
 
     def close(self) -> None:
@@ -54,17 +52,19 @@ class Store(Claims):
     def add_run(self, kind: Kind, spec: Spec) -> Run:
         """A new run, queued."""
         assert isinstance(spec, SPECS[kind])
-        run, text = secrets.token_hex(6), written(spec)
-        trials = spec.trials
+        run = Run(
+            id=secrets.token_hex(6),
+            kind=kind,
+            spec=spec,
+            state="queued",
+            wish="run",
+            trials=spec.trials,
+            created_at=self._clock(),
+        )
         with self._database.writing() as connection:
-            connection.execute(
-                insert(RUN).values(
-                    id=run, kind=kind, spec=text, state="queued", wish="run", trials=trials, created_at=self._clock()
-                )
-            )
-            write_event(connection, self._clock(), run, "added", f"{kind} added, {trials} trials")
-            row = run_row(connection, run)
-        return run_of(row)
+            connection.execute(insert(RUN).values({**vars(run), "spec": written(spec)}))
+            write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials")
+        return run
 
     def wish(self, run: str, wish: Wish) -> Run:
         """What the user wants of the run. The coordinator brings it about; a run that nobody works on ends at once.
@@ -73,13 +73,15 @@ class Store(Claims):
             row = run_row(connection, run, lock=True)
             if row.state in ENDED:
                 raise Conflict(f"run {run} is {row.state}: it cannot {wish} any more")
+            now, values = self._clock(), {"wish": wish}
             if row.wish != wish:
-                connection.execute(update(RUN).where(RUN.c.id == run).values(wish=wish))
-                write_event(connection, self._clock(), run, "wish", f"{'resume' if wish == 'run' else wish} wished for")
+                write_event(connection, now, run, "wish", f"{'resume' if wish == 'run' else wish} wished for")
             if self._idle(connection, row):
-                self._come_true(connection, row, wish)
-            row = run_row(connection, run)
-        return run_of(row)
+                values |= self._come_true(row, wish)
+            connection.execute(update(RUN).where(RUN.c.id == run).values(values))
+            if state := values.get("state"):
+                write_event(connection, now, run, state, state)
+        return run_of(row, **values)
 
     def _idle(self, connection: Connection, row: Row[Any]) -> bool:
         """Whether nobody works on the run, and nothing of it is left to be cleaned up."""
@@ -87,16 +89,11 @@ class Store(Claims):
         held = row.owner is not None and row.expires_at > self._clock()
         return not held and not connection.scalars(running).one()
 
-    def _come_true(self, connection: Connection, row: Row[Any], wish: Wish) -> None:
-        """What needs no coordinator, which may be busy with other runs for hours."""
+    def _come_true(self, row: Row[Any], wish: Wish) -> dict[str, Any]:
+        """What is written where no coordinator is needed, which may be busy with other runs for hours."""
         if wish in ENDING:
-            values: dict[str, Any] = {"state": ENDING[wish], "ended_at": self._clock(), "owner": None}
-        elif wish == "run" and row.state == "paused":
-            values = {"state": "queued"}
-        else:
-            return
-        connection.execute(update(RUN).where(RUN.c.id == row.id).values(values))
-        write_event(connection, self._clock(), row.id, values["state"], values["state"])
+            return {"state": ENDING[wish], "ended_at": self._clock(), "owner": None}
+        return {"state": "queued"} if wish == "run" and row.state == "paused" else {}
 
     def raise_budget(
         self, run: str, trials: int | None = None, *, hours: float | None = None, compute_hours: float | None = None
@@ -137,8 +134,7 @@ class Store(Claims):
             news = [f"{raised.trials} trials instead of {before.trials}"] if trials is not None else []
             news += [_news(name, getattr(before.spec, name), value) for name, value in changed.items()]
             write_event(connection, self._clock(), run, "budget", ", ".join(news))
-            row = run_row(connection, run)
-        return run_of(row)
+        return run_of(row, **values)
 
     def note(self, run: str, kind: str, text: str) -> None:
         """Write an event down."""
