@@ -96,14 +96,14 @@ def test_a_search_is_driven_to_its_budget(sqlite: Store) -> None:
 
 def test_no_more_trials_run_at_once_than_asked_for(sqlite: Store) -> None:
     sqlite.add_run("search", dataclasses.replace(SPEC, trials=9, parallel=3))
-    lock, now, most = threading.Lock(), 0, 0
+    lock, together, now, most = threading.Lock(), threading.Barrier(3), 0, 0
 
     def counting(job: Job, report: Callable[[Progress], None]) -> Measurement:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.05)
+        together.wait(60)
         with lock:
             now -= 1
         return measured(job)
