@@ -3,16 +3,21 @@
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PATH=/venv/bin:$PATH NAS_HOME=/state RAY_USAGE_STATS_ENABLED=0
 WORKDIR /app
+# What the sources need lies below them, so that an edit does not fetch torch again.
 COPY pyproject.toml constraints.txt ./
+RUN python3 -m venv /venv \
+ && pip install --no-cache-dir -c constraints.txt ${TORCH_INDEX:+--extra-index-url $TORCH_INDEX} '.[all]'
+COPY LICENSE ./
 COPY nas nas
 COPY api api
 COPY search_spaces search_spaces
 COPY workers workers
-COPY bench bench
-RUN python3 -m venv /venv \
- && /venv/bin/pip install --no-cache-dir -c constraints.txt ${TORCH_INDEX:+--extra-index-url $TORCH_INDEX} -e '.[postgres]'
-ENV PATH=/venv/bin:$PATH NAS_HOME=/state RAY_USAGE_STATS_ENABLED=0
+RUN pip install --no-cache-dir --no-deps -e .
+# What `nas --version` names: NAS_BUILD=$(git rev-parse --short HEAD) docker compose build
+ARG NAS_BUILD
+ENV NAS_BUILD=$NAS_BUILD
 VOLUME /state
 EXPOSE 8000
 CMD ["nas", "serve", "--host", "0.0.0.0"]

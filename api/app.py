@@ -2,7 +2,6 @@
 
 import mimetypes
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from api.views.growth import Growth
 from api.views.proxy import Proxy
 from api.views.search import Search
 from nas.store import Store
+from nas.version import version
 
 DASHBOARD = Path(__file__).parent / "dashboard"
 DESCRIPTION = """Give it images, a device and a latency or compute budget; get the best network that fits.
@@ -55,7 +55,7 @@ def create_app(
     """
     app = Service(
         title="nas-service",
-        version=version("nas-service"),
+        version=version(),
         description=DESCRIPTION,
         openapi_url="/v1/openapi.json",
         docs_url=None,  # they would load scripts from elsewhere, and work offline only by half

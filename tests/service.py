@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from api.app import create_app
-from api.client import Client
+from nas.client import Client
 from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
 from nas.networks.architecture import Images

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api.client import Client
 from nas import zoo
+from nas.client import Client
 from nas.codec import encode
 from nas.networks.counts import counts
 from nas.plans import plan_for

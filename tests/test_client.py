@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.client import Client, ServiceError
+from nas.client import Client, ServiceError
 from nas.models.checkpoint import artifact
 from nas.specs import SearchSpec
 from tests.command_line import nas

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
+from nas import extras
 from nas.devices import cuda, tensorrt
 from nas.metering import DeviceError, Options, onnx, runtime
 from nas.metering.runtime import AGREEMENT, exercised
@@ -33,7 +34,7 @@ class TestCuda:
 
     def test_no_torch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cuda, "find_spec", lambda _: None)
-        assert "pip install torch" in str(cuda.available())
+        assert "needs torch: pip install 'nas-service[workers]'" in str(cuda.available())
 
     def test_torch_without_cuda(self, torch_for: Path) -> None:
         torch_for.write_text("cuda = None\n")
@@ -110,12 +111,12 @@ class TestTensorRT:
         monkeypatch.setattr(cuda, "available", lambda name: f"device {name!r} has no GPU: buy one")
         assert tensorrt.available() == "device 'tensorrt' has no GPU: buy one"
         monkeypatch.setattr(cuda, "available", lambda _: None)
-        monkeypatch.setattr(tensorrt, "find_spec", lambda _: None)
-        reason = "device 'tensorrt' needs tensorrt, which is not installed: pip install tensorrt"
+        monkeypatch.setattr(extras, "find_spec", lambda _: None)
+        reason = "device 'tensorrt' needs tensorrt: pip install 'nas-service[tensorrt]'"
         assert tensorrt.available() == reason
-        with pytest.raises(DeviceError, match="pip install tensorrt"):
+        with pytest.raises(DeviceError, match="needs tensorrt"):
             tensorrt.latency(mbconv(8, 1), IMAGES)
-        monkeypatch.setattr(tensorrt, "find_spec", lambda name: name)
+        monkeypatch.setattr(extras, "find_spec", lambda name: name)
         assert tensorrt.available() is None
 
     @pytest.mark.parametrize("dtype", tensorrt.DTYPES)

@@ -129,7 +129,7 @@ class TestFolderRefusals:
         for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "PIL", None)
-        self.refused(images, cache, "pip install pillow")
+        self.refused(images, cache, r"Pillow: pip install 'nas-service\[workers\]'")
 
     def test_a_cut_off_archive(self, images: Path, tmp_path: Path, cache: Path) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)

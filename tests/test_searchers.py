@@ -397,8 +397,9 @@ def test_an_outcome_is_finite() -> None:
 @pytest.mark.parametrize(
     ("name", "missing", "message"),
     [
-        ("optuna_tpe", "optuna", "needs Optuna, which is not installed: pip install optuna"),
-        ("ppo", "torch", "needs torch, which is not installed: pip install torch"),
+        ("optuna_tpe", "optuna", r"needs Optuna: pip install 'nas-service\[searchers\]'"),
+        ("optuna_cmaes", "cmaes", r"this searcher needs cmaes: pip install 'nas-service\[searchers\]'"),
+        ("ppo", "torch", r"needs torch: pip install 'nas-service\[searchers\]'"),
     ],
 )
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, name: str, missing: str, message: str) -> None:

@@ -1,14 +1,17 @@
-"""The command line, `nas`. Exit codes: 0 done; 1 a run failed, or the service refused or is away; 2 used wrongly."""
+"""The command line, `nas`. Exit codes: 0 done; 1 a run failed, or the service refused or is away; 2 used wrongly, or a
+verb needs packages that are not installed."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import Any
 
 from api.cli import arguments, measure, offline, proxy, verbs
 from api.cli.session import Session
-from api.client import DEFAULT_URL, ServiceError
+from nas.client import DEFAULT_URL, ServiceError
+from nas.extras import NotInstalled
+from nas.version import version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,16 +26,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"nas: {error}", file=sys.stderr)
         return 1
+    except NotInstalled as error:
+        print(f"nas: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return verbs.INTERRUPTED
     return code
+
+
+class Version(argparse.Action):
+    """Prints it and leaves, as argparse's own action does, which would ask git for it before every other verb too."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="which build this is")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(version())
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="nas", description="Search for the best network for your images and your device."
     )
-    whole.add_argument("--version", action="version", version=version("nas-service"))
+    whole.add_argument("--version", action=Version)
     known = whole.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def add(name: str, verb: verbs.Verb, words: str) -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from api.cli.networks import recipe_text
-from api.client import Client, ServiceError
+from nas.client import Client, ServiceError
 from nas.objective import COSTS, FORMS
 
 Json = dict[str, Any]

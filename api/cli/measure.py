@@ -12,7 +12,7 @@ from rich.console import Console
 from api.cli import tables
 from api.cli.networks import checkpoint_card, image_arguments, images, network
 from api.cli.session import PIPED_COLUMNS
-from nas import codec, devices, spaces, zoo
+from nas import codec, devices, extras, spaces, zoo
 from nas.models.checkpoint import BadCheckpoint
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
@@ -66,6 +66,7 @@ def measure(chosen: argparse.Namespace) -> int:
     try:
         if chosen.networks is not None or chosen.dataset or chosen.watch or not chosen.what:
             raise ValueError("measure takes one network here: --networks, --dataset and --watch need --on-service")
+        extras.require("measure without --on-service", "workers", "torch")
         for name in named:
             devices.find(name)
         whole = _whole(chosen)

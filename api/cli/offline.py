@@ -13,7 +13,7 @@ from rich.text import Text
 
 from api.cli.networks import image_arguments, images, network
 from api.cli.session import PIPED_COLUMNS
-from nas import codec, spaces, zoo
+from nas import codec, extras, spaces, zoo
 from nas.models import timm_strings
 from nas.networks import describe, drawing
 from nas.networks.architecture import Architecture, Images
@@ -118,6 +118,7 @@ def _timm(architecture: AnyArchitecture) -> int:
 
 
 def check_space(arguments: argparse.Namespace) -> int:
+    extras.require("check-space", "workers", "torch")
     path = Path(arguments.space)
     space = spaces.from_file(path) if path.suffix == ".py" else spaces.load(arguments.space)
     given = images(arguments, None)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from rich.console import Console, RenderableType
 
-from api.client import Client
+from nas.client import Client
 
 PIPED_COLUMNS = 200  # what reads a pipe cuts by itself
 

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from api.cli import arguments, listings, measure, proxy, summaries, tables
 from api.cli.session import Session
 from api.cli.watch import watch
-from api.client import ServiceError
+from nas.client import ServiceError
 from nas.codec import encode
+from nas.extras import require
 from nas.models.checkpoint import BadCheckpoint
 
 FAILED = ("failed", "cancelled")
@@ -114,6 +115,7 @@ def _advance(bars: Progress, bar: TaskID, done: int) -> None:
 
 def score(session: Session) -> int:
     """In a process of its own, as it needs torch and this one does not."""
+    require("score", "workers", "torch", "numpy", "safetensors")
     code, results = 0, []
     for checkpoint in session.chosen.checkpoint:
         command = [sys.executable, "-m", "nas.models.score", checkpoint]
@@ -128,6 +130,7 @@ def score(session: Session) -> int:
 
 def export(session: Session) -> int:
     """In a process of its own, as it needs Optuna and this one does not."""
+    require("export optuna", "searchers", "optuna")
     chosen = session.chosen
     found = session.client.run(chosen.run)
     if found["kind"] != "search":
@@ -199,9 +202,10 @@ def compare(session: Session) -> int:
             return _submitted(session, session.client.proxy(**encode(spec)))
         if session.chosen.watch:
             raise ValueError("--watch needs --on-service: here it is waited for anyway")
+        require("proxy without --on-service", "workers", "torch", "numpy")
         say = Console(stderr=True, highlight=False, markup=False).print
         found = proxy.found_here(spec, say)
-    except (ValueError, ModuleNotFoundError) as error:
+    except ValueError as error:
         raise ServiceError(str(error)) from error
     return session.show({"spec": encode(spec), "report": encode(found)}, tables.fidelity)
 
@@ -222,7 +226,9 @@ def health(session: Session) -> int:
 
 
 def serve(session: Session) -> int:
+    chosen = session.chosen
+    beside = () if chosen.no_coordinator else ("ray", "torch")
+    require("serve", "serve,workers" if beside else "serve", "alembic", "fastapi", "sqlalchemy", "uvicorn", *beside)
     from api.serve import serve as run_service
 
-    chosen = session.chosen
     return run_service(chosen.host, chosen.port, chosen.database, coordinator=not chosen.no_coordinator)

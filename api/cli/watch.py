@@ -11,7 +11,7 @@ from rich.table import Column
 from rich.text import Text
 
 from api.cli import numbers, summaries, tables
-from api.client import Client
+from nas.client import Client
 
 Json = dict[str, Any]
 MOST_PAST = 5  # trials that had ended before, of which a line is printed

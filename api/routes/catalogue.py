@@ -5,7 +5,6 @@ import math
 import random
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -20,6 +19,7 @@ from nas.networks.counts import Counts, counts
 from nas.plugins import Option
 from nas.recipes import RECIPES, Recipe
 from nas.spaces import load as load_space
+from nas.version import version
 from nas.zoo import Published
 
 router = APIRouter(tags=["catalogue"])
@@ -109,8 +109,9 @@ class Recipes:
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """`coordinator` is null where it runs elsewhere. `waiting_seconds` is how long the oldest run has been queued while
-    no other was worked on: a coordinator takes it within seconds."""
+    """`version` has the commit behind a plus, where it is known. `coordinator` is null where it runs elsewhere.
+    `waiting_seconds` is how long the oldest run has been queued while no other was worked on: a coordinator takes it
+    within seconds."""
 
     status: Literal["ok", "waiting"]
     version: str
@@ -231,7 +232,7 @@ def health(request: Request, store: Rows) -> Health:
     waiting = time.time() - min(queued) if queued and not busy else None
     return Health(
         status="ok" if waiting is None or waiting < 60 else "waiting",
-        version=version("nas-service"),
+        version=version(),
         database="ok",
         coordinator=request.app.state.coordinator(),
         waiting_seconds=waiting,

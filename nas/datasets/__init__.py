@@ -5,12 +5,13 @@ A dataset is named "fashion_mnist", or "folder:/path/to/images" where a plug-in 
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from nas import plugins
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class DatasetError(ValueError):
@@ -37,10 +38,10 @@ class ImageSet:
     """
 
     info: DatasetInfo
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.int64]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.int64]
+    train_images: "NDArray[np.uint8]"
+    train_labels: "NDArray[np.int64]"
+    test_images: "NDArray[np.uint8]"
+    test_labels: "NDArray[np.int64]"
     skipped: tuple[str, ...] = ()
 
 

@@ -30,7 +30,7 @@ def pillow() -> ModuleType:
     try:
         import PIL.Image
     except ImportError as error:
-        raise DatasetError("image files need Pillow, which is not installed: pip install pillow") from error
+        raise DatasetError("image files need Pillow: pip install 'nas-service[workers]'") from error
     return PIL.Image
 
 

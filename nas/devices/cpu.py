@@ -4,9 +4,9 @@ The network is exported to ONNX with its normalisations folded into the convolut
 runtime's answers are compared with torch's before any of its times is believed.
 """
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.host import processor
 from nas.metering.onnx import exported, running
@@ -28,10 +28,7 @@ DTYPES = ("float32",)
 
 def available() -> str | None:
     """None where torch and ONNX Runtime are installed; otherwise which is missing. Imports neither."""
-    for package in ("torch", "onnxruntime"):
-        if find_spec(package) is None:
-            return f"device 'cpu' needs {package}, which is not installed: pip install {package}"
-    return None
+    return missing("device 'cpu'", "workers", "torch", "onnxruntime")
 
 
 def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:

@@ -4,11 +4,11 @@ import os
 import shutil
 import sysconfig
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.devices.cpu_eager import called, converted
+from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.host import processor
 from nas.metering.runtime import Prepared, measured
@@ -29,8 +29,8 @@ DTYPES = ("float32", "bfloat16")
 
 def available() -> str | None:
     """None where torch, a C++ compiler and Python's headers are; otherwise which is missing."""
-    if find_spec("torch") is None:
-        return "device 'cpu_compile' needs torch, which is not installed: pip install torch"
+    if reason := missing("device 'cpu_compile'", "workers", "torch"):
+        return reason
     compiler = os.environ.get("CXX") or "g++"
     if shutil.which(compiler) is None:
         return f"device 'cpu_compile' needs a C++ compiler, and there is no {compiler}: install g++, or name one in CXX"

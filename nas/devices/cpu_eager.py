@@ -3,9 +3,9 @@
 import copy
 import time
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.host import processor
 from nas.metering.runtime import Prepared, measured
@@ -27,7 +27,7 @@ WITHIN = 0.02  # latencies repeat: between layers Python runs, whose time varies
 
 def available() -> str | None:
     """None where torch is installed. It is not imported."""
-    return None if find_spec("torch") else "device 'cpu_eager' needs torch, which is not installed: pip install torch"
+    return missing("device 'cpu_eager'", "workers", "torch")
 
 
 def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:

@@ -35,7 +35,7 @@ def available(name: str = "cuda") -> str | None:
     """
     found = find_spec("torch")
     if found is None or found.origin is None:
-        return f"device {name!r} needs torch, which is not installed: pip install torch"
+        return f"device {name!r} needs torch: pip install 'nas-service[workers]'"
     if runpy.run_path(str(Path(found.origin).with_name("version.py")))["cuda"] is None:
         return f"device {name!r} needs a torch built for CUDA, and this one is not: see https://pytorch.org/get-started"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

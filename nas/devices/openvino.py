@@ -2,9 +2,9 @@
 
 import io
 import time
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.host import processor
 from nas.metering.onnx import exported
@@ -26,10 +26,7 @@ DTYPES = ("float32", "bfloat16")
 
 def available() -> str | None:
     """None where torch and OpenVINO are installed; otherwise which is missing. Imports neither."""
-    for package in ("torch", "openvino"):
-        if find_spec(package) is None:
-            return f"device 'openvino' needs {package}, which is not installed: pip install {package}"
-    return None
+    return missing("device 'openvino'", "workers", "torch") or missing("device 'openvino'", "openvino", "openvino")
 
 
 def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:

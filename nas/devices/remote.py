@@ -13,13 +13,13 @@ import json
 import os
 import time
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas.agents import http
 from nas.agents.errands import Answer, Errand, check_name
 from nas.agents.parcel import BadParcel, Parcel, packed
 from nas.codec import decode
+from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.onnx import exported
 from nas.metering.runtime import YARDSTICK, check, exercised, yardstick
@@ -70,9 +70,7 @@ class Remote:
 
     def available(self) -> str | None:
         """None where torch is installed, from which networks are exported. The service is not asked."""
-        if find_spec("torch") is None:
-            return f"device 'remote:{self.agent}' needs torch, which is not installed: pip install torch"
-        return None
+        return missing(f"device 'remote:{self.agent}'", "workers", "torch")
 
     def latency(self, network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:
         """Milliseconds for one batch. `network` stays as it is; no state of torch is changed.

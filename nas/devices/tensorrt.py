@@ -1,10 +1,10 @@
 """Latency on the first visible NVIDIA GPU in TensorRT, where it is installed: pip install 'nas-service[tensorrt]'."""
 
 import copy
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from nas.devices import cuda
+from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.onnx import exported
 from nas.metering.runtime import Prepared
@@ -25,10 +25,7 @@ DTYPES = ("float32", "float16")
 
 def available() -> str | None:
     """As of device "cuda", and TensorRT has to be installed. It is not imported."""
-    reason = cuda.available("tensorrt")
-    if reason is None and find_spec("tensorrt") is None:
-        return "device 'tensorrt' needs tensorrt, which is not installed: pip install tensorrt"
-    return reason
+    return cuda.available("tensorrt") or missing("device 'tensorrt'", "tensorrt", "tensorrt")
 
 
 def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> Latency:

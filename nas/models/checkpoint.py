@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import home, spaces
+from nas import extras, home, spaces
 from nas.codec import Malformed, decode, encode
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
@@ -62,11 +62,8 @@ class Card:
 
 
 def require() -> None:
-    """Raise ModuleNotFoundError naming the package to install, before hours of training, where saving is impossible."""
-    try:
-        import safetensors.torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("checkpoints need the package safetensors: pip install safetensors") from error
+    """Raise NotInstalled, before hours of training, where saving is impossible."""
+    extras.require("saving checkpoints", "workers", "safetensors")
 
 
 def save(network: "nn.Module", card: Card) -> str:

@@ -6,7 +6,7 @@ try:
     import torch
     from torch import Tensor, nn
 except ImportError as error:
-    raise ImportError("this searcher's controller needs torch, which is not installed: pip install torch") from error
+    raise ImportError("this searcher's controller needs torch: pip install 'nas-service[searchers]'") from error
 
 from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective

@@ -1,6 +1,5 @@
 """Optuna's samplers behind the searchers' protocol: the study is in memory, made of what was told."""
 
-import importlib.util
 import random
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ try:
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial, TrialState, create_trial
 except ImportError as error:
-    raise ImportError("this searcher needs Optuna, which is not installed: pip install optuna") from error
+    raise ImportError("this searcher needs Optuna: pip install 'nas-service[searchers]'") from error
 
 from nas.networks.architecture import Choices, Knobs
 from nas.objective import Objective
@@ -112,11 +111,3 @@ class OptunaSearcher:
 
 def _numbers(choices: Sequence[object]) -> bool:
     return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
-
-
-def needed(*packages: str) -> None:
-    """Raise ImportError naming those of `packages` that are not installed."""
-    missing = [package for package in packages if importlib.util.find_spec(package) is None]
-    if missing:
-        names = " ".join(missing)
-        raise ImportError(f"this searcher needs {names}, not installed: pip install {names}")

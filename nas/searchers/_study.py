@@ -17,7 +17,7 @@ try:
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial, TrialState, create_trial
 except ImportError as error:
-    raise ImportError("exporting a study needs Optuna, which is not installed: pip install optuna") from error
+    raise ImportError("exporting a study needs Optuna: pip install 'nas-service[searchers]'") from error
 
 Json = dict[str, Any]
 

@@ -3,10 +3,11 @@
 Needs the packages optuna and cmaes. It maximises one reward only: for a front, the product.
 """
 
+from nas.extras import require
 from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
-from nas.searchers._optuna import OptunaSearcher, needed, samplers
+from nas.searchers._optuna import OptunaSearcher, samplers
 
 LATEST = 200  # two of its generations and more
 
@@ -24,7 +25,7 @@ class Searcher(OptunaSearcher):
         allowed: Allowed | None = None,
         trials: int | None = None,
     ) -> None:
-        needed("cmaes")
+        require("this searcher", "searchers", "cmaes")
 
         def sampler(seed: int) -> samplers.BaseSampler:
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)

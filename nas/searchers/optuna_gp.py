@@ -3,10 +3,11 @@
 Needs the packages optuna, scipy and torch.
 """
 
+from nas.extras import require
 from nas.networks.architecture import Knobs
 from nas.objective import Objective
 from nas.searchers import Allowed, Canonical, CostOf
-from nas.searchers._optuna import OptunaSearcher, needed, samplers
+from nas.searchers._optuna import OptunaSearcher, samplers
 
 
 class Searcher(OptunaSearcher):
@@ -27,7 +28,7 @@ class Searcher(OptunaSearcher):
     ) -> None:
         if startup < 1:
             raise ValueError(f"startup {startup} is less than 1")
-        needed("scipy", "torch")
+        require("this searcher", "searchers", "scipy", "torch")
 
         def sampler(seed: int) -> samplers.BaseSampler:
             return samplers.GPSampler(seed=seed, n_startup_trials=startup)
