@@ -19,14 +19,17 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if test -x $(BIN)/biome; then set -x; $(BIN)/biome ci --colors=off --error-on-warnings; \
+	  else echo "biome is no package for this machine: the JavaScript is not checked" >&2; test "$$CI" != true; fi
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	test ! -x $(BIN)/biome || $(BIN)/biome check --write --colors=off
 
 test: lint
 	tests/chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=10
 
 # timm needs torchvision, and that its own torch: an environment apart, of a gigabyte or more.
 test-timm:

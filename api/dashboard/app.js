@@ -1,10 +1,10 @@
 // Which page belongs to which address, and the pulse that keeps it fresh.
 
 import { absent } from "./absent.js";
+import { benchmarkPage } from "./benchmark.js";
 import { devicesPage } from "./devices.js";
 import { element } from "./element.js";
 import { growthPage } from "./growth.js";
-import { benchmarkPage } from "./benchmark.js";
 import { modelsPage } from "./models.js";
 import { proposalPage } from "./proposal.js";
 import { proxyPage } from "./proxy.js";

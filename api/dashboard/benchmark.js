@@ -80,7 +80,9 @@ function state(cell, row) {
 
 function facts({ images, devices, parallel }) {
   const { resolution, channels, classes } = images;
-  return [`${resolution} × ${resolution} × ${channels}, ${classes} classes`, ...devices, `${parallel} at once`].join(" · ");
+  return [`${resolution} × ${resolution} × ${channels}, ${classes} classes`, ...devices, `${parallel} at once`].join(
+    " · ",
+  );
 }
 
 function what({ architecture, published, model, networks, space }) {

@@ -15,7 +15,9 @@ export function command(path, body) {
   async function copied() {
     await navigator.clipboard.writeText(code.textContent);
     copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy"), 1500);
+    setTimeout(() => {
+      copy.textContent = "Copy";
+    }, 1500);
   }
 
   function show(given) {

@@ -27,8 +27,16 @@ export function devicesPage(page) {
       "section",
       { class: "card" },
       element("h2", {}, "Another machine"),
-      element("p", {}, "An agent measures where it runs, a Raspberry Pi for instance, as device remote:pi4. Start it there:"),
-      element("div", { class: "command" }, element("pre", { tabindex: 0 }, `pip install onnxruntime numpy\n${program}`)),
+      element(
+        "p",
+        {},
+        "An agent measures where it runs, a Raspberry Pi for instance, as device remote:pi4. Start it there:",
+      ),
+      element(
+        "div",
+        { class: "command" },
+        element("pre", { tabindex: 0 }, `pip install onnxruntime numpy\n${program}`),
+      ),
     ),
   );
 

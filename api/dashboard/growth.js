@@ -32,7 +32,10 @@ export function growthPage(page, again, id) {
       Math.min(run.spec.parallel, run.family.length),
       ended(run),
     );
-    if (!list) family.append((list = familyTable(run.spec)).node);
+    if (!list) {
+      list = familyTable(run.spec);
+      family.append(list.node);
+    }
     list.show(run.family);
     if (run.spec.source && source.hidden) {
       const [search, number] = run.spec.source;
@@ -43,7 +46,9 @@ export function growthPage(page, again, id) {
       );
       source.hidden = false;
     }
-    const now = JSON.stringify(run.family.map((row) => [row.member, row.test_accuracy, row.accuracy_error, row.tied_with]));
+    const now = JSON.stringify(
+      run.family.map((row) => [row.member, row.test_accuracy, row.accuracy_error, row.tied_with]),
+    );
     if (now !== drawn) chart.show(run.family);
     drawn = now;
     await log.refresh(signal);

@@ -73,7 +73,8 @@ export function modelsPage(page) {
 
 const latency = (model) => Object.values(model.latencies_ms)[0] ?? null;
 const best = (model) => model.test_accuracy ?? model.accuracy;
-const own = (model) => (model.member ? model.member + (model.seed ? ` seed ${model.seed}` : "") : `Trial ${model.number}`);
+const own = (model) =>
+  model.member ? model.member + (model.seed ? ` seed ${model.seed}` : "") : `Trial ${model.number}`;
 const name = (model) => `${own(model)} of ${model.run}`;
 
 function source(cell, model) {

@@ -56,12 +56,19 @@ export function points(chart, pick) {
   return function show(given) {
     shown = [...given].sort((a, b) => a.x - b.x);
     const wanted = new Set(given.map((each) => each.key));
-    for (const [key, circle] of circles) if (!wanted.has(key)) (circle.remove(), circles.delete(key));
+    for (const [key, circle] of circles) {
+      if (wanted.has(key)) continue;
+      circle.remove();
+      circles.delete(key);
+    }
     for (const each of given) {
       const circle = circles.get(each.key) ?? svg("circle", { "data-key": each.key });
       circle.setAttribute("class", each.class);
       place(circle, each);
-      if (!circles.has(each.key)) (circles.set(each.key, circle), chart.marks.append(circle));
+      if (!circles.has(each.key)) {
+        circles.set(each.key, circle);
+        chart.marks.append(circle);
+      }
       // What is drawn last lies on top.
       if (each.class !== "point" && circle !== chart.marks.lastChild) chart.marks.append(circle);
     }

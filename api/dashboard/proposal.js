@@ -33,7 +33,9 @@ export async function proposalPage(page) {
     "mult_adds",
   );
   const target = number("/objective/target", TARGETS.mult_adds);
-  cost.addEventListener("change", () => (target.value = TARGETS[cost.value]));
+  cost.addEventListener("change", () => {
+    target.value = TARGETS[cost.value];
+  });
   const complaint = element("p", { class: "error", role: "alert" });
   const start = element("button", { class: "primary" }, "Start the search");
   const form = element(
@@ -145,7 +147,14 @@ export async function proposalPage(page) {
       "div",
       { class: "split" },
       form,
-      element("aside", { class: "card" }, element("h2", {}, "Forecast"), expected.node, element("h2", {}, "The same from a terminal"), curl.node),
+      element(
+        "aside",
+        { class: "card" },
+        element("h2", {}, "Forecast"),
+        expected.node,
+        element("h2", {}, "The same from a terminal"),
+        curl.node,
+      ),
     ),
   );
   preview();

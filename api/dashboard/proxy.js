@@ -14,7 +14,10 @@ export function proxyPage(page, again, id) {
   let candidates = 1;
   const readTrials = ledger("proxy", id);
   const top = heading("proxy", id, again);
-  const running = live("Training now", ({ number }) => `${number < candidates ? "Cheap" : "Dear"} ${number % candidates}`);
+  const running = live(
+    "Training now",
+    ({ number }) => `${number < candidates ? "Cheap" : "Dear"} ${number % candidates}`,
+  );
   const orders = orderingTable();
   const list = candidateTable();
   const note = element("p", { class: "muted" });
@@ -82,8 +85,20 @@ const between = (value, interval) =>
   interval ? `${decimal(value, 2)} [${decimal(interval[0], 2)}, ${decimal(interval[1], 2)}]` : "–";
 
 function candidateTable() {
-  const number = (title, value, show, minor) => ({ title, number: true, minor, text: (row) => show(value(row)), value });
-  const score = (name) => number(name, (row) => row.scores[name]?.value ?? null, (value) => decimal(value, 2), true);
+  const number = (title, value, show, minor) => ({
+    title,
+    number: true,
+    minor,
+    text: (row) => show(value(row)),
+    value,
+  });
+  const score = (name) =>
+    number(
+      name,
+      (row) => row.scores[name]?.value ?? null,
+      (value) => decimal(value, 2),
+      true,
+    );
   return table({
     label: "candidates",
     key: (row) => row.number,

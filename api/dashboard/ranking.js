@@ -1,8 +1,8 @@
 // The objective as sliders and fields: another target or exponent re-ranks what was measured, and trains nothing.
 
 import { element, select } from "./element.js";
-import { COSTS } from "./numbers.js";
 import { ends } from "./frame.js";
+import { COSTS } from "./numbers.js";
 import { costOf } from "./scatter.js";
 
 const STEPS = 1000; // of the target's slider, even on a logarithmic scale
@@ -52,7 +52,14 @@ export function ranking(changed) {
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(
     "form",
-    { class: "ranking", submit: (event) => event.preventDefault(), reset: (event) => (event.preventDefault(), back()) },
+    {
+      class: "ranking",
+      submit: (event) => event.preventDefault(),
+      reset: (event) => {
+        event.preventDefault();
+        back();
+      },
+    },
     element("fieldset", { class: "segments" }, element("legend", {}, "Cost"), ...costs.map((cost) => cost.node)),
     device,
     element(
@@ -116,7 +123,9 @@ export function ranking(changed) {
 
   return {
     node,
-    complain: (text) => (complaint.textContent = text),
+    complain: (text) => {
+      complaint.textContent = text;
+    },
     // What to ask /pareto for: nothing while the objective is the search's own.
     wanted() {
       if (!asked || Object.keys(chosen).every((name) => chosen[name] === asked[name])) return {};
@@ -136,7 +145,10 @@ export function ranking(changed) {
     },
     show({ objective, device: on }, trials, bestTrial) {
       best = bestTrial;
-      if (!asked) Object.assign(chosen, (asked = { ...objective, device: on }));
+      if (!asked) {
+        asked = { ...objective, device: on };
+        Object.assign(chosen, asked);
+      }
       const known = trials.map((trial) => costOf(trial, chosen.cost, chosen.device)).filter((cost) => cost !== null);
       const [low, high] = known.length ? ends(known) : [chosen.target, chosen.target];
       reach = [low / 2, high * 2];

@@ -10,7 +10,10 @@ export function request(form) {
     const value = control.type === "number" ? control.valueAsNumber : control.value?.trim();
     if (!control.name || value === "" || Number.isNaN(value)) continue;
     const [last, ...path] = control.name.slice(1).split("/").reverse();
-    const place = path.reverse().reduce((inner, name) => (inner[name] ??= {}), body);
+    const place = path.reverse().reduce((inner, name) => {
+      inner[name] ??= {};
+      return inner[name];
+    }, body);
     if (last === "w_over") [place.w_under, place.w_over] = PRESETS[value];
     else place[last] = "list" in control.dataset ? value.split(/\s+/) : value;
   }

@@ -1,10 +1,10 @@
 // The list of runs, and what to do when there are none.
 
 import { get, home, query } from "./api.js";
+import { command } from "./command.js";
 import { bar, element, pill, say } from "./element.js";
 import { shownState, trialsEnded } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
-import { command } from "./command.js";
 import { table } from "./table.js";
 
 const MOST = 1000; // runs in one answer
@@ -67,11 +67,11 @@ export function runsPage(page, again) {
     command("searches", FIRST).node,
     element("p", { class: "muted" }, "It appears here at once, and its trials as soon as a worker is up."),
   );
-  const older = element(
-    "button",
-    { type: "button", class: "quiet", click: () => ((most = MOST), again()) },
-    "Older runs",
-  );
+  const click = () => {
+    most = MOST;
+    again();
+  };
+  const older = element("button", { type: "button", class: "quiet", click }, "Older runs");
   const filled = element("section", { class: "card" }, list.node, older);
   filled.hidden = true;
   const count = element("p", { class: "muted", "aria-live": "polite" }, " ");

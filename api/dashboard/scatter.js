@@ -1,7 +1,7 @@
 // The scatter of a search: accuracy against cost, the Pareto front as a step line, the best trial as a star.
 
-import { element, say, svg } from "./element.js";
 import { costly, linear } from "./axis.js";
+import { element, say, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
 import { COSTS, percent, short } from "./numbers.js";
 import { points } from "./points.js";
@@ -87,12 +87,14 @@ export function scatter(pick) {
     );
 
     names.replaceChildren(
-      ...measured.filter((trial) => trial.job.baseline).map((trial) => {
-        const [px, py] = [x.at(costAt(trial)), y.at(height(trial))];
-        const right = px > (area.left + area.right) / 2;
-        const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
-        return svg("text", { class: "name", ...place }, trial.job.baseline);
-      }),
+      ...measured
+        .filter((trial) => trial.job.baseline)
+        .map((trial) => {
+          const [px, py] = [x.at(costAt(trial)), y.at(height(trial))];
+          const right = px > (area.left + area.right) / 2;
+          const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
+          return svg("text", { class: "name", ...place }, trial.job.baseline);
+        }),
     );
 
     const line = pareto.front.map((row, index) => {

@@ -55,7 +55,8 @@ export function searchPage(page, again, id) {
   // Asks for the front by the objective that is set; a newer question makes an older one void.
   async function rerank() {
     asking?.abort();
-    const mine = (asking = new AbortController());
+    const mine = new AbortController();
+    asking = mine;
     try {
       pareto = await get(`${home("search", id)}/pareto${query(rank.wanted())}`, mine.signal);
       rank.complain("");
@@ -107,7 +108,9 @@ export function searchPage(page, again, id) {
     await readTrials(signal, (found) => {
       trials = found;
       if (pareto) draw();
-    }).then((found) => (trials = found));
+    }).then((found) => {
+      trials = found;
+    });
     const going = [...trials.values()].filter((trial) => trial.state === "running");
     running.show(going, run.spec.parallel, ended(run));
     const now = JSON.stringify([trials.size, run.counts, going.map((trial) => trial.number)]);

@@ -43,7 +43,11 @@ export function table({ columns, key, label, empty, stacked = false, sort = null
   }
 
   function turn(title, by) {
-    return element("button", { type: "button", class: "quiet", click: () => ((page += by), draw()) }, title);
+    const click = () => {
+      page += by;
+      draw();
+    };
+    return element("button", { type: "button", class: "quiet", click }, title);
   }
 
   function order(index) {
@@ -72,13 +76,18 @@ export function table({ columns, key, label, empty, stacked = false, sort = null
     page = Math.min(Math.max(0, page), pages - 1);
     const visible = sorted().slice(page * PAGE, (page + 1) * PAGE);
     const wanted = new Set(visible.map((row) => String(key(row))));
-    for (const [name, line] of drawn) if (!wanted.has(name)) (line.node.remove(), drawn.delete(name));
+    for (const [name, line] of drawn) {
+      if (wanted.has(name)) continue;
+      line.node.remove();
+      drawn.delete(name);
+    }
     visible.forEach((row, index) => {
       const line = drawn.get(String(key(row))) ?? added(row);
       line.show(row);
       if (body.children[index] !== line.node) body.insertBefore(line.node, body.children[index] ?? null);
     });
-    headings.forEach((each, index) => each.show(index === sort ? (descending ? "descending" : "ascending") : "none"));
+    for (const [index, each] of headings.entries())
+      each.show(index === sort ? (descending ? "descending" : "ascending") : "none");
     note.hidden = rows.length > 0;
     pager.hidden = pages === 1;
     [earlier.disabled, later.disabled] = [page === 0, page === pages - 1];

@@ -1,9 +1,9 @@
 // One trial as a card: what was measured, and its architecture as a table of stages.
 
 import { element, pill, say } from "./element.js";
+import { accuracy, decimal, duration, latency, short } from "./numbers.js";
 import { latencyOn } from "./scatter.js";
 import { imagesOf, stageRows } from "./stages.js";
-import { accuracy, decimal, duration, latency, short } from "./numbers.js";
 
 const HEADINGS = ["Stage", "Kernel", "Channels", "Repeats", "Output"];
 
