@@ -8,7 +8,7 @@ import { duration, moment } from "./numbers.js";
 
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
 const UNITS = { search: "trials", growth: "members", benchmark: "measurements", proxy: "trainings" };
-export const ended = (run) => ENDED.includes(run.state);
+export const ended = (run) => run.ended_at !== null;
 
 export const trialsEnded = ({ counts }) => counts.done + counts.refused + counts.failed + counts.cancelled;
 
