@@ -68,7 +68,10 @@ export function trialCard(back) {
         ...(network?.tied_with.length ? [["Tied with", network.tied_with.join(", ")]] : []),
         ["Reward", decimal(network?.reward ?? reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
-        ...trial.job.devices.map((device, place) => [place ? `On ${device}` : "Latency", latency(latencyOn(trial, device))]),
+        ...trial.job.devices.map((device, place) => [
+          place ? `On ${device}` : "Latency",
+          latency(latencyOn(trial, device)),
+        ]),
         ["Parameters", short(measured?.params)],
         ["Trained in", duration(measured?.train_seconds || null)],
       ];
