@@ -27,6 +27,7 @@ from nas.records import Job, Latency, Measurement, Progress, Run, Trial
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import Store
 
+PATIENCE_SECONDS = 60  # with an answer: the first in a process builds what later ones use, and the machine may be busy
 OWNER = "a test"
 GREY = Images(resolution=28, channels=1, classes=10)
 SMALLEST = {"dataset": "fashion_mnist"}
@@ -164,7 +165,9 @@ def service_over(url: str) -> Iterator[Service]:
     app = create_app(store)
     with (
         serving(app) as address,
-        httpx.Client(base_url=address, event_hooks={"response": [Contract(app).check]}) as http,
+        httpx.Client(
+            base_url=address, timeout=PATIENCE_SECONDS, event_hooks={"response": [Contract(app).check]}
+        ) as http,
     ):
         yield Service(store, http)
     store.close()

@@ -12,17 +12,17 @@ import httpx
 from api.app import DASHBOARD, create_app
 from nas.specs import SearchSpec
 from nas.store import Store
-from tests.service import SMALLEST, Contract, Service, serving
+from tests.service import PATIENCE_SECONDS, SMALLEST, Contract, Service, serving
 
 
 def test_health_says_when_nothing_takes_the_work(tmp_path: Path) -> None:
     past = Store(f"sqlite:///{tmp_path}/nas.db", clock=lambda: 1000.0)
     app = create_app(past, coordinator=lambda: "restarting")
     with serving(app) as url:
-        health = httpx.get(f"{url}/v1/health").json()
+        health = httpx.get(f"{url}/v1/health", timeout=PATIENCE_SECONDS).json()
         assert (health["status"], health["waiting_seconds"], health["coordinator"]) == ("ok", None, "restarting")
         past.add_run("search", SearchSpec(dataset="fashion_mnist"))
-        health = httpx.get(f"{url}/v1/health").json()
+        health = httpx.get(f"{url}/v1/health", timeout=PATIENCE_SECONDS).json()
         assert health["status"] == "waiting"
         assert health["waiting_seconds"] > 1e6
     past.close()
