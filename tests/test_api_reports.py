@@ -40,7 +40,7 @@ def test_a_table_of_networks_and_devices_fills_up(service: Service) -> None:
     assert [(reading["number"], reading["state"]) for reading in second["readings"]] == [(2, "done"), (None, "queued")]
     job = service.store.trial(run["id"], 2).job
     assert (second["params"], second["choices"]) == (counts(job.architecture).params, job.choices)
-    listed = service.get("/v1/benchmarks?limit=1")["measurements"][0]
+    listed = service.get("/v1/benchmarks?limit=1")["benchmarks"][0]
     assert (listed["id"], listed["networks"]) == (run["id"], None)
 
 
@@ -51,7 +51,7 @@ def test_a_measurement_is_a_run_like_any_other(service: Service, client: Client)
     assert service.get(f"/v1/runs/{run['id']}")["spec"] == run["spec"]
     assert client.measurements(1)[0]["id"] == run["id"]
     assert client.trials(run["id"]) == []
-    assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["measurement added, 1 trials"]
+    assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["benchmark added, 1 trials"]
     assert service.post(f"{address}/pause", status=200)["wish"] == "pause"
     assert service.post(f"{address}/cancel", status=200)["wish"] == "cancel"
     assert f"/v1/benchmarks/{run['id']}" in service.get(f"/v1/proxies/{run['id']}", status=404)["detail"]

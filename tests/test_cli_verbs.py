@@ -157,7 +157,7 @@ def test_measure_on_the_services_workers(service: Service) -> None:
     assert watched.code == 0
     assert re.search(r"trial 0 +done +cpu +417 k mult-adds .*0.250 ms", watched.out)
     listed = nas("list")
-    assert re.search(rf"{run.id} +measurement +finished +2/2", listed.out)
+    assert re.search(rf"{run.id} +benchmark +finished +2/2", listed.out)
     sample = ("--networks", "3", "--on-service", "--resolution", "28", "--channels", "1", "--classes", "10")
     drawn = nas("measure", *sample, "--json").json["spec"]
     assert (drawn["networks"], drawn["space"], drawn["architecture"]) == (3, "mbconv", None)

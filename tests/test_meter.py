@@ -115,7 +115,7 @@ class TestMeter:
         assert meter.meter(lambda: 3 * host["slower"], yardstick).noisy is None
         host["slower"] = 1.3
         times = meter.meter(lambda: 3 * host["slower"], yardstick)
-        assert str(times.noisy).startswith("the published network took 1.30 times what it took before")
+        assert str(times.noisy).startswith("the yardstick took 1.30 times what it took before")
         assert times.ratio == pytest.approx(3)
         host["slower"] = 1.04
         assert meter.meter(lambda: 3 * host["slower"], yardstick).noisy is None
