@@ -11,7 +11,9 @@ import nas
 MODULES = (
     "__init__",
     "agents/__init__",
+    "agents/graph",
     "agents/http",
+    "agents/measuring",
     "agents/parcel",
     "agents/program",
     "metering/__init__",

@@ -13,10 +13,12 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from api import examples
+from api.access import Access, allowed
+from api.edge import Edge
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.problems import HANDLERS, ProblemDocument
-from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches
+from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches, tokens
 from api.views.benchmark import Benchmark
 from api.views.growth import Growth
 from api.views.proxy import Proxy
@@ -46,9 +48,13 @@ class Service(FastAPI):
 
 
 def create_app(
-    store: Store, *, remote_workers: bool = False, coordinator: Callable[[], str | None] = lambda: None
+    store: Store,
+    edge: Edge,
+    *,
+    remote_workers: bool = False,
+    coordinator: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
-    """The service on `store`.
+    """The service on `store`, reached as `edge` says.
 
     With `remote_workers` a device need not be on this machine to be taken; `coordinator` says how the one beside this
     process is, None where there is none.
@@ -60,16 +66,18 @@ def create_app(
         openapi_url="/v1/openapi.json",
         docs_url=None,  # they would load scripts from elsewhere, and work offline only by half
         redoc_url=None,
-        dependencies=[Depends(known_parameters)],
+        dependencies=[Depends(known_parameters), Depends(allowed)],
+        servers=[{"url": edge.prefix or "/"}],
         exception_handlers=HANDLERS,
         generate_unique_id_function=_operation,
         separate_input_output_schemas=False,
     )
     app.state.history = History(store)
+    app.state.access = Access(store, edge)
     app.state.remote_workers = remote_workers
     app.state.coordinator = coordinator
     app.state.leaving = lambda: False  # whoever runs the server may know better
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, edge=edge)
     for router in (
         searches.router,
         forecasts.router,
@@ -84,6 +92,8 @@ def create_app(
         models.router,
         catalogue.router,
         agents.router,
+        tokens.router,
+        tokens.session,
     ):
         app.include_router(router, prefix="/v1")
     _serve_dashboard(app)

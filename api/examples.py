@@ -86,6 +86,11 @@ AGENTS: dict[str, Any] = {
 ANSWERS: dict[str, Any] = {
     "error": {"summary": "Why there is no latency", "value": {"error": "ONNX Runtime does not take the network"}}
 }
+TOKENS: dict[str, Any] = {
+    "colleague": {"summary": "For a colleague, a year", "value": {"owner": "Zoë", "scope": "write", "days": 365}},
+    "agent": {"summary": "For a machine that measures", "value": {"owner": "pi4", "scope": "agent"}},
+}
+SIGN_IN: dict[str, Any] = {"token": {"value": {"token": "nas_0a1b2c3d4e5f_…"}}}
 BENCHMARKS: dict[str, Any] = {
     "published": {
         "summary": "A network of the literature, on two devices",

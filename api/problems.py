@@ -119,6 +119,9 @@ def documented(**examples: str) -> dict[int | str, dict[str, Any]]:
 
 
 _ANYWHERE = {
+    401: "no token, or one that is not known here any more: sign in, or send Authorization: Bearer TOKEN",
+    403: "this token is for 'read', and this takes one for 'write': ask an admin for it",
+    421: 'host "evil.example" is none that this service answers to: NAS_HOSTS names others',
     422: "limit 0 is not greater than or equal to 1",
     500: "the service met an error of its own; its log says more",
     503: "the database cannot be reached: connection refused",

@@ -1,9 +1,11 @@
 """`nas serve`: the API, and beside it a coordinator that is started again when it dies."""
 
 import fcntl
+import getpass
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,7 +18,9 @@ from types import FrameType
 import uvicorn
 
 from api.app import create_app
-from nas import home
+from api.edge import ANYWHERE, Edge
+from nas import home, tokens
+from nas.refusal import Refusal
 from nas.store import Store, StoreError
 
 PATIENCE_SECONDS = 30  # for a coordinator that was asked to leave
@@ -60,8 +64,10 @@ class Lock:
 class Coordinator:
     """`python -m workers` as a child that ends with this process: it leaves when its standard input ends."""
 
-    def __init__(self, database: str, url: str) -> None:
+    def __init__(self, database: str, url: str, agent_secret: str | None) -> None:
         self._environment = {**os.environ, "NAS_DATABASE": database, "NAS_URL": url}
+        if agent_secret:
+            self._environment["NAS_AGENT_TOKEN"] = agent_secret
         self._leaving = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="coordinator", daemon=True)
@@ -111,14 +117,20 @@ class Coordinator:
 class Server(uvicorn.Server):
     """Says where it is as soon as it answers."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, token: str | None) -> None:
         super().__init__(config)
-        self._url = url
+        self._url, self._token = url, token
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             print(f"Dashboard: {self._url}   API: {self._url}/v1   Ctrl-C stops it", flush=True)
+            if self._token:
+                print(
+                    f"Sign in, this once, at {self._url}/#/sign-in/{self._token}\n"
+                    f"That token is an admin's; {home.token_file()} keeps it for `nas` on this machine.",
+                    flush=True,
+                )
 
     def leave(self, number: int, frame: FrameType | None) -> None:
         """A signal's handler. The server handles them while it runs, but raises them once more when it has stopped,
@@ -126,25 +138,36 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True) -> int:
-    """Serve until SIGINT or SIGTERM; the exit code."""
+def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True, login: bool = True) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code. Without `login` whoever reaches a loopback address is an admin."""
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
+    # Evaluators send networks to agents through the API, and what they send is nobody else's business.
+    agent_secret = os.environ.get("NAS_AGENT_TOKEN") or (secrets.token_urlsafe(32) if login else None)
     try:
+        edge = Edge(
+            login=login,
+            bound=host,
+            hosts=_several("NAS_HOSTS") + ((socket.gethostname(),) if host in ANYWHERE else ()),
+            proxies=_several("NAS_PROXIES"),
+            prefix=os.environ.get("NAS_PREFIX", "").rstrip("/"),
+            agent_secret=agent_secret,
+        )
         lock = Lock(home.home() / "serve.lock")
         listening = _listen(host, port)
         url = _url(host, listening.getsockname()[1])
         database = database or home.database_url()
         store = Store(database)
-    except (CannotServe, StoreError, OSError) as error:
+        token = _first_token(store) if login else None
+    except (CannotServe, Refusal, StoreError, OSError) as error:
         print(f"nas serve: {error}", file=sys.stderr)
         return 1
     lock.note(url)
-    if host not in ("127.0.0.1", "::1", "localhost"):
-        log.warning("whoever reaches %s:%s can submit work and read results: there is no password", host, port)
-    child = Coordinator(database, url) if coordinator else None
-    app = create_app(store, remote_workers=child is None, coordinator=child.state if child else lambda: None)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-    server = Server(config, url)
+    child = Coordinator(database, url + edge.prefix, agent_secret) if coordinator else None
+    app = create_app(store, edge, remote_workers=child is None, coordinator=child.state if child else lambda: None)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, proxy_headers=False, timeout_graceful_shutdown=3
+    )
+    server = Server(config, url + edge.prefix, token)
     app.state.leaving = lambda: server.should_exit
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
@@ -160,6 +183,19 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
         store.close()
     print("Stopped.", flush=True)
     return 0
+
+
+def _first_token(store: Store) -> str | None:
+    """An admin's token, made where there is none yet, and kept for this machine's own user; None where there is one."""
+    if store.tokens.any():
+        return None
+    _, text = store.tokens.create(getpass.getuser(), "admin")
+    tokens.to_file(home.token_file(), text)
+    return text
+
+
+def _several(variable: str) -> tuple[str, ...]:
+    return tuple(os.environ.get(variable, "").replace(",", " ").split())
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -81,7 +81,7 @@ def main_job(url: str) -> dict[str, Any]:
 def service(port: int) -> Iterator[str]:
     """`nas serve` in a session of its own, so that Ctrl-C reaches it through us only, once and in order."""
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "api.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "api.cli", "serve", "--no-login", "--port", str(port)]
     with open(LOG, "wb") as log:  # beside the progress bars, not between them
         process = subprocess.Popen(command, env=environment(url), start_new_session=True, stdout=log, stderr=log)
     try:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
-from nas.home import write
+from nas.home import token_file, write
+from nas.tokens import from_file
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
@@ -37,13 +38,19 @@ class ServiceError(RuntimeError):
 
 
 class Client:
-    """The service at `url`; NAS_URL, else port 8000 of this machine. Every method raises ServiceError."""
+    """The service at `url`; NAS_URL, else port 8000 of this machine. Every method raises ServiceError.
 
-    def __init__(self, url: str | None = None) -> None:
+    Signs in with `token`, else with NAS_TOKEN, else with what is in the file NAS_TOKEN_FILE; on its own machine with
+    the one that `nas serve` keeps there for it.
+    """
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
         self.url = (url or os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/")
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/\S*)?", self.url):
             raise ServiceError(f"{self.url!r} is no address: give one like {DEFAULT_URL}")
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS)
+        token = token or _token(self.url)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS, headers=headers)
 
     def __enter__(self) -> "Client":
         return self
@@ -233,6 +240,18 @@ class Client:
     def health(self) -> Json:
         return self._json("GET", "/v1/health")
 
+    # Who may use it
+
+    def tokens(self) -> list[Json]:
+        return self._list("/v1/tokens", "tokens")
+
+    def create_token(self, **request: Any) -> Json:
+        """The new token, with the text to send; the fields are those of TokenRequest."""
+        return self._json("POST", "/v1/tokens", body=request)
+
+    def revoke_token(self, token: str) -> None:
+        self._ask("DELETE", f"/v1/tokens/{quote(token, safe='')}")
+
     # How it is asked
 
     def _address(self, run: str) -> str:
@@ -251,16 +270,20 @@ class Client:
         return found[:most]
 
     def _json(self, method: str, address: str, *, body: Any = None, parameters: Json | None = None) -> Json:
-        try:
-            response = self._http.request(method, address, json=body, params=parameters)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        _check(response)
+        response = self._ask(method, address, body=body, parameters=parameters)
         try:
             answer: Json = response.json()
         except ValueError as error:
             raise ServiceError(f"{self.url} answers, but not as this service: is the address right?") from error
         return answer
+
+    def _ask(self, method: str, address: str, *, body: Any = None, parameters: Json | None = None) -> httpx.Response:
+        try:
+            response = self._http.request(method, address, json=body, params=parameters)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        _check(response)
+        return response
 
     def _fetch(self, about: Json, part: Path, report: Report | None) -> None:
         """Complete the file `part`, from where it broke off if what is there belongs to the same file."""
@@ -289,6 +312,19 @@ class Client:
             return ServiceError(f"{self.url} did not answer within {TIMEOUT_SECONDS} seconds: its log may say why")
         reason = f"no answer from {self.url} ({error})"
         return ServiceError(f"{reason}: is `nas serve` running there? Another address goes into --url or NAS_URL")
+
+
+def _token(url: str) -> str | None:
+    """The token for the service at `url`. One that lies on this machine is for a service on it and for no other."""
+    try:
+        if named := os.environ.get("NAS_TOKEN"):
+            return named
+        if named := os.environ.get("NAS_TOKEN_FILE"):
+            return from_file(Path(named))
+        own = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        return from_file(token_file()) if own else None
+    except OSError as error:
+        raise ServiceError(f"the token cannot be read: {error}") from error
 
 
 def _check(response: httpx.Response) -> None:

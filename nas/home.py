@@ -21,6 +21,11 @@ def folder(name: str) -> Path:
     return path
 
 
+def token_file() -> Path:
+    """The file of the token that `nas` on this machine signs in with."""
+    return home() / "token"
+
+
 def database_url() -> str:
     """NAS_DATABASE, else a SQLite file in the home."""
     return os.environ.get("NAS_DATABASE") or f"sqlite:///{home() / 'nas.db'}"

@@ -21,7 +21,7 @@ from nas.records import Measurement, Run, Score
 from nas.specs import BenchmarkSpec, ProxySpec
 from nas.store import Store
 from tests.past import GREY, SEARCH, Past, seeded
-from tests.service import latency
+from tests.service import OPEN, latency
 
 
 @dataclass
@@ -56,7 +56,7 @@ class View:
 
 
 def served(url: str) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(create_app(Store(url)), port=0, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(Store(url), OPEN), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from api.app import create_app
+from api.edge import Edge
 from nas.client import Client
 from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
@@ -29,6 +30,7 @@ from nas.store import Store
 
 PATIENCE_SECONDS = 60  # with an answer: the first in a process builds what later ones use, and the machine may be busy
 OWNER = "a test"
+OPEN = Edge(login=False)  # nobody signs in, unless that is what a test is about
 GREY = Images(resolution=28, channels=1, classes=10)
 SMALLEST = {"dataset": "fashion_mnist"}
 UNKNOWN = "f00f00f00f00"
@@ -159,10 +161,10 @@ class Service:
 
 
 @contextlib.contextmanager
-def service_over(url: str) -> Iterator[Service]:
+def service_over(url: str, edge: Edge = OPEN) -> Iterator[Service]:
     """The service over the database at `url`."""
     store = Store(url)
-    app = create_app(store)
+    app = create_app(store, edge)
     with (
         serving(app) as address,
         httpx.Client(

@@ -22,7 +22,8 @@ from api import agent_program
 from api.app import create_app
 from api.cli import __main__ as cli
 from nas import codec, devices
-from nas.agents import parcel, program
+from nas.agents import measuring, parcel, program
+from nas.agents.measuring import Measuring
 from nas.agents.parcel import Parcel
 from nas.devices import remote
 from nas.metering import DeviceError, Options, quiet, runtime
@@ -31,7 +32,7 @@ from nas.records import Latency
 from nas.store import Store
 from tests.agents import PATIENCE_SECONDS, PI, eventually, small
 from tests.networks import IMAGES, mbconv
-from tests.service import Service, latency, service_over, serving
+from tests.service import OPEN, Service, latency, service_over, serving
 
 # Nothing else of what is installed here can be imported, nor the library itself but from the file.
 ALONE = """
@@ -201,7 +202,7 @@ class TestGoingAway:
 
     def test_a_service_that_went_away_is_waited_for(self, service: Service, tmp_path: Path) -> None:
         store = Store(f"sqlite:///{tmp_path}/nas.db")
-        app = create_app(store)
+        app = create_app(store, OPEN)
         with serving(app) as url:
             port = int(url.rpartition(":")[2])
         with pytest.MonkeyPatch.context() as environment, ThreadPoolExecutor() as pool:
@@ -253,7 +254,7 @@ class TestInTheProcess:
 
     @pytest.fixture
     def errands(self, service: Service) -> list[str]:
-        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=program.fingerprint()))
+        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=measuring.fingerprint()))
         return [service.store.agents.send("pi4", small()).id for _ in range(2)]
 
     def run(self, service: Service) -> None:
@@ -266,13 +267,13 @@ class TestInTheProcess:
         def heard_at() -> float:
             return service.store.agents.all()[0].heard_at
 
-        def slow(data: bytes) -> Any:
+        def slow(self: Measuring, data: bytes) -> Any:
             before = heard_at()
             eventually(lambda: heard_at() > before)
             raise SystemExit
 
         monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0.05)
-        monkeypatch.setattr(program, "answered", slow)
+        monkeypatch.setattr(Measuring, "answered", slow)
         self.run(service)
 
     def test_a_runtime_that_hangs_is_not_spoken_for(
@@ -285,14 +286,14 @@ class TestInTheProcess:
             beats.append("heartbeat" in path)
             return send(self, path, body)
 
-        def hanging(data: bytes) -> Any:
+        def hanging(self: Measuring, data: bytes) -> Any:
             eventually(lambda: sum(beats) == 3)
             time.sleep(0.2)
             raise SystemExit
 
         monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0.01)
         monkeypatch.setattr(program, "MOST_HEARTBEATS", 3)
-        monkeypatch.setattr(program, "answered", hanging)
+        monkeypatch.setattr(Measuring, "answered", hanging)
         monkeypatch.setattr(program.Agent, "_send", counted)
         self.run(service)
         assert sum(beats) == 3
@@ -302,13 +303,13 @@ class TestInTheProcess:
     ) -> None:
         answers = iter([{"latency": {**codec.encode(latency(1.0)), "median_ms": float("nan")}}])
 
-        def answered(data: bytes) -> Any:
+        def answered(self: Measuring, data: bytes) -> Any:
             try:
                 return next(answers)
             except StopIteration:
                 raise SystemExit from None
 
-        monkeypatch.setattr(program, "answered", answered)
+        monkeypatch.setattr(Measuring, "answered", answered)
         self.run(service)
         first, second = map(service.store.agents.look, errands)
         assert first.answer
@@ -325,7 +326,7 @@ class TestAnswers:
         errand = service.store.agents.take("pi4", PI.instance)
         assert errand
         data = service.http.get(f"/v1/errands/{errand}/parcel").content
-        answer = change(program.answered(data))
+        answer = change(measuring.measured(data))
         service.post(f"/v1/errands/{errand}/answer?instance={PI.instance}", answer, status=200)
 
     @pytest.mark.parametrize(
@@ -353,11 +354,11 @@ class TestAnswers:
     def test_what_the_runtime_does_not_take_is_said(self) -> None:
         image = np.zeros((1, 3, 8, 8), np.float32)
         sent = Parcel(network=b"what?", images=image, yardstick=b"", yardstick_images=image, threads=1)
-        assert "ONNX Runtime does not take the network" in program.answered(parcel.packed(sent))["error"]
+        assert "ONNX Runtime does not take the network" in measuring.measured(parcel.packed(sent))["error"]
         made, images = runtime.exercised(mbconv(8, 1), IMAGES)
         graph = exported(made, images)
         sent = Parcel(network=graph, images=image, yardstick=graph, yardstick_images=image, threads=1)
-        assert "INVALID_ARGUMENT" in program.answered(parcel.packed(sent))["error"], "images of another size"
+        assert "INVALID_ARGUMENT" in measuring.measured(parcel.packed(sent))["error"], "images of another size"
 
 
 def scaled(logits: str) -> str:

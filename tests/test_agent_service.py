@@ -14,13 +14,17 @@ import pytest
 
 from api import agent_program, gate
 from api.app import create_app
+from api.edge import Edge
 from nas import codec, devices
-from nas.agents import http, program
+from nas.agents import http, measuring, parcel, program
 from nas.agents.errands import Answer
+from nas.agents.measuring import Measuring
+from nas.devices import remote
+from nas.metering import DeviceError
 from nas.store import Store
 from nas.store import agents as stored
-from tests.agents import PI
-from tests.service import Service, latency, service_over, serving
+from tests.agents import PI, small
+from tests.service import OPEN, Service, latency, service_over, serving
 
 JSON = {"Content-Type": "application/json"}
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -104,36 +108,24 @@ class TestService:
             service.post(f"/v1/errands/{errand}/answer?instance={PI.instance}", body, status=422)
         service.get("/v1/errands/f00", status=404)
 
-    def test_a_token_is_asked_of_agents_where_there_is_one(
-        self, service: Service, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
-        service.store.agents.introduce(PI)
-        errand = service.store.agents.send("pi4", b"x").id
-        agent_, answer = dataclasses.asdict(PI), {"error": "no"}
-        for path, body in (
-            ("/v1/agents", agent_),
-            (f"/v1/agents/pi4/heartbeat?instance={PI.instance}", None),
-            (f"/v1/agents/pi4/take?instance={PI.instance}", None),
-            (f"/v1/errands/{errand}/answer?instance={PI.instance}", answer),
-        ):
-            assert "set NAS_AGENT_TOKEN" in service.post(path, body, status=401)["detail"]
-            wrong, right = ({"Authorization": f"Bearer {word}"} for word in ("open", "sesame"))
-            service.ask("POST", path, 401, json=body, headers=wrong)
-            service.ask("POST", path, 200, json=body, headers=right)
-
-    def test_an_agent_sends_its_token(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
-        monkeypatch.setattr(program, "answered", lambda _: sys.exit())
-        service.store.agents.introduce(dataclasses.replace(PI, fingerprint=program.fingerprint()))
-        service.store.agents.send("pi4", b"x")
-        with pytest.raises(SystemExit):
-            program.Agent(service.url, "pi4", agent_program.edition()).run()
-        monkeypatch.delenv("NAS_AGENT_TOKEN")
-        nobody = program.Agent(service.url, "pi4", agent_program.edition())
-        monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
-        with pytest.raises(http.NotTaken, match="set NAS_AGENT_TOKEN as it is set there"):
-            nobody.run()
+    def test_an_agent_and_an_evaluator_send_their_token(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By which alone the one gets a network, and the other its latency."""
+        sent = parcel.unpacked(small())
+        monkeypatch.setattr(Measuring, "answered", lambda _, data: {"error": f"{len(data)} bytes, and no time"})
+        monkeypatch.setattr(program, "say", lambda text: sys.exit() if text.startswith("errand") else None)
+        edge = Edge(agent_secret="sesame")
+        with service_over(f"sqlite:///{tmp_path}/guarded.db", edge) as guarded, ThreadPoolExecutor() as pool:
+            monkeypatch.setenv("NAS_URL", guarded.url)
+            guarded.store.agents.introduce(dataclasses.replace(PI, fingerprint=measuring.fingerprint()))
+            with pytest.raises(http.NotTaken, match="no token, or one that is not known"):
+                program.Agent(guarded.url, "pi4", agent_program.edition()).run()
+            with pytest.raises(DeviceError, match="no token, or one that is not known"):
+                remote._answer("pi4", sent)
+            monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
+            answer = pool.submit(remote._answer, "pi4", sent)
+            with pytest.raises(SystemExit):
+                program.Agent(guarded.url, "pi4", agent_program.edition()).run()
+            assert answer.result().error == f"{len(small())} bytes, and no time"
 
     def test_a_run_takes_only_agents_that_are_there(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         body = {"dataset": "fashion_mnist", "devices": ["remote:pi4:threads=2"]}
@@ -160,7 +152,7 @@ class TestService:
 
     def test_with_workers_elsewhere_agents_are_known_all_the_same(self, tmp_path: Path) -> None:
         store = Store(f"sqlite:///{tmp_path}/nas.db")
-        with serving(create_app(store, remote_workers=True)) as url:
+        with serving(create_app(store, OPEN, remote_workers=True)) as url:
             body = {"dataset": "fashion_mnist", "devices": ["remote:pi4"]}
             with pytest.raises(http.NotTaken, match="no agent 'pi4' has registered"):
                 http.ask("POST", f"{url}/v1/searches", json.dumps(body).encode(), JSON)

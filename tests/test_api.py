@@ -12,12 +12,12 @@ import httpx
 from api.app import DASHBOARD, create_app
 from nas.specs import SearchSpec
 from nas.store import Store
-from tests.service import PATIENCE_SECONDS, SMALLEST, Contract, Service, serving
+from tests.service import OPEN, PATIENCE_SECONDS, SMALLEST, Contract, Service, serving
 
 
 def test_health_says_when_nothing_takes_the_work(tmp_path: Path) -> None:
     past = Store(f"sqlite:///{tmp_path}/nas.db", clock=lambda: 1000.0)
-    app = create_app(past, coordinator=lambda: "restarting")
+    app = create_app(past, OPEN, coordinator=lambda: "restarting")
     with serving(app) as url:
         health = httpx.get(f"{url}/v1/health", timeout=PATIENCE_SECONDS).json()
         assert (health["status"], health["waiting_seconds"], health["coordinator"]) == ("ok", None, "restarting")
@@ -77,7 +77,7 @@ def test_openapi_is_complete(service: Service) -> None:
 
 def test_examples_in_openapi_are_what_they_illustrate(service: Service) -> None:
     document = service.get("/v1/openapi.json")
-    contract = Contract(create_app(service.store))
+    contract = Contract(create_app(service.store, OPEN))
     answers, requests = 0, 0
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -106,12 +106,13 @@ def test_torch_and_ray_are_never_imported(tmp_path: Path) -> None:
 import asyncio, sys
 import httpx
 from api.app import create_app
+from api.edge import Edge
 from nas import plugins
 from nas.home import database_url
 from nas.store import Store
 async def main():
-    app = create_app(Store(database_url()))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+    app = create_app(Store(database_url()), Edge(login=False))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
         for path in ("spaces/mbconv", "searchers", "datasets", "devices", "recipes", "health", "openapi.json"):
             response = await http.get(f"/v1/{path}")
             assert response.status_code == 200, response.text

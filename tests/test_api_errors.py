@@ -11,7 +11,7 @@ import pytest
 from api.app import create_app
 from api.gate import MOST_BYTES
 from nas.store import Store
-from tests.service import PATIENCE_SECONDS, UNKNOWN, Service, serving
+from tests.service import OPEN, PATIENCE_SECONDS, UNKNOWN, Service, serving
 
 JSON = "application/json"
 BODIES: list[tuple[bytes, str | None, int, str]] = [
@@ -114,7 +114,7 @@ def test_another_sites_page_can_neither_submit_nor_cancel(service: Service) -> N
 
 def test_a_database_that_fails_is_answered_with_503(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/nas.db")
-    with serving(create_app(store)) as url:
+    with serving(create_app(store, OPEN)) as url:
         assert httpx.get(f"{url}/v1/runs", timeout=PATIENCE_SECONDS).status_code == 200
         with sqlite3.connect(tmp_path / "nas.db") as database:
             for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -132,7 +132,7 @@ def test_an_error_of_the_service_is_answered_without_its_insides(tmp_path: Path)
         raise RuntimeError("secret")
 
     store = Store(f"sqlite:///{tmp_path}/nas.db")
-    with serving(create_app(store, coordinator=broken)) as url:
+    with serving(create_app(store, OPEN, coordinator=broken)) as url:
         response = httpx.get(f"{url}/v1/health", timeout=PATIENCE_SECONDS)
     store.close()
     assert (response.status_code, response.headers["content-type"]) == (500, "application/problem+json")

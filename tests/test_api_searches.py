@@ -18,7 +18,7 @@ from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.specs import SearchSpec
 from nas.store import Store
-from tests.service import PATIENCE_SECONDS, SMALLEST, Service, serving
+from tests.service import OPEN, PATIENCE_SECONDS, SMALLEST, Service, serving
 
 EVOLVED = {"searcher": "evolution"}
 
@@ -252,7 +252,7 @@ def test_a_device_that_is_not_here_is_refused_unless_the_workers_are_elsewhere(
     body = {**SMALLEST, "devices": ["cuda"]}
     assert "'cuda' cannot measure here: no GPU in this test" in service.post("/v1/searches", body, 422)["detail"]
     store = Store(f"sqlite:///{tmp_path}/nas.db")
-    with serving(create_app(store, remote_workers=True)) as url:
+    with serving(create_app(store, OPEN, remote_workers=True)) as url:
         assert httpx.post(f"{url}/v1/searches", json=body, timeout=PATIENCE_SECONDS).status_code == 201
     store.close()
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 
-from nas.agents import http, parcel, program
+from nas.agents import http, measuring, parcel
 from nas.agents.parcel import BadParcel, Parcel
 from nas.devices import remote
 from nas.metering import DeviceError
@@ -44,7 +44,7 @@ class TestParcels:
         for data in (b"", b"what?", whole[:-100], pickled.getvalue(), partial.getvalue()):
             with pytest.raises(BadParcel, match="what was sent is no parcel"):
                 parcel.unpacked(data)
-            assert "no parcel" in program.answered(data)["error"]
+            assert "no parcel" in measuring.measured(data)["error"]
 
     def test_what_unfolds_to_more_is_refused_before_it_does(self) -> None:
         file = io.BytesIO()

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from api import agent_program
+from nas.client import Client
 
 PATIENCE_SECONDS = 90
 
@@ -35,21 +37,25 @@ class Serving:
         return self.process.wait(PATIENCE_SECONDS)
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "api.cli", "serve", *arguments]
+def command(*arguments: str, login: bool = False) -> list[str]:
+    return [sys.executable, "-m", "api.cli", "serve", *(() if login else ("--no-login",)), *arguments]
 
 
 def environment(home: Path) -> dict[str, str]:
-    unset = ("NAS_DATABASE", "NAS_URL")
+    unset = ("NAS_DATABASE", "NAS_URL", "NAS_TOKEN", "NAS_TOKEN_FILE", "NAS_AGENT_TOKEN")
     return {name: value for name, value in os.environ.items() if name not in unset} | {"NAS_HOME": str(home)}
 
 
 @contextlib.contextmanager
-def serving(home: Path, *arguments: str) -> Iterator[Serving]:
+def serving(home: Path, *arguments: str, login: bool = False) -> Iterator[Serving]:
     log = home.with_suffix(".log")
     with open(log, "a") as file:
         process = subprocess.Popen(
-            command("--port", "0", *arguments), env=environment(home), stdout=subprocess.PIPE, stderr=file, text=True
+            command("--port", "0", *arguments, login=login),
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
         )
     assert process.stdout is not None
     try:
@@ -157,11 +163,34 @@ def test_a_home_that_is_a_file_is_said(tmp_path: Path) -> None:
     assert str(tmp_path / "home") in refused(tmp_path / "home", "--port", "0")
 
 
-def test_an_address_for_everybody_is_warned_of(tmp_path: Path) -> None:
-    with serving(tmp_path / "home", "--no-coordinator", "--host", "0.0.0.0") as service:
+def test_an_address_for_everybody_asks_everybody_for_a_token(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    said = refused(home, "--host", "0.0.0.0", "--port", "0")
+    assert "0.0.0.0 without login would be anybody's" in said
+    with serving(home, "--no-coordinator", "--host", "0.0.0.0", login=True) as service:
         assert service.url.startswith("http://127.0.0.1:")
         assert httpx.get(f"{service.url}/v1/health").status_code == 200
-        assert "there is no password" in service.log.read_text()
+        assert httpx.get(f"{service.url}/v1/runs").status_code == 401
+
+
+def test_the_first_start_makes_a_token_and_says_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("NAS_HOME", str(home))
+    with serving(home, "--no-coordinator", login=True) as service:
+        assert service.process.stdout is not None
+        link = service.process.stdout.readline()
+        assert f"{service.url}/#/sign-in/nas_" in link
+        text = link.rpartition("/")[2].strip()
+        assert (home / "token").read_text() == f"{text}\n"
+        assert stat.S_IMODE((home / "token").stat().st_mode) == 0o600
+        with Client(service.url) as client:  # by that file
+            (token,) = client.tokens()
+            assert token["scope"] == "admin"
+        assert service.leave() == 0
+    with serving(home, "--no-coordinator", login=True) as service:
+        assert service.leave() == 0
+        assert service.process.stdout is not None
+        assert "nas_" not in service.process.stdout.read()
 
 
 def coordinators(service: Serving) -> list[int]:

@@ -11,6 +11,7 @@ from api.cli import arguments, measure, offline, proxy, verbs
 from api.cli.session import Session
 from nas.client import DEFAULT_URL, ServiceError
 from nas.extras import NotInstalled
+from nas.tokens import SCOPES
 from nas.version import version
 
 
@@ -64,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     served.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     served.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
     served.add_argument("--no-coordinator", action="store_true", help="the workers are elsewhere")
+    served.add_argument(
+        "--no-login",
+        action="store_true",
+        help="ask nobody for a token: who can open a port of this machine is an admin",
+    )
 
     searched = add("search", verbs.search, "submit a search")
     arguments.search_arguments(searched)
@@ -123,6 +129,12 @@ def parser() -> argparse.ArgumentParser:
     measured = add("measure", verbs.measure_networks, "the latency of a network, here or on the service's workers")
     measure.arguments(measured)
     add("health", verbs.health, "how the service is")
+    kept = add("token", verbs.tokens, "who may use the service: make, list and revoke tokens")
+    kept.add_argument("what", choices=("create", "list", "revoke"))
+    kept.add_argument("token", nargs="?", help="the id of the one to revoke")
+    kept.add_argument("--owner", metavar="NAME", help="whose it is to be")
+    kept.add_argument("--scope", choices=SCOPES, default="write", help="what it is to allow; write by default")
+    kept.add_argument("--days", type=float, metavar="N", help="for which it is valid; for ever by default")
     offline.add_arguments(known)
     return whole
 

@@ -1,5 +1,6 @@
 """What the command line prints of the catalogue, of what a search may name, and of the service."""
 
+import time
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -77,6 +78,16 @@ def recipes(named: dict[str, Json]) -> RenderableType:
         for name, recipe in named.items()
     ]
     return Fitted(["Recipe", "Optimizer", *RECIPE_COLUMNS.values()], rows)
+
+
+def tokens(answer: Json) -> RenderableType:
+    def days(token: Json) -> str:
+        return (
+            "for ever" if token["expires_at"] is None else time.strftime("%Y-%m-%d", time.gmtime(token["expires_at"]))
+        )
+
+    rows = [(token["id"], token["owner"], token["scope"], days(token)) for token in answer["tokens"]]
+    return Fitted(["Token", "Owner", "Scope", "Valid until"], rows)
 
 
 def _first(row: Json) -> str:

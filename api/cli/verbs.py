@@ -225,10 +225,27 @@ def health(session: Session) -> int:
     return session.show(session.client.health(), listings.health)
 
 
+def tokens(session: Session) -> int:
+    chosen, client = session.chosen, session.client
+    match chosen.what:
+        case "list":
+            return session.show({"tokens": client.tokens()}, listings.tokens)
+        case "revoke":
+            if chosen.token is None:
+                raise ServiceError("which token is to be revoked? give its id: `nas token list` shows them")
+            client.revoke_token(chosen.token)
+            return session.show({"revoked": chosen.token}, lambda answer: f"Token {answer['revoked']} is revoked.")
+    if chosen.owner is None:
+        raise ServiceError("whose token is it to be? say --owner NAME")
+    request = {"owner": chosen.owner, "scope": chosen.scope} | ({"days": chosen.days} if chosen.days else {})
+    return session.show(client.create_token(**request), lambda made: made["token"])
+
+
 def serve(session: Session) -> int:
     chosen = session.chosen
     beside = () if chosen.no_coordinator else ("ray", "torch")
     require("serve", "serve,workers" if beside else "serve", "alembic", "fastapi", "sqlalchemy", "uvicorn", *beside)
     from api.serve import serve as run_service
 
-    return run_service(chosen.host, chosen.port, chosen.database, coordinator=not chosen.no_coordinator)
+    login = not chosen.no_login
+    return run_service(chosen.host, chosen.port, chosen.database, coordinator=not chosen.no_coordinator, login=login)

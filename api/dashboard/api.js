@@ -1,6 +1,11 @@
-// The service's addresses. Every answer is JSON; every refusal is a problem document (RFC 9457).
+// The service's addresses, as seen from where the page is. Every answer is JSON; every refusal is a problem document
+// (RFC 9457).
+
+export const BASE = new URL(".", location.href).href.replace(/\/$/, "");
 
 export class Unreachable extends Error {}
+
+export class NotSignedIn extends Error {}
 
 export class Problem extends Error {
   constructor(document) {
@@ -19,20 +24,24 @@ async function ask(method, path, { body, signal } = {}) {
   };
   let response;
   try {
-    response = await fetch(`/v1/${path}`, options);
+    response = await fetch(`v1/${path}`, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable("the service does not answer");
   }
+  if (response.status === 204) return null;
   const answer = await response.json().catch(() => null);
   if (response.status >= 502 && response.status <= 504) throw new Unreachable(answer?.detail || response.statusText);
   if (answer === null) throw new Unreachable("the service answers in something that is not JSON");
+  if (response.status === 401 && path !== "session") document.dispatchEvent(new Event("signed-out"));
+  if (response.status === 401) throw new NotSignedIn(answer.detail);
   if (!response.ok) throw new Problem(answer);
   return answer;
 }
 
 export const get = (path, signal) => ask("GET", path, { signal });
 export const post = (path, body) => ask("POST", path, { body });
+export const remove = (path) => ask("DELETE", path);
 export const patch = (path, body) => ask("PATCH", path, { body });
 
 const PLURALS = { search: "searches", growth: "growths", benchmark: "benchmarks", proxy: "proxies" };

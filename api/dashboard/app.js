@@ -11,6 +11,7 @@ import { proxyPage } from "./proxy.js";
 import { pulse } from "./pulse.js";
 import { runsPage } from "./runs.js";
 import { searchPage } from "./search.js";
+import { askToSignIn, showWho, signInPage, signOut } from "./signin.js";
 
 const PAGES = [
   [/^#\/searches\/([^/]+)$/, searchPage],
@@ -20,6 +21,7 @@ const PAGES = [
   [/^#\/models$/, modelsPage],
   [/^#\/devices$/, devicesPage],
   [/^#\/new$/, proposalPage],
+  [/^#\/sign-in(?:\/(.+))?$/, signInPage],
   [/^(#\/?)?$/, runsPage],
 ];
 
@@ -48,6 +50,8 @@ function open() {
   }, page);
 }
 
+document.addEventListener("signed-out", askToSignIn);
+document.getElementById("who").addEventListener("click", signOut);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("page").focus();
@@ -58,3 +62,4 @@ window.addEventListener("hashchange", () => {
   document.getElementById("page").focus({ preventScroll: true });
 });
 open();
+showWho();

@@ -1,6 +1,8 @@
 // The curl command that does what a form does.
 
+import { BASE } from "./api.js";
 import { element, say } from "./element.js";
+import { trusted } from "./signin.js";
 
 export function command(path, body) {
   const code = element("code");
@@ -22,7 +24,7 @@ export function command(path, body) {
 
   function show(given) {
     const quoted = JSON.stringify(given, null, 2).replaceAll("'", "'\\''");
-    say(code, `curl ${location.origin}/v1/${path} \\\n  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`);
+    say(code, `curl ${BASE}/v1/${path} \\\n${trusted()}  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`);
   }
 
   show(body);

@@ -1,8 +1,9 @@
 // The page of devices: this machine's, and those of agents.
 
-import { get } from "./api.js";
+import { BASE, get } from "./api.js";
 import { element, pill } from "./element.js";
 import { ago } from "./numbers.js";
+import { trusted } from "./signin.js";
 import { table } from "./table.js";
 
 export function devicesPage(page) {
@@ -19,7 +20,13 @@ export function devicesPage(page) {
       { title: "Heard of", number: true, text: (device) => (device.heard_at ? ago(device.heard_at) : "") },
     ],
   });
-  const program = `curl -O ${location.origin}/v1/agent.pyz && python3 agent.pyz --service ${location.origin} --name pi4`;
+  const token = trusted("NAS_AGENT_TOKEN");
+  const program = [
+    "pip install onnxruntime numpy",
+    token && "export NAS_AGENT_TOKEN=…  # of: nas token create --owner pi4 --scope agent",
+    `curl -O ${BASE}/v1/agent.pyz${token && " \\\n"}${token.replace(" \\\n", "")}`,
+    `python3 agent.pyz --service ${BASE} --name pi4`,
+  ];
   page.replaceChildren(
     element("header", { class: "page-title" }, element("h1", {}, "Devices")),
     element("section", { class: "card" }, list.node),
@@ -32,11 +39,7 @@ export function devicesPage(page) {
         {},
         "An agent measures where it runs, a Raspberry Pi for instance, as device remote:pi4. Start it there:",
       ),
-      element(
-        "div",
-        { class: "command" },
-        element("pre", { tabindex: 0 }, `pip install onnxruntime numpy\n${program}`),
-      ),
+      element("div", { class: "command" }, element("pre", { tabindex: 0 }, program.filter(Boolean).join("\n"))),
     ),
   );
 

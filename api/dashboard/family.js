@@ -55,7 +55,7 @@ function state(cell, row) {
 export function download(cell, row) {
   const id = row.model ?? row.id;
   cell.replaceChildren(
-    id ? element("a", { href: `/v1/models/${encodeURIComponent(id)}/checkpoint`, download: "" }, "Download") : "–",
+    id ? element("a", { href: `v1/models/${encodeURIComponent(id)}/checkpoint`, download: "" }, "Download") : "–",
   );
 }
 

@@ -56,7 +56,7 @@ export function modelsPage(page) {
         title: "Card",
         text: () => "Card",
         fill: (cell, model) =>
-          cell.replaceChildren(element("a", { href: `/v1/models/${encodeURIComponent(model.id)}/card` }, "Card")),
+          cell.replaceChildren(element("a", { href: `v1/models/${encodeURIComponent(model.id)}/card` }, "Card")),
       },
       { title: "Checkpoint", text: () => "Download", fill: download },
     ],

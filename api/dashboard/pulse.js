@@ -1,7 +1,7 @@
 // The heartbeat: asks again and again while somebody looks, says when the service is away, and recovers by itself.
 
 import { absent } from "./absent.js";
-import { Problem, Unreachable } from "./api.js";
+import { NotSignedIn, Problem, Unreachable } from "./api.js";
 import { say } from "./element.js";
 
 const EVERY_MS = 1500;
@@ -22,6 +22,7 @@ export function pulse(refresh, page) {
       connected();
     } catch (error) {
       if (ending.signal.aborted) return;
+      if (error instanceof NotSignedIn) return ending.abort(); // the page that asks for a token takes this one's place
       if (error instanceof Problem && error.status === 404) return gone(error);
       report(error);
     }

@@ -4,11 +4,11 @@
     curl -O http://SERVICE:8000/v1/agent.pyz && python3 agent.pyz --service http://SERVICE:8000 --name pi4
 
 It needs nothing else, and nobody needs to reach it: it asks the service for errands and answers with times that come
-from the service's own meter. All that it runs of what it is sent are networks, in ONNX Runtime.
+from the service's own meter. Of what it is sent it runs nothing but networks, in ONNX Runtime, in a process of
+their own that has nothing else within reach.
 """
 
 import argparse
-import base64
 import contextlib
 import json
 import os
@@ -19,21 +19,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from nas.agents import http, parcel
-from nas.agents.parcel import Parcel
-from nas.metering import DeviceError
-from nas.metering.host import processor
-from nas.metering.meter import Yardstick, meter
-from nas.metering.onnx import running
+from nas.agents.measuring import LONGEST_ERROR, Measuring, fingerprint
 
 WAIT_SECONDS = 10  # for the next errand, before it asks again
 HEARTBEAT_SECONDS = 10.0  # while it measures
 MOST_HEARTBEATS = 60  # after which a runtime that hangs is no longer spoken for
 LONGEST_PAUSE_SECONDS = 10.0  # between two tries while the service is away
-LONGEST_ERROR = 900  # characters
 
 
 class Agent:
@@ -45,8 +39,15 @@ class Agent:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         introduction = {"name": name, "edition": edition, "instance": self._instance, "fingerprint": fingerprint()}
         self._introduction = json.dumps(introduction).encode()
+        self.measuring = Measuring()
 
     def run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self.measuring.close()
+
+    def _serve(self) -> None:
         pause, known = 1.0, False
         while True:
             try:
@@ -67,9 +68,9 @@ class Agent:
     def _run(self, errand: str) -> None:
         address = f"/v1/errands/{errand}"
         try:
-            data = http.ask("GET", f"{self._url}{address}/parcel", most_bytes=parcel.MOST_BYTES)
+            data = http.ask("GET", f"{self._url}{address}/parcel", headers=self._headers, most_bytes=parcel.MOST_BYTES)
             with self._heard():
-                answer = answered(data)
+                answer = self.measuring.answered(data)
             try:
                 self._answer(address, answer)
             except http.NotTaken as error:
@@ -110,49 +111,6 @@ class Agent:
         finally:
             done.set()
             thread.join()
-
-
-def answered(data: bytes) -> dict[str, Any]:
-    """The answer to the errand with this parcel, as JSON has it: a latency, or the error why there is none."""
-    try:
-        return _measured(parcel.unpacked(data))
-    except Exception as error:  # whatever the runtime raises; the next network may be another matter
-        named = isinstance(error, DeviceError | parcel.BadParcel)
-        return {"error": (str(error) if named else f"{type(error).__name__}: {error}")[:LONGEST_ERROR]}
-
-
-def _measured(sent: Parcel) -> dict[str, Any]:
-    network = running(sent.network, sent.images, sent.threads)
-    images = sent.yardstick_images
-    yardstick, compared = _yardstick(sent.yardstick, images.tobytes(), images.shape, sent.threads)
-    logits = {"logits": network.answer(), "yardstick_logits": compared}
-    times = meter(network.run, yardstick)
-    return {
-        "latency": {"device": "remote", **vars(times), "fingerprint": fingerprint()},
-        **{name: base64.b64encode(answer.astype("<f4").tobytes()).decode() for name, answer in logits.items()},
-    }
-
-
-@lru_cache(maxsize=4)
-def _yardstick(graph: bytes, images: bytes, shape: tuple[int, ...], threads: int) -> tuple[Yardstick, Any]:
-    """What the networks of many errands are compared with, and its logits."""
-    import numpy as np
-
-    ready = running(graph, np.frombuffer(images, np.float32).reshape(shape), threads)
-    return Yardstick(ready.run), ready.answer()
-
-
-def fingerprint() -> dict[str, str]:
-    """What latencies are measured on here."""
-    import onnxruntime
-
-    return {
-        "processor": processor(),
-        "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
-        "runtime": f"onnxruntime {onnxruntime.__version__}",
-        "python": platform.python_version(),
-    }
 
 
 def say(text: str) -> None:

@@ -145,10 +145,11 @@ def _logits(text: str, expected: "Tensor") -> "Tensor":
 
 def _answer(agent: str, parcel: Parcel) -> Answer:
     """What the agent answers, once it does."""
-    service = (os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/")
+    service, token = (os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/"), os.environ.get("NAS_AGENT_TOKEN")
+    trusted = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        body, kind = packed(parcel), {"Content-Type": "application/octet-stream"}
-        errand = _asked("POST", f"{service}/v1/agents/{agent}/errands", body, kind)
+        kind = {"Content-Type": "application/octet-stream"}
+        errand = _asked("POST", f"{service}/v1/agents/{agent}/errands", packed(parcel), kind | trusted)
         deadline = time.monotonic() + LONGEST_SECONDS
         while errand.answer is None:
             if errand.silent_seconds > AWAY_SECONDS:
@@ -162,7 +163,7 @@ def _answer(agent: str, parcel: Parcel) -> Answer:
                     f"agent {agent!r} has not come to this network within {LONGEST_SECONDS / 60:g} minutes, so there "
                     "is no latency: send it fewer at once (parallel)"
                 )
-            errand = _asked("GET", f"{service}/v1/errands/{errand.id}?wait_seconds={WAIT_SECONDS}")
+            errand = _asked("GET", f"{service}/v1/errands/{errand.id}?wait_seconds={WAIT_SECONDS}", headers=trusted)
     except (http.NotTaken, BadParcel) as error:
         raise DeviceError(f"device 'remote:{agent}' cannot measure: {error}") from error
     except OSError as error:

@@ -20,13 +20,15 @@ from nas.store.reader import Reader
 from nas.store.rows import run_of
 from nas.store.tables import RUN, TRIAL
 from nas.store.text import written
+from nas.store.tokens import Tokens
 
 ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 
 
 class Store(Reader):
     """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening.
-    A coordinator has what it does through `claims`; `agents` keeps those who measure elsewhere.
+    A coordinator has what it does through `claims`; `agents` keeps those who measure elsewhere, `tokens` those who may
+    use the service.
 
     Promises:
     - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
@@ -44,6 +46,7 @@ class Store(Reader):
         super().__init__(Database(url), clock)
         self.claims = Claims(self._database, clock)
         self.agents = Agents(self._database, clock)
+        self.tokens = Tokens(self._database, clock)
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""

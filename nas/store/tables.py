@@ -111,3 +111,16 @@ ERRAND = Table(
     Column("asked_at", Double, nullable=False),  # when somebody last wanted to know
     Index(None, "agent", "serial"),
 )
+
+TOKEN = Table(
+    "token",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False),  # SHA-256 of its secret
+    Column("owner", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("session", String),  # the token that its owner signed in with, of a browser's session
+    Index(None, "session"),
+)

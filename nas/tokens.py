@@ -1,0 +1,102 @@
+"""Tokens: who may use a service, and for what.
+
+A token is "nas_ID_SECRET". The ID is public and finds it; of the secret only a SHA-256 is kept, which is enough for one
+that is drawn from 256 bits and no password.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from nas.refusal import Refusal, positive
+
+Scope = Literal["agent", "read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+# What else each one allows. An agent's machine sees networks that it is to measure, and nothing more.
+COVERS: dict[Scope, frozenset[Scope]] = {
+    "agent": frozenset({"agent"}),
+    "read": frozenset({"read"}),
+    "write": frozenset({"read", "write", "agent"}),
+    "admin": frozenset(SCOPES),
+}
+LONGEST_OWNER = 80  # characters
+_FORM = re.compile(r"nas_([0-9a-f]{12})_([\w-]{43})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What is known of a token; its secret is told once, when it is made. `session` is the token whose owner signed in
+    with it, where this one is a browser's. Times are seconds since 1970, UTC."""
+
+    id: str
+    owner: str
+    scope: Scope
+    created_at: float
+    expires_at: float | None = None
+    session: str | None = None
+
+    def allows(self, scope: Scope) -> bool:
+        return scope in COVERS[self.scope]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRequest:
+    """A token that is wanted: for whom, for what, and for how many days; for ever if none are said."""
+
+    owner: str
+    scope: Scope = "write"
+    days: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.owner.strip() and len(self.owner) <= LONGEST_OWNER and self.owner.isprintable()):
+            raise Refusal(f"owner {self.owner[:LONGEST_OWNER]!r} is not a name of 1 to {LONGEST_OWNER} characters")
+        positive(self, "days")
+
+
+def drawn() -> tuple[str, str, str]:
+    """A new token: its id, the whole of it, and the digest to keep."""
+    name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    return name, f"nas_{name}_{secret}", digest(secret)
+
+
+def parts(token: str) -> tuple[str, str] | None:
+    """The id and the secret of a token; None for text that is none."""
+    match = _FORM.fullmatch(token)
+    return (match[1], match[2]) if match else None
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def same(secret: str, kept: str) -> bool:
+    """Whether `kept` is the digest of `secret`, found in a time that tells nothing of either."""
+    return hmac.compare_digest(digest(secret), kept)
+
+
+def from_file(path: Path) -> str | None:
+    """The token in a file that its owner alone may read; None where there is no file. Raises PermissionError for one
+    that others may read as well."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(1000).strip()
+    except FileNotFoundError:
+        return None
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise PermissionError(f"{path} can be read by others than its owner: chmod 600 {path}")
+    return text
+
+
+def to_file(path: Path, token: str) -> None:
+    """Keep a token where its owner alone may read it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)  # one that was there before may have had another mode
+        file.write(f"{token}\n")
