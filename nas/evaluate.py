@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nas import datasets, devices, home, spaces
+from nas import datasets, home, latencies, spaces
 from nas.codec import Malformed, decode, encode
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
 from nas.limits import over_limit
@@ -28,7 +28,7 @@ from nas.models.checkpoint import Card
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.recipes import Recipe
-from nas.records import Job, Latency, Measurement, Phase, Progress, Score
+from nas.records import Job, Measurement, Phase, Progress, Score
 from nas.training import TrainingFailed, zero_cost
 from nas.training.accuracy import accuracy, standard_error
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
@@ -49,7 +49,7 @@ def ignore(progress: Progress) -> None:
 
 def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = None) -> Measurement:
     """Count, measure latency, train and score the network of `job`; its weights are saved where it says so. Without a
-    recipe that ends with the latency.
+    recipe that ends with the latency. A latency that is noisy is measured again once the network is trained.
 
     `images` are those of its dataset, loaded here if they are not given. `report` is called when the phase changes and
     after every epoch. An interrupted job goes on from its last epoch. Random numbers come from `job.seed`; a process
@@ -69,7 +69,9 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
     if dataset is None or recipe is None:
         report(_phase(job, "measuring"))
         with alone(device):
-            return dataclasses.replace(_timed(job, costed), seconds=time.perf_counter() - begun)
+            network = _build(job).eval()
+            costed = latencies.measured_again(job, network, latencies.measured(job, network, costed))
+            return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
     if job.save_weights:
         checkpoint.require()
     if images is None:
@@ -82,7 +84,7 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
             report(_phase(job, "measuring"))
         else:
             begun -= unfinished.train_seconds  # what interrupted evaluations took of the time counts as well
-        costed = unfinished.costed if unfinished else _timed(job, costed)
+        costed = unfinished.costed if unfinished else latencies.measured(job, _build(job).eval(), costed)
         if costed.refused:
             return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
 
@@ -105,6 +107,11 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         network, averaged, train_seconds = _trained(job, recipe, batches, device, resume, unfinished, costed, report)
 
         report(_phase(job, "scoring", recipe.epochs))
+        costed = latencies.measured_again(job, _build(job).eval(), costed)
+        if costed.refused:
+            resume.remove()
+            spent = time.perf_counter() - begun
+            return dataclasses.replace(costed, train_seconds=train_seconds, seconds=spent)
         scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), None
         if averaged is not None:
             network.load_state_dict(averaged)
@@ -146,26 +153,6 @@ def _build(job: Job) -> nn.Module:
     space = spaces.load(job.space)
     torch.manual_seed(job.seed)
     return space.build(job.architecture)
-
-
-def _timed(job: Job, counted: Measurement) -> Measurement:
-    """`counted` with the latencies; a network over the limit on the first device is not measured on the others."""
-    network, (first, *others) = _build(job).eval(), job.devices
-    latencies = {first: _latency(job, first, network)}
-    refused = over_limit(job.limits, counted, latencies[first])
-    if not refused:
-        latencies |= {name: _latency(job, name, network) for name in others}
-    return dataclasses.replace(counted, latencies=latencies, refused=refused)
-
-
-def _latency(job: Job, name: str, network: nn.Module) -> Latency:
-    device, options = devices.find(name)
-    try:
-        return device.latency(network, job.architecture.images, options)
-    except DeviceError as error:
-        if len(job.devices) == 1:
-            raise
-        raise DeviceError(f"no latency on {name}: {error}") from error
 
 
 def _scores(job: Job, few: NDArray[np.uint8], view: View) -> dict[str, Score]:

@@ -15,7 +15,7 @@ def home() -> Path:
 
 def folder(name: str) -> Path:
     """The folder `name` in the home: "datasets", "artifacts" (finished checkpoints), "resume" (running trainings),
-    "probes" (what pays on this machine)."""
+    "probes" (what pays on this machine), "yardsticks" (how fast it is)."""
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
     return path

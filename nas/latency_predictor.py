@@ -65,14 +65,19 @@ class Predictor:
 
 def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
     """Learn from latencies on one device, newest first: each network's median of those that were taken on the same
-    machine and runtime as the newest. Raises as `predictor` does."""
+    machine and runtime as the newest, and were not noisy if enough of them were not. Raises as `predictor` does."""
     fingerprint = latencies[0][1].fingerprint if latencies else {}
+    here = [(architecture, latency) for architecture, latency in latencies if latency.fingerprint == fingerprint]
+    steady = _medians([(architecture, latency) for architecture, latency in here if not latency.noisy])
+    found = predictor(steady if len(steady) >= LEAST else _medians(here))
+    return dataclasses.replace(found, fingerprint=fingerprint)
+
+
+def _medians(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> list[Measured]:
     times: dict[str, tuple[AnyArchitecture, list[float]]] = {}
     for architecture, latency in latencies:
-        if latency.fingerprint == fingerprint:
-            times.setdefault(architecture.digest(), (architecture, []))[1].append(latency.median_ms)
-    found = predictor([(architecture, statistics.median(its)) for architecture, its in times.values()])
-    return dataclasses.replace(found, fingerprint=fingerprint)
+        times.setdefault(architecture.digest(), (architecture, []))[1].append(latency.median_ms)
+    return [(architecture, statistics.median(its)) for architecture, its in times.values()]
 
 
 def predictor(measured: Sequence[Measured]) -> Predictor:

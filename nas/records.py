@@ -64,8 +64,9 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Measured milliseconds for one batch, which is one image unless the device was told otherwise; `spread` is the
-    interquartile range over the median.
+    """Measured milliseconds for one batch, which is one image unless the device was told otherwise. `median_ms` is the
+    median of the fastest runs of the six fastest rounds; `p95_ms`, `minimum_ms` and `spread`, the interquartile range
+    over the median, are of all runs.
 
     `fingerprint` says on what: processor, threads, runtime, versions. `ratio` is to a yardstick that ran in
     turns with this one and took `yardstick_ms`; `noisy` says why the latency may not repeat as well as it should, if it
@@ -101,7 +102,8 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What came back for a job. `refused` says which limit was broken; then nothing was trained.
+    """What came back for a job. `refused` says which limit was broken; then nothing was trained, or for nothing, where
+    only a noisy latency was known before.
 
     `accuracy` is on the validation images, `test_accuracy` on the test images (of a final job only), both in [0, 1].
     `accuracy_error` is the standard error of the one that was measured, from the number of images alone;

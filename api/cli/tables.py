@@ -26,6 +26,7 @@ def state(name: str) -> Text:
     return Text(name, style=COLOURS.get(name, ""))
 
 
+MEDIAN = "Latency: the median of the fastest runs of six rounds"
 COSTS = {"latency_ms": "latency", "mult_adds": "multiply-adds", "params": "parameters"}
 
 
@@ -69,6 +70,7 @@ def pareto(front: Json) -> RenderableType:
     return Group(
         Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks{where}"),
         Fitted([*headings, ">Trained"] if several else headings, rows),
+        *([Text(MEDIAN, style="dim")] if devices else []),
         Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
     )
 
@@ -105,7 +107,12 @@ def trials(rows: Sequence[Json]) -> RenderableType:
             )
         )
     measured_in = [">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward", ">Took"]
-    return Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""])
+    measured = [trial["measurement"] or {} for trial in rows]
+    noisy = any(latency["noisy"] for row in measured for latency in row.get("latencies", {}).values())
+    return Group(
+        Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""]),
+        Text(MEDIAN + ("; ~ noisy: it may not repeat" if noisy else ""), style="dim"),
+    )
 
 
 def _accuracy(measured: Json) -> float | None:
@@ -115,7 +122,10 @@ def _accuracy(measured: Json) -> float | None:
 
 
 def median(latency: Json | None) -> str:
-    return numbers.milliseconds(latency["median_ms"] if latency else None)
+    """With a mark where the latency is noisy."""
+    if latency is None:
+        return numbers.milliseconds(None)
+    return ("~" if latency["noisy"] else "") + numbers.milliseconds(latency["median_ms"])
 
 
 def why(trial: Json) -> str:
@@ -163,6 +173,7 @@ def family(growth: Json) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"Family of trial {number} of search {search}, tested on images that no training and no search has seen"),
         Fitted(headings, rows, flexible=["Model"]),
+        Text(MEDIAN, style="dim"),
     ]
     if any(row["accuracy_error"] is not None for row in growth["family"]):
         several = (
@@ -230,11 +241,13 @@ def latencies(networks: Sequence[Json]) -> RenderableType:
                 )
             )
     sizes = [">Network", ">Params", ">Mult-adds"] if several else []
-    table = Fitted([*sizes, "Device", ">Median", ">95 %", ">Minimum", ">Ratio", ">Rounds", ""], rows, flexible=[""])
-    if several:
-        return table
+    headings = [*sizes, "Device", ">Median", ">95 %", ">Minimum", ">Ratio", ">Rounds", ""]
     params, mult_adds = (numbers.short(networks[0][name]) for name in ("params", "mult_adds"))
-    return Group(Text(f"{params} parameters, {mult_adds} multiply-adds"), table)
+    return Group(
+        *([] if several else [Text(f"{params} parameters, {mult_adds} multiply-adds")]),
+        Fitted(headings, rows, flexible=[""]),
+        Text("Median: of the fastest runs of six rounds; 95 % and minimum: of all runs", style="dim"),
+    )
 
 
 def models(rows: Sequence[Json]) -> RenderableType:

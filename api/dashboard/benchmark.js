@@ -4,7 +4,7 @@ import { get, home } from "./api.js";
 import { element, pill } from "./element.js";
 import { events } from "./events.js";
 import { heading } from "./heading.js";
-import { latency, milliseconds, short } from "./numbers.js";
+import { latency, MEDIAN, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
 export function benchmarkPage(page, again, id) {
@@ -41,7 +41,7 @@ function latencyTable() {
         number: true,
         text: (row) => latency(row.latency),
         value: (row) => row.latency?.median_ms ?? null,
-        hint: "median; the middle half of the timings lies within the spread",
+        hint: `${MEDIAN}; the middle half of all timings lies within the spread`,
       },
       { title: "State", text: (row) => `${row.state} ${why(row)}`, value: (row) => row.state, fill: state, wide: true },
       {

@@ -3,7 +3,7 @@
 import { costly, linear } from "./axis.js";
 import { element, pill, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
-import { accuracy, brief, duration, milliseconds, short } from "./numbers.js";
+import { accuracy, brief, duration, MEDIAN, milliseconds, short } from "./numbers.js";
 import { points } from "./points.js";
 import { table } from "./table.js";
 
@@ -23,6 +23,7 @@ export function familyTable({ devices }) {
         number: true,
         minor: true,
         text: (row) => milliseconds(row.latencies_ms[device]),
+        hint: `on ${device}: ${MEDIAN}`,
       })),
       {
         title: "Test accuracy",

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { element } from "./element.js";
 import { download } from "./family.js";
-import { accuracy, ago, bytes, milliseconds, short } from "./numbers.js";
+import { accuracy, ago, bytes, MEDIAN, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
 export function modelsPage(page) {
@@ -41,7 +41,7 @@ export function modelsPage(page) {
         minor: true,
         text: (model) => milliseconds(latency(model)),
         value: latency,
-        hint: "on the first device of its run",
+        hint: `on the first device of its run: ${MEDIAN}`,
       },
       { title: "Size", number: true, minor: true, text: (model) => bytes(model.bytes), value: (model) => model.bytes },
       {

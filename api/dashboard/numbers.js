@@ -52,9 +52,13 @@ export const COSTS = {
   params: { title: "Parameters", words: "parameters", show: short, brief },
 };
 
-// The middle half of the timings lies within the percentage.
+// What every latency is, and what is said with it: the middle half of the timings lies within the percentage.
+export const MEDIAN = "the median of the fastest runs of six rounds";
+
 export function latency(measured) {
-  return missing(measured) ? NONE : `${milliseconds(measured.median_ms)} ± ${(50 * measured.spread).toFixed(1)} %`;
+  if (missing(measured)) return NONE;
+  const spread = `${milliseconds(measured.median_ms)} ± ${(50 * measured.spread).toFixed(1)} %`;
+  return measured.noisy ? `${spread}, noisy` : spread;
 }
 
 export function decimal(value, places = 4) {

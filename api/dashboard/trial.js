@@ -1,7 +1,7 @@
 // One trial as a card: what was measured, and its architecture as a table of stages.
 
 import { element, pill, say } from "./element.js";
-import { accuracy, decimal, duration, latency, short } from "./numbers.js";
+import { accuracy, decimal, duration, latency, MEDIAN, short } from "./numbers.js";
 import { latencyOn } from "./scatter.js";
 import { imagesOf, stageRows } from "./stages.js";
 
@@ -68,15 +68,17 @@ export function trialCard(back) {
         ...(network?.tied_with.length ? [["Tied with", network.tied_with.join(", ")]] : []),
         ["Reward", decimal(network?.reward ?? reward)],
         ["Multiply-adds", short(measured?.mult_adds)],
-        ...trial.job.devices.map((device, place) => [
-          place ? `On ${device}` : "Latency",
-          latency(latencyOn(trial, device)),
-        ]),
+        ...trial.job.devices.map((device, place) => {
+          const its = latencyOn(trial, device);
+          return [place ? `On ${device}` : "Latency", latency(its), `on ${device}: ${its?.noisy || MEDIAN}`];
+        }),
         ["Parameters", short(measured?.params)],
         ["Trained in", duration(measured?.train_seconds || null)],
       ];
       figures.replaceChildren(
-        ...rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+        ...rows.map(([name, value, hint]) =>
+          element("div", { title: hint }, element("dt", {}, name), element("dd", {}, value)),
+        ),
       );
       body.replaceChildren(...stageRows(trial.job.architecture).map((row) => element("tr", {}, ...row.map(cell))));
       say(footing, imagesOf(trial.job.architecture));

@@ -1,7 +1,7 @@
 // The table of a search's trials.
 
 import { element, pill } from "./element.js";
-import { decimal, duration, latency, percent, short } from "./numbers.js";
+import { decimal, duration, latency, MEDIAN, percent, short } from "./numbers.js";
 import { latencyOn } from "./scatter.js";
 import { table } from "./table.js";
 
@@ -55,7 +55,7 @@ export function trialsTable(reward, pick, { devices }) {
         minor: true,
         text: (trial) => latency(latencyOn(trial, device)),
         value: (trial) => latencyOn(trial, device)?.median_ms ?? null,
-        hint: `median on ${device}; the middle half of the timings lies within the spread`,
+        hint: `on ${device}: ${MEDIAN}; the middle half of all timings lies within the spread`,
       })),
       {
         title: "Parameters",

@@ -9,7 +9,7 @@ from nas import noise
 from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import Point, front, hypervolume
-from nas.records import Job, Measurement, Run, Trial
+from nas.records import Job, Latency, Measurement, Run, Trial
 from nas.specs import SearchSpec
 
 MOST_MARKS = 50
@@ -21,7 +21,7 @@ class Candidate:
     over its `trainings`, with its standard error (of the number of images, where there is one training; otherwise from
     the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with` names those
     on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and `also` its
-    second one; `latencies_ms` are by device. `baseline` names the published network that it is, if it is none of the
+    second one; `latencies_ms` are by device, each a median as in Latency. `baseline` names the published network that it is, if it is none of the
     space; `model` can be downloaded, and is null where the search saves no weights. `rung` is the one it was trained
     on, where the search has a fidelity."""
 
@@ -95,7 +95,7 @@ def view(run: Run, trials: Sequence[Trial]) -> Search:
 def saved_seconds(trials: Iterable[Trial]) -> float | None:
     """What training the refused candidates would have taken, at the mean of the others; None without one of each."""
     measured = [trial.measurement for trial in trials if trial.measurement]
-    refused = sum(row.refused is not None for row in measured)
+    refused = sum(row.refused is not None and not row.train_seconds for row in measured)
     trained = [row.train_seconds for row in measured if row.train_seconds > 0]
     return refused * sum(trained) / len(trained) if refused and trained else None
 
@@ -135,7 +135,9 @@ def _candidate(
 ) -> Candidate:
     """The network of trial `number`, which these trained, each with an accuracy and the costs."""
     accuracy = noise.estimate(_accuracies(measured), measured[0].accuracy_error, of_one)
-    cost, *also = (statistics.fmean(row.cost(name, device) or 0.0 for row in measured) for name in objective.costs)
+    first, latencies_ms = measured[0], medians(measured)
+    known = {"latency_ms": latencies_ms.get(device, 0.0), "params": first.params, "mult_adds": first.mult_adds}
+    cost, *also = (float(known[name]) for name in objective.costs)
     return Candidate(
         number=number,
         reward=objective.reward(accuracy.mean, cost),
@@ -143,12 +145,12 @@ def _candidate(
         accuracy_error=accuracy.error,
         cost=cost,
         also=also[0] if also else None,
-        params=measured[0].params,
-        mult_adds=measured[0].mult_adds,
-        latencies_ms=medians(measured),
+        params=first.params,
+        mult_adds=first.mult_adds,
+        latencies_ms=latencies_ms,
         choices=job.choices,
         baseline=job.baseline,
-        model=f"{job.run}-{job.number}" if measured[0].weights else None,
+        model=f"{job.run}-{job.number}" if first.weights else None,
         trainings=accuracy.seeds,
         accuracy_freedom=accuracy.freedom,
         rung=job.rung,
@@ -219,9 +221,13 @@ def scored(trial: Trial, objective: Objective | None) -> Scored:
 
 
 def medians(measured: Iterable[Measurement]) -> dict[str, float]:
-    """The latency of a network on each device, in milliseconds; the mean where it was measured several times."""
-    times: dict[str, list[float]] = {}
+    """The latency of a network on each device, in milliseconds; of several trainings the mean of those that are not
+    noisy, if there are any."""
+    taken: dict[str, list[Latency]] = {}
     for row in measured:
         for device, latency in row.latencies.items():
-            times.setdefault(device, []).append(latency.median_ms)
-    return {device: statistics.fmean(its) for device, its in times.items()}
+            taken.setdefault(device, []).append(latency)
+    return {
+        device: statistics.fmean(each.median_ms for each in [each for each in its if not each.noisy] or its)
+        for device, its in taken.items()
+    }

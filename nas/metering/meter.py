@@ -12,6 +12,7 @@ from nas.metering.host import Load
 from nas.metering.quiet import NotQuiet, measuring
 
 WARM_UP_SECONDS = 0.01
+FIRST_SECONDS = 0.5  # of a yardstick that nothing is known of: so long a processor may take to raise its clock
 ROUND_SECONDS = 0.003  # of the network's runs in a round; the yardstick has half of it
 ROUND_RUNS = 3  # at the least, where a run is short
 SLOW_MS = 30.0  # a run that takes longer is a round by itself
@@ -24,11 +25,10 @@ Run = Callable[[], float]
 
 
 class Yardstick:
-    """The network that all others of this process are compared with, and the milliseconds that it took at best."""
+    """The network that all others are compared with, and the milliseconds that it took at best, as far as is known."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.quiet_ms = math.inf
+    def __init__(self, run: Run, quiet_ms: float = math.inf) -> None:
+        self.run, self.quiet_ms = run, quiet_ms
 
 
 class Round(NamedTuple):
@@ -45,7 +45,7 @@ class Times:
 
     Whatever else a machine does can only add to a time. So a round's time is that of its fastest run, and of the rounds
     the six fastest count, once they agree: the K-best scheme (Bryant & O'Hallaron 2003, chapter 9). `median_ms` is the
-    median of these six, `ratio` that of their ratios to a yardstick that ran in the same round. `p95_ms`,
+    median of these six minima, `ratio` that of their ratios to a yardstick that ran in the same round. `p95_ms`,
     `minimum_ms` and `spread` (interquartile range over median) are of all single runs, so `p95_ms` and `spread` show
     what was filtered out. `noisy` says why the latency may not repeat as well as it should.
     """
@@ -67,11 +67,13 @@ def meter(run: Run, yardstick: Yardstick, within: float = WITHIN) -> Times:
     each, until the rounds that count lie `within` such a part of the fastest.
 
     Training on this host pauses meanwhile: a tenth of a second where it is quiet, half a second where it is not, or
-    eight runs of a slow network. Raises DeviceError where a time is not a positive number or the host does not get
-    quiet.
+    eight runs of a slow network. Before, a yardstick that nothing is known of is run for half a second. Raises
+    DeviceError where a time is not a positive number or the host does not get quiet.
     """
     slow = run() > SLOW_MS  # and what is only done once is done before anybody is made to wait
     yardstick.run()
+    if yardstick.quiet_ms == math.inf:  # and a clock that is low yet would pass for the best of this host
+        _until(yardstick.run, FIRST_SECONDS, least=1)
     least = 1 if slow else ROUND_RUNS
     rounds: list[Round] = []
     try:
