@@ -49,7 +49,7 @@ def pareto(front: Json) -> RenderableType:
         return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
     best = front["best"] and front["best"]["number"]
     several = any(row["trainings"] > 1 for row in front["front"])
-    devices = devices_of(row["latencies_ms"] for row in front["front"])
+    devices = latency_columns(device for row in front["front"] for device in row["latencies_ms"])
     headings = ["", ">Trial", ">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward"]
     on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and len(devices) > 1 else ""
     rows = [
@@ -75,10 +75,9 @@ def pareto(front: Json) -> RenderableType:
     )
 
 
-def devices_of(latencies: Iterable[Json]) -> dict[str, str]:
-    """The devices that any of them is on, with the headings of their columns."""
-    devices = dict.fromkeys(device for row in latencies for device in row)
-    return {device: f">on {device}" if place else ">Latency" for place, device in enumerate(devices)}
+def latency_columns(devices: Iterable[str]) -> dict[str, str]:
+    """Each of the devices once, with the heading of its column."""
+    return {device: f">on {device}" if place else ">Latency" for place, device in enumerate(dict.fromkeys(devices))}
 
 
 def trainings(row: Json) -> str:
@@ -89,7 +88,7 @@ def trials(rows: Sequence[Json]) -> RenderableType:
     if not rows:
         return Text("No trial yet.")
     cells: list[tuple[str | Text, ...]] = []
-    devices = devices_of((trial["measurement"] or {}).get("latencies", {}) for trial in rows)
+    devices = latency_columns(device for trial in rows for device in trial["job"]["devices"])
     for trial in rows:
         measured = trial["measurement"] or {}
         took = trial["ended_at"] and trial["ended_at"] - trial["started_at"]
@@ -152,7 +151,7 @@ def how_far(trial: Json) -> str:
 
 
 def family(growth: Json) -> RenderableType:
-    devices = devices_of(row["latencies_ms"] for row in growth["family"])
+    devices = latency_columns(growth["spec"]["devices"])
     rows = [
         (
             row["member"],
