@@ -4,10 +4,12 @@ import time
 from collections.abc import Sequence
 
 from api.problems import together
-from nas import datasets, devices, home, plugins, spaces, zoo
+from nas import datasets, devices, home, limits, plugins, spaces, zoo
 from nas.agents.errands import Agent
 from nas.devices.remote import Remote
 from nas.networks.architecture import Images
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.search import searcher
 from nas.refusal import Faults, Refusal, one_line, shown
@@ -15,6 +17,7 @@ from nas.spaces import SearchSpace
 from nas.specs import SearchSpec
 
 LONGEST_NAME = 200
+MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
 def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
@@ -123,3 +126,10 @@ def published(baseline: str, images: Images) -> None:
 def fits(chosen: SearchSpace, images: Images) -> None:
     """Raise ValueError where the space's networks reduce these images to nothing."""
     chosen.architecture({knob: choices[0] for knob, choices in chosen.knobs(images).items()}, images)
+
+
+def roomy(architecture: AnyArchitecture, remote_workers: bool) -> None:
+    """Raise ValueError for a network that the workers have no memory for; it is counted, and nothing is built."""
+    room = MOST_BYTES if remote_workers else limits.memory_bytes()
+    if too_large := limits.over_memory(counts(architecture), room):
+        raise ValueError(f"the network does not fit into the memory: {too_large}")

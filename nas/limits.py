@@ -1,9 +1,13 @@
-"""Hard caps on a candidate: what breaks one, in words."""
+"""Hard caps on a candidate, and the memory that there is for any network: what breaks one, in words."""
+
+import os
+from pathlib import Path
 
 from nas.networks.counts import Counts
 from nas.records import Latency, Measurement
 from nas.specs import Limits
 
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
 MARGIN = 3  # mean errors, some 2.4 standard deviations: few networks at the limit are taken for ones over it
 
 
@@ -24,3 +28,21 @@ def far_over(limits: Limits, predicted_ms: float, error: float) -> str | None:
     if limits.latency_ms is None or predicted_ms <= limits.latency_ms * (1 + MARGIN * error):
         return None
     return f"latency_ms {predicted_ms:.3g} predicted, far over the limit of {limits.latency_ms:g}"
+
+
+def over_memory(counted: Counts, memory_bytes: int) -> str | None:
+    """In words, that in single precision the weights alone, with what the widest block gives, take more than that."""
+    widest = max(row.activations // max(1, row.repeats) for row in counted.rows)
+    needed = 4 * (counted.params + counted.statistics + widest)
+    if needed <= memory_bytes:
+        return None
+    return f"{counted.params:,} parameters and more take {needed:,} bytes, and there are {memory_bytes:,}"
+
+
+def memory_bytes() -> int:
+    """Of this machine, or of the container that this process is in."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(CONTAINER.read_text()))
+    except (OSError, ValueError):  # none, or without a limit
+        return machine

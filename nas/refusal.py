@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 
 MOST_FAULTS = 10  # that are told one by one
 NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, ends of lines and paragraphs
-TURNING = frozenset(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)  # they turn around what stands behind them
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they turn around what stands behind them
 Checked = TypeVar("Checked")
 
 

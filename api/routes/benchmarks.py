@@ -1,9 +1,10 @@
 """Benchmarks: the latency of networks that are not trained, on the devices of the workers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
 from api.bodies import JSONRoute, blamed, strictly
@@ -13,7 +14,6 @@ from api.views import benchmark
 from api.views.benchmark import Benchmark
 from nas import spaces, zoo
 from nas.networks.architecture import Choice, Images
-from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.sample import sample
 from nas.refusal import Faults, Refusal
@@ -65,17 +65,19 @@ class BenchmarkRequest:
 @router.post("", status_code=201, summary="Measure networks", responses=documented(**TAKES_BODY))
 def create_benchmark(
     wanted: Annotated[BenchmarkRequest, strictly(BenchmarkRequest), Body(openapi_examples=examples.BENCHMARKS)],
+    request: Request,
     response: Response,
     history: Histories,
 ) -> Benchmark:
     """Every network is measured on every device by a worker, which is where a device has to be: one that is not there
     fails its own trials alone. Nothing is trained, and no images are read."""
-    run = history.store.add_run("benchmark", specified(wanted, history.store))
+    spec = specified(wanted, history.store, remote_workers=request.app.state.remote_workers)
+    run = history.store.add_run("benchmark", spec)
     response.headers["Location"] = f"/v1/benchmarks/{run.id}"
     return benchmark.view(run, ())
 
 
-def specified(wanted: BenchmarkRequest, store: Store) -> BenchmarkSpec:
+def specified(wanted: BenchmarkRequest, store: Store, *, remote_workers: bool = False) -> BenchmarkSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
     faults = Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
@@ -89,12 +91,18 @@ def specified(wanted: BenchmarkRequest, store: Store) -> BenchmarkSpec:
     if faults:
         raise together(faults)
     try:
-        return _specified(wanted, images, store)
+        spec, networks = _specified(wanted, images, store)
+        for network in networks:
+            admission.roomy(network, remote_workers)
+        return spec
     except (ValueError, NotFound) as error:
         raise blamed(wanted, error, *wanted.given()) from error
 
 
-def _specified(wanted: BenchmarkRequest, images: Images | None, store: Store) -> BenchmarkSpec:
+def _specified(
+    wanted: BenchmarkRequest, images: Images | None, store: Store
+) -> tuple[BenchmarkSpec, Sequence[AnyArchitecture]]:
+    """And the networks that it means."""
     same: dict[str, Any] = {
         name: getattr(wanted, name) for name in ("name", "published", "model", "devices", "parallel", "seed")
     }
@@ -105,13 +113,16 @@ def _specified(wanted: BenchmarkRequest, images: Images | None, store: Store) ->
             )
         same |= {"networks": wanted.networks, "knobs": wanted.knobs}
         spec = BenchmarkSpec(**same, space=wanted.space, images=images)
-        sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed)
-        return spec
+        drawn = sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed)
+        return spec, [architecture for _, architecture in drawn]
     if wanted.model is not None:
         model = store.model(wanted.model)
         job = store.trial(model.run, model.number).job
         its: dict[str, Any] = {"architecture": job.architecture, "space": job.space, "choices": job.choices}
-        return BenchmarkSpec(**same, **its, images=job.architecture.images)
-    architecture = wanted.architecture or zoo.architecture(wanted.published or "", images)
-    counts(architecture)
-    return BenchmarkSpec(**same, space=wanted.space, architecture=architecture, images=architecture.images)
+        return BenchmarkSpec(**same, **its, images=job.architecture.images), ()
+    try:
+        architecture = wanted.architecture or zoo.architecture(wanted.published or "", images)
+    except ValueError as error:  # whatever of the network it is that the images do not suit
+        raise Refusal(str(error), field="published") from error
+    spec = BenchmarkSpec(**same, space=wanted.space, architecture=architecture, images=architecture.images)
+    return spec, [architecture]

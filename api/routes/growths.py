@@ -56,9 +56,9 @@ def create_growth(
     history: Histories,
 ) -> Growth:
     """Every member is trained on all training images, measured, tested once a seed and saved."""
-    spec = specified(wanted, history)
-    faults = Faults()
-    admission.check_devices(faults, spec.devices, history.store.agents.all(), request.app.state.remote_workers)
+    remote = request.app.state.remote_workers
+    spec, faults = specified(wanted, history, remote_workers=remote), Faults()
+    admission.check_devices(faults, spec.devices, history.store.agents.all(), remote)
     if faults:
         raise together(faults)
     run = history.store.add_run("growth", spec)
@@ -66,7 +66,7 @@ def create_growth(
     return growth.view(run, ())
 
 
-def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
+def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool = False) -> GrowthSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be grown."""
     try:
         admission.name(wanted.name)
@@ -93,7 +93,7 @@ def specified(wanted: GrowthRequest, history: History) -> GrowthSpec:
             seeds=wanted.seeds,
         )
         for name in spec.members:
-            member(spec.architecture, name, spec.scaling)
+            admission.roomy(member(spec.architecture, name, spec.scaling), remote_workers)
     except ValueError as error:
         raise blamed(wanted, error, "members") from error
     return spec
