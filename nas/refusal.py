@@ -89,11 +89,13 @@ def few(record: object, most: int, *names: str) -> None:
             raise Refusal(f"{name} has {len(getattr(record, name)):,} entries: {most:,} are the most", field=name)
 
 
-def distinct(record: object, name: str, *, least: int = 0) -> None:
+def distinct(record: object, name: str, *, least: int = 0, most: int = 1000) -> None:
     """Of the entries of a list there have to be so many, and none twice."""
     entries = getattr(record, name)
     if len(entries) < least:
         raise Refusal(f"{name} is empty: name at least one", field=name)
+    if len(entries) > most:
+        raise Refusal(f"{name} has {len(entries):,} entries: {most:,} are the most", field=name)
     if len(set(entries)) < len(entries):
         raise Refusal(f"{name} {', '.join(entries)} repeat themselves: name each once", field=name)
 

@@ -16,6 +16,8 @@ Kind = Literal["search", "growth", "benchmark", "proxy"]
 MOST_TRIALS = 100_000
 MOST_SEEDS = 100
 MOST_NETWORKS = 1000  # in one benchmark, or one proxy
+MOST_BASELINES = 200
+MOST_DEVICES = 32
 FEWEST_CANDIDATES = 4  # of which an order says anything
 
 
@@ -138,8 +140,8 @@ class SearchSpec:
         for knob, choices in self.knobs.items():
             if not choices:
                 raise Refusal(f"knob {knob!r} is left without a choice: name at least one", field="knobs")
-        distinct(self, "devices", least=1)
-        distinct(self, "baselines")
+        distinct(self, "devices", least=1, most=MOST_DEVICES)
+        distinct(self, "baselines", most=MOST_BASELINES)
         if self.baselines and len(self.baselines) >= self.trials:
             raise Refusal(
                 f"{len(self.baselines)} baselines leave none of {self.trials} trials to the search: give more",
@@ -184,7 +186,7 @@ class GrowthSpec:
             if member not in MEMBERS:
                 raise Refusal(f"member {member!r} is none of {', '.join(MEMBERS)}", field="members")
         distinct(self, "members")
-        distinct(self, "devices", least=1)
+        distinct(self, "devices", least=1, most=MOST_DEVICES)
         between(self, "parallel", 1, 1024)
         between(self, "seeds", 1, MOST_SEEDS)
         between(self, "seed", 0, 2**31 - self.seeds)
@@ -219,7 +221,7 @@ class BenchmarkSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        distinct(self, "devices", least=1)
+        distinct(self, "devices", least=1, most=MOST_DEVICES)
         between(self, "networks", 1, MOST_NETWORKS)
         between(self, "parallel", 1, 1024)
         between(self, "seed", 0, 2**31 - 1)
@@ -253,7 +255,7 @@ class ProxySpec:
         between(self, "candidates", FEWEST_CANDIDATES, MOST_NETWORKS)
         if self.cheap == self.dear:
             raise Refusal("cheap and dear are the same recipe: name two", field="cheap")
-        distinct(self, "devices", least=1)
+        distinct(self, "devices", least=1, most=MOST_DEVICES)
         between(self, "parallel", 1, 1024)
         between(self, "seed", 0, 2**31 - 1)
 
