@@ -87,7 +87,11 @@ class Gate:
 
 def known_parameters(request: Request) -> None:
     """A dependency: refuses parameters in the query that the route does not have, as they would change nothing."""
-    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    known = [
+        name  # of a parameter, or of each of a model of them
+        for field in request.scope["route"].dependant.query_params
+        for name in getattr(field.field_info.annotation, "model_fields", (field.alias,))
+    ]
     for name, value in request.query_params.items():
         if name not in known:
             there = f"there are {', '.join(known)}" if known else "there are none here"

@@ -160,6 +160,8 @@ def _problem(request: Request, error: Exception) -> HTTPException:
                 400, "the body is not JSON: it is no UTF-8 text, or has too long a number or too deep a nest"
             )
         return error
+    if isinstance(error, Refusal) and error.field and request.method in ("GET", "HEAD"):
+        return refused(f"?{error.field}", request.query_params.get(error.field), str(error))
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error), headers={"Retry-After": "5"} if status == 503 else None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from nas.networks.architecture import Choice, Choices, Images
+from nas.networks.architecture import Choice, Choices, Images, Knobs
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import MEMBERS, CompoundScaling
 from nas.objective import Objective
@@ -83,6 +83,14 @@ class Limits:
         positive(self, "params", "mult_adds", "latency_ms")
 
 
+def _check_knobs(knobs: Knobs) -> None:
+    for knob, choices in knobs.items():
+        if not choices:
+            raise Refusal(f"knob {knob!r} is left without a choice: name at least one", field="knobs")
+        if len(set(choices)) < len(choices):
+            raise Refusal(f"knob {knob!r} has a choice twice: name each once", field="knobs")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
     """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
@@ -137,9 +145,7 @@ class SearchSpec:
         between(self, "predict_within", 0, 1)
         if self.resolution is not None:
             between(self, "resolution", 8, 2048)
-        for knob, choices in self.knobs.items():
-            if not choices:
-                raise Refusal(f"knob {knob!r} is left without a choice: name at least one", field="knobs")
+        _check_knobs(self.knobs)
         distinct(self, "devices", least=1, most=MOST_DEVICES)
         distinct(self, "baselines", most=MOST_BASELINES)
         if self.baselines and len(self.baselines) >= self.trials:
@@ -223,6 +229,7 @@ class BenchmarkSpec:
     def __post_init__(self) -> None:
         distinct(self, "devices", least=1, most=MOST_DEVICES)
         between(self, "networks", 1, MOST_NETWORKS)
+        _check_knobs(self.knobs)
         between(self, "parallel", 1, 1024)
         between(self, "seed", 0, 2**31 - 1)
 
@@ -253,6 +260,7 @@ class ProxySpec:
 
     def __post_init__(self) -> None:
         between(self, "candidates", FEWEST_CANDIDATES, MOST_NETWORKS)
+        _check_knobs(self.knobs)
         if self.cheap == self.dear:
             raise Refusal("cheap and dear are the same recipe: name two", field="cheap")
         distinct(self, "devices", least=1, most=MOST_DEVICES)

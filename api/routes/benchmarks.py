@@ -1,7 +1,6 @@
 """Benchmarks: the latency of networks that are not trained, on the devices of the workers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -10,10 +9,11 @@ from api import admission, examples
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, together
+from api.requests import BenchmarkRequest
 from api.views import benchmark
 from api.views.benchmark import Benchmark
 from nas import spaces, zoo
-from nas.networks.architecture import Choice, Images
+from nas.networks.architecture import Images
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.sample import sample
 from nas.refusal import Faults, Refusal
@@ -21,45 +21,6 @@ from nas.specs import BenchmarkSpec
 from nas.store import NotFound, Store
 
 router = APIRouter(prefix="/benchmarks", tags=["benchmarks"], route_class=JSONRoute)
-WHAT = ("architecture", "published", "model", "networks")
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchmarkRequest:
-    """Networks to measure, given by one of: an `architecture`, whole, that the space builds; a `published` network's
-    name; a `model`'s id; or the number of `networks` to draw at random from the space, `knobs` narrowed. What a
-    published network is for may be said, and what drawn ones are for has to be: as `images`, or as a `dataset`."""
-
-    __pydantic_config__ = {"extra": "forbid"}
-
-    name: str = ""
-    architecture: AnyArchitecture | None = None
-    published: str | None = None
-    model: str | None = None
-    networks: int | None = None
-    space: str = "mbconv"
-    knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
-    images: Images | None = None
-    dataset: str | None = None
-    devices: tuple[str, ...] = ("cpu",)
-    parallel: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        given = self.given()
-        if len(given) != 1:
-            what = f"what to measure is {' and '.join(given) or 'missing'}: give one of {', '.join(WHAT)}"
-            raise Refusal(what, field=given[-1] if given else "")
-        if self.images and self.dataset:
-            raise Refusal("images and dataset both say what the networks are for: give one of them", field="dataset")
-        if (self.images or self.dataset) and given[0] in ("architecture", "model"):
-            also = "images" if self.images else "dataset"
-            raise Refusal(f"{also} is a part of the {given[0]} already: leave it out", field=also)
-        if self.knobs and self.networks is None:
-            raise Refusal("knobs narrow the space that networks are drawn from: leave them out", field="knobs")
-
-    def given(self) -> list[str]:
-        return [name for name in WHAT if getattr(self, name) is not None]
 
 
 @router.post("", status_code=201, summary="Measure networks", responses=documented(**TAKES_BODY))

@@ -136,14 +136,12 @@ def get_space(
     """The knobs that a search may narrow, with all choices, for such images."""
     _known("search_spaces", name)
     chosen = load_space(name)
+    images = Images(resolution=resolution, channels=channels, classes=classes)
     try:
-        images = Images(resolution=resolution, channels=channels, classes=classes)
         knobs = dict(chosen.knobs(images))
         drawn = _drawn(name, images)
-    except ValueError as error:
-        given = {"resolution": resolution, "channels": channels, "classes": classes}
-        parameter = str(error).partition(" ")[0]
-        raise refused(f"?{parameter}", given.get(parameter), str(error)) from error
+    except ValueError as error:  # the space has no networks for such images
+        raise refused("?resolution", resolution, str(error)) from error
     return Space(
         **_described("search_spaces", name),
         images=images,

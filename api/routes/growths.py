@@ -1,6 +1,5 @@
 """Growths: one architecture that a search found, grown into a family."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
@@ -9,38 +8,17 @@ from api import admission, examples
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused, together
+from api.requests import GrowthRequest
 from api.routes.runs import run_of
 from api.views import growth, search
 from api.views.growth import Growth
-from nas.networks.scaling import CompoundScaling
 from nas.plans.growth import member
-from nas.recipes import Recipe
 from nas.records import Trial
 from nas.refusal import Faults
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import NotFound
 
 router = APIRouter(prefix="/growths", tags=["growths"], route_class=JSONRoute)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GrowthRequest:
-    """A family to grow from a search's trial (null: its best by its own objective); `scaling` null takes the published
-    B0…B7 coefficients; `devices` null takes the search's. A `recipe` may be given in part. Each member is trained
-    `seeds` times from different beginnings, and its accuracy is the mean."""
-
-    __pydantic_config__ = {"extra": "forbid"}
-
-    name: str = ""
-    search: str
-    trial: int | None = None
-    members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
-    scaling: CompoundScaling | None = None
-    devices: tuple[str, ...] | None = None
-    recipe: Recipe = Recipe(epochs=20)
-    parallel: int = 2
-    seed: int = 0
-    seeds: int = 1
 
 
 @router.post(
