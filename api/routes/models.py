@@ -27,8 +27,8 @@ FILE = "application/vnd.safetensors"
 @dataclass(frozen=True, kw_only=True)
 class Trained(Model):
     """A model with what was measured of it, which is of its one training by `seed`; `accuracy_error` is the standard
-    error of the number of images, `latencies_ms` are by device, each a median as in Latency. `file` is the name that its checkpoint is downloaded
-    under."""
+    error of the number of images, `latencies_ms` are by device, each a median as in Latency. `file` is the name that
+    its checkpoint is downloaded under."""
 
     file: str
     member: str | None
