@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import math
 from contextlib import ExitStack, nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -154,13 +155,32 @@ def test_averaged_weights_follow_the_network_and_forget_how_it_began() -> None:
         torch.nn.init.constant_(network.weight, value)
         assert network.num_batches_tracked is not None
         network.num_batches_tracked.add_(1)
-        average.update(network, step)
+        average.update(step)
         kept = min(0.15, (1 + step) / (10 + step))
         expected = kept * expected + (1 - kept) * value
         assert float(average.weights["weight"]) == pytest.approx(expected)
     assert average.weights["num_batches_tracked"] == 3
     assert average.weights["weight"].data_ptr() == first  # in place
     assert float(network.weight.detach()) == 2.0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon"])
+def test_the_tensors_that_are_averaged_are_those_that_train(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are looked up once: a training that put others in their place would go unseen."""
+    looked_up: list[tuple[torch.nn.Module, dict[str, int]]] = []
+
+    class Seen(Average):
+        def __init__(self, network: torch.nn.Module, decay: float, weights: Any = None) -> None:
+            super().__init__(network, decay, weights)
+            looked_up.append((network, places(network)))
+
+    def places(network: torch.nn.Module) -> dict[str, int]:
+        return {name: value.data_ptr() for name, value in network.state_dict().items()}
+
+    monkeypatch.setattr("nas.training.train.Average", Seen)
+    trained(dataclasses.replace(RECIPE, optimizer=optimizer, ema=0.9, drop_path=0.2, learning_rate=0.01))
+    ((network, before),) = looked_up
+    assert places(network) == before
 
 
 def test_without_averaging_there_are_no_averaged_weights() -> None:

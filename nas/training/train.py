@@ -91,7 +91,7 @@ def train(
                     optimizer.step()
                     optimizer.zero_grad()
                     if average:
-                        average.update(network, step)
+                        average.update(step)
                 total += loss
                 step += 1
             mean = total.item() / len(batches)
