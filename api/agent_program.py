@@ -21,6 +21,7 @@ MODULES = (
     "metering/meter",
     "metering/onnx",
     "metering/quiet",
+    "settings",
 )
 MAIN = """\
 import sys

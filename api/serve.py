@@ -19,7 +19,7 @@ import uvicorn
 
 from api.app import create_app
 from api.edge import ANYWHERE, Edge
-from nas import home, tokens
+from nas import home, settings, tokens
 from nas.refusal import Refusal
 from nas.store import Store, StoreError
 
@@ -65,9 +65,8 @@ class Coordinator:
     """`python -m workers` as a child that ends with this process: it leaves when its standard input ends."""
 
     def __init__(self, database: str, url: str, agent_secret: str | None) -> None:
-        self._environment = {**os.environ, "NAS_DATABASE": database, "NAS_URL": url}
-        if agent_secret:
-            self._environment["NAS_AGENT_TOKEN"] = agent_secret
+        secret = {settings.AGENT_TOKEN.name: agent_secret} if agent_secret else {}
+        self._environment = settings.environment(NAS_DATABASE=database, NAS_URL=url, **secret)
         self._leaving = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="coordinator", daemon=True)
@@ -142,14 +141,14 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
     """Serve until SIGINT or SIGTERM; the exit code. Without `login` whoever reaches a loopback address is an admin."""
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     # Evaluators send networks to agents through the API, and what they send is nobody else's business.
-    agent_secret = os.environ.get("NAS_AGENT_TOKEN") or (secrets.token_urlsafe(32) if login else None)
+    agent_secret = settings.AGENT_TOKEN.value or (secrets.token_urlsafe(32) if login else None)
     try:
         edge = Edge(
             login=login,
             bound=host,
-            hosts=_several("NAS_HOSTS") + ((socket.gethostname(),) if host in ANYWHERE else ()),
-            proxies=_several("NAS_PROXIES"),
-            prefix=os.environ.get("NAS_PREFIX", "").rstrip("/"),
+            hosts=settings.HOSTS.entries + ((socket.gethostname(),) if host in ANYWHERE else ()),
+            proxies=settings.FORWARDED_BY.entries,
+            prefix=settings.PREFIX.value.rstrip("/"),
             agent_secret=agent_secret,
         )
         lock = Lock(home.home() / "serve.lock")
@@ -192,10 +191,6 @@ def _first_token(store: Store) -> str | None:
     _, text = store.tokens.create(getpass.getuser(), "admin")
     tokens.to_file(home.token_file(), text)
     return text
-
-
-def _several(variable: str) -> tuple[str, ...]:
-    return tuple(os.environ.get(variable, "").replace(",", " ").split())
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -18,14 +18,14 @@ import torch
 
 from bench._parallel import Parallel
 from bench._rows import row
-from nas import datasets, home, zoo
+from nas import datasets, home, settings, zoo
 from nas.datasets import ImageSet
+from nas.metering import host
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import RECIPES, Recipe
-from nas.training import ALLOCATOR
 from nas.training.accuracy import accuracy
 from nas.training.data import Batches, View, everything, normalisation
 from nas.training.train import Epoch, train
@@ -69,7 +69,7 @@ def main() -> None:
     )
     parser.add_argument("--without-peer", action="store_true", help="the peer takes as long again")
     chosen = parser.parse_args()
-    processors = len(os.sched_getaffinity(0))
+    processors = host.processors()
     if chosen.processor_time:
         machine = Machine(time.process_time, pace=processors, threads=1)
     else:
@@ -153,7 +153,7 @@ def trained(
 
 
 if __name__ == "__main__":
-    environment = {"OMP_NUM_THREADS": "1", **ALLOCATOR}
-    if not environment.items() <= os.environ.items():  # they count from the start of a process
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, **environment})
+    environment = settings.environment(**settings.EVALUATORS)
+    if environment != settings.environment():  # they count from the start of a process
+        os.execve(sys.executable, sys.orig_argv, environment)
     main()

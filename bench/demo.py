@@ -6,7 +6,6 @@ would do, by the command line that a user has; its last line is one line of JSON
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import socket
@@ -16,6 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from nas import settings
 
 STATE = Path("state/demo")
 LOG = STATE / "serve.log"
@@ -114,7 +115,7 @@ def nas_json(url: str, *arguments: str) -> Any:
 
 
 def environment(url: str) -> dict[str, str]:
-    return {**os.environ, "NAS_HOME": str(STATE.resolve()), "NAS_URL": url}
+    return settings.environment(NAS_HOME=str(STATE.resolve()), NAS_URL=url)
 
 
 def free_port() -> int:

@@ -7,7 +7,6 @@ twice where there is a limit: as they are, and "filtered", with proposals over i
 """
 
 import argparse
-import os
 import random
 import statistics
 import sys
@@ -18,7 +17,8 @@ from pathlib import Path
 from bench._landscapes import Landscape
 from bench._rows import row
 from bench._searcher_runs import BUDGETS, COST_RANK, GOALS, Course, Trail, Yardstick, landscape, objective, trails
-from nas import plugins
+from nas import plugins, settings
+from nas.metering import host
 from nas.searchers import Outcome, Searcher
 
 DEFAULT = "surrogate"
@@ -215,7 +215,7 @@ def main() -> int:
     parser.add_argument("--confirm", type=int, default=0, help="trials of the default that train its leads once more")
     parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
     parser.add_argument("--timings", action="store_true", help="rows about milliseconds instead")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--jobs", type=int, default=host.processors(), help="processes")
     parser.add_argument("--keep", type=Path, help="file of finished runs, which are not made again")
     options = parser.parse_args()
     options.trials = sorted(int(trials) for trials in options.trials.split(","))
@@ -230,8 +230,7 @@ def main() -> int:
         if goal not in GOALS:
             parser.error(f"unknown goal {goal!r}: there are {', '.join(GOALS)}")
     options.landscape = str(options.table) if options.table else f"synthetic {7 if options.vast else 2} stages"
-    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(threads, "1")  # the processes are the parallelism
+    settings.prepare(settings.THREADS)  # the processes are the parallelism
     if options.parallel:
         parallel(options)
     elif options.timings:

@@ -9,7 +9,6 @@ training of each, on one thread, by the time that the processor gave it.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -22,11 +21,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from bench._rows import row
+from nas import settings
+from nas.metering import host
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.recipes import RECIPES, Recipe
-from nas.training import ALLOCATOR
 from nas.training.data import Batches, Normalisation, View
 from nas.training.device import alone
 from nas.training.train import Epoch, train
@@ -50,13 +50,13 @@ NETWORK = Architecture(
 
 
 def main(processor_time: bool) -> None:
-    processors = 1 if processor_time else len(os.sched_getaffinity(0))
+    processors = 1 if processor_time else host.processors()
     clock = "process_time" if processor_time else "perf_counter"
     params = counts(NETWORK).params
     naive, ours = [], []
     for _ in range(ROUNDS):
         naive += rates(together("naive", "cpu", clock, 1, {"OMP_NUM_THREADS": str(processors)}))
-        ours.append(sum(rates(together("ours", "cpu", clock, processors, {"OMP_NUM_THREADS": "1", **ALLOCATOR}))))
+        ours.append(sum(rates(together("ours", "cpu", clock, processors, settings.EVALUATORS))))
     best, peer = max(ours), max(naive)
     row(
         f"training an MBConv network of {params:,} parameters at 28×28 on {processors} processors",
@@ -113,7 +113,8 @@ def together(which: str, device: str, clock: str, number: int, environment: dict
     """So many trainings side by side, each in a process of its own."""
     command = [sys.executable, "-m", "bench.training", which, device, clock]
     running = [
-        subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE) for _ in range(number)
+        subprocess.Popen(command, env=settings.environment(**environment), stdout=subprocess.PIPE)
+        for _ in range(number)
     ]
     return [Trained(*json.loads(process.communicate()[0])) for process in running]
 

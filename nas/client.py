@@ -5,7 +5,6 @@ What is sent and what comes back are the API's JSON objects as dictionaries; /v1
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +15,11 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from nas import settings
+from nas.agents.http import proxy
 from nas.home import token_file, write
 from nas.tokens import from_file
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
 TIMEOUT_SECONDS = 60
 PAGE = 1000
@@ -45,12 +45,19 @@ class Client:
     """
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
-        self.url = (url or os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/")
+        self.url = (url or settings.URL.value).rstrip("/")
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/\S*)?", self.url):
-            raise ServiceError(f"{self.url!r} is no address: give one like {DEFAULT_URL}")
+            raise ServiceError(f"{self.url!r} is no address: give one like {settings.URL.default}")
         token = token or _token(self.url)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS, headers=headers)
+        try:
+            transport = httpx.HTTPTransport(proxy=proxy(self.url), verify=self.url.startswith("https:"))
+        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+            variables = ", ".join(setting.name for setting in settings.PROXIES)
+            raise ServiceError(
+                f"{self.url} cannot be asked as the environment says ({error}): look at {variables} and SSL_CERT_FILE"
+            ) from error
+        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_SECONDS, headers=headers, transport=transport)
 
     def __enter__(self) -> "Client":
         return self
@@ -317,9 +324,9 @@ class Client:
 def _token(url: str) -> str | None:
     """The token for the service at `url`. One that lies on this machine is for a service on it and for no other."""
     try:
-        if named := os.environ.get("NAS_TOKEN"):
+        if named := settings.TOKEN.value:
             return named
-        if named := os.environ.get("NAS_TOKEN_FILE"):
+        if named := settings.TOKEN_FILE.value:
             return from_file(Path(named))
         own = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
         return from_file(token_file()) if own else None
@@ -336,6 +343,8 @@ def _check(response: httpx.Response) -> None:
     except (ValueError, KeyError, TypeError):
         detail = f"{response.url} answered {response.status_code} {response.reason_phrase}: is the address right?"
         raise ServiceError(detail, response.status_code) from None
+    if response.status_code >= 500 and problem.get("request_id"):
+        detail = f"{detail} (request {problem['request_id']})"
     raise ServiceError(detail, response.status_code, problem.get("errors"))
 
 

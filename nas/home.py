@@ -4,11 +4,16 @@ import contextlib
 import os
 from pathlib import Path
 
+from nas import settings
+
 
 def home() -> Path:
-    """NAS_HOME, else `nas` in the user's data folder; made if it is not there."""
-    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nas"
-    folder = Path(os.environ.get("NAS_HOME") or default).expanduser().resolve()
+    """NAS_HOME, else `nas` in the user's data folder; made if it is not there. Raises OSError where it cannot be."""
+    data_home = settings.DATA_HOME.value or "~/.local/share"
+    try:
+        folder = Path(settings.HOME.value or f"{data_home}/nas").expanduser().resolve()
+    except RuntimeError as error:  # nobody knows where "~" is
+        raise OSError(f"there is no home folder ({error}): set NAS_HOME to a folder") from error
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -28,7 +33,7 @@ def token_file() -> Path:
 
 def database_url() -> str:
     """NAS_DATABASE, else a SQLite file in the home."""
-    return os.environ.get("NAS_DATABASE") or f"sqlite:///{home() / 'nas.db'}"
+    return settings.DATABASE.value or f"sqlite:///{home() / 'nas.db'}"
 
 
 def write(path: Path, data: bytes) -> None:

@@ -1,10 +1,11 @@
 """Which build of the service this is."""
 
 import functools
-import os
 import subprocess
 from importlib import metadata
 from pathlib import Path
+
+from nas import settings
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -16,7 +17,7 @@ def version() -> str:
 
     NAS_BUILD names the commit where there is no checkout, as in an image; without either the version stands alone.
     """
-    number, commit = metadata.version("nas-service"), os.environ.get("NAS_BUILD") or _commit()
+    number, commit = metadata.version("nas-service"), settings.BUILD.value or _commit()
     return f"{number}+{commit}" if commit else number
 
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from nas import settings
+
 __path__ += [
-    str(Path(folder).expanduser().resolve()) for folder in os.environ.get("NAS_SPACES", "").split(os.pathsep) if folder
+    str(Path(os.path.expanduser(folder)).resolve()) for folder in settings.SPACES.value.split(os.pathsep) if folder
 ]

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from nas import home
+from nas import home, settings
 from nas.store import Store, StoreError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,7 +26,7 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("workers").setLevel(logging.INFO)
     # A proposal is arithmetic on small matrices: beside trainers, threads that share it mostly wait for each other.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # which counts from when numpy and torch are imported
+    settings.prepare(settings.THREADS)  # which counts from when numpy and torch are imported
     leave = threading.Event()
     _ours()
     _watch_signals(leave)
@@ -43,7 +43,7 @@ def main() -> int:
 
     if leave.is_set():  # meanwhile; Ray need not be started for that
         return 0
-    address = chosen.ray_address or os.environ.get("RAY_ADDRESS")
+    address = chosen.ray_address or settings.RAY_ADDRESS.value
     try:
         pool = RayPool(address)
     except SystemExit:  # Ray's own answer to a signal while it starts

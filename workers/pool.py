@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-import os
 import secrets
 import shutil
 import tempfile
@@ -13,23 +12,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, InvalidStateError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-# What Ray reads when it is imported.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's next default, about which it warns
-os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a thread that comes too late must not start Ray again
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` it would pack and send the folder
-os.environ.setdefault("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(2**31))  # and 30 % of what is free, at most
 
 import numpy as np
 import ray
 
-from nas import datasets, home
+from nas import datasets, home, settings
 from nas.datasets import ImageSet
 from nas.records import Job, Measurement, Progress
-from nas.training import ALLOCATOR
 from workers.drive import Evaluation, EvaluationFailed
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
@@ -127,7 +118,7 @@ class RayPool(Executor):
             raise
 
     def _start(self, address: str | None) -> None:
-        environment = {"OMP_NUM_THREADS": "1", "NAS_HOME": str(home.home()), **ALLOCATOR}
+        environment = {"NAS_HOME": str(home.home()), **settings.EVALUATORS}
         common: dict[str, Any] = {
             "log_to_driver": False,
             "logging_level": logging.ERROR,
@@ -136,7 +127,7 @@ class RayPool(Executor):
         if address:
             ray.init(address, **common)
         else:
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # no other user's process is let in
+            settings.prepare(replace(settings.RAY_TOKEN, default=secrets.token_hex(32)))  # no other user is let in
             ray.init(
                 "local",
                 include_dashboard=False,

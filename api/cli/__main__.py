@@ -7,15 +7,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from api.cli import arguments, measure, offline, proxy, verbs
+from api.cli import arguments, measure, offline, proxy, terminal, verbs
 from api.cli.session import Session
-from nas.client import DEFAULT_URL, ServiceError
+from nas import settings
+from nas.client import ServiceError
 from nas.extras import NotInstalled
 from nas.tokens import SCOPES
 from nas.version import version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    terminal.prepare()
     chosen = parser().parse_args(arguments)
     try:
         with Session(chosen) as session:
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         added = known.add_parser(name, help=words, description=words)
         added.set_defaults(verb=verb)
         added.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
-        added.add_argument("--url", help=f"where the service is; NAS_URL, else {DEFAULT_URL}")
+        added.add_argument("--url", help=f"where the service is; NAS_URL, else {settings.URL.default}")
         return added
 
     served = add("serve", verbs.serve, "start the service: API, dashboard and coordinator")
@@ -128,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
     proxy.arguments(compared)
     measured = add("measure", verbs.measure_networks, "the latency of a network, here or on the service's workers")
     measure.arguments(measured)
+    add("config", verbs.config, "variables of the environment that count, and what they are here")
     add("health", verbs.health, "how the service is")
     kept = add("token", verbs.tokens, "who may use the service: make, list and revoke tokens")
     kept.add_argument("what", choices=("create", "list", "revoke"))

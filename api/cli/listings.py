@@ -81,13 +81,20 @@ def recipes(named: dict[str, Json]) -> RenderableType:
 
 
 def tokens(answer: Json) -> RenderableType:
-    def days(token: Json) -> str:
-        return (
-            "for ever" if token["expires_at"] is None else time.strftime("%Y-%m-%d", time.gmtime(token["expires_at"]))
-        )
+    def until(expires_at: float | None) -> str:
+        return "for ever" if expires_at is None else time.strftime("%Y-%m-%d", time.gmtime(expires_at))
 
-    rows = [(token["id"], token["owner"], token["scope"], days(token)) for token in answer["tokens"]]
+    rows = [(row["id"], row["owner"], row["scope"], until(row["expires_at"])) for row in answer["tokens"]]
     return Fitted(["Token", "Owner", "Scope", "Valid until"], rows)
+
+
+def settings(found: Json) -> RenderableType:
+    parts: list[RenderableType] = []
+    for row in found["settings"]:
+        said = Text.assemble((row["name"], "bold" if row["given"] else ""), "=" if row["given"] else ": ", row["value"])
+        parts += [said, _indented(row["words"], "dim")]
+    fixed = " ".join(f"{name}={value}" for name, value in found["evaluators"].items())
+    return Group(*parts, Text("Evaluations have whatever else is set, and in any case:"), _indented(fixed))
 
 
 def _first(row: Json) -> str:

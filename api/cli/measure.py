@@ -7,11 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
-from rich.console import Console
-
-from api.cli import tables
+from api.cli import tables, terminal
 from api.cli.networks import checkpoint_card, image_arguments, images, network
-from api.cli.session import PIPED_COLUMNS
 from nas import codec, devices, extras, spaces, zoo
 from nas.models.checkpoint import BadCheckpoint
 from nas.networks.counts import counts
@@ -78,14 +75,11 @@ def measure(chosen: argparse.Namespace) -> int:
     ran = subprocess.run(command, input=json.dumps(whole | {"devices": named}), stdout=subprocess.PIPE, text=True)
     answers = [json.loads(line) for line in ran.stdout.splitlines()]
     if chosen.json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
+        terminal.print_json(answers)
     else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = PIPED_COLUMNS
         counted = counts(codec.decode(AnyArchitecture, whole["architecture"]))  # type: ignore[arg-type]
         one = {"params": counted.params, "mult_adds": counted.mult_adds, "readings": answers}
-        console.print(tables.latencies([one]))
+        terminal.console().print(tables.latencies([one]))
     return int(ran.returncode != 0)
 
 

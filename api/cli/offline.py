@@ -2,17 +2,15 @@
 
 import argparse
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.cli import terminal
 from api.cli.networks import image_arguments, images, network
-from api.cli.session import PIPED_COLUMNS
 from nas import codec, extras, spaces, zoo
 from nas.models import timm_strings
 from nas.networks import describe, drawing
@@ -75,13 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
 def published(arguments: argparse.Namespace) -> int:
     entries = [zoo.entry(name) for name in arguments.name or zoo.makers()]
     if arguments.json:
-        print(json.dumps([codec.encode(entry) | {"exact": entry.exact} for entry in entries], indent=2))
+        terminal.print_json([codec.encode(entry) | {"exact": entry.exact} for entry in entries])
     elif arguments.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(CSV_FIELDS)
         writer.writerows(_fields(entry) for entry in entries)
     else:
-        _console().print(_zoo(entries))
+        terminal.console().print(_zoo(entries))
     return 0
 
 
@@ -100,9 +98,9 @@ def described(arguments: argparse.Namespace) -> int:
     lines, facts = describe.table(architecture), describe.facts(architecture)
     if arguments.json:
         described = {"architecture": architecture, "stages": [codec.encode(line) for line in lines], "facts": facts}
-        print(json.dumps(codec.encode(described), indent=2, ensure_ascii=False))
+        terminal.print_json(codec.encode(described))
         return 0
-    console = _console()
+    console = terminal.console()
     console.print(_stages([("", line) for line in lines]))
     for name, value in facts.items():
         console.print(f"{name:14} {value}", highlight=False)
@@ -113,7 +111,7 @@ def _timm(architecture: AnyArchitecture) -> int:
     if not isinstance(architecture, Architecture):
         raise ValueError("timm's strings are for stage rows, and this network has others")
     said = {"arch_def": timm_strings.strings(architecture), **timm_strings.arguments(architecture)}
-    print(json.dumps(said, indent=2))
+    terminal.print_json(said)
     return 0
 
 
@@ -132,7 +130,7 @@ def check_space(arguments: argparse.Namespace) -> int:
         name = f"{kind.resolution}×{kind.resolution}×{kind.channels}, {kind.classes:,} classes"
         found[name] = spaces.problems(space, kind)
     if arguments.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        terminal.print_json(found)
         return int(any(found.values()))
     for name, problems in found.items():
         for problem in problems:
@@ -197,9 +195,9 @@ def _difference(one: str, other: str, arguments: argparse.Namespace) -> int:
     lines = describe.difference(network(one, arguments), network(other, arguments))
     if arguments.json:
         marked = [{"mark": mark, "line": codec.encode(line)} for mark, line in lines]
-        print(json.dumps(marked, indent=2, ensure_ascii=False))
+        terminal.print_json(marked)
         return 0
-    console = _console()
+    console = terminal.console()
     console.print(_stages([(mark, line) for mark, line in lines if isinstance(line, describe.Line)]))
     for mark, line in lines:
         if isinstance(line, str):
@@ -229,10 +227,3 @@ def _stages(lines: list[tuple[str, describe.Line]]) -> Table:
         ]
         table.add_row(*([mark] if marked else []), *cells, style={"-": "red", "+": "green"}.get(mark, ""))
     return table
-
-
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPED_COLUMNS
-    return console

@@ -6,7 +6,6 @@ Here, evaluations run in processes of their own; what is finished is kept, so th
 import argparse
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from api.cli.networks import recipe_text
-from nas import datasets, devices, home
+from nas import datasets, devices, home, settings
 from nas.codec import decode, encode
+from nas.metering import host
 from nas.networks.architecture import Images
 from nas.plans.proxy import ProxyPlan
 from nas.proxy_report import Report, report
@@ -23,7 +23,6 @@ from nas.recipes import RECIPES, Recipe
 from nas.records import Job, Measurement
 from nas.refusal import Refusal
 from nas.specs import FEWEST_CANDIDATES, Limits, ProxySpec
-from nas.training import ALLOCATOR
 
 Say = Callable[[str], None]
 
@@ -39,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", action="append", metavar="NAME", help="of `nas devices`; may be repeated; cpu by default"
     )
-    parser.add_argument("--parallel", type=int, default=os.cpu_count() or 1, metavar="N", help="trainings at once")
+    parser.add_argument("--parallel", type=int, default=host.processors(), metavar="N", help="trainings at once")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
     parser.add_argument("--on-service", action="store_true", help="by the service's workers, as a run")
     parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
@@ -108,7 +107,7 @@ def _evaluated(job: Job) -> Measurement | str:
         input=json.dumps(encode(job)),
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **ALLOCATOR},
+        env=settings.environment(**settings.EVALUATORS),
     )
     if ran.returncode:
         return ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else f"exit status {ran.returncode}"

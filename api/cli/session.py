@@ -3,25 +3,20 @@
 import argparse
 import contextlib
 import functools
-import json
-import os
 from collections.abc import Callable
 from typing import Any, Self
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from api.cli import terminal
 from nas.client import Client
-
-PIPED_COLUMNS = 200  # what reads a pipe cuts by itself
 
 
 class Session:
     def __init__(self, chosen: argparse.Namespace) -> None:
         self.chosen, self.json, self._open = chosen, chosen.json, contextlib.ExitStack()
         # With --json standard output is for a program; whatever is for people goes beside it.
-        self.console = Console(stderr=self.json)
-        if not self.console.is_terminal and "COLUMNS" not in os.environ:
-            self.console.width = PIPED_COLUMNS
+        self.console = terminal.console(error=self.json)
 
     @functools.cached_property
     def client(self) -> Client:
@@ -35,7 +30,7 @@ class Session:
 
     def show(self, data: Any, shown: Callable[[Any], RenderableType]) -> int:
         if self.json:
-            print(json.dumps(data, indent=2, ensure_ascii=False))
+            terminal.print_json(data)
         else:
             text = shown(data)
             self.console.print(text, highlight=False, markup=False, soft_wrap=isinstance(text, str))

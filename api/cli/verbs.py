@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api.cli import arguments, listings, measure, proxy, summaries, tables
+from api.cli import arguments, listings, measure, proxy, summaries, tables, terminal
 from api.cli.session import Session
 from api.cli.watch import watch
+from nas import settings
 from nas.client import ServiceError
 from nas.codec import encode
 from nas.extras import require
@@ -124,7 +125,7 @@ def score(session: Session) -> int:
         results.append({"checkpoint": checkpoint, "kept": ran.returncode == 0, "text": (ran.stdout or "").strip()})
         code = max(code, ran.returncode)
     if session.json:
-        print(json.dumps(results, indent=2, ensure_ascii=False))
+        terminal.print_json(results)
     return min(code, 1)
 
 
@@ -203,8 +204,8 @@ def compare(session: Session) -> int:
         if session.chosen.watch:
             raise ValueError("--watch needs --on-service: here it is waited for anyway")
         require("proxy without --on-service", "workers", "torch", "numpy")
-        say = Console(stderr=True, highlight=False, markup=False).print
-        found = proxy.found_here(spec, say)
+        console = terminal.console(error=True)
+        found = proxy.found_here(spec, functools.partial(console.print, highlight=False, markup=False))
     except ValueError as error:
         raise ServiceError(str(error)) from error
     return session.show({"spec": encode(spec), "report": encode(found)}, tables.fidelity)
@@ -219,6 +220,15 @@ def measure_networks(session: Session) -> int:
     except (ValueError, BadCheckpoint) as error:
         raise ServiceError(str(error)) from error
     return _submitted(session, session.client.measure(**request))
+
+
+def config(session: Session) -> int:
+    """Of this process: a service may have been started with others."""
+    rows = [
+        {"name": one.name, "value": one.shown, "given": bool(one.given), "words": one.words}
+        for one in settings.SETTINGS
+    ]
+    return session.show({"settings": rows, "evaluators": settings.EVALUATORS}, listings.settings)
 
 
 def health(session: Session) -> int:

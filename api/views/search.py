@@ -22,8 +22,8 @@ class Candidate:
     the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with` names those
     on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and `also` its
     second one; `latencies_ms` are by device, each a median as in Latency. `baseline` names the published network that
-    it is, if it is none of the space; `model` can be downloaded, and is null where the search saves no weights. `rung` is the one it was trained
-    on, where the search has a fidelity."""
+    it is, if it is none of the space; `model` can be downloaded, and is null where the search saves no weights. `rung`
+    is the one it was trained on, where the search has a fidelity."""
 
     number: int
     reward: float

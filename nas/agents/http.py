@@ -1,8 +1,10 @@
 """Requests to the service with nothing but the standard library."""
 
 import http.client
+import ipaddress
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 
 TIMEOUT_SECONDS = 30.0
@@ -26,8 +28,12 @@ def ask(
 ) -> bytes:
     """What the service answers. Raises NotTaken, and OSError where it is away, in trouble or says more than that."""
     request = urllib.request.Request(url, body, headers or {}, method=method)
+    found = proxy(url)
+    proxies = {"http": found, "https": found} if found else {}
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        with urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open(
+            request, timeout=TIMEOUT_SECONDS
+        ) as response:
             data: bytes = response.read(most_bytes + 1)
             left: int | None = response.length  # of the answer's announced length; None: it was not announced
     except urllib.error.HTTPError as error:
@@ -43,6 +49,24 @@ def ask(
     if left:
         raise OSError(f"{url} broke off its answer with {left:,} bytes left")
     return data
+
+
+def proxy(url: str) -> str | None:
+    """The proxy that the environment names for `url`; this machine itself is asked without any."""
+    parts = urllib.parse.urlsplit(url)
+    host = parts.hostname or ""
+    if host == "localhost" or _loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

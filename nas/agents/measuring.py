@@ -6,7 +6,6 @@ It answers one parcel after another, so that what it has learnt of the yardstick
 import base64
 import contextlib
 import json
-import os
 import platform
 import struct
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import nas
+from nas import settings
 from nas.agents import graph, parcel
 from nas.agents.parcel import BadParcel, Parcel
 from nas.metering import DeviceError
@@ -94,7 +94,7 @@ class Measuring:
 def _environment() -> dict[str, str]:
     """What libraries need to work as they do here, and no secrets."""
     wanted = ("PATH", "LD_LIBRARY_PATH", "LANG", "OMP_", "OPENBLAS_", "MKL_")
-    return {name: value for name, value in os.environ.items() if name.startswith(wanted)}
+    return {name: value for name, value in settings.environment().items() if name.startswith(wanted)}
 
 
 def main() -> None:

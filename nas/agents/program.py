@@ -11,7 +11,6 @@ their own that has nothing else within reach.
 import argparse
 import contextlib
 import json
-import os
 import platform
 import re
 import secrets
@@ -21,6 +20,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from nas import settings
 from nas.agents import http, parcel
 from nas.agents.measuring import LONGEST_ERROR, Measuring, fingerprint
 
@@ -35,7 +35,7 @@ class Agent:
 
     def __init__(self, url: str, name: str, edition: str) -> None:
         self._url, self._name, self._instance = url.rstrip("/"), name, secrets.token_hex(8)
-        token = os.environ.get("NAS_AGENT_TOKEN")
+        token = settings.AGENT_TOKEN.value
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         introduction = {"name": name, "edition": edition, "instance": self._instance, "fingerprint": fingerprint()}
         self._introduction = json.dumps(introduction).encode()

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import http.client
 import logging
-import os
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas import settings
 from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _decode(source: Path, folder: Path) -> None:
 
 
 def _named(work: Path) -> Path:
-    folder = os.environ.get("NAS_FASHION_MNIST")
+    folder = settings.FASHION_MNIST.value
     if not folder:
         raise NotThere("it is not set")
     return Path(folder).expanduser()
@@ -183,7 +183,7 @@ def _run(command: list[str], work: Path) -> str:
     done = subprocess.run(
         command,
         cwd=work,
-        env={**os.environ, "LC_ALL": "C"},
+        env=settings.environment(LC_ALL="C"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays, _listing, _picture
+from nas.metering import host
 from nas.refusal import one_line, shortened
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _decode(survey: Survey, info: DatasetInfo, folder: Path) -> tuple[str, ...]:
     with (
         _arrays.Part(folder, "train", shape) as train,
         _arrays.Part(folder, "test", shape) as test,
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(host.processors()) as pool,
         _picture.strict(),
     ):
         done = 0

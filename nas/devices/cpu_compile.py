@@ -1,12 +1,12 @@
 """Latency on this machine's processor in torch.compile's code (TorchInductor), which a C++ compiler has to build."""
 
-import os
 import shutil
 import sysconfig
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas import settings
 from nas.devices.cpu_eager import called, converted
 from nas.extras import missing
 from nas.metering import PLAIN, DeviceError, Options
@@ -31,7 +31,7 @@ def available() -> str | None:
     """None where torch, a C++ compiler and Python's headers are; otherwise which is missing."""
     if reason := missing("device 'cpu_compile'", "workers", "torch"):
         return reason
-    compiler = os.environ.get("CXX") or "g++"
+    compiler = settings.COMPILER.value
     if shutil.which(compiler) is None:
         return f"device 'cpu_compile' needs a C++ compiler, and there is no {compiler}: install g++, or name one in CXX"
     headers = Path(sysconfig.get_path("include"), "Python.h")

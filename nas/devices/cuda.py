@@ -1,7 +1,6 @@
 """Latency on the first visible NVIDIA GPU: torch layer by layer, timed by CUDA events."""
 
 import ctypes
-import os
 import runpy
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas import settings
 from nas.devices.cpu_eager import WITHIN, converted
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.runtime import Prepare, Prepared, measured
@@ -38,7 +38,7 @@ def available(name: str = "cuda") -> str | None:
         return f"device {name!r} needs torch: pip install 'nas-service[workers]'"
     if runpy.run_path(str(Path(found.origin).with_name("version.py")))["cuda"] is None:
         return f"device {name!r} needs a torch built for CUDA, and this one is not: see https://pytorch.org/get-started"
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = settings.GPUS.given
     if visible is not None and visible.strip() in ("", "-1"):
         return f"device {name!r} has no GPU because CUDA_VISIBLE_DEVICES is {visible!r}: unset it"
     try:

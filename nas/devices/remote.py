@@ -10,11 +10,11 @@ is back. After five minutes of silence there is no latency.
 
 import base64
 import json
-import os
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nas import settings
 from nas.agents import http
 from nas.agents.errands import Answer, Errand, check_name
 from nas.agents.parcel import BadParcel, Parcel, packed
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 TAKES = ("threads", "batch")
 DTYPES = ("float32",)
-DEFAULT_URL = "http://127.0.0.1:8000"
 WAIT_SECONDS = 10  # of a question that the service leaves open until there is an answer
 AWAY_SECONDS = 300.0  # of an agent's silence
 SERVICE_AWAY_SECONDS = 60.0
@@ -145,7 +144,7 @@ def _logits(text: str, expected: "Tensor") -> "Tensor":
 
 def _answer(agent: str, parcel: Parcel) -> Answer:
     """What the agent answers, once it does."""
-    service, token = (os.environ.get("NAS_URL") or DEFAULT_URL).rstrip("/"), os.environ.get("NAS_AGENT_TOKEN")
+    service, token = settings.URL.value.rstrip("/"), settings.AGENT_TOKEN.value
     trusted = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         kind = {"Content-Type": "application/octet-stream"}

@@ -1,4 +1,4 @@
-"""The host that a latency is measured on: its processor, and who else works on it."""
+"""The host that a latency is measured on: its processors, and who else works on it."""
 
 import os
 import platform
@@ -32,6 +32,11 @@ def _busy_seconds() -> float | None:
         return None
     user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(int, names)
     return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def processors() -> int:
+    """How many this process may use; where the system does not say, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
