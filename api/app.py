@@ -11,12 +11,14 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from api import examples
 from api.access import Access, allowed
 from api.edge import Edge
 from api.gate import Gate, known_parameters
 from api.history import History
+from api.journal import Journal
 from api.problems import HANDLERS, ProblemDocument
 from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches, tokens
 from api.views.benchmark import Benchmark
@@ -35,7 +37,10 @@ seconds since 1970, UTC; accuracies are in [0, 1]; `mult_adds` are the multiply-
 
 
 class Service(FastAPI):
-    """FastAPI, with the schema of problem documents and examples of answers in its description."""
+    """FastAPI, with the schema of problem documents and examples of answers in its description, and a journal."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Journal(super().build_middleware_stack())  # around the answer to what nobody expected, too
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:

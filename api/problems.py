@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nas import logs
 from nas.codec import encode
 from nas.datasets import DatasetError
 from nas.plugins import UnknownPlugin
@@ -47,6 +48,8 @@ class ProblemDocument:
     """What is wrong: it names the value, the state and the way out."""
     instance: str
     """The address that was asked."""
+    request_id: str | None
+    """The one under which the service's log has the request."""
     errors: tuple[Fault, ...] = ()
     """The wrong values, each with its place; the first ten of them."""
     more: int = 0
@@ -97,6 +100,7 @@ def response(path: str, problem: HTTPException) -> Response:
         status=problem.status_code,
         detail=shortened(problem.detail, LONGEST * MOST_FAULTS),
         instance=shortened(path, LONGEST),
+        request_id=logs.subject("request"),
         errors=tuple(map(_brief, getattr(problem, "faults", ()))),
         more=getattr(problem, "more", 0),
     )
@@ -136,6 +140,7 @@ def _documentation(status: int, detail: str) -> dict[str, Any]:
         "status": status,
         "detail": detail,
         "instance": "/v1/…",
+        "request_id": "0a1b2c3d4e5f6a7b",
         "errors": [],
     }
     schema = {"$ref": "#/components/schemas/ProblemDocument"}

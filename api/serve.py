@@ -19,7 +19,7 @@ import uvicorn
 
 from api.app import create_app
 from api.edge import ANYWHERE, Edge
-from nas import home, settings, tokens
+from nas import home, logs, settings, tokens
 from nas.refusal import Refusal
 from nas.store import Store, StoreError
 
@@ -139,10 +139,10 @@ class Server(uvicorn.Server):
 
 def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True, login: bool = True) -> int:
     """Serve until SIGINT or SIGTERM; the exit code. Without `login` whoever reaches a loopback address is an admin."""
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     # Evaluators send networks to agents through the API, and what they send is nobody else's business.
     agent_secret = settings.AGENT_TOKEN.value or (secrets.token_urlsafe(32) if login else None)
     try:
+        logs.begin("warning")
         edge = Edge(
             login=login,
             bound=host,
@@ -163,9 +163,7 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
     lock.note(url)
     child = Coordinator(database, url + edge.prefix, agent_secret) if coordinator else None
     app = create_app(store, edge, remote_workers=child is None, coordinator=child.state if child else lambda: None)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, proxy_headers=False, timeout_graceful_shutdown=3
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=3)
     server = Server(config, url + edge.prefix, token)
     app.state.leaving = lambda: server.should_exit
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

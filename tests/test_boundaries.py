@@ -36,6 +36,7 @@ ALLOWED = {
     "api/cli": {"rich"},
     "api/gate.py": {"fastapi", "starlette"},
     "api/history.py": {"fastapi"},
+    "api/journal.py": {"starlette"},
     "api/problems.py": {"fastapi", "starlette"},
     "api/routes": {"fastapi", "starlette"},
     "api/serve.py": {"uvicorn"},
@@ -160,7 +161,7 @@ assert torch.get_num_threads() == 1
 def test_descriptions_need_nothing_but_the_standard_library() -> None:
     interpreter(
         """
-from nas import codec, home, objective, pareto, plugins, records
+from nas import codec, home, logs, objective, pareto, plugins, records, settings
 from nas.networks import counts, scaling
 from nas.plans.search import SearchPlan
 from search_spaces import mbconv
