@@ -1,6 +1,7 @@
 """One job, from its architecture to its accuracy: `python -m nas.evaluate < job.json > measurement.json`
 
-Progress goes to the standard error as lines of JSON. Exit status 2: the job is malformed; 1: it cannot be evaluated.
+Progress goes to the standard error as lines of JSON, between those of the log. Exit status 2: the job is malformed;
+1: it cannot be evaluated.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nas import datasets, home, latencies, spaces
+from nas import datasets, home, latencies, logs, spaces
 from nas.codec import Malformed, decode, encode
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
 from nas.limits import over_limit
@@ -38,6 +39,7 @@ from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
 SCORED = 32  # images that the scores of an untrained network look at
+NAMED = 5  # of the images that are left out
 SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,11 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
     names a plug-in that is not there, ModuleNotFoundError for a package to install, OSError where weights cannot be
     kept.
     """
+    with logs.about(run=job.run, trial=job.number):
+        return _evaluated(job, report, images)
+
+
+def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement:
     begun = time.perf_counter()
     counted = counts(job.architecture)
     costed = Measurement(params=counted.params, mult_adds=counted.mult_adds, refused=over_limit(job.limits, counted))
@@ -77,6 +84,9 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
     if images is None:
         images = datasets.load(dataset, job.architecture.images.resolution, home.folder("datasets"))
     _fit(images.info, job.architecture.images)
+    if images.skipped:
+        some = f"{', '.join(images.skipped[:NAMED])}{', …' if len(images.skipped) > NAMED else ''}"
+        log.warning("%d images of %s are broken and left out: %s", len(images.skipped), dataset, some)
     with alone(device):
         resume = Resume(job, images.info)
         unfinished = resume.load()
@@ -104,7 +114,10 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         view = View(job.architecture.images.resolution, how, device)
         scores = _scores(job, images.train_images[training[:SCORED]], view) if job.scores else {}
         batches = Batches(images.train_images, images.train_labels, training, recipe, view, device)
-        network, averaged, train_seconds = _trained(job, recipe, batches, device, resume, unfinished, costed, report)
+        network, averaged, rate, train_seconds = _trained(
+            job, recipe, batches, device, resume, unfinished, costed, report
+        )
+        recipe = dataclasses.replace(recipe, learning_rate=rate)
 
         report(_phase(job, "scoring", recipe.epochs))
         costed = latencies.measured_again(job, _build(job).eval(), costed)
@@ -127,6 +140,7 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
         test_accuracy=scored if job.final else None,
         accuracy_error=standard_error(scored, len(held)),
         unaveraged_accuracy=unaveraged,
+        learning_rate=rate,
         train_seconds=train_seconds,
         seconds=time.perf_counter() - begun,
         weights=weights,
@@ -173,9 +187,9 @@ def _trained(
     unfinished: Unfinished | None,
     costed: Measurement,
     report: Report,
-) -> tuple[nn.Module, dict[str, Any] | None, float]:
-    """The trained network, its averaged weights if there are any, and the seconds it took, those of interrupted
-    evaluations included."""
+) -> tuple[nn.Module, dict[str, Any] | None, float, float]:
+    """The trained network, its averaged weights if there are any, the learning rate that did it, and the seconds it
+    took, those of interrupted evaluations included."""
     rate = unfinished.learning_rate if unfinished else recipe.learning_rate
     earlier = unfinished.train_seconds if unfinished else 0.0
     start = unfinished.state if unfinished else None
@@ -208,10 +222,10 @@ def _trained(
                 raise TrainingFailed(
                     f"{error}, and before that at {recipe.learning_rate:g}: lower recipe.learning_rate"
                 ) from error
-            log.warning("run %s, trial %d: %s; trying once more at a third of it", job.run, job.number, error)
+            log.warning("%s; trying once more at a third of it", error)
             rate, start = rate * SECOND_ATTEMPT, None
         else:
-            return network, averaged, earlier + time.perf_counter() - begun
+            return network, averaged, rate, earlier + time.perf_counter() - begun
 
 
 def _card(
@@ -245,8 +259,8 @@ def _card(
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        logs.begin()
         job = decode(Job, json.load(sys.stdin))
     except (Malformed, ValueError) as error:
         print(f"the job on standard input cannot be read: {error}", file=sys.stderr)

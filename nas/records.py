@@ -109,7 +109,8 @@ class Measurement:
     `accuracy_error` is the standard error of the one that was measured, from the number of images alone;
     `unaveraged_accuracy` is on the same images without the averaging of weights, where the recipe averages.
     `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder. `latencies` are by device, as the
-    job names them. `trained_on` is the name of the GPU, or of the processor.
+    job names them. `trained_on` is the name of the GPU, or of the processor. `learning_rate` is the one that trained
+    it, a third of its recipe's where it diverged at that; null where it was not recorded.
     """
 
     params: int
@@ -125,6 +126,7 @@ class Measurement:
     unaveraged_accuracy: float | None = None
     scores: dict[str, Score] = field(default_factory=dict)
     trained_on: str | None = None
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
@@ -151,6 +153,15 @@ class Progress:
     loss: float | None = None
     accuracy: float | None = None
     images_per_second: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """What whoever asked for a running trial should know of it: a warning of its evaluation, which goes on."""
+
+    run: str
+    number: int
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)

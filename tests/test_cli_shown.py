@@ -9,6 +9,7 @@ import pytest
 from api.cli import numbers
 from nas.objective import Form, Objective
 from nas.recipes import Recipe
+from nas.records import Measurement
 from nas.specs import Limits, SearchSpec
 from tests.command_line import climbed, nas, unwrapped
 from tests.service import OWNER, Service
@@ -181,3 +182,15 @@ def test_rungs_and_repetitions_are_shown(service: Service) -> None:
     assert "2 times" in front
     assert "tied: 0 = 1" in front
     assert "91.00 % on average of 2 trainings" in unwrapped(nas("show", run.id).out)
+
+
+def test_a_training_that_diverged_is_shown_with_the_rate_that_did_it(service: Service) -> None:
+    run = service.search([], running=2)
+    for number, rate in ((0, None), (1, 0.0125)):
+        job = service.store.trial(run.id, number).job
+        assert job.recipe is not None
+        measured = Measurement(params=1, mult_adds=1, accuracy=0.5, learning_rate=rate or job.recipe.learning_rate)
+        service.end(job, measured)
+    first, second = nas("trials", run.id).out.splitlines()[-2:]
+    assert second.rstrip().endswith("at rate 0.0125")
+    assert "rate" not in first

@@ -33,6 +33,7 @@ from nas.specs import Limits
 from nas.training import TrainingFailed
 from nas.training.data import Batches
 from nas.training.train import Diverged, train
+from tests.log import logged, objects
 from tests.pictures import RECIPE, TINY, job, pictures
 
 
@@ -179,7 +180,9 @@ def test_a_divergence_is_tried_once_more_and_then_fails_with_the_reason() -> Non
         evaluate(job(recipe=rates), images=pictures())
 
 
-def test_a_third_of_a_learning_rate_that_diverges_may_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_of_a_learning_rate_that_diverges_may_do_and_is_the_one_recorded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Which rates diverge is chance, so the first attempt is made to; what is trained after it is real."""
     from nas import evaluate as module
 
@@ -194,9 +197,30 @@ def test_a_third_of_a_learning_rate_that_diverges_may_do(monkeypatch: pytest.Mon
         train(network, batches, recipe, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "train", first_diverges)
-    measurement = evaluate(job(recipe=dataclasses.replace(RECIPE, learning_rate=0.3)), images=pictures())
+    recipe = dataclasses.replace(RECIPE, learning_rate=0.3)
+    with caplog.at_level("WARNING", "nas"):
+        measurement = evaluate(job(recipe=recipe, save_weights=True), images=pictures())
     assert rates == [0.3, pytest.approx(0.1)]
     assert measurement.accuracy is not None
+    assert measurement.learning_rate == rates[1], "not the one that diverged"
+    assert measurement.weights is not None
+    assert checkpoint.card(checkpoint.artifact(measurement.weights)).recipe == dataclasses.replace(
+        recipe, learning_rate=rates[1]
+    )
+    assert "once more at a third" in caplog.text
+
+
+def test_images_that_were_left_out_are_warned_of_with_the_trial_as_subject() -> None:
+    broken = tuple(f"red/{number}.png" for number in range(7))
+    with logged(form="json") as written:
+        evaluate(job(recipe=None, dataset=None))
+        assert written.getvalue() == ""
+        evaluate(
+            job(recipe=dataclasses.replace(RECIPE, epochs=1)), images=dataclasses.replace(pictures(), skipped=broken)
+        )
+    (line,) = (line for line in objects(written) if line["level"] == "warning")
+    said = f"7 images of {job().dataset} are broken and left out: {', '.join(broken[:5])}, …"
+    assert (line["run"], line["trial"], line["message"]) == (job().run, job().number, said)
 
 
 def test_a_dataset_with_nothing_to_score_is_refused_before_training() -> None:

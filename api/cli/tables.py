@@ -102,7 +102,7 @@ def trials(rows: Sequence[Json]) -> RenderableType:
                 numbers.short(measured.get("params")),
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
-                why(trial) or how_far(trial) or purpose(trial["job"]) or trial["job"]["member"] or "",
+                why(trial) or how_far(trial) or purpose(trial) or trial["job"]["member"] or "",
             )
         )
     measured_in = [">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward", ">Took"]
@@ -133,13 +133,25 @@ def why(trial: Json) -> str:
     return " ".join(reason.split())
 
 
-def purpose(job: Json) -> str:
-    """Which training of its network a trial is, where there are several."""
+def purpose(trial: Json) -> str:
+    """Which training of its network a trial is, where there are several, and the learning rate where it is not that
+    of its recipe."""
+    rate = _slowed_to(trial)
+    return ", ".join(filter(None, (_which(trial["job"]), f"at rate {rate:g}" if rate else "")))
+
+
+def _which(job: Json) -> str:
     if job["repeats"] is not None:
         return f"trial {job['repeats']} again"
     if job["promotes"] is not None:
         return f"rung {job['rung'] + 1} after {job['promotes']}"
     return "" if job["rung"] is None else f"rung {job['rung'] + 1}"
+
+
+def _slowed_to(trial: Json) -> float | None:
+    """The learning rate that a trial was trained at, where it diverged at that of its recipe."""
+    found: float | None = (trial["measurement"] or {}).get("learning_rate")
+    return None if found in (None, (trial["job"]["recipe"] or {}).get("learning_rate")) else found
 
 
 def how_far(trial: Json) -> str:

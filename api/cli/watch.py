@@ -98,7 +98,7 @@ def line(trial: Json, better: bool) -> Text:
     facts = [device if accuracy is None else numbers.percent(accuracy)]
     facts += [f"{numbers.short(measured['mult_adds'])} mult-adds"]
     facts += [f"{numbers.short(measured['params'])} params", tables.median(measured["latencies"].get(device))]
-    facts += [why] if (why := tables.purpose(trial["job"])) else []
+    facts += [why] if (why := tables.purpose(trial)) else []
     if trial["reward"] is not None:
         facts.append(f"reward {numbers.reward(trial['reward'])}" + (" ★" if better else ""))
     return text.append("  " + "  ".join(facts))

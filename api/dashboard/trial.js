@@ -74,6 +74,7 @@ export function trialCard(back) {
         }),
         ["Parameters", short(measured?.params)],
         ["Trained in", duration(measured?.train_seconds || null)],
+        ...(slowedTo(trial) ? [["Learning rate, as it diverged", decimal(slowedTo(trial))]] : []),
       ];
       figures.replaceChildren(
         ...rows.map(([name, value, hint]) =>
@@ -84,6 +85,12 @@ export function trialCard(back) {
       say(footing, imagesOf(trial.job.architecture));
     },
   };
+}
+
+// The learning rate that it was trained at, where it diverged at that of its recipe; otherwise null.
+export function slowedTo({ job, measurement }) {
+  const rate = measurement?.learning_rate ?? null;
+  return rate === job.recipe?.learning_rate ? null : rate;
 }
 
 function cell(value, index, { length }) {

@@ -4,6 +4,7 @@ import { element, pill } from "./element.js";
 import { decimal, duration, latency, MEDIAN, percent, short } from "./numbers.js";
 import { latencyOn } from "./scatter.js";
 import { table } from "./table.js";
+import { slowedTo } from "./trial.js";
 
 export function trialsTable(reward, pick, { devices }) {
   const measured = (trial, name) => trial.measurement?.[name] ?? null;
@@ -70,10 +71,15 @@ export function trialsTable(reward, pick, { devices }) {
 }
 
 const took = (trial) => (trial.ended_at === null ? null : trial.ended_at - trial.started_at);
-const why = (trial) => trial.error ?? trial.measurement?.refused ?? purpose(trial.job);
+const why = (trial) => trial.error ?? trial.measurement?.refused ?? purpose(trial);
 
-// Which training of its network a trial is, where there are several.
-function purpose({ baseline, repeats, promotes, rung }) {
+// Which training of its network a trial is, where there are several, and how it was slowed down.
+function purpose(trial) {
+  const rate = slowedTo(trial);
+  return [which(trial.job), rate && `at rate ${decimal(rate)}`].filter(Boolean).join(", ");
+}
+
+function which({ baseline, repeats, promotes, rung }) {
   if (baseline) return `baseline ${baseline}`;
   if (repeats !== null) return `trial ${repeats} again`;
   if (rung === null) return "";

@@ -19,7 +19,8 @@ class Member:
     begun or ended. `latencies_ms` are by device, each a median as in Latency. `test_accuracy` is the mean over the
     `seeds` that were tested, `accuracy_error` its standard error (of the number of images, where there is one seed),
     and `tied_with` names the members that it cannot be told apart from. `models` are all that can be downloaded, in the
-    order of their seeds; `model` is the first of them, because to pick the best tested one would be to choose by the test images."""
+    order of their seeds; `model` is the first of them, because to pick the best tested one would be to choose by the
+    test images."""
 
     member: str
     state: Literal["queued"] | TrialState
