@@ -1,30 +1,25 @@
 """The HTTP service: `create_app(store)` puts the API under /v1 and the dashboard at /."""
 
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from api import examples
+from api import document
 from api.access import Access, allowed
 from api.edge import Edge
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.journal import Journal
-from api.problems import HANDLERS, ProblemDocument
+from api.problems import HANDLERS
 from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches, tokens
-from api.views.benchmark import Benchmark
-from api.views.growth import Growth
-from api.views.proxy import Proxy
-from api.views.search import Search
 from nas.store import Store
 from nas.version import version
 
@@ -37,18 +32,16 @@ seconds since 1970, UTC; accuracies are in [0, 1]; `mult_adds` are the multiply-
 
 
 class Service(FastAPI):
-    """FastAPI, with the schema of problem documents and examples of answers in its description, and a journal."""
+    """FastAPI with a document that is completed from the records of its `routers`, and a journal."""
+
+    routers: Sequence[APIRouter] = ()
 
     def build_middleware_stack(self) -> ASGIApp:
         return Journal(super().build_middleware_stack())  # around the answer to what nobody expected, too
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            document = super().openapi()
-            problem = TypeAdapter(ProblemDocument).json_schema(ref_template="#/components/schemas/{model}")
-            schemas = document["components"]["schemas"]
-            schemas |= problem.pop("$defs") | {"ProblemDocument": problem}
-            _illustrate(document, examples.answers())
+            document.complete(super().openapi(), self.routers)
         return super().openapi()
 
 
@@ -83,37 +76,27 @@ def create_app(
     app.state.coordinator = coordinator
     app.state.leaving = lambda: False  # whoever runs the server may know better
     app.add_middleware(Gate, edge=edge)
-    for router in (
+    app.routers = (
         searches.router,
         forecasts.router,
-        runs.common("search", Search),
+        runs.common("search"),
         growths.router,
-        runs.common("growth", Growth),
+        runs.common("growth"),
         benchmarks.router,
-        runs.common("benchmark", Benchmark),
+        runs.common("benchmark"),
         proxies.router,
-        runs.common("proxy", Proxy),
+        runs.common("proxy"),
         runs.router,
         models.router,
         catalogue.router,
         agents.router,
         tokens.router,
         tokens.session,
-    ):
+    )
+    for router in app.routers:
         app.include_router(router, prefix="/v1")
     _serve_dashboard(app)
     return app
-
-
-def _illustrate(document: dict[str, Any], answers: dict[str, Any]) -> None:
-    """Put an example into every successful response whose schema has one."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for status, response in operation["responses"].items():
-                content = response.get("content", {}).get("application/json", {})
-                name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
-                if status in ("200", "201") and name in answers:
-                    content["example"] = answers[name]
 
 
 def _operation(route: APIRoute) -> str:

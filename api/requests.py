@@ -1,35 +1,43 @@
 """What is asked for in a body, where that is not a specification as it is stored."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from nas.networks.architecture import Choice, Images
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import CompoundScaling
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
-from nas.specs import MOST_DEVICES, MOST_TRIALS
+from nas.specs import MOST_DEVICES, MOST_TRIALS, BenchmarkSpec, GrowthSpec, SearchSpec
 
 WHAT = ("architecture", "published", "model", "networks")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkRequest:
-    """Networks to measure, given by one of: an `architecture`, whole, that the space builds; a `published` network's
-    name; a `model`'s id; or the number of `networks` to draw at random from the space, `knobs` narrowed. What a
-    published network is for may be said, and what drawn ones are for has to be: as `images`, or as a `dataset`."""
+    """Networks to measure, given by one of `architecture`, `published`, `model` and `networks`."""
 
+    LIKE: ClassVar[tuple[type, ...]] = (BenchmarkSpec, SearchSpec)
     __pydantic_config__ = {"extra": "forbid"}
 
     name: str = ""
     architecture: AnyArchitecture | None = None
+    """A network, whole, that the space builds."""
     published: str | None = None
+    """A published network's name. `GET /v1/published` and `nas published` list them."""
     model: str | None = None
+    """A trained network's id."""
     networks: int | None = None
+    """Networks, different ones, to draw from the space at random."""
     space: str = "mbconv"
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     images: Images | None = None
+    """What drawn networks are for, or a published one, instead of the images that it was published for."""
     dataset: str | None = None
+    """A dataset of such images, instead of them."""
     devices: tuple[str, ...] = ("cpu",)
+    """Where latency is measured, such as cpu or cpu:threads=2,batch=8. `GET /v1/devices` and `nas devices` list
+    them."""
     parallel: int = 1
     seed: int = 0
 
@@ -53,18 +61,20 @@ class BenchmarkRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthRequest:
-    """A family to grow from a search's trial (null: its best by its own objective); `scaling` null takes the published
-    B0…B7 coefficients; `devices` null takes the search's. A `recipe` may be given in part. Each member is trained
-    `seeds` times from different beginnings, and its accuracy is the mean."""
+    """A family to grow from a network that a search has found."""
 
+    LIKE: ClassVar[tuple[type, ...]] = (GrowthSpec,)
     __pydantic_config__ = {"extra": "forbid"}
 
     name: str = ""
     search: str
+    """The id of the search."""
     trial: int | None = None
+    """The number of the trial whose network is grown; null: the search's best."""
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
     devices: tuple[str, ...] | None = None
+    """Where latency is measured; null: on the search's devices."""
     recipe: Recipe = RECIPES["growth"]
     parallel: int = 2
     seed: int = 0
@@ -83,8 +93,11 @@ class Budget:
     __pydantic_config__ = {"extra": "forbid"}
 
     trials: int | None = None
+    """Trainings in all, those that have ended included."""
     hours: float | None = None
+    """Hours of work in all, pauses left out."""
     compute_hours: float | None = None
+    """Hours in all that evaluations may hold processors or GPUs."""
 
     def __post_init__(self) -> None:
         if self.trials is None and self.hours is None and self.compute_hours is None:

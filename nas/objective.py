@@ -19,22 +19,27 @@ HARD = (0.0, -1.0)  # free under the target, proportionally punished over it
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximises; `w_under` applies up to the target, `w_over` above it, both 0 is plain accuracy.
-
-    `form` "product" is MnasNet's reward, "absolute" TuNAS's, which peaks at the target (its own w is -0.1). "front"
-    asks for all the best compromises of accuracy and cost; searchers that can only maximise one number take the
-    product, and so does whatever shows one best network. `also` is a second cost of a front: its networks are then
-    those that no other beats in accuracy and both costs.
-    """
+    """What a search maximises: accuracy against a cost."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     cost: Cost = "mult_adds"
+    """What is to be small."""
     target: float = 5e6
+    """The cost that is wanted: multiply-adds or parameters of a network, or its milliseconds. The default counts
+    multiply-adds; any other cost needs a target of its own."""
     w_under: float = SOFT[0]
+    """The exponent up to the target. 0: a lower cost is no gain."""
     w_over: float = SOFT[1]
+    """The exponent above the target. Both of -0.07: twice the cost must bring 5 % more accuracy; both 0: accuracy
+    alone."""
     form: Form = "product"
+    """The form of the reward. "product": accuracy × (cost / target)^w (MnasNet). "absolute": accuracy +
+    w·|cost / target - 1|, which peaks at the target (TuNAS, whose own w is -0.1). "front": all the best compromises;
+    searchers that maximise one number take the product, as does whatever shows one best network."""
     also: Cost | None = None
+    """A second cost that is to be small as well, of a front. No network on it is beaten by another in accuracy and both
+    costs."""
 
     def __post_init__(self) -> None:
         if self.cost not in COSTS:

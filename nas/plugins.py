@@ -48,11 +48,14 @@ def check(package: str, name: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option of a searcher's own, with the type and the default that its constructor declares."""
+    """An option of a searcher's own, as its constructor declares it."""
 
     name: str
+    """Its name."""
     type: str
+    """What it takes: int, float, str or bool."""
     default: Default | None
+    """What it is where nothing else is said."""
 
 
 def documentation(package: str, plugin: str) -> str:

@@ -4,6 +4,7 @@ nothing, put the candidates in the dear recipe's order, and what each costs."""
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nas.correlation import interval, kendall, spearman
 from nas.networks.architecture import Choices
@@ -13,42 +14,56 @@ from nas.specs import FEWEST_CANDIDATES, ProxySpec
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """A candidate that both recipes have trained; accuracies are on validation images. `number` is that of its cheap
-    trial."""
+    """A candidate that both recipes have trained."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
     number: int
+    """Its number, which is that of the trial that trained it by the cheap recipe."""
     choices: Choices
     params: int
     mult_adds: int
     cheap: float
+    """Its accuracy by the cheap recipe, from 0 to 1."""
     dear: float
+    """Its accuracy by the dear recipe, from 0 to 1."""
     cheap_seconds: float
+    """Seconds of training by the cheap recipe."""
     dear_seconds: float
+    """Seconds of training by the dear recipe."""
     scores: dict[str, Score]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ordering:
-    """How well something orders the candidates as the dear recipe does, with 95 % bootstrap intervals, and its seconds
-    a candidate. Null: it gives all the same."""
+    """How well something orders the candidates as the dear recipe does."""
 
     name: str
+    """The cheap recipe, a score, or a count."""
     kendall: float | None
+    """Kendall's rank correlation; null where it gives all the same."""
     kendall_interval: tuple[float, float] | None
+    """Between which 95 % of bootstrap draws of the candidates have it."""
     spearman: float | None
+    """Spearman's rank correlation; null where it gives all the same."""
     spearman_interval: tuple[float, float] | None
+    """Between which 95 % of bootstrap draws of the candidates have it."""
     seconds: float
+    """Seconds that it takes for a candidate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Orderings by the cheap recipe and by each score; null while fewer than four candidates are compared.
-    `dear_seconds` is the mean of these. `failed` says why others were left out."""
+    """What a cheap training is worth."""
 
     orderings: tuple[Ordering, ...] | None
+    """Orderings by the cheap recipe and by each score; null while fewer than four candidates are compared."""
     dear_seconds: float | None
+    """Seconds of training by the dear recipe, the mean of the candidates."""
     candidates: tuple[Compared, ...]
+    """The candidates that both recipes have trained."""
     failed: tuple[str, ...]
+    """Why others were left out."""
 
 
 def report(spec: ProxySpec, ended: Iterable[tuple[Job, Measurement | str]]) -> Report:

@@ -10,34 +10,54 @@ from nas.refusal import between, positive
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained. After a warm-up in a line the learning rate falls by the schedule: "cosine" in half a
-    cosine to zero; "one-cycle" in a line to zero, momentum moving against it (Smith & Topin 2017); "steps" by a factor
-    every so many epochs (Tan & Le 2019). "sgd" is with Nesterov momentum, "rmsprop" TensorFlow's, "muon" turns the
-    steps of dense convolutions (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08."""
+    """How a network is trained."""
 
     # An unknown field in a request is refused, not ignored; the setting is inert without pydantic.
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     epochs: int = 2
-    train_images: int | None = None  # a random, class-balanced part of the training images; None: all
+    """Epochs of a training."""
+    train_images: int | None = None
+    """Training images that are taken, a random part with as many of each class; null: all."""
     batch: int = 128
+    """Images in a step."""
     learning_rate: float = 0.2
+    """The learning rate at its peak."""
     momentum: float = 0.9
+    """How much of its direction a step keeps."""
     weight_decay: float = 5e-4
-    warmup: float = 0.2  # fraction of the steps
+    """How much weights are pulled towards zero."""
+    warmup: float = 0.2
+    """The fraction of the steps in which the learning rate rises, in a line."""
     label_smoothing: float = 0.1
-    flip: bool = True  # each image in every other epoch
-    crop_pixels: int = 0  # random shift by up to so many pixels, zero-padded
-    cutout_pixels: int = 0  # side of the square that is blanked
-    clean: float = 0.0  # fraction of the epochs, the last, whose images are as they are (He et al. 2019)
+    """The part of a label that is spread over all classes."""
+    flip: bool = True
+    """Whether each image is mirrored in every other epoch."""
+    crop_pixels: int = 0
+    """Pixels by up to which images are shifted at random, with zeros where they were."""
+    cutout_pixels: int = 0
+    """Pixels a side of the square of an image that is blanked."""
+    clean: float = 0.0
+    """The fraction of the epochs, the last ones, whose images are as they are (He et al. 2019)."""
     optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"
+    """The optimizer. "sgd" has Nesterov momentum, "rmsprop" is TensorFlow's, and "muon" turns the steps of dense
+    convolutions (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08."""
     schedule: Literal["cosine", "one-cycle", "steps"] = "cosine"
-    decay: float = 0.97  # of the learning rate, in "steps"
-    decay_epochs: float = 2.4  # between two of them
-    norm_decay: float = 0.9  # how much of a norm's running mean and variance a step keeps
-    clip_norm: float | None = None  # gradients longer than this, all taken together, are shortened to it
-    drop_path: float | None = None  # stochastic depth of the last residual branch; None: as the architecture says
-    ema: float = 0.0  # how much of the averaged weights a step keeps; 0: none are averaged
+    """How the learning rate falls. "cosine": in half a cosine to zero. "one-cycle": in a line to zero, momentum moving
+    against it (Smith & Topin 2017). "steps": by a factor every so many epochs (Tan & Le 2019)."""
+    decay: float = 0.97
+    """The factor on the learning rate in schedule "steps"."""
+    decay_epochs: float = 2.4
+    """The epochs from one of these steps to the next."""
+    norm_decay: float = 0.9
+    """How much of a norm's running mean and variance a step keeps."""
+    clip_norm: float | None = None
+    """The length to which longer gradients are shortened, all taken together; null: none are."""
+    drop_path: float | None = None
+    """The rate at which the last residual branch is dropped, earlier ones less (stochastic depth); null: as the
+    architecture says."""
+    ema: float = 0.0
+    """How much of the averaged weights a step keeps; 0: none are averaged."""
 
     def __post_init__(self) -> None:
         between(self, "epochs", 1, 10_000)

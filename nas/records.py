@@ -1,7 +1,7 @@
 """Records: what is evaluated, what came of it, and runs and trials as they are stored; they check themselves."""
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from nas.networks.architecture import Choices
 from nas.networks.lowering import AnyArchitecture
@@ -20,35 +20,45 @@ TRIAL_STATES: tuple[str, ...] = get_args(TrialState)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to evaluate, whole: whoever gets it needs nothing else but the dataset.
+    """What to evaluate, whole: whoever gets it needs nothing else but the dataset."""
 
-    Without a `dataset` and a `recipe` only latency is measured. `scores` wants the scores of the untrained network too.
-    `baseline` names the published network that it is, if it is one. `repeats` is the trial whose network it trains once
-    more, from another seed; `promotes` the one whose network it trains longer, on the next `rung`. `final`: train on
-    all training images and score the test images; otherwise a tenth of the training images is kept out of training, and
-    `accuracy` is measured there. `expected_gain` is what the searcher expected of it when it proposed it, as in
-    `SearchSpec.least_gain`. The first of the `devices` is the one that `limits` look at.
-    """
+    LIKE: ClassVar[tuple[type, ...]] = (SearchSpec,)
 
     run: str
+    """The id of its run."""
     number: int
+    """Its number in the run, from 0."""
     space: str
     architecture: AnyArchitecture
+    """The network."""
     choices: Choices = field(default_factory=dict)
+    """The choices of the space that the network was built of; none where it is none of the space."""
     member: str | None = None
+    """The member of a family that it is, B0 to B7."""
     baseline: str | None = None
+    """The name of the published network that it is, if it is one."""
     dataset: str | None = None
+    """The images; null, as the recipe is then, where only latency is measured."""
     devices: tuple[str, ...]
+    """Where latency is measured; the limits look at the first."""
     recipe: Recipe | None = None
     limits: Limits = Limits()
     seed: int = 0
     scores: bool = False
+    """Whether the scores of the untrained network are wanted too."""
     final: bool = False
+    """Whether it is trained on all training images and scored on the test images. Otherwise a tenth of the training
+    images is kept out, and the accuracy is measured there."""
     save_weights: bool = False
+    """Whether its weights are kept."""
     expected_gain: float | None = None
+    """What the searcher expected to gain by it: of reward, or of a front, as a share of its area."""
     repeats: int | None = None
+    """The number of the trial whose network it trains once more, from another seed."""
     promotes: int | None = None
+    """The number of the trial whose network it trains longer, on the next rung."""
     rung: int | None = None
+    """The rung that it is trained on, from 0, where the search has rungs."""
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.recipe is None):
@@ -64,28 +74,33 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Measured milliseconds for one batch, which is one image unless the device was told otherwise. `median_ms` is the
-    median of the fastest runs of the six fastest rounds; `p95_ms`, `minimum_ms` and `spread`, the interquartile range
-    over the median, are of all runs.
-
-    `fingerprint` says on what: processor, threads, runtime, versions. `ratio` is to a yardstick that ran in
-    turns with this one and took `yardstick_ms`; `noisy` says why the latency may not repeat as well as it should, if it
-    may not, and `shared` whether other programs worked on the host meanwhile. Null in measurements from before there
-    were these.
-    """
+    """The milliseconds of one batch, which is one image unless the device was told otherwise."""
 
     device: str
+    """The device, with its options."""
     median_ms: float
+    """The latency: the median of the fastest runs of the six fastest rounds, in milliseconds."""
     p95_ms: float
+    """Milliseconds that 95 % of all runs took at most."""
     minimum_ms: float
+    """Milliseconds of the fastest run."""
     spread: float
+    """The interquartile range of all runs over their median."""
     runs: int
+    """Runs that were timed."""
     fingerprint: dict[str, str]
+    """What it was measured on: processor, threads, runtime, versions."""
     rounds: int | None = None
+    """Rounds of the network and the yardstick in turns; null, as what follows, in measurements from before there were
+    these."""
     ratio: float | None = None
+    """The latency over that of a yardstick, a network that ran in turns with this one."""
     yardstick_ms: float | None = None
+    """Milliseconds that the yardstick took."""
     noisy: str | None = None
+    """Why the latency may not repeat as well as it should; null: it should."""
     shared: bool | None = None
+    """Whether other programs kept the host's processors busy meanwhile."""
 
     def __post_init__(self) -> None:
         positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "yardstick_ms")
@@ -93,40 +108,48 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What nas.training.zero_cost says of a network before it is trained, and how long that took; `value` is null where
-    it is not finite."""
+    """What is said of a network before it is trained."""
 
     value: float | None
+    """The score, whose higher values promise a higher accuracy; null where it is not finite."""
     seconds: float
+    """Seconds that it took to compute."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What came back for a job. `refused` says which limit was broken; then nothing was trained, or for nothing, where
-    only a noisy latency was known before.
-
-    `accuracy` is on the validation images, `test_accuracy` on the test images (of a final job only), both in [0, 1].
-    `accuracy_error` is the standard error of the one that was measured, from the number of images alone;
-    `unaveraged_accuracy` is on the same images without the averaging of weights, where the recipe averages.
-    `weights` is the SHA-256 of the saved checkpoint, its name in the artifact folder. `latencies` are by device, as the
-    job names them. `trained_on` is the name of the GPU, or of the processor. `learning_rate` is the one that trained
-    it, a third of its recipe's where it diverged at that; null where it was not recorded.
-    """
+    """What came back for a job."""
 
     params: int
+    """Parameters of the network."""
     mult_adds: int
+    """Multiply-adds of the network for one image, which the papers call FLOPs."""
     latencies: dict[str, Latency] = field(default_factory=dict)
+    """The latency on each of the job's devices, by their names there."""
     accuracy: float | None = None
+    """The accuracy on the validation images, from 0 to 1; null in a final job."""
     test_accuracy: float | None = None
+    """The accuracy on the test images, from 0 to 1; null unless the job is final."""
     refused: str | None = None
+    """The limit that was broken, in words. Nothing was trained then, or in vain, where only a noisy latency was known
+    before."""
     train_seconds: float = 0.0
+    """Seconds of training."""
     seconds: float = 0.0
+    """Seconds of all of it."""
     weights: str | None = None
+    """The SHA-256 of the saved checkpoint, which is its name in the artifact folder."""
     accuracy_error: float | None = None
+    """The standard error of the accuracy that was measured, by the number of images alone."""
     unaveraged_accuracy: float | None = None
+    """The accuracy on the same images without the averaging of weights, where the recipe averages."""
     scores: dict[str, Score] = field(default_factory=dict)
+    """What was said of the untrained network, by the name of the score."""
     trained_on: str | None = None
+    """The name of the GPU, or of the processor, that it was trained on."""
     learning_rate: float | None = None
+    """The learning rate that trained it: a third of its recipe's where it diverged at that, null where it was not
+    recorded."""
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
@@ -145,14 +168,22 @@ class Measurement:
 class Progress:
     """How far a running trial is, sent after every epoch and when its phase changes."""
 
+    LIKE: ClassVar[tuple[type, ...]] = (Job,)
+
     run: str
     number: int
     phase: Phase
+    """What it is doing."""
     epoch: int = 0
+    """Epochs that have ended."""
     epochs: int = 0
+    """Epochs in all."""
     loss: float | None = None
+    """The mean training loss of the last epoch."""
     accuracy: float | None = None
+    """The accuracy on the validation images after it, from 0 to 1."""
     images_per_second: float | None = None
+    """Images trained on in a second of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,45 +197,61 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One numbered job of a run. `finished` counts ended trials of the run in the order in which they ended.
+    """One numbered job of a run, and what came of it."""
 
-    `compute_seconds`, of an ended one, are those in which its evaluation held a processor, or a GPU, times the part of
-    it; of one whose evaluation died without saying so, all from its beginning to its end.
-    """
+    LIKE: ClassVar[tuple[type, ...]] = (Job,)
 
     run: str
     number: int
     state: TrialState
+    """Where it is: running, or how it ended. Refused is one whose network is over a limit."""
     job: Job
+    """What is evaluated."""
     measurement: Measurement | None = None
+    """What came back; null before that, and where nothing did."""
     error: str | None = None
+    """Why it failed."""
     progress: Progress | None = None
+    """How far it is while it runs."""
     finished: int | None = None
+    """Its place in the order in which the run's trials ended, from 1."""
     started_at: float
+    """When it began, in seconds since 1970, UTC."""
     ended_at: float | None = None
+    """When it ended, in seconds since 1970, UTC."""
     compute_seconds: float | None = None
+    """Seconds, once it has ended, in which its evaluation held a processor, or a GPU, times the part of it. Of one
+    whose evaluation died without saying so, all from its beginning to its end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A search, or a run of another kind, its state as the coordinator left it and its wish as the user put it.
-
-    `trials` is the budget in force (a search's can be raised); `reason` says why a finished run ended before it.
-    Times are seconds since 1970, UTC; `worked_seconds` are those in which a coordinator worked on it, pauses left out.
-    """
+    """A search, or a run of another kind, its state as the coordinator left it and its wish as the user put it."""
 
     id: str
+    """Twelve hexadecimal digits."""
     kind: Kind
+    """What kind of run it is."""
     spec: Spec
+    """What it was asked for, as stored."""
     state: RunState
+    """Where it is, as its coordinator left it."""
     wish: Wish
+    """What was wished of it last."""
     trials: int
+    """The budget of trials in force."""
     error: str | None = None
+    """Why it failed."""
     created_at: float
+    """When it was submitted, in seconds since 1970, UTC."""
     started_at: float | None = None
+    """When work on it began, in seconds since 1970, UTC."""
     ended_at: float | None = None
+    """When it ended, in seconds since 1970, UTC."""
     worked_seconds: float = 0.0
+    """Seconds in which a coordinator worked on it, pauses left out."""
     reason: str | None = None
+    """Why a finished run ended before its budget."""
 
     def spent(self, compute_seconds: float) -> str | None:
         """Which of its hours are spent, in words, where so much of the devices' time is; None: it may go on."""
@@ -220,22 +267,33 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A trained network that can be downloaded; `id` is "<run>-<trial number>"."""
+    """A trained network that can be downloaded."""
 
     id: str
+    """The id of its run, a dash, and the number of the trial that trained it."""
     run: str
+    """The id of its run."""
     number: int
+    """The number of the trial that trained it."""
     sha256: str
+    """The SHA-256 of its checkpoint."""
     bytes: int
+    """The size of its checkpoint."""
     created_at: float
+    """When it was saved, in seconds since 1970, UTC."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to a run, in words; `id` rises."""
+    """Something that happened to a run."""
 
     id: int
+    """A number that rises."""
     run: str
+    """The id of the run."""
     at: float
+    """When it happened, in seconds since 1970, UTC."""
     kind: str
+    """What kind of event it is, in a word."""
     text: str
+    """What happened."""

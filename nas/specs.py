@@ -23,20 +23,22 @@ FEWEST_CANDIDATES = 4  # of which an order says anything
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """Trainings of rising length. On the highest of the `rungs` a network is trained by the search's own recipe; on
-    each below it by 1/`eta` of the `scaled` quantity, with a schedule of its own. The best 1/`eta` of the networks that
-    have ended on a rung are trained anew on the next, which waits for nobody (ASHA, Li et al. 2020).
-
-    By "halving" every network begins on the lowest rung. By "hyperband" (Li et al. 2018) some begin higher, in case
-    the lowest says little: in turns 9 on the lowest of 3, 5 on the next, 3 on the highest.
-    """
+    """Short trainings of many networks and longer ones of the best, each by a schedule of its own (ASHA, Li et al.
+    2020)."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     kind: Literal["halving", "hyperband"] = "halving"
+    """How networks begin. "halving": every one on the lowest rung. "hyperband" (Li et al. 2018): some higher, in case
+    the lowest says little; of 3 rungs, in turns 9 networks on the lowest, 5 on the next and 3 on the highest."""
     eta: int = 3
+    """So many times longer is the training on the next rung, for the best one in so many. They are trained anew there,
+    as soon as they are known: nothing waits."""
     rungs: int = 3
+    """Lengths of training. On the highest a network is trained by the search's own recipe; what was trained on one rung
+    is never compared with what was trained on another."""
     scaled: Literal["epochs", "train_images"] = "epochs"
+    """What the lower rungs have less of."""
 
     def __post_init__(self) -> None:
         between(self, "eta", 2, 10)
@@ -71,13 +73,16 @@ def _scaled(recipe: Recipe, **part: int) -> Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Hard caps; a candidate over one is refused before it is trained. None: no cap."""
+    """Hard caps on a candidate, which is refused before it is trained where it is over one."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     params: int | None = None
+    """Networks of more parameters are not trained; null: of any number."""
     mult_adds: int | None = None
+    """Networks of more multiply-adds for an image are not trained; null: of any number."""
     latency_ms: float | None = None
+    """Slower networks are not trained, by their milliseconds on the first device; null: of any latency."""
 
     def __post_init__(self) -> None:
         positive(self, "params", "mult_adds", "latency_ms")
@@ -93,48 +98,62 @@ def _check_knobs(knobs: Knobs) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
-    """A search, as asked for. `knobs` narrows knobs of the space to some of their choices; `options` are the
-    searcher's own; `resolution` None takes the dataset's. `baselines` are published networks to compare with: they are
-    the first trials, trained and measured like the others, and no limit refuses them. Objective and limits look at the
-    latency on the first of the `devices`; on the others every candidate is measured as well, before it is trained.
-    Where what was measured before predicts latencies `predict_within` that relative error, the searcher knows them in
-    advance; 0: never.
-
-    Every training is a trial. Up to `confirm` of them train a network that leads once more, from another seed, because
-    what looks best of many has most likely been lucky; it is then judged by its mean. With a `fidelity` networks are
-    first trained for a short time, and only the best of them for longer; what was trained on one rung is never
-    compared with what was trained on another, and leads are confirmed on the highest.
-
-    It ends after `trials`, or when no more begin because one of these is spent: `hours` in which it was worked on,
-    pauses left out, and `compute_hours` in which its evaluations held a GPU (a part of one counts as that part) or,
-    on a machine without any, a processor. It also ends when its searcher expects to gain less than `least_gain` by any
-    network, several proposals in a row: of reward, or of a front, as a share of the area under it. What has begun by
-    then still ends."""
+    """A search for the best network, as asked for."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     name: str = ""
+    """What you find it again by: a line of up to 200 characters, in any language."""
     dataset: str
+    """The images: a dataset's name, or folder:/path/to/images. The folder has one of images for each class, or is an
+    archive of such a one."""
     space: str = "mbconv"
+    """The search space that networks are taken from. `GET /v1/spaces` and `nas spaces` list them."""
     resolution: int | None = None
+    """Pixels a side that images are resized to; null: as the dataset has them."""
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    """Knobs of the space that have only some of their choices, such as stage1.op: conv and fused. The others have
+    all."""
     searcher: str = "surrogate"
+    """What proposes the next network to try. `GET /v1/searchers` and `nas searchers` list them."""
     options: dict[str, Choice] = field(default_factory=dict)
+    """The searcher's own options, such as a population of 10."""
     baselines: tuple[str, ...] = ()
+    """Published networks to compare with. They are the first trials, trained and measured like the others, and no limit
+    refuses them; `GET /v1/published` and `nas published` list them."""
     objective: Objective = Objective()
+    """What the search maximises."""
     limits: Limits = Limits()
+    """Caps on a candidate."""
     devices: tuple[str, ...] = ("cpu",)
+    """Where latency is measured, such as cpu or cpu:threads=2,batch=8. Objective and limits look at the first; on the
+    others every candidate is measured as well, before it is trained. `GET /v1/devices` and `nas devices` list them."""
     predict_within: float = 0.1
+    """The relative error within which earlier measurements have to predict latency for the searcher to know it in
+    advance; 0: never."""
     recipe: Recipe = RECIPES["search"]
+    """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with."""
     trials: int = 20
+    """Trainings, after which the search ends. Each is a trial, also where a network is trained again."""
     hours: float | None = None
+    """Hours of work, pauses left out, after which no trial begins; null: any number."""
     compute_hours: float | None = None
+    """Hours that evaluations may hold processors or GPUs, after which no trial begins. A part of a GPU counts as that
+    part; null: any number."""
     least_gain: float | None = None
+    """The gain of which the searcher has to expect more for the search to go on: of reward, or of a front, as a share
+    of the area under it. Null: it goes on whatever is expected."""
     parallel: int = 2
+    """Trials at once."""
     seed: int = 0
+    """The seed of everything random."""
     save_weights: bool = False
+    """Whether the weights of every trial are kept, to be downloaded."""
     confirm: int = 0
+    """Trials that train a leading network once more, from another seed. What looks best of many has most likely been
+    lucky; it is then judged by the mean of its trainings, on the highest rung where there are rungs."""
     fidelity: Fidelity | None = None
+    """Short trainings first, and longer ones of the best; null: every network is trained by the whole recipe."""
 
     def __post_init__(self) -> None:
         between(self, "trials", 1, MOST_TRIALS)
@@ -166,24 +185,27 @@ class SearchSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSpec:
-    """A family to grow from one architecture; `scaling` None takes the published B0…B7 coefficients.
+    """A family to grow from one architecture: every member is trained on all training images and tested once a seed."""
 
-    Every member is trained on all training images and tested once, `seeds` times from different beginnings: by `seed`,
-    `seed + 1` and so on; its latency is measured on all `devices`. `source` is the search and trial it came from.
-    """
+    LIKE: ClassVar[tuple[type, ...]] = (SearchSpec,)
 
     name: str = ""
     dataset: str
     space: str
     architecture: AnyArchitecture
+    """The network that it is grown from."""
     source: tuple[str, int] | None = None
+    """The id of the search, and the number of the trial, that the network came from."""
     members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
+    """The networks to grow, of B0 to B7. B0 is the network itself."""
     scaling: CompoundScaling | None = None
+    """Own factors on depth, width and resolution; null: those published for B0 to B7."""
     devices: tuple[str, ...] = ("cpu",)
     recipe: Recipe = RECIPES["growth"]
     parallel: int = 2
     seed: int = 0
     seeds: int = 1
+    """Trainings of each member, by `seed`, `seed + 1` and so on. Its accuracy is their mean, with a standard error."""
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -205,22 +227,25 @@ class GrowthSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSpec:
-    """Networks to measure on some devices and not to train: the `architecture`, if there is one, otherwise so many
-    `networks` of the space for such `images`, drawn at random.
+    """Networks to measure on some devices and not to train: one that is given, or some of a space, drawn at random."""
 
-    `published` and `model` say where the architecture comes from.
-    """
-
+    LIKE: ClassVar[tuple[type, ...]] = (SearchSpec,)
     dataset: ClassVar[None] = None
 
     name: str = ""
     space: str = "mbconv"
     images: Images
+    """What the networks are for."""
     architecture: AnyArchitecture | None = None
+    """The network, whole, which the space has to build; null: some are drawn."""
     choices: Choices = field(default_factory=dict)
+    """The choices that the network was built of, where it is one of the space."""
     published: str | None = None
+    """The published network that it is."""
     model: str | None = None
+    """The id of the trained network that it is."""
     networks: int = 1
+    """Networks, different ones, that are drawn from the space at random."""
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
     parallel: int = 1
@@ -241,9 +266,10 @@ class BenchmarkSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ProxySpec:
-    """Candidates of a space, drawn at random, to train by a `cheap` and a `dear` recipe: does the cheap one order them
-    as the dear one does? `limits` look at the latency on the first of the `devices`."""
+    """Candidates of a space, drawn at random, to train by two recipes: does the cheap one order them as the dear one
+    does?"""
 
+    LIKE: ClassVar[tuple[type, ...]] = (SearchSpec,)
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     name: str = ""
@@ -252,8 +278,11 @@ class ProxySpec:
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     limits: Limits = Limits()
     candidates: int = 12
+    """Networks, different ones, that are drawn from the space at random."""
     cheap: Recipe = RECIPES["proxy"]
+    """The recipe that is in question."""
     dear: Recipe = RECIPES["short"]
+    """The recipe whose order of the candidates counts as the true one."""
     devices: tuple[str, ...] = ("cpu",)
     parallel: int = 2
     seed: int = 0

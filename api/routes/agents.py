@@ -31,9 +31,10 @@ Wait = Annotated[float, Query(ge=0, le=20, description="how long the answer may 
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """The errand that the agent is to do now; null: there is none."""
+    """What an agent is to do now."""
 
     errand: str | None
+    """The id of the errand; null: there is none."""
 
 
 @router.get(

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -13,6 +13,7 @@ from api.admission import absence
 from api.history import Rows
 from api.problems import Problem, documented, refused
 from nas import datasets, home, plugins, zoo
+from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
 from nas.networks.architecture import Choice, Images
 from nas.networks.counts import Counts, counts
@@ -29,27 +30,36 @@ WAITING_RUNS = 200  # that are looked through for one that waits
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """Something that a search may name; `description` is its author's."""
+    """Something that a search may name."""
 
     name: str
+    """Its name."""
     description: str
+    """What its author says of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spaces:
+    """The search spaces."""
+
     spaces: tuple[Plugin, ...]
+    """The spaces, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space(Plugin):
-    """A space for images of one kind. `networks` counts the combinations of choices; `params` and `mult_adds` are the
-    smallest and the largest of some networks drawn at random."""
+    """A space for images of one kind."""
 
     images: Images
+    """The images."""
     knobs: dict[str, tuple[Choice, ...]]
+    """What may be chosen of each knob."""
     networks: float
+    """How many combinations of choices there are."""
     params: tuple[int, int]
+    """Parameters of the smallest and of the largest of some networks, drawn at random."""
     mult_adds: tuple[int, int]
+    """Multiply-adds of the smallest and of the largest of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,67 +67,88 @@ class Searcher(Plugin):
     """A searcher and its options."""
 
     options: tuple[Option, ...]
+    """What can be set of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Searchers:
+    """What proposes the next network to try."""
+
     searchers: tuple[Searcher, ...]
+    """The searchers, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device(Plugin):
-    """Where latency is measured; `problem` says why it is not available: not on this machine, or as the machine of an
-    agent, whose `fingerprint` tells what it is and `heard_at` when it was last heard of."""
+    """Where latency is measured."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Agent,)
 
     available: bool
+    """Whether it can measure now: on this machine, or on that of an agent, which is online."""
     problem: str | None
+    """Why it cannot."""
     fingerprint: dict[str, str] | None = None
     heard_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
+    """Where latency can be measured."""
+
     devices: tuple[Device, ...]
+    """This machine's devices, then those of agents."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Plugin):
-    """Images; `problem` says why there is no `info`, such as that a path has to be given."""
+    """Images."""
 
     info: DatasetInfo | None
+    """What is known of them without decoding any."""
     problem: str | None
+    """Why there is no info, such as that a path has to be given."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Datasets:
+    """The datasets that have a name."""
+
     datasets: tuple[Dataset, ...]
+    """The datasets, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedNetworks:
-    """Published networks that a search may name as baselines, with the numbers of their publications."""
+    """Published networks that a search may name as baselines."""
 
     published: tuple[Published, ...]
+    """The networks, with the numbers of their publications."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipes:
-    """Named recipes for training, and the defaults of searches and growths."""
+    """Recipes for training."""
 
     recipes: dict[str, Recipe]
+    """The recipes by name, the defaults of searches and growths among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """`version` has the commit behind a plus, where it is known. `coordinator` is null where it runs elsewhere.
-    `waiting_seconds` is how long the oldest run has been queued while no other was worked on: a coordinator takes it
-    within seconds."""
+    """How the service is."""
 
     status: Literal["ok", "waiting"]
+    """Whether runs are worked on; waiting: one has been queued for a minute and none is."""
     version: str
+    """The service's version, with the commit behind a plus, where it is known."""
     database: str
+    """How the database is."""
     coordinator: str | None
+    """How the coordinator beside the service is; null where it runs elsewhere."""
     waiting_seconds: float | None
+    """Seconds for which the oldest run has been queued while no other was worked on; a coordinator takes it within
+    seconds."""
 
 
 @router.get("/spaces", summary="Search spaces", responses=documented())

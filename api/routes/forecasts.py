@@ -33,21 +33,29 @@ router = APIRouter(prefix="/forecasts", tags=["searches"], route_class=JSONRoute
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a search would take, by as many trials as its hours allow. The ranges are those of a search that tries the
-    cheapest tenth of the networks that it may, or the dearest. `trainings` earlier trainings of the same space and
-    dataset on the machine `trained_on` are what it rests on, and `error` is the mean relative error with which each of
-    them is foretold from the others. All is null where nothing has been measured; `reason` says so."""
+    """What a search would take, by as many trials as its hours allow; all is null where nothing has been measured."""
 
     trials: int
+    """Trials that the search comes to."""
     trainings: int
+    """Earlier trainings of the same space and dataset that it rests on."""
     trained_on: str | None = None
+    """The machine of these, whose processor or GPU it names."""
     trial_seconds: float | None = None
+    """Seconds of a trial."""
     seconds: float | None = None
+    """Seconds of the search."""
     seconds_range: tuple[float, float] | None = None
+    """Seconds of a search that tries the cheapest tenth of the networks that it may, and of one that tries the
+    dearest."""
     compute_seconds: float | None = None
+    """Seconds for which it holds processors or GPUs."""
     compute_seconds_range: tuple[float, float] | None = None
+    """The same of the cheapest tenth, and of the dearest."""
     error: float | None = None
+    """The mean relative error with which each of the earlier trainings is foretold from the others."""
     reason: str | None = None
+    """Why there is no forecast."""
 
 
 @router.post("", summary="What a search would take", responses=documented(**TAKES_BODY))

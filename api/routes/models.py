@@ -4,17 +4,17 @@ import base64
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Header, Query, Response
 from starlette.responses import FileResponse
 
 from api.history import Rows
 from api.problems import Problem, documented
-from api.routes.runs import Id, Limit
+from api.routes.runs import Id, Limit, Page
 from api.views import search
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
-from nas.records import Model, Run
+from nas.records import Job, Measurement, Model, Run
 from nas.specs import GrowthSpec
 from nas.store import Store
 
@@ -26,11 +26,12 @@ FILE = "application/vnd.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(Model):
-    """A model with what was measured of it, which is of its one training by `seed`; `accuracy_error` is the standard
-    error of the number of images, `latencies_ms` are by device, each a median as in Latency. `file` is the name that
-    its checkpoint is downloaded under."""
+    """A model with what was measured of it, which is of its one training."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
     file: str
+    """The name that its checkpoint is downloaded under."""
     member: str | None
     seed: int
     accuracy: float | None
@@ -39,15 +40,17 @@ class Trained(Model):
     params: int
     mult_adds: int
     latencies_ms: dict[str, float]
+    """Its latency on each device: the median milliseconds."""
     links: dict[str, str]
+    """Where it is, its checkpoint and its card."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Models:
-    """A page of models, newest first; `next` is the address of the page after it."""
+class Models(Page):
+    """A page of models, newest first."""
 
     models: tuple[Trained, ...]
-    next: str | None
+    """The models of this page."""
 
 
 @router.get("", summary="Trained networks, newest first", responses=documented(_404=UNKNOWN))

@@ -1,6 +1,7 @@
 """Routes that runs of every kind share: lists, wishes, trials, events."""
 
-from dataclasses import dataclass, make_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -39,26 +40,75 @@ Before = Annotated[str | None, Query(description="the id that the page before en
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
-    """A page of runs of every kind, newest first; `next` is the address of the page after it."""
+class Page:
+    """A page of a list."""
 
-    runs: tuple[AnyRun, ...]
     next: str | None
+    """The address of the page after this one; null: there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trials:
-    """A page of trials by number; `next` is the address of the page after it."""
+class Searches(Page):
+    """A page of searches, newest first."""
+
+    searches: tuple[Search, ...]
+    """The searches of this page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growths(Page):
+    """A page of growths, newest first."""
+
+    growths: tuple[Growth, ...]
+    """The growths of this page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmarks(Page):
+    """A page of benchmarks, newest first."""
+
+    benchmarks: tuple[Benchmark, ...]
+    """The benchmarks of this page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxies(Page):
+    """A page of proxies, newest first."""
+
+    proxies: tuple[Proxy, ...]
+    """The proxies of this page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs(Page):
+    """A page of runs of every kind, newest first."""
+
+    runs: tuple[AnyRun, ...]
+    """The runs of this page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials(Page):
+    """A page of trials by number."""
 
     trials: tuple[Scored, ...]
-    next: str | None
+    """The trials of this page."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """What happened to a run, oldest first; ask again with `after` = the last id for what came since."""
+    """What happened to a run."""
 
     events: tuple[Event, ...]
+    """The events, oldest first; ask again with `after` = the last id for what came since."""
+
+
+VIEWS: dict[Kind, tuple[type[AnyRun], Callable[..., Page]]] = {
+    "search": (Search, Searches),
+    "growth": (Growth, Growths),
+    "benchmark": (Benchmark, Benchmarks),
+    "proxy": (Proxy, Proxies),
+}
 
 
 def following(address: str, rows: list[Run], limit: int) -> str | None:
@@ -88,13 +138,10 @@ def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
             return proxy.view(run, trials, whole=whole)
 
 
-def common(kind: Kind, view: type[AnyRun]) -> APIRouter:
-    """The routes of /searches and its like that are the same for every kind; a run of this one is shown as a `view`."""
-    plural = PLURAL[kind]
+def common(kind: Kind) -> APIRouter:
+    """The routes of /searches and its like that are the same for every kind."""
+    plural, (view, listed) = PLURAL[kind], VIEWS[kind]
     router = APIRouter(prefix=f"/{plural}", tags=[plural])
-    fields = [(plural, tuple[view, ...]), ("next", str | None)]  # type: ignore[valid-type]
-    words = f"A page of {plural}, newest first; `next` is the address of the page after it."
-    listed = make_dataclass(plural.capitalize(), fields, frozen=True, kw_only=True, namespace={"__doc__": words})
 
     @router.get(
         "",
@@ -107,7 +154,7 @@ def common(kind: Kind, view: type[AnyRun]) -> APIRouter:
         """Each with its counts and a forecast."""
         rows = history.store.runs(limit, before, kind)
         found = tuple(seen(history, run, whole=False) for run in rows)
-        return listed(**{plural: found}, next=following(f"/v1/{plural}", rows, limit))
+        return listed(**{plural: found, "next": following(f"/v1/{plural}", rows, limit)})
 
     @router.get(
         "/{run}",

@@ -2,44 +2,51 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
-from nas.records import Latency, Run, Trial, TrialState
+from nas.records import Job, Latency, Measurement, Run, Trial, TrialState
 from nas.specs import BenchmarkSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A network's latency on a device, or the error why there is none; `number` is the trial's that measures it, null
-    before that has begun."""
+    """A network's latency on a device, or the error why there is none."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Latency, Trial)
 
     device: str
     number: int | None
+    """The number of the trial that measures it; null before that has begun."""
     state: Literal["queued"] | TrialState
     latency: Latency | None = None
+    """The latency."""
     error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A network, with a reading for each device of the run."""
+    """A network, with its latencies."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
     choices: Choices
     params: int
     mult_adds: int
     readings: tuple[Reading, ...]
+    """A reading for each device of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark(Shown):
-    """A benchmark: its specification as stored, and the networks whose measuring has begun. `networks` is null in
-    lists."""
+    """A benchmark, and the networks whose measuring has begun."""
 
     spec: BenchmarkSpec
+    """What was asked for, as stored."""
     networks: tuple[Measured, ...] | None
+    """The networks; null in lists."""
 
 
 def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Benchmark:

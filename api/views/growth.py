@@ -2,50 +2,61 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
 from api.views.search import medians
 from nas import noise
 from nas.networks.counts import counts
 from nas.plans.growth import member
-from nas.records import Measurement, Progress, Run, Trial, TrialState
+from nas.records import Job, Measurement, Progress, Run, Trial, TrialState
 from nas.specs import GrowthSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A row of a family's table. `number`, of its first trial, and what is measured are null until its training has
-    begun or ended. `latencies_ms` are by device, each a median as in Latency. `test_accuracy` is the mean over the
-    `seeds` that were tested, `accuracy_error` its standard error (of the number of images, where there is one seed),
-    and `tied_with` names the members that it cannot be told apart from. `models` are all that can be downloaded, in the
-    order of their seeds; `model` is the first of them, because to pick the best tested one would be to choose by the
-    test images."""
+    """A row of a family's table; what is measured is null until a training of it has ended."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Measurement, Trial, Job)
 
     member: str
+    """Its name, B0 to B7."""
     state: Literal["queued"] | TrialState
+    """Where its trainings are."""
     number: int | None
+    """The number of its first trial."""
     resolution: int
+    """Pixels a side of its images."""
     params: int
     mult_adds: int
     latencies_ms: dict[str, float] = field(default_factory=dict)
+    """Its latency on each device: the median milliseconds."""
     test_accuracy: float | None = None
+    """The accuracy on the test images, from 0 to 1: the mean over the seeds that were tested."""
     accuracy_error: float | None = None
+    """The standard error of that; of the number of images, where there is one seed."""
     seeds: int = 0
+    """Seeds that were tested."""
     tied_with: tuple[str, ...] = ()
+    """The members that it cannot be told apart from."""
     seconds: float | None = None
+    """Seconds of its trainings."""
     model: str | None = None
+    """The id of the first seed's model. To pick the best tested one would be to choose by the test images."""
     models: tuple[str, ...] = ()
+    """The ids of all its models, in the order of their seeds."""
     progress: Progress | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Growth(Shown):
-    """A growth: its specification as stored, and its family, smallest member first."""
+    """A growth, and its family."""
 
     spec: GrowthSpec
+    """What was asked for, as stored."""
     family: tuple[Member, ...]
+    """Its members, smallest first."""
 
 
 def view(run: Run, trials: Sequence[Trial]) -> Growth:

@@ -11,10 +11,12 @@ from nas.specs import ProxySpec
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy(Shown):
-    """A proxy: its specification as stored, and what the trials that have ended say. `report` is null in lists."""
+    """A proxy, and its report."""
 
     spec: ProxySpec
+    """What was asked for, as stored."""
     report: Report | None
+    """What the cheap recipe is worth so far; null in lists."""
 
 
 def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Proxy:

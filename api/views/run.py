@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nas.plans.rungs import shares
 from nas.records import ENDED, TRIAL_STATES, Run, RunState, Trial, Wish
@@ -14,10 +14,9 @@ from nas.specs import Fidelity, Kind, SearchSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What runs of every kind have in common. `trials` is the budget in force, `counts` the trials begun, by state;
-    `reason` says why a finished run ended before it. `seconds` are those in which it was worked on, pauses left out,
-    `compute_seconds` what ended trials held a processor or a GPU for, and `remaining_seconds` is a forecast from these
-    trials."""
+    """What runs of every kind have in common."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Run, SearchSpec)
 
     id: str
     kind: Kind
@@ -26,15 +25,20 @@ class Shown:
     wish: Wish
     trials: int
     counts: dict[str, int]
+    """Trials that have begun, by state."""
     error: str | None
     reason: str | None
     created_at: float
     started_at: float | None
     ended_at: float | None
     seconds: float | None
+    """Seconds in which it was worked on, pauses left out."""
     compute_seconds: float
+    """Seconds for which ended trials held a processor or a GPU."""
     remaining_seconds: float | None
+    """A forecast of the seconds that are left, from these trials."""
     links: dict[str, str]
+    """Where it is, and what there is of it."""
 
 
 def common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from api.views.run import Shown, common
 from nas import noise
@@ -17,68 +18,85 @@ MOST_MARKS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A measured network of a search, by its first trial's `number`. `accuracy` is on the validation images: the mean
-    over its `trainings`, with its standard error (of the number of images, where there is one training; otherwise from
-    the spread of all networks that were trained several times, by so many degrees of freedom). `tied_with` names those
-    on the front that it cannot be told apart from. `cost` is the one that the objective in force names, and `also` its
-    second one; `latencies_ms` are by device, each a median as in Latency. `baseline` names the published network that
-    it is, if it is none of the space; `model` can be downloaded, and is null where the search saves no weights. `rung`
-    is the one it was trained on, where the search has a fidelity."""
+    """A measured network of a search."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
     number: int
+    """The number of its first trial."""
     reward: float
+    """What it is worth by the objective."""
     accuracy: float
+    """The accuracy on the validation images, from 0 to 1: the mean over its trainings."""
     accuracy_error: float | None
+    """The standard error of that: of the number of images, where there is one training, and otherwise from the spread
+    of all networks that were trained several times."""
     cost: float
+    """The cost that the objective names."""
     also: float | None
+    """The second cost that it names."""
     params: int
     mult_adds: int
     latencies_ms: dict[str, float]
+    """Its latency on each of the search's devices: the median milliseconds."""
     choices: Choices
     baseline: str | None
     model: str | None
+    """The id of the model that can be downloaded; null where the search saves no weights."""
     trainings: int = 1
+    """How often it was trained."""
     accuracy_freedom: int = 0
+    """The degrees of freedom of the standard error, where it is from a spread."""
     tied_with: tuple[int, ...] = ()
+    """Those on the front that it cannot be told apart from."""
     rung: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
-    """The candidates of a search that no other beats in accuracy and all costs, by rising cost. `best` has the highest
-    reward by `objective`, whose latency is the one on `device`; `measured` candidates were compared: with a fidelity,
-    those of the highest rung that a network of the search has been trained on. `hypervolumes` tells how the front grew:
-    after so many candidates, its share of the area that it has now, down to the largest cost and the smallest accuracy
-    of them."""
+    """The candidates of a search that no other beats in accuracy and all costs."""
 
     search: str
+    """The id of the search."""
     objective: Objective
+    """What they are ranked by."""
     device: str
+    """The device whose latency it means."""
     measured: int
+    """Candidates that were compared; with a fidelity, those of the highest rung that a network of the search has been
+    trained on."""
     front: tuple[Candidate, ...]
+    """The candidates, by rising cost."""
     best: Candidate | None
+    """The one with the highest reward."""
     hypervolumes: tuple[tuple[int, float], ...]
+    """How the front grew: after so many candidates, its share of the area that it has now, down to the largest cost and
+    the smallest accuracy of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored(Trial):
-    """A trial with its reward by the search's own objective; null where it was not measured, and in a growth. It is of
-    this training alone: a network that was trained several times is judged by its mean, see the front."""
+    """A trial with its reward."""
 
     reward: float | None = None
+    """What it is worth by the search's own objective; null where it was not measured, and in a growth. It is of this
+    training alone: a network that was trained several times is judged by its mean, see the front."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search(Shown):
-    """A search: its specification as stored, and its best candidate so far. `expected_gain` is what its searcher
-    expected of the last network that it proposed, where it says so: of reward, or of a front, as a share of its area.
-    `saved_seconds` of training were not spent on candidates that were refused for their latency, at the mean of those
-    that were trained; null before there is one of each."""
+    """A search, and its best candidate so far."""
 
     spec: SearchSpec
+    """What was asked for, as stored."""
     expected_gain: float | None
+    """What its searcher expected of the last network that it proposed, where it says so: of reward, or of a front, as a
+    share of its area."""
     saved_seconds: float | None
+    """Seconds of training that were not spent on candidates that were refused, at the mean of those that were trained;
+    null before there is one of each."""
     best: Candidate | None
+    """The candidate with the highest reward."""
 
 
 def view(run: Run, trials: Sequence[Trial]) -> Search:

@@ -16,15 +16,18 @@ MOST_ANSWER_BYTES = 2**25  # as JSON; 4,096 images of 1,000 classes have 22 MB o
 
 @dataclass(frozen=True, kw_only=True)
 class Introduction:
-    """What an agent says of itself: `fingerprint` is its processor, runtime and versions, `instance` tells this process
-    of it from an earlier one, and `edition` is of its program, which has to be the service's own."""
+    """What an agent says of itself."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     name: str
+    """Its name; it measures as device remote:NAME."""
     fingerprint: dict[str, str]
+    """What it is: processor, runtime and versions."""
     instance: str
+    """Hexadecimal digits that tell this process of it from an earlier one."""
     edition: str
+    """The edition of its program, which has to be the service's own."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -39,27 +42,34 @@ class Introduction:
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """A machine that measures as device "remote:NAME"; `online` where it was heard of in the last half minute. Times
-    are seconds since 1970, UTC."""
+    """A machine that measures as device "remote:NAME"."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Introduction,)
 
     name: str
     fingerprint: dict[str, str]
     registered_at: float
+    """When it first registered, in seconds since 1970, UTC."""
     heard_at: float
+    """When it was last heard of, in seconds since 1970, UTC."""
     online: bool
+    """Whether that was in the last half minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of an errand: the latency and, as little-endian float32 in Base64, what the network and the yardstick
-    answered; or else the error."""
+    """What came of an errand: a latency, with the answers by which it is believed, or an error."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     latency: Latency | None = None
+    """The latency."""
     logits: str = ""
+    """What the network answered: little-endian float32 in Base64."""
     yardstick_logits: str = ""
+    """What the yardstick answered, likewise."""
     error: str | None = None
+    """Why there is no latency."""
 
     def __post_init__(self) -> None:
         if (self.latency is None) == (self.error is None):
@@ -71,13 +81,18 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Errand:
-    """A measurement that an agent was asked for; `silent_seconds` is how long nothing was heard of the agent."""
+    """A measurement that an agent was asked for."""
 
     id: str
+    """Sixteen hexadecimal digits."""
     agent: str
+    """The agent's name."""
     state: Literal["queued", "measuring", "answered"]
+    """Where it is."""
     silent_seconds: float
+    """Seconds since the agent was last heard of."""
     answer: Answer | None
+    """What came of it."""
 
 
 def check_name(name: str) -> None:

@@ -20,14 +20,20 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """What is known without decoding the images. `resolution` is the images' own, or the default to resize to."""
+    """What is known of a dataset without decoding its images."""
 
     name: str
+    """Its name."""
     classes: tuple[str, ...]
+    """The names of its classes, in the order of their numbers."""
     channels: int
+    """Planes: 1 of grey images, 3 of colour."""
     resolution: int
+    """Pixels a side of the images, or those that they are resized to where nothing else is said."""
     train_images: int
+    """Images to train on, those that are kept out of it to be scored among them."""
     test_images: int
+    """Images that a family is tested on."""
 
 
 @dataclass(frozen=True, kw_only=True)

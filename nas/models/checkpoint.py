@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas import extras, home, spaces
 from nas.codec import Malformed, decode, encode
@@ -17,7 +17,7 @@ from nas.networks.architecture import Choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
-from nas.records import Latency
+from nas.records import Job, Latency, Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,15 +33,14 @@ class BadCheckpoint(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What weights are: everything to rebuild the network, feed it and check it.
+    """What weights are: everything to rebuild the network, feed it and check it."""
 
-    Images go in as `(value / 255 - mean) / std` per channel, resized to the architecture's resolution. `accuracy` was
-    measured on validation images, `test_accuracy` on test images; `latencies` are by device. `tensors` is the SHA-256
-    of the weights alone.
-    """
+    LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
     format: str = FORMAT
+    """The edition of this description."""
     space: str
+    """The search space that builds the network."""
     architecture: AnyArchitecture
     choices: Choices
     run: str
@@ -49,8 +48,12 @@ class Card:
     member: str | None
     dataset: str
     classes: tuple[str, ...]
+    """The names of the answers, in the order of the logits."""
     mean: tuple[float, ...]
+    """What is subtracted from each channel of an image. Images go in as (value / 255 - mean) / std, resized to the
+    architecture's resolution."""
     std: tuple[float, ...]
+    """What each channel is divided by then."""
     accuracy: float | None
     test_accuracy: float | None
     params: int
@@ -59,6 +62,7 @@ class Card:
     recipe: Recipe
     seed: int
     tensors: str = ""
+    """The SHA-256 of the weights alone."""
 
 
 def require() -> None:

@@ -26,11 +26,14 @@ MOST_BLOCKS = 2000  # in a network
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """What a network is given and asked for: square images of `channels` planes, one of `classes` answers."""
+    """What a network is given and asked for: square images, and one of some answers."""
 
     resolution: int
+    """Pixels a side."""
     channels: int = 3
+    """Planes: 1 of grey images, 3 of colour."""
     classes: int = 1000
+    """Answers to tell apart."""
 
     def __post_init__(self) -> None:
         bounded(self, MOST_PIXELS, "resolution", least=8)
@@ -51,22 +54,29 @@ class Scale:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """`repeats` equal blocks; the first one carries the stride and the change of channels.
-
-    `conv` is kernel×kernel convolution, normalisation, activation. `mbconv` is MobileNetV2's inverted bottleneck
-    (1×1 expansion, depthwise, squeeze-and-excitation, 1×1 projection). `fused` replaces expansion and depthwise by one
-    dense convolution (EfficientNetV2). `se_ratio` counts from the channels that enter the block, before expansion.
-    A network is written in one way only: `conv` has expand 1, and `fused` with expand 1 is written `conv`.
-    """
+    """Equal blocks, the first of which carries the stride and the change of channels. A network is written in one way
+    only: `conv` has expand 1, and `fused` with expand 1 is written `conv`."""
 
     op: Op
+    """The kind of block. "conv": convolution, normalisation, activation. "mbconv": MobileNetV2's inverted bottleneck
+    (1×1 expansion, depthwise convolution, squeeze-and-excitation, 1×1 projection). "fused": the same with expansion and
+    depthwise in one dense convolution (EfficientNetV2)."""
     kernel: int
+    """Pixels a side of the convolution, an odd number."""
     stride: int
+    """Pixels that the first block's convolution moves by."""
     expand: int
+    """Channels inside of a block, as a multiple of those that enter it."""
     channels: int
+    """Channels that leave each block."""
     repeats: int
+    """Blocks."""
     se_ratio: float = 0.0
+    """Channels that squeeze-and-excitation leaves, as a part of those that enter the block, before expansion; 0: there
+    is none."""
     skip: bool | Literal["pooling"] = True
+    """Whether what enters a block is added to what leaves it, where the shapes agree; "pooling": also behind a stride,
+    through 3×3 average pooling (MnasNet)."""
 
     def __post_init__(self) -> None:
         if self.op not in ("conv", "fused", "mbconv"):
@@ -95,19 +105,28 @@ class Stage:
 class Architecture:
     """A network, whole: 3×3 stem, stages, 1×1 head, global average pooling, dropout, linear classifier.
 
-    Pure data: two equal architectures are the same function of their weights. `drop_connect` is the rate at which the
-    last block's residual branch is dropped in training; earlier blocks scale linearly down to zero.
+    Pure data: two equal architectures are the same function of their weights.
     """
 
     images: Images
+    """What it is for."""
     stem: int
+    """Channels that leave the stem."""
     stem_stride: int
+    """Pixels that the stem moves by."""
     stages: tuple[Stage, ...]
+    """Its stages, in order."""
     head: int
+    """Channels that leave the head; 0: there is none."""
     activation: Activation = "relu"
+    """The nonlinearity behind its convolutions."""
     dropout: float = 0.0
+    """The rate at which the classifier's inputs are zeroed in training."""
     drop_connect: float = 0.0
+    """The rate at which the last block's residual branch is dropped in training; earlier blocks scale down to zero in a
+    line."""
     version: int = VERSION
+    """The version of this description, 1."""
 
     def __post_init__(self) -> None:
         check_version(self.version)

@@ -5,7 +5,7 @@ agree. `units` composes them into the papers' blocks.
 """
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from nas.refusal import Refusal, between, bounded
 
@@ -28,24 +28,31 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Conv:
-    """Convolution, then batch normalisation (`norm`), then `activation`.
-
-    `kernel` and `stride` are one number or (vertical, horizontal). `padding`: "same" pads equally on all sides, so that
-    stride s leaves ceil(n / s) pixels; "tensorflow" leaves as many but pads the odd pixel at the end, as TensorFlow
-    does; "valid" pads nothing; a number pads so many pixels on each side.
-    """
+    """Convolution, then batch normalisation, then a nonlinearity."""
 
     out: int
+    """Channels that leave it."""
     kernel: int | Pair = 1
+    """Pixels of a side, or of both: vertical, horizontal."""
     _: KW_ONLY
     stride: int | Pair = 1
+    """Pixels that it moves by, or both: vertical, horizontal."""
     padding: Padding = "same"
+    """Pixels of padding on each side, or their rule. "same" pads alike on all sides, so that stride s leaves ceil(n /
+    s) pixels; "tensorflow" leaves as many but pads the odd pixel at the end, as TensorFlow does; "valid" pads
+    nothing."""
     groups: int = 1
+    """Groups of channels that are convolved apart; as many as channels: depthwise."""
     dilation: int = 1
+    """Pixels from one of the kernel's to the next."""
     bias: bool = False
+    """Whether a bias is added."""
     norm: bool = True
+    """Whether a batch normalisation follows."""
     activation: Activation | None = "relu"
+    """The nonlinearity that follows; null: none."""
     layer: Literal["conv"] = "conv"
+    """Which layer this is."""
 
     def __post_init__(self) -> None:
         bounded(self, MOST_CHANNELS, "out", "groups")
@@ -55,15 +62,20 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """Maximum or average of windows; an average leaves the padding out. `ceil` keeps a window that hangs over the
-    end."""
+    """Maximum or average of windows."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     kind: Literal["max", "average"]
+    """What is taken of a window. An average leaves the padding out."""
     kernel: int
+    """Pixels a side of a window."""
     _: KW_ONLY
     stride: int = 1
+    """Pixels that it moves by."""
     padding: Padding = "same"
     ceil: bool = False
+    """Whether a window that hangs over the end is kept."""
     layer: Literal["pool"] = "pool"
 
     def __post_init__(self) -> None:
@@ -78,7 +90,9 @@ class Pool:
 
 @dataclass(frozen=True)
 class GlobalPool:
-    """Average over all pixels; leaves one."""
+    """Average over all pixels, which leaves one."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     layer: Literal["global pool"] = "global pool"
 
@@ -86,6 +100,8 @@ class GlobalPool:
 @dataclass(frozen=True)
 class Linear:
     """Fully connected layer on all values of what enters."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     out: int
     _: KW_ONLY
@@ -99,9 +115,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Zeroes single values at `rate` in training."""
+    """Zeroes single values in training."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     rate: float
+    """The part of them that is zeroed."""
     layer: Literal["dropout"] = "dropout"
 
     def __post_init__(self) -> None:
@@ -110,12 +129,15 @@ class Dropout:
 
 @dataclass(frozen=True)
 class DropPath:
-    """Zeroes the whole branch of an image at `rate` in training (stochastic depth, Huang et al. 2016). `scheduled`: the
-    rate grows from zero to `rate` over the training (ScheduledDropPath, Zoph et al. 2018)."""
+    """Zeroes the whole branch of an image in training (stochastic depth, Huang et al. 2016)."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     rate: float
+    """How often it is zeroed."""
     _: KW_ONLY
     scheduled: bool = False
+    """Whether the rate grows from zero over the training (ScheduledDropPath, Zoph et al. 2018)."""
     layer: Literal["drop path"] = "drop path"
 
     def __post_init__(self) -> None:
@@ -124,9 +146,12 @@ class DropPath:
 
 @dataclass(frozen=True)
 class Norm:
-    """Normalisation on its own: "batch", or "local" response normalisation (AlexNet), which has no parameters."""
+    """Normalisation on its own."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     kind: Literal["batch", "local"] = "batch"
+    """The kind: "batch", or "local" response normalisation (AlexNet), which has no parameters."""
     layer: Literal["norm"] = "norm"
 
 
@@ -134,15 +159,21 @@ class Norm:
 class Activate:
     """A nonlinearity on its own."""
 
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
+
     activation: Activation = "relu"
+    """The nonlinearity."""
     layer: Literal["activate"] = "activate"
 
 
 @dataclass(frozen=True)
 class Shuffle:
-    """Deals the channels of `groups` groups out in turn (ShuffleNet)."""
+    """Deals the channels of groups out in turn (ShuffleNet)."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     groups: int
+    """Groups of channels."""
     layer: Literal["shuffle"] = "shuffle"
 
     def __post_init__(self) -> None:
@@ -151,7 +182,9 @@ class Shuffle:
 
 @dataclass(frozen=True)
 class Widen:
-    """Appends channels of zeros up to `out` (the parameter-free shortcut of He et al. 2015)."""
+    """Appends channels of zeros (the parameter-free shortcut of He et al. 2015)."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     out: int
     layer: Literal["widen"] = "widen"
@@ -164,6 +197,8 @@ class Widen:
 class Shift:
     """Moves the image one pixel up and left, zeros entering (the second path of NASNet's factorized reduction)."""
 
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
+
     layer: Literal["shift"] = "shift"
 
 
@@ -171,7 +206,10 @@ class Shift:
 class Scale:
     """Multiplies by a constant."""
 
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
+
     factor: float
+    """The constant."""
     layer: Literal["scale"] = "scale"
 
     def __post_init__(self) -> None:
@@ -180,46 +218,61 @@ class Scale:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Layers one after the other; empty, it is the identity."""
+    """Layers one after the other."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     layers: tuple["Layer", ...] = ()
+    """The layers, in order; of none it is the identity."""
     layer: Literal["sequence"] = "sequence"
 
 
 @dataclass(frozen=True)
 class Branches:
-    """Branches side by side over the same input, joined: added, concatenated in depth or multiplied (a branch of one
-    pixel is spread over the others); "gate" takes three, g, a and b, and gives g·a + (1 − g)·b (highway networks)."""
+    """Branches side by side over the same input."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     branches: tuple["Layer", ...]
+    """The branches."""
     join: Join = "add"
+    """How they become one: added, concatenated in depth, or multiplied (a branch of one pixel is spread over the
+    others). "gate" takes three, g, a and b, and gives g·a + (1 − g)·b (highway networks)."""
     layer: Literal["branches"] = "branches"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A layer that reads the state of number `state`."""
+    """A layer of a graph, with what it reads."""
 
     applied: "Layer"
+    """The layer."""
     state: int
+    """The number of the state that it reads."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A new state of a graph: what its steps give, joined."""
+    """A new state of a graph."""
 
     steps: tuple[Step, ...]
+    """What it is computed of."""
     join: Literal["add", "concat"] = "add"
+    """How the results become one state."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A cell. Its inputs, each through its adapter, are states 0, 1, …; every node makes the next one, and `output`
-    joins states to what leaves."""
+    """A cell, whose states are numbered: its inputs first, then its nodes."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Conv,)
 
     adapters: tuple["Layer", ...]
+    """A layer for each of its inputs, which goes through it."""
     nodes: tuple[Node, ...]
+    """Its new states, in order."""
     output: Node
+    """What leaves it, made of its states."""
     layer: Literal["graph"] = "graph"
 
 

@@ -10,17 +10,16 @@ from nas.refusal import Refusal
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One row of a network's table: its blocks, in order.
-
-    States are numbered: 0 the images, n what the n-th part gives. A part reads the state before its own unless `inputs`
-    names others; only a lone `Graph` takes several. An `auxiliary` part is a second classifier that works in training
-    only; its state is read by nobody.
-    """
+    """One row of a network's table. States are numbered: 0 the images, n what the n-th part gives."""
 
     name: str
+    """Its name in the table."""
     blocks: tuple[Layer, ...]
+    """Its blocks, in order."""
     inputs: tuple[int, ...] = ()
+    """The states that it reads; empty: the one before its own. Only a lone graph takes several."""
     auxiliary: bool = False
+    """Whether it is a second classifier, which works in training only and whose state nobody reads."""
 
     def __post_init__(self) -> None:
         if len(self.inputs) > 1 and not (len(self.blocks) == 1 and isinstance(self.blocks[0], Graph)):
@@ -30,11 +29,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Any network of layers; what its last part gives are the logits."""
+    """Any network, spelled out layer by layer."""
 
     images: Images
+    """What it is for."""
     parts: tuple[Part, ...]
+    """Its parts, in order; what the last one gives are the logits."""
     version: int = VERSION
+    """The version of this description, 1."""
 
     def __post_init__(self) -> None:
         check_version(self.version)

@@ -30,14 +30,17 @@ MEMBERS = tuple(PUBLISHED)
 
 @dataclass(frozen=True, kw_only=True)
 class CompoundScaling:
-    """`depth = alpha^phi`, `width = beta^phi`, `resolution = gamma^phi`, so that multiply-adds grow by about
-    `(alpha * beta^2 * gamma^2)^phi`; the paper's grid keeps that base near 2."""
+    """Factors of a family's growth: multiply-adds grow by about `(alpha * beta^2 * gamma^2)^phi` from a member to the
+    next, and the paper's grid keeps that base near 2."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     alpha: float = 1.2
+    """The factor on depth, to the power of the number in a member's name."""
     beta: float = 1.1
+    """The factor on width, to the same power."""
     gamma: float = 1.15
+    """The factor on resolution, to the same power."""
 
     def __post_init__(self) -> None:
         for name in ("alpha", "beta", "gamma"):

@@ -23,19 +23,28 @@ _DATASETS = {"ImageNet": (3, 1000), "CIFAR-10": (3, 10), "MNIST": (1, 10), "Fash
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What is known of a network. `top1` is in percent; the exact counts were recomputed from the official code, with
-    the running means and variances among the parameters where `statistics` says so (Keras prints them so)."""
+    """What was published of a network."""
 
     name: str
+    """Its name."""
     dataset: str
+    """The images that it was published for."""
     images: Images
+    """Their size and number of classes."""
     params: int | None
+    """Parameters as published, which are often rounded."""
     mult_adds: int | None
+    """Multiply-adds for an image as published, which are often rounded."""
     top1: float | None
+    """Its accuracy, in percent."""
     exact_params: int | None
+    """Parameters recomputed from the official code."""
     exact_mult_adds: int | None
+    """Multiply-adds recomputed from the official code."""
     statistics: bool
+    """Whether the exact parameters include running means and variances, as Keras prints them."""
     source: str
+    """Where the numbers stand."""
 
 
 @dataclass(frozen=True, kw_only=True)

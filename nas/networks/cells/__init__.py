@@ -24,10 +24,13 @@ Operation: TypeAlias = Callable[[int, int, int], tuple[Layer, ...]]  # of channe
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A hidden state: operations on earlier states, as (operation, state), joined."""
+    """A hidden state of a cell."""
 
     inputs: tuple[tuple[str, int], ...]
+    """What it is computed of: pairs of an operation's name and the number of the earlier state that it is applied
+    to."""
     join: Literal["add", "concat"] = "add"
+    """How the results become one state."""
 
     def __post_init__(self) -> None:
         few(self, MOST_STATES, "inputs")
@@ -35,10 +38,12 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """States are numbered: the cell's inputs first, then its nodes; `outputs` are concatenated to what it gives."""
+    """A small graph of operations. Its states are numbered: its inputs first, then its nodes."""
 
     nodes: tuple[Node, ...]
+    """Its hidden states, in order."""
     outputs: tuple[int, ...]
+    """The states that are concatenated to what it gives."""
 
     def __post_init__(self) -> None:
         few(self, MOST_STATES, "nodes", "outputs")
@@ -46,29 +51,36 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class CellArchitecture:
-    """A network of cells: a stem, `cells` normal cells, and twice more a reduction and `cells` normal cells; then
-    global average pooling, dropout, linear classifier.
-
-    `filters` is the width of the first cells' operations; it doubles at every reduction. `stem` is "small" (stride 1,
-    for CIFAR's size) or "large" (for ImageNet's), and convolves to `stem_filters`. `past_reduction`: the normal cell
-    behind a reduction skips it with its second input (NASNet-A large). `drop_path` is the rate at which the last cell's
-    operations are dropped in training, less in earlier cells and earlier in training. `auxiliary`: a second classifier
-    at two thirds of the depth, in training only.
-    """
+    """A network of cells: a stem, normal cells, and twice more a reduction and normal cells; then global average
+    pooling, dropout, linear classifier."""
 
     images: Images
+    """What it is for."""
     family: str
+    """The family of cells, such as nasnet, which says what operations there are and how cells are stacked."""
     normal: Cell
+    """The cell that keeps the resolution."""
     reduction: Cell | None = None
+    """The cell that halves it, in families that have one."""
     cells: int
+    """Normal cells at each of the three resolutions."""
     filters: int
+    """The width of the first cells' operations, which doubles at every reduction."""
     stem: Literal["small", "large"] = "small"
+    """The kind of stem. "small" has stride 1, for images of CIFAR's size; "large" is for ImageNet's."""
     stem_filters: int
+    """Channels that leave the stem's convolution."""
     past_reduction: bool = False
+    """Whether the normal cell behind a reduction skips it with its second input (NASNet-A large)."""
     dropout: float = 0.0
+    """The rate at which the classifier's inputs are zeroed in training."""
     drop_path: float = 0.0
+    """The rate at which the last cell's operations are dropped in training, less in earlier cells and earlier in
+    training."""
     auxiliary: bool = False
+    """Whether there is a second classifier at two thirds of the depth, in training only."""
     version: int = VERSION
+    """The version of this description, 1."""
 
     def __post_init__(self) -> None:
         check_version(self.version)
