@@ -12,9 +12,9 @@ import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from nas.refusal import Refusal, positive
+from nas.refusal import Refusal, one_line, positive
 
 Scope = Literal["agent", "read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -31,15 +31,21 @@ _FORM = re.compile(r"nas_([0-9a-f]{12})_([\w-]{43})")
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """What is known of a token; its secret is told once, when it is made. `session` is the token whose owner signed in
-    with it, where this one is a browser's. Times are seconds since 1970, UTC."""
+    """What is known of a token, whose secret is told once, when it is made."""
 
     id: str
+    """Twelve hexadecimal digits, by which it is found."""
     owner: str
+    """Whose it is."""
     scope: Scope
+    """What it is for. "agent": to measure for others; "read": to look; "write": to submit and change runs as well;
+    "admin": to make and revoke tokens as well."""
     created_at: float
+    """When it was made, in seconds since 1970, UTC."""
     expires_at: float | None = None
+    """When it ends, in seconds since 1970, UTC; null: never."""
     session: str | None = None
+    """The id of the token whose owner signed in with it, where this one is a browser's."""
 
     def allows(self, scope: Scope) -> bool:
         return scope in COVERS[self.scope]
@@ -47,15 +53,20 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest:
-    """A token that is wanted: for whom, for what, and for how many days; for ever if none are said."""
+    """A token that is wanted."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Token,)
 
     owner: str
+    """Whose it is to be: a name of up to 80 characters."""
     scope: Scope = "write"
     days: float | None = None
+    """Days after which it ends; null: it does not."""
 
     def __post_init__(self) -> None:
-        if not (self.owner.strip() and len(self.owner) <= LONGEST_OWNER and self.owner.isprintable()):
-            raise Refusal(f"owner {self.owner[:LONGEST_OWNER]!r} is not a name of 1 to {LONGEST_OWNER} characters")
+        if not (self.owner.strip() and len(self.owner) <= LONGEST_OWNER and one_line(self.owner)):
+            detail = f"owner {self.owner[:LONGEST_OWNER]!r} is not a name of 1 to {LONGEST_OWNER} characters"
+            raise Refusal(detail, field="owner")
         positive(self, "days")
 
 

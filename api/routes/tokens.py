@@ -1,13 +1,13 @@
 """Tokens, which say who may do what, and the sessions of browsers."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Body, Depends, Request, Response
 
 from api import examples
 from api.access import COOKIE, Access, access, allowed
-from api.bodies import strictly
+from api.bodies import JSONRoute, strictly
 from api.history import Rows
 from api.problems import TAKES_BODY, WRITES, Problem, documented
 from nas.tokens import Scope, Token, TokenRequest
@@ -15,8 +15,8 @@ from nas.tokens import Scope, Token, TokenRequest
 SESSION_SECONDS = 12 * 3600.0
 NOT_KNOWN = "this token is not known here: `nas token create` makes one"
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
-session = APIRouter(prefix="/session", tags=["session"])
+router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=JSONRoute)
+session = APIRouter(prefix="/session", tags=["session"], route_class=JSONRoute)
 Known = Annotated[Access, Depends(access)]
 
 
@@ -25,6 +25,7 @@ class Tokens:
     """Every token that was made and not revoked."""
 
     tokens: tuple[Token, ...]
+    """The tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,14 @@ class SignIn:
     """Who wants to sign in."""
 
     token: str
+    """A token, whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """Who is signed in, and for what."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Token,)
 
     owner: str
     scope: Scope
