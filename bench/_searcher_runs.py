@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -89,11 +90,12 @@ class CostRank:
 
 @dataclass
 class Trail:
-    """What a run found: after each trial the accuracy and cost of what was tried; `handed` the reward of the network
-    that would be handed over, by trials: the best that the searcher believes in, or else the luckiest."""
+    """What a run found: after each trial the cost and the accuracy of what was tried. By trials, the true rewards of
+    two networks: `handed` over, as a search does it, and the one that the searcher `believed` best, if it says."""
 
     points: list[Point]
     handed: dict[int, float]
+    believed: dict[int, float]
 
 
 def follow(course: Course) -> Trail:
@@ -119,19 +121,25 @@ def follow(course: Course) -> Trail:
         )
     proposed: set[tuple[object, ...]] = set()
     running: list[Choices] = []
-    told: list[tuple[float, Choices]] = []
-    accuracies: dict[int, list[float]] = {}  # by the network's first trial
-    trail = Trail([], {})
-    while len(told) < course.trials:
-        while len(running) < min(course.workers, course.trials - len(told)):
-            if len(told) - len(accuracies) + 1 <= course.confirm * (len(told) + 1) / course.trials:
-                seen = [
-                    Measured(costs=(land.cost(told[first][1]),), accuracies=tuple(accuracies[first]))
-                    for first in accuracies
-                ]
-                if (doubtful := confirmation(seen, aim)) is not None:
-                    running.append(told[list(accuracies)[doubtful]][1])
-                    continue
+    networks: list[Choices] = []  # in the order of their first results
+    accuracies: list[list[float]] = []
+    trail = Trail([], {}, {})
+
+    def worth(choices: Choices) -> float:
+        return true_reward(course.goal, aim, land.cost(choices), land.accuracy(choices))
+
+    def measured() -> list[Measured]:
+        return [
+            Measured(costs=(land.cost(choices),), accuracies=tuple(results))
+            for choices, results in zip(networks, accuracies)
+        ]
+
+    while (ended := len(trail.points)) < course.trials:
+        while len(running) < min(course.workers, course.trials - ended):
+            again = ended - len(networks) + 1 <= course.confirm * (ended + 1) / course.trials
+            if again and (doubtful := confirmation(measured(), aim)) is not None:
+                running.append(networks[doubtful])
+                continue
             for attempt in range(ATTEMPTS):
                 asked = searcher.ask(len(proposed) + attempt * ATTEMPT, running)
                 if asked is None:
@@ -148,21 +156,29 @@ def follow(course: Course) -> Trail:
         outcome = Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
         searcher.tell(choices, outcome)
         trail.points.append((outcome.cost, land.accuracy(choices)))
-        first = next((first for first in accuracies if told[first][1] == choices), len(told))
-        accuracies.setdefault(first, []).append(outcome.accuracy)
-        told.append((aim.reward(outcome.accuracy, outcome.cost), choices))
-        if (len(told) in BUDGETS or len(told) == course.trials) and course.goal != "front":
-            trail.handed[len(told)] = true_reward(course.goal, aim, *_handed(searcher, land, aim, told))
+        if choices not in networks:
+            networks.append(choices)
+            accuracies.append([])
+        accuracies[networks.index(choices)].append(outcome.accuracy)
+        ended = len(trail.points)
+        if (ended in BUDGETS or ended == course.trials) and course.goal != "front":
+            trail.handed[ended] = worth(networks[best_measured(measured(), aim)])
+            if hasattr(searcher, "believed"):
+                beliefs = zip(networks, searcher.believed(networks))
+                rewards = [aim.reward(max(0.0, accuracy), land.cost(choices)) for choices, accuracy in beliefs]
+                trail.believed[ended] = worth(networks[max(range(len(networks)), key=rewards.__getitem__)])
     return trail
 
 
-def _handed(searcher: Searcher, land: Landscape, aim: Objective, told: list[tuple[float, Choices]]) -> Point:
-    ranks = [reward for reward, _ in told]
-    if hasattr(searcher, "believed"):
-        believed = searcher.believed([choices for _, choices in told])
-        ranks = [aim.reward(max(0.0, accuracy), land.cost(choices)) for accuracy, (_, choices) in zip(believed, told)]
-    choices = told[max(range(len(told)), key=ranks.__getitem__)][1]
-    return land.cost(choices), land.accuracy(choices)
+def best_measured(measured: Sequence[Measured], aim: Objective) -> int:
+    """The index of the network that a search hands over: the highest reward by its mean accuracy; of equal ones the
+    cheapest, then the earliest (`api.views.search.best`)."""
+
+    def rank(index: int) -> tuple[float, float, int]:
+        cost = measured[index].costs[0]
+        return aim.reward(statistics.fmean(measured[index].accuracies), cost), -cost, -index
+
+    return max(range(len(measured)), key=rank)
 
 
 def true_reward(goal: str, aim: Objective, cost: float, accuracy: float) -> float:
@@ -194,8 +210,9 @@ class Yardstick:
             return hypervolume(points, self._corner) / self._volume
         return self._best - max(true_reward(self._goal, self._aim, *point) for point in points)
 
-    def handed(self, trail: Trail, trials: int) -> float:
-        return self._best - trail.handed[trials]
+    def regret(self, reward: float) -> float:
+        """Of a true reward, in points."""
+        return self._best - reward
 
     def trials_to_near(self, trail: Trail) -> float:
         """Trials until the best is within 0.1 points; infinite where it never was."""
@@ -212,7 +229,7 @@ def trails(wanted: Sequence[Course], jobs: int, keep: Path | None) -> dict[Cours
         kept = json.loads(line)
         done[Course(**kept["course"])] = Trail(
             [(cost, accuracy) for cost, accuracy in kept["points"]],
-            {int(mark): reward for mark, reward in kept["handed"].items()},
+            *({int(mark): reward for mark, reward in kept[by].items()} for by in ("handed", "believed")),
         )
     missing = [course for course in wanted if course not in done]
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -1,9 +1,12 @@
 """How many trials each searcher needs: `python -m bench.searchers --table FILE [--seeds N] [--trials 25,50]`.
 
-The table is NAS-Bench-Macro's, see bench/landscapes.py; without it a synthetic one is made, with --vast one of
+The table is NAS-Bench-Macro's, see bench/_landscapes.py; without it a synthetic one is made, with --vast one of
 1.7·10^14 choices. A trial returns the accuracy of one of the network's trainings, drawn at random, and its exact
 multiply-adds; what counts is the mean over trainings of the best network tried. No network is tried twice. Peers come
 twice where there is a limit: as they are, and "filtered", with proposals over it refused before they cost a trial.
+
+A search cannot see which of them is best. Rows "handed over" are of the network that it gives: the best by the mean
+of what was measured. Rows "believed best, not handed over" are of the one that the searcher's own model would give.
 """
 
 import argparse
@@ -62,12 +65,7 @@ def report(options: argparse.Namespace, made: dict[Course, Trail]) -> None:
             medians = dict(_medians(of_goal, yardstick, trials))
             _compare(f"{land.name}, {words(goal, land)}, {trials} trials", goal, trials, medians, options.table)
             if goal != "front":
-                for name, handed in _handed_medians(of_goal, yardstick, trials):
-                    row(
-                        f"{land.name}, {words(goal, land)}, {trials} trials, handed over: {name}",
-                        handed,
-                        "points of regret",
-                    )
+                _handed_over(f"{land.name}, {words(goal, land)}, {trials} trials", of_goal, yardstick, trials)
         if goal.startswith("under") and land.networks:
             _near(f"{land.name}, {words(goal, land)}", goal, of_goal, yardstick, options)
 
@@ -95,10 +93,16 @@ def _medians(made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> It
         yield name, statistics.median(yardstick.after(trail, trials) for trail in runs)
 
 
-def _handed_medians(made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> Iterator[tuple[str, float]]:
+def _handed_over(claim: str, made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> None:
+    """For each searcher the network that a search gives, and the one that its model would give if it has one."""
     for name, runs in _entrants(made, trials):
-        if all(trials in trail.handed for trail in runs):
-            yield name, statistics.median(yardstick.handed(trail, trials) for trail in runs)
+        for which, rewards in (
+            ("handed over", [trail.handed.get(trials) for trail in runs]),
+            ("believed best, not handed over", [trail.believed.get(trials) for trail in runs]),
+        ):
+            regrets = [yardstick.regret(reward) for reward in rewards if reward is not None]
+            if len(regrets) == len(runs):
+                row(f"{claim}, {which}: {name}", statistics.median(regrets), "points of regret")
 
 
 def _compare(claim: str, goal: str, trials: int, medians: dict[str, float], table: bool) -> None:
@@ -222,7 +226,7 @@ def main() -> int:
     options.searchers = options.searchers.split(",")
     options.goals = options.goals.split(",")
     if options.table and not options.table.is_file():
-        parser.error(f"{options.table} is no file: see bench/landscapes.py for where to get the table")
+        parser.error(f"{options.table} is no file: see bench/_landscapes.py for where to get the table")
     for searcher in options.searchers:
         if searcher != COST_RANK:
             plugins.check("nas.searchers", searcher)
