@@ -1,8 +1,5 @@
 """An agent as the service knows it, and a parcel for it."""
 
-import time
-from typing import Any
-
 from api import agent_program
 from nas.agents import parcel
 from nas.agents.errands import Introduction
@@ -10,15 +7,6 @@ from nas.agents.parcel import Parcel
 from nas.metering import runtime
 from nas.metering.onnx import exported
 from tests.networks import IMAGES, mbconv
-
-PATIENCE_SECONDS = 60
-
-
-def eventually(holds: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def small() -> bytes:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from api.app import create_app
 from nas.objective import Objective
@@ -22,6 +22,9 @@ from nas.specs import BenchmarkSpec, ProxySpec
 from nas.store import Store
 from tests.past import GREY, SEARCH, Past, seeded
 from tests.service import OPEN, latency
+
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
@@ -110,7 +113,7 @@ def look(browser: Browser, seeded_service: Service) -> Iterator[Callable[..., Vi
     ) -> View:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         view = View(context.new_page(), address, seeded_service)
-        view.page.set_default_timeout(10_000)
+        view.page.set_default_timeout(PATIENCE_MS)
         views.append(view)
 
         def hear(message: ConsoleMessage) -> None:

@@ -5,11 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.browser import browser, look, seeded_service, view
 from tests.databases import clock, database_url, postgres, second, store
 from tests.dataset_files import cache, clothes, images
 from tests.service import client, growth, search, service
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 __all__ = [
     "browser",

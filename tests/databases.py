@@ -19,8 +19,7 @@ import psycopg
 import pytest
 
 from nas.store import Store
-
-START_SECONDS = 60
+from tests.waiting import PATIENCE_SECONDS
 
 _numbers = itertools.count()
 
@@ -108,7 +107,7 @@ def _server(folder: Path) -> Iterator[str]:
         yield url
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-        server.wait(START_SECONDS)
+        server.wait(PATIENCE_SECONDS)
 
 
 def _user() -> dict[str, Any]:
@@ -143,7 +142,7 @@ def _copied(carried: Path, folder: Path) -> Path:
 
 
 def _wait(url: str, server: "subprocess.Popen[Any]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             psycopg.connect(url).close()

@@ -27,8 +27,8 @@ from nas.plans import plan_for
 from nas.records import Job, Latency, Measurement, Progress, Run, Trial
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import Store
+from tests.waiting import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 60  # with an answer: the first in a process builds what later ones use, and the machine may be busy
 OWNER = "a test"
 OPEN = Edge(login=False)  # nobody signs in, unless that is what a test is about
 GREY = Images(resolution=28, channels=1, classes=10)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,9 +31,10 @@ from nas.metering import DeviceError, Options, quiet, runtime
 from nas.metering.onnx import exported
 from nas.records import Latency
 from nas.store import Store
-from tests.agents import PATIENCE_SECONDS, PI, eventually, small
+from tests.agents import PI, small
 from tests.networks import IMAGES, mbconv
 from tests.service import OPEN, Service, latency, service_over, serving
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 # Nothing else of what is installed here can be imported, nor the library itself but from the file.
 ALONE = """
@@ -287,8 +289,7 @@ class TestInTheProcess:
             return send(self, path, body)
 
         def hanging(self: Measuring, data: bytes) -> Any:
-            eventually(lambda: sum(beats) == 3)
-            time.sleep(0.2)
+            eventually(lambda: "heartbeat" not in {thread.name for thread in threading.enumerate()})
             raise SystemExit
 
         monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0.01)

@@ -12,7 +12,8 @@ import httpx
 from api.app import DASHBOARD, create_app
 from nas.specs import SearchSpec
 from nas.store import Store
-from tests.service import OPEN, PATIENCE_SECONDS, SMALLEST, Contract, Service, serving
+from tests.service import OPEN, SMALLEST, Contract, Service, serving
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_health_says_when_nothing_takes_the_work(tmp_path: Path) -> None:

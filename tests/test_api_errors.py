@@ -11,7 +11,8 @@ import pytest
 from api.app import create_app
 from api.gate import MOST_BYTES
 from nas.store import Store
-from tests.service import OPEN, PATIENCE_SECONDS, UNKNOWN, Service, serving
+from tests.service import OPEN, UNKNOWN, Service, serving
+from tests.waiting import PATIENCE_SECONDS
 
 JSON = "application/json"
 BODIES: list[tuple[bytes, str | None, int, str]] = [

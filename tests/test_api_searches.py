@@ -18,7 +18,8 @@ from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.specs import SearchSpec
 from nas.store import Store
-from tests.service import OPEN, PATIENCE_SECONDS, SMALLEST, Service, serving
+from tests.service import OPEN, SMALLEST, Service, serving
+from tests.waiting import PATIENCE_SECONDS
 
 EVOLVED = {"searcher": "evolution"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import plugins, spaces
@@ -195,7 +195,6 @@ def test_channels_round_by_the_ten_percent_rule(channels: int, width: float, exp
 
 
 @given(st.floats(0, 7), st.floats(0, 7))
-@settings(deadline=None)
 def test_a_larger_phi_never_gives_a_smaller_network(low: float, high: float) -> None:
     low, high = sorted((low, high))
     scaling = CompoundScaling()

@@ -30,7 +30,7 @@ def trials(measured: list[Measured]) -> list[Trial]:
         for network, one in enumerate(measured):
             if training < len(one.accuracies):
                 job = Job(
-                    run="r", number=len(rows), space="mbconv", architecture=NETWORK, device="cpu",
+                    run="r", number=len(rows), space="mbconv", architecture=NETWORK, devices=("cpu",),
                     repeats=network if training else None,
                 )  # fmt: skip
                 result = Measurement(params=1, mult_adds=round(one.costs[0]), accuracy=one.accuracies[training])
@@ -52,7 +52,7 @@ def test_the_bench_hands_over_what_a_search_does() -> None:
             )
             for _ in range(8)
         ]
-        best = search.best(search.among(trials(measured), aim))
+        best = search.best(search.among(trials(measured), aim, "cpu"))
         assert best is not None
         assert best_measured(measured, aim) == best.number
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parent.parent
 SERVICE = ("sqlalchemy", "alembic", "optuna", "ray", "fastapi", "starlette", "pydantic", "uvicorn", "httpx", "rich")
 # Everything that is not listed is written with the standard library alone.
@@ -100,9 +102,8 @@ def test_evaluation_does_not_know_the_store() -> None:
 
 def interpreter(code: str, forbidden: tuple[str, ...]) -> None:
     block = f"import sys\nfor name in {forbidden!r}: sys.modules[name] = None\n"
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block + code], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    command = [sys.executable, "-W", "error", "-c", block + code]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert ran.returncode == 0, ran.stderr
 
 

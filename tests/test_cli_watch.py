@@ -1,7 +1,6 @@
 """The command line as a program of its own, and `nas watch` with and without a terminal."""
 
 import contextlib
-import functools
 import json
 import os
 import pty
@@ -9,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -17,6 +15,7 @@ from nas.recipes import Recipe
 from nas.records import Measurement, Progress
 from tests.command_line import climbed, command, nas
 from tests.service import HARD, OWNER, POINTS, Service
+from tests.waiting import PATIENCE_SECONDS, eventually, heeded
 
 
 def test_the_program_prints_json_and_nothing_else(service: Service, search: str) -> None:
@@ -64,27 +63,35 @@ class Going:
 def test_watching_without_a_terminal_prints_a_line_for_each_trial(service: Service, state: str, code: int) -> None:
     going = Going(service)
     going.progress(1, 2)
-    later = threading.Timer(1.5, going.end, [state])
-    later.start()
-    ran = subprocess.run(command("watch", going.id), capture_output=True, text=True, timeout=60)
-    assert ran.returncode == code, ran.stderr
-    lines = [line for line in ran.stdout.splitlines() if line.startswith("trial")]
+    process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    going.end(state)
+    rest, error = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == code, error
+    out = first + rest
+    lines = [line for line in out.splitlines() if line.startswith("trial")]
     assert len(lines) == 3
     assert "done  80.00 %  1.00 M mult-adds  100 k params" in lines[0]
     assert "reward 0.9000 ★" in lines[1]
     assert "failed  the loss is not finite" in lines[2]
-    assert "\x1b" not in ran.stdout
-    assert f"nas grow {going.id}" in ran.stdout
-    assert ("nothing works" in ran.stdout) == (state == "failed")
+    assert "\x1b" not in out
+    assert f"nas grow {going.id}" in out
+    assert ("nothing works" in out) == (state == "failed")
 
 
 def test_watching_with_json_prints_the_run_as_it_ended(service: Service) -> None:
     going = Going(service)
-    threading.Timer(1.0, going.end).start()
-    ran = subprocess.run(command("watch", going.id, "--json"), capture_output=True, text=True, timeout=60)
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["state"], found["counts"]["failed"]) == (0, "finished", 1)
-    assert "trial 1" in ran.stderr
+    process = subprocess.Popen(
+        command("watch", going.id, "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("trial 0")
+    going.end()
+    out, error = process.communicate(timeout=PATIENCE_SECONDS)
+    found = json.loads(out)
+    assert (process.returncode, found["state"], found["counts"]["failed"]) == (0, "finished", 1)
+    assert "trial 1" in error
 
 
 def test_watching_a_long_past_is_short(service: Service) -> None:
@@ -97,13 +104,12 @@ def test_watching_a_long_past_is_short(service: Service) -> None:
 
 def test_ctrl_c_leaves_the_run_running_and_says_how_to_come_back(service: Service) -> None:
     going = Going(service)
-    # A shell that starts these tests in the background lets them, and what they start, ignore the signal.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+    with heeded(signal.SIGINT):
+        process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("trial 0")
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=30)[0]
+    rest = process.communicate(timeout=PATIENCE_SECONDS)[0]
     assert process.returncode == 130
     assert f"nas watch {going.id}" in rest
     run = service.store.run(going.id)
@@ -118,7 +124,7 @@ def test_a_terminal_shows_a_bar_for_each_running_trial(service: Service) -> None
     going.progress(1, 4)
     until(seen, b"4/4")
     going.end()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     until(seen, b"nas pareto " + going.id.encode())
 
 
@@ -141,10 +147,10 @@ def in_terminal(*arguments: str) -> tuple["subprocess.Popen[bytes]", bytearray]:
 
 
 def until(seen: bytearray, *words: bytes) -> None:
-    deadline = time.monotonic() + 30
-    while not all(word in seen for word in words):
-        assert time.monotonic() < deadline, seen.decode(errors="replace")
-        time.sleep(0.05)
+    try:
+        eventually(lambda: all(word in seen for word in words))
+    except AssertionError as error:
+        raise AssertionError(seen.decode(errors="replace")) from error
 
 
 def test_only_what_leads_is_starred_while_it_is_watched(service: Service) -> None:

@@ -14,6 +14,7 @@ from nas.agents.errands import Introduction
 from nas.store import agents
 from tests.browser import Service, View, best, compared, excused, keys, measured, sampled, served, small
 from tests.past import OWNER, SEARCH
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 
 def test_the_list_shows_every_run_with_its_progress_and_best(view: View) -> None:
@@ -119,18 +120,30 @@ def test_an_absent_service_is_said_and_waited_for(view: View) -> None:
 
 
 def test_nothing_is_asked_while_nobody_looks(view: View) -> None:
+    asked: list[str] = []
+    clock = view.page.clock
+    clock.install(time=0)
+    clock.pause_at(1)  # from now on the page's time passes only as it is told to here
+    view.page.on("request", lambda request: asked.append(request.url))
     page = view.open("")
     expect(page.locator("tbody tr").first).to_be_visible()
-    turn = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); \
-        document.dispatchEvent(new Event('visibilitychange')) }"
-    page.evaluate(turn, True)
-    page.wait_for_timeout(1500)  # for the round of questions that was under way
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(2000)
-    assert asked == []
-    with page.expect_request("**/v1/runs*"):
-        page.evaluate(turn, False)
+
+    def asks() -> bool:
+        clock.run_for(200)
+        return any("/v1/runs" in address for address in asked)  # with which every round begins
+
+    def turn(hidden: bool) -> None:
+        asked.clear()
+        code = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); \
+            document.dispatchEvent(new Event('visibilitychange')) }"
+        page.evaluate(code, hidden)
+
+    asked.clear()
+    eventually(asks)
+    turn(True)
+    assert not any(asks() for _ in range(100))
+    turn(False)
+    eventually(asks)
 
 
 def test_what_is_not_there_is_said(view: View) -> None:
@@ -147,7 +160,8 @@ def test_an_empty_service_says_how_to_start(look: Callable[..., View], tmp_path:
         page = view.open("")
         expect(page.get_by_role("heading", name="No search yet")).to_be_visible()
         words = shlex.split(page.locator(".command code").inner_text().replace("\\\n", ""))
-        answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1])).raise_for_status()
+        answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1]), timeout=PATIENCE_SECONDS)
+        answer.raise_for_status()
         expect(page.locator(f"tr[data-key='{answer.json()['id']}']")).to_contain_text("queued")
         page.context.close()
 

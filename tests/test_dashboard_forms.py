@@ -14,6 +14,7 @@ from nas.objective import HARD, Objective
 from nas.specs import GrowthSpec, Limits, SearchSpec
 from tests.browser import View, excused, measured, small
 from tests.past import OWNER
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_the_hours_of_a_search_that_is_held_to_them_are_raised(view: View) -> None:
@@ -102,7 +103,7 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     assert spec.objective == Objective(cost="latency_ms", target=0.8, w_under=HARD[0], w_over=HARD[1])
     assert (spec.trials, spec.recipe.epochs, spec.limits) == (7, 3, Limits(params=300_000))
     assert words[:2] == ["curl", f"{view.address}/v1/searches"]
-    answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1]))
+    answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1]), timeout=PATIENCE_SECONDS)
     assert store.run(answer.raise_for_status().json()["id"]).spec == spec
 
 

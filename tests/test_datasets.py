@@ -1,12 +1,12 @@
 """What every dataset promises, and the arrays that are kept of it."""
 
 import functools
+import logging
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ import pytest
 from nas import datasets, plugins
 from nas.datasets import DatasetError, DatasetInfo, _arrays, fashion_mnist
 from tests.dataset_files import fill, way_to
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("plugin", plugins.names("nas.datasets"))
@@ -103,12 +104,13 @@ class TestArrays:
         assert [path.name for path in cache.iterdir()] == ["few.lock"]
         assert len(_arrays.load(cache / "few", self.INFO, self.part).train_images) == 3
 
-    def test_who_comes_second_waits(self, cache: Path) -> None:
+    def test_who_comes_second_waits(self, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
         made = []
 
         def slow(folder: Path) -> tuple[str, ...]:
             made.append(folder)
-            time.sleep(0.2)
+            eventually(lambda: caplog.text.count("waiting for another process") == 3)
             return self.part(folder)
 
         threads = [threading.Thread(target=_arrays.load, args=(cache / "few", self.INFO, slow)) for _ in range(4)]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nas import datasets
 from nas.datasets import DatasetError, _listing
 from tests.dataset_files import BLUE, GREEN, RED, Colour, draw, fill, load, pack
+from tests.waiting import PATIENCE_SECONDS
 
 
 class TestFolderLayout:
@@ -127,7 +128,7 @@ class TestFolderLayout:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        said = {process.communicate(timeout=60)[0] for process in started}
+        said = {process.communicate(timeout=PATIENCE_SECONDS)[0] for process in started}
         assert len(said) == 1
         assert said.pop().startswith("18 ")
 

@@ -117,7 +117,7 @@ def test_a_layer_counts_what_it_builds_and_survives_json(name: str) -> None:
     st.sampled_from(["same", "tensorflow", "valid", 0, 1]),
     st.integers(1, 2),
 )
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_convolutions_leave_as_many_pixels_as_torch_does(
     size: int, kernel: int, stride: int, padding: Any, dilation: int
 ) -> None:
@@ -131,7 +131,7 @@ def test_convolutions_leave_as_many_pixels_as_torch_does(
 
 
 @given(st.integers(2, 20), st.integers(2, 3), st.integers(1, 3), st.booleans(), st.integers(0, 1))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_pools_leave_as_many_pixels_as_torch_does(
     size: int, kernel: int, stride: int, ceil: bool, padding: int
 ) -> None:

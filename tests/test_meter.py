@@ -13,6 +13,7 @@ from nas.devices import cpu, cpu_eager
 from nas.metering import DeviceError, Options, host, meter, quiet, runtime
 from nas.metering.runtime import exercised
 from tests.networks import IMAGES
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("own_quiet")
 
@@ -20,14 +21,15 @@ pytestmark = pytest.mark.usefixtures("own_quiet")
 class TestHost:
     def test_who_else_works_is_told_from_what_this_process_does(self) -> None:
         """A process of ours turns in a circle meanwhile, so that somebody does."""
-        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        circle = "print(flush=True)\nwhile True: pass"
+        with subprocess.Popen([sys.executable, "-c", circle], stdout=subprocess.PIPE) as other:
             try:
+                assert other.stdout
+                other.stdout.readline()
                 load = host.Load()
-                time.sleep(0.5)
-                used = load.others()
+                eventually(lambda: (used := load.others()) is None or used > 0.1)
             finally:
                 other.kill()
-        assert used is None or used > 0.1
 
     def test_the_own_work_is_not_somebody_elses(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = {"busy": 100.0, "own": 10.0, "wall": 0.0}

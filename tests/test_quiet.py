@@ -6,24 +6,28 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nas.metering import quiet
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 TRAINER = """
 import sys, time
 from nas.metering.quiet import Step
-step = Step()
+step, sleep = Step(), time.sleep
 with open(sys.argv[1], "w", buffering=1) as file:
+    def turned_away(seconds):
+        file.write("waits\\n")
+        sleep(seconds)
+    time.sleep = turned_away
     while True:
         with step:
             file.write("in\\n")
-            time.sleep(float(sys.argv[2]))
+            sleep(float(sys.argv[2]))
             file.write("out\\n")
 """
 METER = """
@@ -53,35 +57,30 @@ def process(program: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
             started.kill()
 
 
-def _longer(logs: list[Path], texts: list[str]) -> bool:
-    return all(len(log.read_text()) > len(text) for log, text in zip(logs, texts))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened for a minute"
-        time.sleep(0.005)
+def more(word: str, logs: list[Path], before: list[str], number: int) -> bool:
+    """Whether each trainer has written the word so often since."""
+    return all(log.read_text().count(word) >= text.count(word) + number for log, text in zip(logs, before))
 
 
 def test_a_meter_gets_in_between_hammering_trainers_who_stand_still_meanwhile(host: Path) -> None:
     logs = [host / "one", host / "two"]
     # Steps overlap nearly always, so that without the gate the room would never be free.
     with process(TRAINER, str(logs[0]), "0.03"), process(TRAINER, str(logs[1]), "0.02"):
-        until(lambda: all(log.exists() and log.read_text().count("out") > 2 for log in logs))
+        eventually(lambda: all(log.exists() and log.read_text().count("out") > 2 for log in logs))
         for _ in range(5):
-            with quiet.measuring(timeout_seconds=60):
+            with quiet.measuring(PATIENCE_SECONDS):
                 before = [log.read_text() for log in logs]
-                time.sleep(0.1)
-                assert [log.read_text() for log in logs] == before
-                assert all(text.endswith("out\n") for text in before)
-            until(partial(_longer, logs, before))
+                eventually(partial(more, "waits", logs, before, 3))
+                for log, text in zip(logs, before):
+                    assert text.replace("waits\n", "").endswith("out\n")
+                    assert set(log.read_text().removeprefix(text).split()) == {"waits"}
+            eventually(partial(more, "in", logs, before, 1))
 
 
 def test_steps_run_side_by_side(host: Path) -> None:
     logs = [host / "one", host / "two"]
     with process(TRAINER, str(logs[0]), "3600"), process(TRAINER, str(logs[1]), "3600"):
-        until(lambda: all(log.exists() and log.read_text() == "in\n" for log in logs))
+        eventually(lambda: all(log.exists() and log.read_text() == "in\n" for log in logs))
 
 
 def test_a_second_meter_waits_for_the_first() -> None:
@@ -97,14 +96,14 @@ def test_a_killed_holder_lets_go(host: Path, program: str) -> None:
     log = host / "log"
     with process(program, str(log), "3600") as holder:
         if program == TRAINER:
-            until(lambda: log.exists() and log.read_text() == "in\n")
+            eventually(lambda: log.exists() and log.read_text() == "in\n")
         else:
             assert holder.stdout is not None
             holder.stdout.readline()
         with pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
             pass
         os.kill(holder.pid, signal.SIGKILL)
-        with quiet.measuring(60), pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
+        with quiet.measuring(PATIENCE_SECONDS), pytest.raises(quiet.NotQuiet), quiet.measuring(0.05):
             pass
 
 
@@ -134,11 +133,11 @@ def test_training_goes_on_beside_a_meter_that_is_stopped(caplog: pytest.LogCaptu
 def test_a_trainer_that_is_stopped_holds_up_neither_meters_nor_trainers_for_ever(host: Path) -> None:
     log = host / "log"
     with process(TRAINER, str(log), "3600") as trainer:
-        until(lambda: log.exists() and log.read_text() == "in\n")
+        eventually(lambda: log.exists() and log.read_text() == "in\n")
         os.kill(trainer.pid, signal.SIGSTOP)
         with pytest.raises(quiet.NotQuiet, match="is stopped; end it"), quiet.measuring(0.05):
             pass
-        with quiet.Step(timeout_seconds=60):
+        with quiet.Step(timeout_seconds=PATIENCE_SECONDS):
             pass
 
 

@@ -6,12 +6,10 @@ import os
 import re
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +17,7 @@ import httpx
 import pytest
 
 from api import agent_program
-from nas.client import Client
-
-PATIENCE_SECONDS = 90
+from tests.waiting import PATIENCE_SECONDS, eventually, heeded
 
 
 @dataclass
@@ -49,7 +45,7 @@ def environment(home: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def serving(home: Path, *arguments: str, login: bool = False) -> Iterator[Serving]:
     log = home.with_suffix(".log")
-    with open(log, "a") as file:
+    with open(log, "a") as file, heeded(signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         process = subprocess.Popen(
             command("--port", "0", *arguments, login=login),
             env=environment(home),
@@ -69,48 +65,47 @@ def serving(home: Path, *arguments: str, login: bool = False) -> Iterator[Servin
         process.stdout.close()
 
 
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=PATIENCE_SECONDS)
+
+
 def refused(home: Path, *arguments: str) -> str:
     """What a `nas serve` says that does not start."""
-    ran = subprocess.run(command(*arguments), env=environment(home), capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        command(*arguments), env=environment(home), capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
     assert "Traceback" not in ran.stderr
     return ran.stderr
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_says_where_it_is_and_stops_in_order(tmp_path: Path, number: int) -> None:
     with serving(tmp_path / "home", "--no-coordinator") as service:
-        assert httpx.get(service.url).status_code == 200
-        assert httpx.get(f"{service.url}/v1/health").json()["coordinator"] is None
+        assert get(service.url).status_code == 200
+        assert get(f"{service.url}/v1/health").json()["coordinator"] is None
         assert service.leave(number) == 0
         assert service.process.stdout is not None
         assert service.process.stdout.read() == "Stopped.\n"
         assert service.log.read_text() == ""
         with pytest.raises(httpx.ConnectError):
-            httpx.get(service.url)
+            get(service.url)
 
 
 def test_who_waits_for_something_to_happen_does_not_hold_it_up(tmp_path: Path) -> None:
     with serving(tmp_path / "home", "--no-coordinator") as service:
         agent = {"name": "pi4", "fingerprint": {}, "instance": "0" * 16, "edition": agent_program.edition()}
-        assert httpx.post(f"{service.url}/v1/agents", json=agent).status_code == 200
+        assert httpx.post(f"{service.url}/v1/agents", json=agent, timeout=PATIENCE_SECONDS).status_code == 200
         answers = []
 
         def wait() -> None:
             url = f"{service.url}/v1/agents/pi4/take?instance={agent['instance']}&wait_seconds=20"
-            answers.append(httpx.post(url, timeout=30).json())
+            answers.append(httpx.post(url, timeout=PATIENCE_SECONDS).json())
 
         waiting = threading.Thread(target=wait)
-        heard = httpx.get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"]
+        heard = get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"]
         waiting.start()
-        eventually(lambda: httpx.get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"] > heard)
+        eventually(lambda: get(f"{service.url}/v1/devices").json()["devices"][-1]["heard_at"] > heard)
         assert service.leave() == 0
         waiting.join()
         assert answers == [{"errand": None}], "an answer, not a connection that broke off"
@@ -123,7 +118,7 @@ def test_a_second_one_on_the_same_state_names_the_first(tmp_path: Path) -> None:
         said = refused(home, "--port", "0", "--no-coordinator")
         assert f"process {first.process.pid} at {first.url}" in said
         assert "NAS_HOME" in said
-        assert httpx.get(f"{first.url}/v1/health").status_code == 200
+        assert get(f"{first.url}/v1/health").status_code == 200
         with serving(tmp_path / "another", "--no-coordinator") as other:
             assert other.url != first.url
         # However it ends, the next one may start.
@@ -169,28 +164,6 @@ def test_an_address_for_everybody_asks_everybody_for_a_token(tmp_path: Path) -> 
     assert "0.0.0.0 without login would be anybody's" in said
     with serving(home, "--no-coordinator", "--host", "0.0.0.0", login=True) as service:
         assert service.url.startswith("http://127.0.0.1:")
-        assert httpx.get(f"{service.url}/v1/health").status_code == 200
-        assert httpx.get(f"{service.url}/v1/runs").status_code == 401
-
-
-def test_the_first_start_makes_a_token_and_says_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "home"
-    monkeypatch.setenv("NAS_HOME", str(home))
-    with serving(home, "--no-coordinator", login=True) as service:
-        assert service.process.stdout is not None
-        link = service.process.stdout.readline()
-        assert f"{service.url}/#/sign-in/nas_" in link
-        text = link.rpartition("/")[2].strip()
-        assert (home / "token").read_text() == f"{text}\n"
-        assert stat.S_IMODE((home / "token").stat().st_mode) == 0o600
-        with Client(service.url) as client:  # by that file
-            (token,) = client.tokens()
-            assert token["scope"] == "admin"
-        assert service.leave() == 0
-    with serving(home, "--no-coordinator", login=True) as service:
-        assert service.leave() == 0
-        assert service.process.stdout is not None
-        assert "nas_" not in service.process.stdout.read()
 
 
 def coordinators(service: Serving) -> list[int]:
@@ -215,7 +188,7 @@ def test_a_coordinator_that_dies_is_started_again_and_outlives_no_service(tmp_pa
         eventually(lambda: coordinators(service) not in ([], [first]))
         (second,) = coordinators(service)
         assert "SIGKILL" in service.log.read_text()
-        assert httpx.get(f"{service.url}/v1/health").json()["coordinator"] == "running"
+        assert get(f"{service.url}/v1/health").json()["coordinator"] == "running"
         service.leave(signal.SIGKILL)  # it cannot tell its child, whose standard input ends all the same
         eventually(lambda: not alive(second))
 

@@ -21,6 +21,7 @@ from nas.records import Measurement
 from nas.refusal import Refusal
 from nas.specs import Limits, SearchSpec
 from search_spaces import efficientnetv2, mbconv, mnasnet, mnasnet_released
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parent.parent
 LARGE = Images(resolution=224)
@@ -170,9 +171,8 @@ jobs = [job for number in range(20) if (job := plan.ask(number))]
 assert len({job.architecture.digest() for job in jobs}) == 20
 """
     environment = os.environ | {"NAS_SPACES": f"{tmp_path}{os.pathsep}{tmp_path / 'absent'}"}
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert ran.returncode == 0, ran.stderr
 
 

@@ -3,14 +3,15 @@
 import re
 import sqlite3
 import sys
-import threading
+import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
 
-from nas.store import Store, StoreError
+from nas.store import Store, StoreError, database
 from tests.stored import SEARCH, claimed, job, snapshot
 
 
@@ -97,15 +98,16 @@ class TestTrouble:
         store.add_run("search", SEARCH)
         store.close()
 
-    def test_a_new_file_that_another_program_is_about_to_write(self, tmp_path: Path) -> None:
-        other = sqlite3.connect(tmp_path / "nas.db", isolation_level=None, check_same_thread=False)
+    def test_a_new_file_that_another_program_is_about_to_write(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = sqlite3.connect(tmp_path / "nas.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked - another program holds it"):
             Store(f"sqlite:///{tmp_path}/nas.db?timeout=0.05")
-        letting_go = threading.Timer(0.3, other.close)
-        letting_go.start()
+        waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: other.close())  # who waits, waits for that
+        monkeypatch.setattr(database, "time", waiting)
         Store(f"sqlite:///{tmp_path}/nas.db").close()
-        letting_go.join()
 
     def test_a_path_with_odd_characters(self, tmp_path: Path) -> None:
         folder = tmp_path / "50% größer & more"

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-import httpx
 import pytest
 
-from api.app import create_app
 from api.cli import __main__ as cli
 from nas import version as module
 from nas.store import Store
 from nas.version import version
-from tests.service import OPEN, serving
 
 PACKAGE = metadata.version("nas-service")
 
@@ -81,7 +78,9 @@ def test_health_openapi_and_the_command_line_say_it(
     monkeypatch.setenv("NAS_BUILD", "0a1b2c3")
     store = Store(f"sqlite:///{tmp_path}/nas.db")
     with serving(create_app(store, OPEN)) as url:
-        health, openapi = (httpx.get(f"{url}/v1/{name}", timeout=60).json() for name in ("health", "openapi.json"))
+        health, openapi = (
+            httpx.get(f"{url}/v1/{name}", timeout=PATIENCE_SECONDS).json() for name in ("health", "openapi.json")
+        )
     store.close()
     with pytest.raises(SystemExit) as left:
         cli.main(["--version"])

@@ -28,6 +28,7 @@ from nas.records import Job, Measurement, Progress, Run
 from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import measured
+from tests.waiting import PATIENCE_SECONDS, eventually
 from workers.coordinator import coordinate
 from workers.drive import LEASE_SECONDS, drive
 from workers.pool import RayPool, _Failure, _Future, _settle, share
@@ -171,19 +172,33 @@ def looking(job: Job, report: Callable[[Progress], None], images: ImageSet) -> M
     array = images.train_images
     assert not array.flags.owndata, "the images were copied"
     assert not array.flags.writeable, "the images are not shared"
-    for epoch in range(4):
-        report(Progress(run=job.run, number=job.number, phase="training", epoch=epoch, epochs=4))
-        time.sleep(0.4)
+    report(Progress(run=job.run, number=job.number, phase="training", epoch=3, epochs=4))
+    eventually(arrived(job.run, job.number).exists)
     return measured(job)
 
 
-def test_images_are_read_without_a_copy_and_progress_arrives(store: Store, pool: RayPool, folder: Path) -> None:
+def arrived(run: str, number: int) -> Path:
+    """A file that is there once the trial's progress is in the store."""
+    return home.folder("resume") / f"arrived-{run}-{number}"
+
+
+def test_images_are_read_without_a_copy_and_progress_arrives(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = store.claims.progress
+
+    def written(owner: str, progress: Progress) -> None:
+        write(owner, progress)
+        arrived(progress.run, progress.number).touch()
+
+    monkeypatch.setattr(store.claims, "progress", written)
     run = store.add_run("search", spec(folder, trials=2))
     assert with_ray(store, pool, run, looking).state == "finished"
     for trial in store.trials(run.id):
         assert trial.error is None
         assert trial.progress is not None
-        assert trial.progress.epochs == 4
+        assert (trial.progress.epoch, trial.progress.epochs) == (3, 4)
+        arrived(run.id, trial.number).unlink()
 
 
 def failing(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
@@ -330,7 +345,7 @@ def test_cancelling_kills_what_runs(store: Store, pool: RayPool, folder: Path) -
     pids = home.folder("resume") / f"pid-{run.id}-0"
 
     def cancel() -> None:
-        until(lambda: pids.exists() and pids.read_text() != "")
+        eventually(lambda: pids.exists() and pids.read_text() != "")
         store.wish(run.id, "cancel")
 
     thread = threading.Thread(target=cancel)
@@ -340,7 +355,7 @@ def test_cancelling_kills_what_runs(store: Store, pool: RayPool, folder: Path) -
     assert left.state == "cancelled"
     assert store.trial(run.id, 0).state == "cancelled"
     pid = int(pids.read_text())
-    until(lambda: not alive(pid))
+    eventually(lambda: not alive(pid))
     pids.unlink()
 
 
@@ -361,13 +376,6 @@ def coordinator() -> Iterator[Coordinator]:
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def until(true: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
 
 
 def command(pid: int) -> str:
@@ -400,7 +408,7 @@ def orphans() -> Iterator[set[int]]:
     """Processes that must be gone in the end: Ray's two agents look for their parent once a minute only."""
     found: set[int] = set()
     yield found
-    until(lambda: not any(alive(process) for process in found), seconds=150)
+    eventually(lambda: not any(alive(process) for process in found))
 
 
 class TestACoordinator:
@@ -409,7 +417,7 @@ class TestACoordinator:
     ) -> None:
         run = store.add_run("search", spec(folder, trials=6, recipe=Recipe(epochs=12, batch=8), parallel=1))
         first = coordinator()
-        until(lambda: sum(trial.state == "done" for trial in store.trials(run.id)) >= 2)
+        eventually(lambda: sum(trial.state == "done" for trial in store.trials(run.id)) >= 2)
         evaluations: set[int] = set()
         while not evaluations:  # there is none between two trials
             children = descendants(first.pid)
@@ -417,11 +425,11 @@ class TestACoordinator:
         first.kill()
         first.wait()
         kept = [trial for trial in store.trials(run.id) if trial.state == "done"]
-        until(lambda: not any(alive(child) for child in evaluations), seconds=20)
+        eventually(lambda: not any(alive(child) for child in evaluations))
         second = coordinator()  # which takes the run over when the claim of the first has run out
-        until(lambda: store.run(run.id).state == "finished")
+        eventually(lambda: store.run(run.id).state == "finished")
         second.terminate()
-        assert second.wait(60) == 0
+        assert second.wait(PATIENCE_SECONDS) == 0
         trials = store.trials(run.id)
         assert [trial for trial in trials if trial.number in {old.number for old in kept}] == kept
         assert [trial.number for trial in trials] == list(range(6))
@@ -435,29 +443,29 @@ class TestACoordinator:
     ) -> None:
         run = store.add_run("search", spec(folder, trials=50, recipe=Recipe(epochs=200, batch=8)))
         child = coordinator("--until-eof")
-        until(lambda: any(trial.state == "running" for trial in store.trials(run.id)))
+        eventually(lambda: any(trial.state == "running" for trial in store.trials(run.id)))
         if how == "end of input":
             assert child.stdin is not None
             child.stdin.close()
         else:
             child.send_signal(getattr(signal, how))
-        assert child.wait(30) == 0
+        assert child.wait(PATIENCE_SECONDS) == 0
         claimed = store.claims.claim("next", LEASE_SECONDS)
         assert claimed is not None
         assert claimed.id == run.id
 
     def test_asked_to_leave_while_ray_starts_leaves(self, store: Store, coordinator: Coordinator) -> None:
         child = coordinator()
-        until(lambda: any("gcs_server" in command(process) for process in descendants(child.pid)))
+        eventually(lambda: any("gcs_server" in command(process) for process in descendants(child.pid)))
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0
+        assert child.wait(PATIENCE_SECONDS) == 0
         assert not any("gcs_server" in command(process) for process in descendants(child.pid))
 
     def test_a_dataset_that_is_gone_fails_the_run_and_says_so(
         self, store: Store, folder: Path, coordinator: Coordinator
     ) -> None:
         run = store.add_run("search", spec(folder, dataset="folder:/nowhere/at/all"))
-        assert coordinator("--once").wait(60) == 0
+        assert coordinator("--once").wait(PATIENCE_SECONDS) == 0
         left = store.run(run.id)
         assert left.state == "failed"
         assert "/nowhere/at/all" in (left.error or "")

@@ -104,7 +104,7 @@ class Agent:
                 with contextlib.suppress(OSError, http.NotTaken):  # the answer will meet with the same
                     self._send(self._own("heartbeat"))
 
-        thread = threading.Thread(target=beat, daemon=True)
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         try:
             yield
