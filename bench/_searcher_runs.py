@@ -17,7 +17,7 @@ from nas.confirmation import Measured, confirmation
 from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import hypervolume
-from nas.searchers import ATTEMPT, Outcome, Searcher
+from nas.searchers import Outcome, Problem, Searcher
 
 Point = tuple[float, float]  # cost and accuracy
 COST_RANK = "cost rank"  # no searcher: the most expensive that is allowed comes first
@@ -79,7 +79,7 @@ class CostRank:
             self._order = [number for cost, number in reversed(costed) if cost <= limit]
         self._next = 0
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
         assert self._land.networks
         self._next += 1
         return self._land.networks[self._order[(self._next - 1) % len(self._order)]]
@@ -104,21 +104,21 @@ def follow(course: Course) -> Trail:
     aim = objective(course.goal, land.targets)
     draw = random.Random(f"{course.seed}/{course.goal}")
 
-    def allowed(choices: Choices) -> bool:
-        return land.cost(choices) <= aim.target
+    def allowed(choices: Choices) -> float:
+        return max(0.0, land.cost(choices) / aim.target - 1)
 
     if course.searcher == COST_RANK:
         searcher: Searcher = CostRank(land, course.goal, aim, course.trials)
     else:
-        searcher = plugins.load("nas.searchers", course.searcher).Searcher(
-            land.knobs,
-            aim,
-            seed=course.seed,
+        problem = Problem(
+            knobs=land.knobs,
+            objective=aim,
             cost=land.cost,
             canonical=land.canonical,
             allowed=allowed if course.filtered else None,
             trials=course.trials,
         )
+        searcher = plugins.load("nas.searchers", course.searcher).Searcher(problem, seed=course.seed)
     proposed: set[tuple[object, ...]] = set()
     running: list[Choices] = []
     networks: list[Choices] = []  # in the order of their first results
@@ -141,12 +141,12 @@ def follow(course: Course) -> Trail:
                 running.append(networks[doubtful])
                 continue
             for attempt in range(ATTEMPTS):
-                asked = searcher.ask(len(proposed) + attempt * ATTEMPT, running)
+                asked = searcher.ask(len(proposed), running, attempt=attempt)
                 if asked is None:
                     return trail  # exhausted
                 choices = land.canonical(asked)
                 key = tuple(choices[knob] for knob in land.knobs)
-                if key not in proposed and (allowed(choices) or not course.filtered):
+                if key not in proposed and (not course.filtered or not allowed(choices)):
                     break
             else:
                 return trail  # exhausted

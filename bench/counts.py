@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench._rows import row
 from nas.networks import counts as counting
-from nas.networks.architecture import Architecture, Images
+from nas.networks.architecture import Architecture, Images, random_choices
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from search_spaces import mbconv
@@ -58,7 +58,7 @@ def main() -> None:
 
 def drawn(seed: int) -> Architecture:
     draw = random.Random(seed)
-    choices = {knob: draw.choice(options) for knob, options in mbconv.knobs(IMAGES).items()}
+    choices = random_choices(mbconv.knobs(IMAGES), draw)
     return mbconv.architecture(choices, IMAGES)
 
 

@@ -22,7 +22,7 @@ from nas import devices, latency_predictor, spaces
 from nas.correlation import spearman
 from nas.devices import cpu, cpu_eager, cuda, cuda_graph
 from nas.metering import PLAIN, meter, quiet, runtime
-from nas.networks.architecture import Images
+from nas.networks.architecture import Images, random_choices
 from nas.networks.blocks import network
 from nas.networks.lowering import AnyArchitecture
 from nas.zoo import architecture
@@ -114,10 +114,7 @@ def networks(number: int, seed: int) -> list[AnyArchitecture]:
     """Of the default space, at random."""
     space, draw = spaces.load("mbconv"), random.Random(seed)
     knobs = space.knobs(IMAGES)
-    return [
-        space.architecture({knob: draw.choice(options) for knob, options in knobs.items()}, IMAGES)
-        for _ in range(number)
-    ]
+    return [space.architecture(random_choices(knobs, draw), IMAGES) for _ in range(number)]
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from bench._rows import row
 from bench._searcher_runs import BUDGETS, COST_RANK, GOALS, Course, Trail, Yardstick, landscape, objective, trails
 from nas import plugins, settings
 from nas.metering import host
-from nas.searchers import Outcome, Searcher
+from nas.networks.architecture import random_choices
+from nas.searchers import Outcome, Problem, Searcher
 
 DEFAULT = "surrogate"
 SIZED = ("evolution", "optuna_nsga2")  # these depend on the budget, so that each budget is a run of its own
@@ -184,12 +185,13 @@ def timings(options: argparse.Namespace) -> None:
         aim = objective(goal, land.targets)
         for searcher in options.searchers:
             for trials, most_ms in MOST_MS.items():
-                made: Searcher = plugins.load("nas.searchers", searcher).Searcher(
-                    land.knobs, aim, seed=0, cost=land.cost, canonical=land.canonical, trials=trials
+                problem = Problem(
+                    knobs=land.knobs, objective=aim, cost=land.cost, canonical=land.canonical, trials=trials
                 )
+                made: Searcher = plugins.load("nas.searchers", searcher).Searcher(problem, seed=0)
                 draw = random.Random(trials)
                 for _ in range(trials):
-                    choices = land.canonical({knob: draw.choice(options) for knob, options in land.knobs.items()})
+                    choices = land.canonical(random_choices(land.knobs, draw))
                     made.tell(choices, Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices)))
                 made.ask(trials, [])  # what is done once
                 times = []

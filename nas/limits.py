@@ -1,4 +1,4 @@
-"""Hard caps on a candidate, and the memory that there is for any network: what breaks one, in words."""
+"""Hard caps on a candidate, and the memory that there is for any: what breaks one, in words, and by how much."""
 
 import os
 from pathlib import Path
@@ -28,6 +28,15 @@ def far_over(limits: Limits, predicted_ms: float, error: float) -> str | None:
     if limits.latency_ms is None or predicted_ms <= limits.latency_ms * (1 + MARGIN * error):
         return None
     return f"latency_ms {predicted_ms:.3g} predicted, far over the limit of {limits.latency_ms:g}"
+
+
+def excess(limits: Limits, counted: Counts, predicted_ms: float = 0.0, error: float = 0.0) -> float:
+    """By what share of each of `limits` a candidate is over it, all together; 0 where `over_limit` and `far_over` have
+    nothing to say."""
+    values: list[tuple[float, float | None]] = [(counted.params, limits.params), (counted.mult_adds, limits.mult_adds)]
+    if limits.latency_ms is not None:
+        values.append((predicted_ms, limits.latency_ms * (1 + MARGIN * error)))
+    return sum(max(0.0, value / limit - 1) for value, limit in values if limit is not None)
 
 
 def over_memory(counted: Counts, memory_bytes: int) -> str | None:

@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 from nas.refusal import Refusal
 
-GIVEN = ("seed", "cost", "also", "canonical", "allowed", "trials")  # to every searcher, by the plan
 LIGHT = {*sys.stdlib_module_names, "nas", "numpy"}
 TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 Default: TypeAlias = str | int | float | bool
@@ -122,7 +121,7 @@ def is_light(searcher: str) -> bool:
 def _options(arguments: ast.arguments) -> list[Option]:
     found = []
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
-        if argument.arg not in GIVEN:
+        if argument.arg != "seed":  # which every searcher takes
             type_ = ast.unparse(argument.annotation) if argument.annotation else "str"
             found.append(Option(name=argument.arg, type=type_, default=_literal(default)))
     return found

@@ -1,6 +1,5 @@
 """How networks are trained, as data; and recipes with names, to start from."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -75,12 +74,6 @@ class Recipe:
         between(self, "norm_decay", 0, 0.9999)
         between(self, "drop_path", 0, 0.9)
         between(self, "ema", 0, 0.99999)
-
-
-def replaced(recipe: Recipe, **changes: object) -> Recipe:
-    """`recipe` with the fields that are given and not None."""
-    known = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(recipe, **known)  # type: ignore[arg-type]
 
 
 RECIPES: dict[str, Recipe] = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from nas import plugins
 from nas.codec import decode, encode
-from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.architecture import Choices, Images, Knobs, random_choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.refusal import Refusal
@@ -111,9 +111,7 @@ def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: b
         return ["knobs(images) gives other knobs when it is asked again: it must depend on the images alone"]
     known: dict[str, None] = {}
     for seed in range(draws):
-        draw = random.Random(seed)
-        choices = {knob: draw.choice(options) for knob, options in knobs.items()}
-        known |= dict.fromkeys(_network(space, choices, images))
+        known |= dict.fromkeys(_network(space, random_choices(knobs, random.Random(seed)), images))
     if build and not known:
         known |= dict.fromkeys(_answers(space, {knob: options[-1] for knob, options in knobs.items()}, images))
     return list(known)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nas import plugins, spaces
 from nas.codec import decode, encode
-from nas.networks.architecture import Architecture, Choices, Images, Stage, round_channels
+from nas.networks.architecture import Architecture, Choices, Images, Stage, random_choices, round_channels
 from nas.networks.blocks import DropPath
 from nas.networks.counts import counts
 from nas.networks.lowering import lowered
@@ -58,7 +58,7 @@ def b0() -> Architecture:
 def drawn(name: str, images: Images, seed: int) -> tuple[SearchSpace, Choices]:
     draw = random.Random(seed)
     chosen = spaces.load(name)
-    return chosen, {knob: draw.choice(choices) for knob, choices in chosen.knobs(images).items()}
+    return chosen, random_choices(chosen.knobs(images), draw)
 
 
 def params(architecture: Architecture, name: str = "mbconv") -> int:

@@ -5,9 +5,8 @@ import errno
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,13 +20,14 @@ from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
 from tests.waiting import eventually
-from workers.drive import Evaluation, drive
+from workers.drive import Evaluation, Pool, drive
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SPEC = SearchSpec(dataset="none", searcher="random", trials=6, parallel=2)
 LEASE_SECONDS = 600.0  # no coordinator renews the claim while a searcher thinks
 
-Evaluate = Callable[..., Measurement]
+Report = Callable[[Progress], None]
+Function = Callable[[Job, Report], Measurement]
 
 
 class Inbox:
@@ -42,38 +42,90 @@ class Inbox:
             yield self._messages.get()
 
 
-class Inline(Executor):
-    """Evaluates at once, so that what ends first is certain."""
+def by_formula(job: Job, report: Report) -> Measurement:
+    report(Progress(run=job.run, number=job.number, phase="training", epoch=1, epochs=1))
+    return measured(job)
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
+
+class Never:
+    """Its evaluations do not end."""
+
+    def __init__(self) -> None:
+        self.begun: list[Evaluation] = []
+
+    def evaluate(self, job: Job, report: Report) -> Evaluation:
+        self.begun.append(Evaluation())
+        return self.begun[-1]
+
+
+class Inline:
+    """Evaluates at once, so that what ends first is certain; each holds a processor for so many seconds."""
+
+    def __init__(self, function: Function = by_formula, compute_seconds: float | None = None) -> None:
+        self._function, self._compute_seconds = function, compute_seconds
+
+    def evaluate(self, job: Job, report: Report) -> Evaluation:
+        evaluation = Evaluation()
+        self._end(evaluation, job, report)
+        return evaluation
+
+    def _end(self, evaluation: Evaluation, job: Job, report: Report) -> None:
+        evaluation.compute_seconds = self._compute_seconds
         try:
-            future.set_result(function(*args, **kwargs))
+            evaluation.set_result(self._function(job, report))
         except Exception as error:
-            future.set_exception(error)
-        return future
+            evaluation.set_exception(error)
+
+
+class Deferred(Inline):
+    """Evaluates when it is told to."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function)
+        self._waiting: list[tuple[Evaluation, Job, Report]] = []
+
+    def evaluate(self, job: Job, report: Report) -> Evaluation:
+        self._waiting.append((Evaluation(), job, report))
+        return self._waiting[-1][0]
+
+    def work(self, most: int | None = None) -> None:
+        for waiting in self._waiting[:most]:
+            self._end(*waiting)
+        del self._waiting[:most]
+
+
+class Threads(Inline):
+    """Evaluates up to eight at once."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function)
+        self._threads = ThreadPoolExecutor(8)
+
+    def evaluate(self, job: Job, report: Report) -> Evaluation:
+        evaluation = Evaluation()
+        self._threads.submit(self._end, evaluation, job, report)
+        return evaluation
 
 
 class Held(Inline):
     """Of the evaluations one ends a turn of the loop, whose inbox it is too: when all have begun that may begin."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.most = 0
-        self._under_way: list[tuple[Future[Any], Measurement]] = []
+        self._under_way: list[tuple[Evaluation, Job, Report]] = []
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        self._under_way.append((future, super().submit(function, *args, **kwargs).result()))
+    def evaluate(self, job: Job, report: Report) -> Evaluation:
+        self._under_way.append((Evaluation(), job, report))
         self.most = max(self.most, len(self._under_way))
-        return future
+        return self._under_way[-1][0]
 
     def put(self, progress: Progress) -> None:
         pass
 
     def drain(self) -> Iterable[Progress]:
         if self._under_way:
-            future, measurement = self._under_way.pop(0)
-            future.set_result(measurement)
+            self._end(*self._under_way.pop(0))
         return ()
 
 
@@ -89,21 +141,15 @@ def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.drive.LEASE_SECONDS", LEASE_SECONDS)
 
 
-def by_formula(job: Job, report: Callable[[Progress], None]) -> Measurement:
-    report(Progress(run=job.run, number=job.number, phase="training", epoch=1, epochs=1))
-    return measured(job)
-
-
 def claimed(store: Store) -> tuple[Run, Plan]:
     run = store.claims.claim("me", LEASE_SECONDS)
     assert run is not None
     return run, plan_for(run, IMAGES)
 
 
-def driven(store: Store, evaluate: Evaluate = by_formula, pool: Executor | None = None) -> Run | None:
+def driven(store: Store, function: Function = by_formula, pool: Pool | None = None) -> Run | None:
     run, plan = claimed(store)
-    with pool or Inline() as executor:
-        return drive(store, "me", run, plan, executor, evaluate, Inbox())
+    return drive(store, "me", run, plan, pool or Inline(function), Inbox())
 
 
 def test_a_search_is_driven_to_its_budget(sqlite: Store) -> None:
@@ -121,7 +167,7 @@ def test_no_more_trials_run_at_once_than_asked_for(sqlite: Store) -> None:
     sqlite.add_run("search", dataclasses.replace(SPEC, trials=9, parallel=3))
     run, plan = claimed(sqlite)
     held = Held()
-    assert drive(sqlite, "me", run, plan, held, by_formula, held) is not None
+    assert drive(sqlite, "me", run, plan, held, held) is not None
     assert held.most == 3
 
 
@@ -130,7 +176,7 @@ def test_no_trial_begins_once_the_hours_have_passed_and_pauses_do_not_count(tmp_
     store = Store(f"sqlite:///{tmp_path}/nas.db", lambda: now[0])
     run = store.add_run("search", dataclasses.replace(SPEC, hours=0.25, trials=50, parallel=1))
 
-    def minutes(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def minutes(job: Job, report: Report) -> Measurement:
         now[0] += 400
         if job.number == 0:
             store.wish(run.id, "pause")
@@ -149,29 +195,16 @@ def test_no_trial_begins_once_the_hours_have_passed_and_pauses_do_not_count(tmp_
     store.close()
 
 
-class Costly(Inline):
-    """Every evaluation holds a quarter of a GPU for two hours, whatever comes of it."""
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done, future = super().submit(function, *args, **kwargs), Evaluation()
-        future.compute_seconds = 1800
-        if error := done.exception():
-            future.set_exception(error)
-        else:
-            future.set_result(done.result())
-        return future
-
-
 @pytest.mark.parametrize(("parallel", "begun"), [(1, 5), (2, 5), (4, 5), (8, 8)])
 def test_no_trial_begins_once_the_compute_hours_are_spent_or_will_be(sqlite: Store, parallel: int, begun: int) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, compute_hours=2.4, trials=50, parallel=parallel))
 
-    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def failing(job: Job, report: Report) -> Measurement:
         if job.number == 1:
             raise RuntimeError("unlucky")
         return measured(job)
 
-    left = driven(sqlite, failing, Costly())
+    left = driven(sqlite, pool=Inline(failing, compute_seconds=1800))
     assert left is not None
     assert (left.state, left.reason) == ("finished", "its 2.4 compute hours are spent")
     trials = sqlite.trials(run.id)
@@ -184,9 +217,9 @@ def test_no_trial_begins_once_the_compute_hours_are_spent_or_will_be(sqlite: Sto
 def test_what_was_spent_before_a_search_was_cut_off_counts(sqlite: Store) -> None:
     spec = dataclasses.replace(SPEC, compute_hours=2.0, trials=2, parallel=1)
     run = sqlite.add_run("search", spec)
-    driven(sqlite, pool=Costly())
+    driven(sqlite, pool=Inline(compute_seconds=1800))
     assert sqlite.raise_budget(run.id, 50).state == "queued"
-    left = driven(sqlite, pool=Costly())
+    left = driven(sqlite, pool=Inline(compute_seconds=1800))
     assert left is not None
     assert left.reason == "its 2 compute hours are spent"
     assert len(sqlite.trials(run.id)) == 4
@@ -196,12 +229,12 @@ def test_progress_reaches_the_store(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=1))
     sent = Progress(run=run.id, number=0, phase="training", epoch=2, epochs=3)
 
-    def slow(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def slow(job: Job, report: Report) -> Measurement:
         report(sent)
         eventually(lambda: sqlite.trial(run.id, 0).progress == sent)
         return measured(job)
 
-    driven(sqlite, slow, ThreadPoolExecutor(1))
+    driven(sqlite, pool=Threads(slow))
     assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
 
 
@@ -213,12 +246,12 @@ def test_a_search_that_was_cut_off_goes_on_as_if_it_had_not_been(sqlite: Store, 
     run, plan = claimed(sqlite)
     leave = threading.Event()
 
-    def until_the_fourth(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def until_the_fourth(job: Job, report: Report) -> Measurement:
         if job.number == 3:
             leave.set()
         return measured(job)
 
-    assert drive(sqlite, "me", run, plan, Inline(), until_the_fourth, Inbox(), leave) is None
+    assert drive(sqlite, "me", run, plan, Inline(until_the_fourth), Inbox(), leave) is None
     kept = sqlite.trials(cut.id)
     sqlite.claims.release(cut.id, "me", "running")
     left = driven(sqlite)
@@ -239,7 +272,7 @@ def test_a_trial_under_way_in_a_crash_is_evaluated_again_from_its_row(sqlite: St
     sqlite.claims.release(run.id, "me", "running")
     seen: list[Job] = []
 
-    def watched(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def watched(job: Job, report: Report) -> Measurement:
         seen.append(job)
         return measured(job)
 
@@ -253,7 +286,7 @@ def test_a_trial_under_way_in_a_crash_is_evaluated_again_from_its_row(sqlite: St
 def test_a_wish_lets_running_trials_end_and_begins_no_more(sqlite: Store, wish: Wish, state: str) -> None:
     run = sqlite.add_run("search", SPEC)
 
-    def wishing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def wishing(job: Job, report: Report) -> Measurement:
         sqlite.wish(run.id, wish)
         return measured(job)
 
@@ -281,41 +314,21 @@ def test_a_paused_search_is_left_alone_until_it_is_resumed(sqlite: Store) -> Non
 def test_a_cancelled_search_ends_its_trials(sqlite: Store) -> None:
     run = sqlite.add_run("search", SPEC)
 
-    class Never(Inline):
-        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            future: Future[Any] = Future()
+    class Cancelled(Never):
+        def evaluate(self, job: Job, report: Report) -> Evaluation:
             sqlite.wish(run.id, "cancel")
-            return future
+            return super().evaluate(job, report)
 
-    left = driven(sqlite, pool=Notifying(Never()))
+    left = driven(sqlite, pool=Cancelled())
     assert left is not None
     assert left.state == "cancelled"
     assert {trial.state for trial in sqlite.trials(run.id)} == {"cancelled"}
 
 
-class Notifying(Executor):
-    """Futures that tell whoever waits for them that they are cancelled, as the pools' do."""
-
-    def __init__(self, pool: Executor) -> None:
-        self._pool = pool
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future = self._pool.submit(function, *args, **kwargs)
-        cancel = future.cancel
-
-        def notifying() -> bool:
-            if not future.cancelled() and cancel():
-                future.set_running_or_notify_cancel()
-            return future.cancelled()
-
-        future.cancel = notifying  # type: ignore[method-assign]
-        return future
-
-
 def test_a_search_whose_trials_all_fail_gives_up_and_says_why(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=50, parallel=1))
 
-    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def failing(job: Job, report: Report) -> Measurement:
         raise RuntimeError("the oven is cold")
 
     left = driven(sqlite, failing)
@@ -330,7 +343,7 @@ def test_a_search_whose_trials_all_fail_gives_up_and_says_why(sqlite: Store) -> 
 def test_one_failure_fails_one_trial(sqlite: Store) -> None:
     run = sqlite.add_run("search", SPEC)
 
-    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def failing(job: Job, report: Report) -> Measurement:
         if job.number == 2:
             raise RuntimeError("unlucky")
         return measured(job)
@@ -344,7 +357,7 @@ def test_one_failure_fails_one_trial(sqlite: Store) -> None:
 def test_a_refused_candidate_is_a_refused_trial(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=1, limits=Limits(latency_ms=1.0)))
 
-    def slow(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def slow(job: Job, report: Report) -> Measurement:
         counted = counts(job.architecture)
         return Measurement(params=counted.params, mult_adds=counted.mult_adds, refused="latency_ms 2 over 1")
 
@@ -355,7 +368,7 @@ def test_a_refused_candidate_is_a_refused_trial(sqlite: Store) -> None:
 def test_a_full_disk_pauses_the_run_and_keeps_the_trial(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=1))
 
-    def full(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def full(job: Job, report: Report) -> Measurement:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     left = driven(sqlite, full)
@@ -372,9 +385,8 @@ def test_a_full_disk_pauses_the_run_and_keeps_the_trial(sqlite: Store) -> None:
 
 def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_resumed_at_once(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=2))
-    pool = Deferred()
 
-    def full_once(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def full_once(job: Job, report: Report) -> Measurement:
         if job.number == 0 and sqlite.run(run.id).wish == "run" and not noted():
             raise OSError(errno.ENOSPC, "No space left on device")
         return measured(job)
@@ -389,9 +401,9 @@ def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_resumed_at_once(
         return ()
 
     first, plan = claimed(sqlite)
-    inbox = Inbox()
+    pool, inbox = Deferred(full_once), Inbox()
     inbox.drain = progress  # type: ignore[method-assign]
-    assert drive(sqlite, "me", first, plan, pool, full_once, inbox) is None
+    assert drive(sqlite, "me", first, plan, pool, inbox) is None
     assert [trial.state for trial in sqlite.trials(run.id)] == ["running", "done"]
     left = driven(sqlite)
     assert left is not None
@@ -401,9 +413,8 @@ def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_resumed_at_once(
 
 def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_stopped(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=1))
-    pool = Deferred()
 
-    def full(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def full(job: Job, report: Report) -> Measurement:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def progress() -> Iterable[Progress]:  # drained once a turn: the wish is seen before the trial meets the disk
@@ -413,37 +424,12 @@ def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_stopped(sqlite: 
         return ()
 
     first, plan = claimed(sqlite)
-    inbox = Inbox()
+    pool, inbox = Deferred(full), Inbox()
     inbox.drain = progress  # type: ignore[method-assign]
-    left = drive(sqlite, "me", first, plan, pool, full, inbox)
+    left = drive(sqlite, "me", first, plan, pool, inbox)
     assert left is not None
     assert left.state == "stopped"
     assert [trial.state for trial in sqlite.trials(run.id)] == ["failed"]
-
-
-class Deferred(Inline):
-    """Evaluates when it is told to."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-
-        def work() -> None:
-            done = super(Deferred, self).submit(function, *args, **kwargs)
-            if error := done.exception():
-                future.set_exception(error)
-            else:
-                future.set_result(done.result())
-
-        self._waiting.append(work)
-        return future
-
-    def work(self, most: int | None = None) -> None:
-        for work in self._waiting[:most]:
-            work()
-        del self._waiting[:most]
 
 
 def test_weights_saved_where_the_coordinator_cannot_see_them_fail_the_trial(
@@ -452,7 +438,7 @@ def test_weights_saved_where_the_coordinator_cannot_see_them_fail_the_trial(
     monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=2, save_weights=True))
 
-    def elsewhere(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def elsewhere(job: Job, report: Report) -> Measurement:
         weights = f"{job.number:064x}"
         if job.number == 1:
             (tmp_path / "home" / "artifacts" / f"{weights}.safetensors").write_bytes(b"weights")
@@ -470,7 +456,7 @@ def test_weights_saved_where_the_coordinator_cannot_see_them_fail_the_trial(
 def test_an_error_of_a_hundred_lines_is_cut_short(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=1))
 
-    def failing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def failing(job: Job, report: Report) -> Measurement:
         raise RuntimeError("words " * 10_000)
 
     driven(sqlite, failing)
@@ -482,28 +468,23 @@ def test_an_error_of_a_hundred_lines_is_cut_short(sqlite: Store) -> None:
 def test_what_breaks_the_loop_takes_what_is_under_way_with_it(sqlite: Store) -> None:
     sqlite.add_run("search", SPEC)
     first, plan = claimed(sqlite)
-    ask, futures = plan.ask, []
+    ask, pool = plan.ask, Never()
 
     def broken(number: int) -> Job | None:
         if number == 1:
             raise ZeroDivisionError
         return ask(number)
 
-    class Never(Inline):
-        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            futures.append(Future[Any]())
-            return futures[-1]
-
     plan.ask = broken  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
-        drive(sqlite, "me", first, plan, Never(), by_formula, Inbox())
-    assert [future.cancelled() for future in futures] == [True]
+        drive(sqlite, "me", first, plan, pool, Inbox())
+    assert [evaluation.cancelled() for evaluation in pool.begun] == [True]
 
 
 def test_a_budget_raised_on_the_way_is_used(sqlite: Store) -> None:
     run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=2))
 
-    def raising(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def raising(job: Job, report: Report) -> Measurement:
         if job.number == 1:
             sqlite.raise_budget(run.id, 5)
         return measured(job)
@@ -547,12 +528,12 @@ def test_a_run_that_is_lost_is_not_written_to(sqlite: Store) -> None:
     run = sqlite.add_run("search", SPEC)
     first, plan = claimed(sqlite)
 
-    def losing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def losing(job: Job, report: Report) -> Measurement:
         sqlite.claims.release(run.id, "me", "running")
         assert sqlite.claims.claim("other", LEASE_SECONDS) is not None
         return measured(job)
 
-    assert drive(sqlite, "me", first, plan, Inline(), losing, Inbox()) is None
+    assert drive(sqlite, "me", first, plan, Inline(losing), Inbox()) is None
     assert [trial.state for trial in sqlite.trials(run.id)] == ["running"]
     sqlite.claims.renew(run.id, "other", LEASE_SECONDS)
 
@@ -570,7 +551,7 @@ def test_devices_that_are_missing_do_not_keep_the_last_one_from_being_measured(s
     devices = ("cuda", "cuda_graph", "cuda_compile", "openvino", "cpu_compile", "cpu_eager", "cpu")
     run = sqlite.add_run("benchmark", BenchmarkSpec(images=IMAGES, networks=2, devices=devices))
 
-    def missing(job: Job, report: Callable[[Progress], None]) -> Measurement:
+    def missing(job: Job, report: Report) -> Measurement:
         if job.devices != ("cpu",):
             raise RuntimeError("it is not here")
         return measured(job)
@@ -584,23 +565,17 @@ def test_devices_that_are_missing_do_not_keep_the_last_one_from_being_measured(s
 def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = sqlite.add_run("search", SPEC)
     claimed_run, plan = claimed(sqlite)
-    futures: list[Future[Any]] = []
-
-    class Pending(Inline):
-        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            futures.append(Future())
-            return futures[-1]
+    pool = Never()
 
     renew = sqlite.claims.renew
 
     def away(run: str, owner: str, seconds: float) -> Run:
-        if futures:
+        if pool.begun:
             raise StoreError("it is away")
         return renew(run, owner, seconds)
 
     monkeypatch.setattr(sqlite.claims, "renew", away)
     with pytest.raises(StoreError, match="away"):
-        drive(sqlite, "me", claimed_run, plan, Pending(), by_formula, Inbox())
-    assert len(futures) == 2
-    assert all(future.cancelled() for future in futures)
+        drive(sqlite, "me", claimed_run, plan, pool, Inbox())
+    assert [evaluation.cancelled() for evaluation in pool.begun] == [True, True]
     assert {trial.state for trial in sqlite.trials(run.id)} == {"running"}

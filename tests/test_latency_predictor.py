@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from nas import latency_predictor, spaces, zoo
-from nas.networks.architecture import Images
+from nas.networks.architecture import Images, random_choices
 from nas.networks.lowering import AnyArchitecture
 from nas.records import Latency
 
@@ -16,10 +16,7 @@ IMAGES = Images(resolution=28, channels=1, classes=10)
 def networks(number: int, seed: int = 0) -> list[AnyArchitecture]:
     space, draw = spaces.load("mbconv"), random.Random(seed)
     knobs = space.knobs(IMAGES)
-    return [
-        space.architecture({knob: draw.choice(options) for knob, options in knobs.items()}, IMAGES)
-        for _ in range(number)
-    ]
+    return [space.architecture(random_choices(knobs, draw), IMAGES) for _ in range(number)]
 
 
 def cost(architecture: AnyArchitecture) -> float:

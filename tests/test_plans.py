@@ -5,14 +5,14 @@ import itertools
 import random
 import statistics
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
 import nas.searchers.random
 from nas import plugins, spaces
 from nas.latency_predictor import Predictor
-from nas.networks.architecture import Choice, Choices, Images, Knobs
+from nas.networks.architecture import Choice, Choices, Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
@@ -25,7 +25,7 @@ from nas.plans.search import SearchPlan, searcher
 from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement
 from nas.refusal import Refusal
-from nas.searchers import Outcome
+from nas.searchers import Outcome, Problem
 from nas.spaces import narrowed
 from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
 from tests.test_architecture import b0
@@ -242,29 +242,29 @@ class TestPredictedLatency:
 
 
 def test_latency_that_is_predicted_is_a_cost_that_the_searcher_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[dict[str, Any]] = []
+    problems, told = list[Problem](), list[list[float | None]]()
 
-    class Listening:
-        def __init__(self, knobs: Knobs, objective: Objective, **given: Any) -> None:
-            made.append(given | {"knobs": knobs, "told": []})
+    class Listening(nas.searchers.random.Searcher):
+        def __init__(self, problem: Problem, *, seed: int) -> None:
+            super().__init__(problem, seed=seed)
+            problems.append(problem)
+            told.append([])
 
-        def tell(self, _: Choices, outcome: Outcome | None) -> None:
-            made[-1]["told"].append(outcome and outcome.cost)
-
-        def ask(self, number: int, pending: object = None) -> Choices:
-            return {knob: random.Random(number).choice(choices) for knob, choices in made[-1]["knobs"].items()}
+        def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+            told[-1].append(None if outcome is None else outcome.cost)
 
     monkeypatch.setattr(nas.searchers.random, "Searcher", Listening)
     plan = SearchPlan("r", dataclasses.replace(LATENCY, limits=Limits()), 12, IMAGES, ORACLE)
     first, second = plan.ask(0), plan.ask(1)
     assert first is not None
     assert second is not None
-    assert made[0]["cost"](first.choices) == ORACLE(first.architecture)
+    assert problems[0].cost is not None
+    assert problems[0].cost(first.choices) == ORACLE(first.architecture)
     plan.tell(first, timed(first))
-    assert made[0]["told"] == [timed(first).cost("latency_ms", "cpu")], "what counts is measured"
+    assert told[0] == [timed(first).cost("latency_ms", "cpu")], "what counts is measured"
     plan.tell(second, timed(second, {"processor": "there"}))
-    assert made[1]["cost"] is None, "it knows nothing of that machine"
-    assert made[1]["told"] == [timed(job).cost("latency_ms", "cpu") for job in (first, second)]
+    assert problems[1].cost is None, "it knows nothing of that machine"
+    assert told[1] == [timed(job).cost("latency_ms", "cpu") for job in (first, second)]
 
 
 def test_a_failed_trial_is_told_as_failed() -> None:
@@ -282,9 +282,9 @@ def expecting(gains: list[float | None], parallel: int) -> SearchPlan:
     plan, found = SearchPlan("r", spec, 50, IMAGES), iter(gains)
     asked = plan._searcher.ask
 
-    def ask(number: int, pending: list[Choices]) -> Choices | None:
+    def ask(number: int, pending: list[Choices], *, attempt: int) -> Choices | None:
         plan._searcher.expected_gain = next(found)  # type: ignore[attr-defined]
-        return asked(number, pending)
+        return asked(number, pending, attempt=attempt)
 
     plan._searcher.ask = ask  # type: ignore[assignment, method-assign]
     return plan
@@ -483,9 +483,9 @@ def test_what_is_under_way_is_told_to_the_searcher(monkeypatch: pytest.MonkeyPat
     plan, heard = SearchPlan("r", SPEC, 12, IMAGES), list[list[Choices]]()
     asked = plan._searcher.ask
 
-    def listening(number: int, pending: list[Choices]) -> Choices | None:
+    def listening(number: int, pending: list[Choices], *, attempt: int) -> Choices | None:
         heard.append(pending)
-        return asked(number, pending)
+        return asked(number, pending, attempt=attempt)
 
     monkeypatch.setattr(plan._searcher, "ask", listening)
     first, second = plan.ask(0), plan.ask(1)

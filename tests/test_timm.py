@@ -10,7 +10,7 @@ import torch
 from nas import zoo
 from nas.models import timm_strings
 from nas.models.timm_strings import Unsayable
-from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.architecture import Architecture, Images, Stage, random_choices
 from search_spaces import efficientnetv2, mbconv
 
 MISSING = "timm is not installed: make test-timm"
@@ -48,7 +48,7 @@ def test_efficientnet_b0_is_seven_strings() -> None:
 @pytest.mark.parametrize("space", [mbconv, efficientnetv2], ids=["mbconv", "efficientnetv2"])
 def test_a_network_survives_its_strings_or_is_refused_with_the_reason(space: Any, seed: int) -> None:
     draw, images = random.Random(seed), Images(resolution=224)
-    choices = {knob: draw.choice(options) for knob, options in space.knobs(images).items()}
+    choices = random_choices(space.knobs(images), draw)
     drawn = space.architecture(choices, images)
     excited = any(stage.op == "conv" and stage.se_ratio for stage in drawn.stages)
     entering = (drawn.stem, *(stage.channels for stage in drawn.stages))

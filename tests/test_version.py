@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import httpx
 import pytest
 
+from api.app import create_app
 from api.cli import __main__ as cli
 from nas import version as module
 from nas.store import Store
 from nas.version import version
+from tests.service import OPEN, serving
+from tests.waiting import PATIENCE_SECONDS
 
 PACKAGE = metadata.version("nas-service")
 

@@ -1,5 +1,6 @@
 """Real Ray, real coordinators, and what is left when they are killed."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -31,7 +32,7 @@ from tests.test_plans import measured
 from tests.waiting import PATIENCE_SECONDS, eventually
 from workers.coordinator import coordinate
 from workers.drive import LEASE_SECONDS, drive
-from workers.pool import RayPool, _Failure, _Future, _settle, share
+from workers.pool import RayPool, _Evaluation, _Failure, _settle, share
 
 # Ray's own sockets and files are left to the garbage collector when it shuts down.
 pytestmark = [
@@ -71,7 +72,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def pool(state: Path) -> Iterator[RayPool]:
-    with RayPool() as started:
+    with contextlib.closing(RayPool()) as started:
         yield started
 
 
@@ -110,11 +111,13 @@ def spec(folder: Path, **changes: object) -> SearchSpec:
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def with_ray(store: Store, pool: RayPool, run: Run, evaluate: Callable[..., Measurement]) -> Run:
+def with_ray(store: Store, pool: RayPool, run: Run, function: Callable[..., Measurement]) -> Run:
     claimed = store.claims.claim("me", 60)
     assert claimed is not None
     assert claimed.id == run.id
-    left = drive(store, "me", claimed, plan_for(claimed, IMAGES), pool, evaluate, pool.inbox())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "function", function)
+        left = drive(store, "me", claimed, plan_for(claimed, IMAGES), pool, pool.inbox())
     assert left is not None
     return left
 
@@ -279,7 +282,7 @@ def test_a_plan_that_breaks_ends_its_run_and_not_the_coordinator(
         return (Broken if run.id == broken.id else SearchPlan)(run.id, run.spec, run.trials, images)
 
     monkeypatch.setattr(coordinator, "plan_for", first_broken)
-    monkeypatch.setattr(coordinator, "evaluate", counting)
+    monkeypatch.setattr(pool, "function", counting)
     broken = store.add_run("search", spec(folder, trials=1))
     whole = store.add_run("search", spec(folder, trials=1))
     coordinator.coordinate(store, pool, threading.Event(), once=True)
@@ -294,7 +297,7 @@ def test_a_coordinator_waits_while_the_database_is_away(
 ) -> None:
     from workers import coordinator
 
-    monkeypatch.setattr(coordinator, "evaluate", counting)
+    monkeypatch.setattr(pool, "function", counting)
     away: dict[str, int] = dict.fromkeys(("claim", "begin", "end", "release"), 2)
 
     def sometimes(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -328,10 +331,10 @@ def test_what_has_a_part_of_a_gpu_costs_that_part_of_its_time(failed: bool) -> N
     done: Future[Any] = Future()
     measurement = Measurement(params=1, mult_adds=1, accuracy=0.5, seconds=80)
     done.set_result(_Failure(text="no", errno=None, seconds=80) if failed else measurement)
-    future = _Future()
-    future.share = share(2, 8)
-    _settle(future, done)
-    assert future.compute_seconds == 20
+    evaluation = _Evaluation()
+    evaluation.share = share(2, 8)
+    _settle(evaluation, done)
+    assert evaluation.compute_seconds == 20
 
 
 def endless(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:

@@ -51,7 +51,7 @@ def main() -> int:
     except (OSError, RuntimeError, ValueError) as error:
         print(f"workers: Ray cannot be {f'joined at {address}' if address else 'started'}: {error}", file=sys.stderr)
         return 1
-    with contextlib.closing(store), pool:
+    with contextlib.closing(store), contextlib.closing(pool):
         _ours()  # again, as Ray has put a handler of its own in place
         coordinate(store, pool, leave, once=chosen.once)
     return 0

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from nas import datasets, home
 from nas.datasets import DatasetError
-from nas.evaluate import evaluate
 from nas.networks.architecture import Images
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
@@ -90,7 +89,7 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
             wait([loading], TURN_SECONDS)
         if loading.done():
             loading.result()
-        left = drive(store, owner, run, plan, pool, evaluate, inbox, leave)
+        left = drive(store, owner, run, plan, pool, inbox, leave)
     except (LostRun, Conflict, StoreError):
         raise
     except Exception as error:  # whatever is wrong with one run must not keep the others from being driven

@@ -1,14 +1,15 @@
 """The loop that drives a run: ask the plan, evaluate in the pool, write down, tell the plan."""
 
+import contextlib
 import errno
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from pathlib import Path
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
 from nas.home import folder
+from nas.models.checkpoint import artifact
 from nas.plans import Plan
 from nas.records import Job, Measurement, Progress, Run, RunState, Trial, TrialState
 from nas.store import LostRun, Store
@@ -18,6 +19,37 @@ TURN_SECONDS = 0.5  # the longest that a wish or a progress message waits to be 
 LONGEST_ERROR = 1000  # characters
 
 log = logging.getLogger("workers")
+
+
+class Evaluation(Future[Measurement]):
+    """Of one job. Once done it says for how many seconds it held a processor or a GPU (of a part of one, that part of
+    the seconds); None: nobody knows."""
+
+    compute_seconds: float | None = None
+
+    def cancel(self) -> bool:
+        """Also tells whoever waits for it, at once and not when all that worked on it is gone."""
+        if not self.cancelled() and super().cancel():
+            with contextlib.suppress(RuntimeError):  # who gives it a result has noticed at the same moment
+                self.set_running_or_notify_cancel()
+        return self.cancelled()
+
+
+class EvaluationFailed(RuntimeError):
+    """A job failed somewhere else; the message says with what, and can be shown as it is. `errno` as in OSError."""
+
+    def __init__(self, text: str, errno: int | None = None) -> None:
+        super().__init__(text)
+        self.errno = errno
+
+
+class Pool(Protocol):
+    """Where jobs are evaluated."""
+
+    def evaluate(self, job: Job, report: Callable[[Progress], None]) -> Evaluation:
+        """Begin with `job` and return at once; `report` hears of its progress, wherever that is made. The evaluation
+        raises what went wrong, and when it is cancelled, what works on it ends."""
+        ...
 
 
 class Inbox(Protocol):
@@ -33,8 +65,7 @@ def drive(
     owner: str,
     run: Run,
     plan: Plan,
-    pool: Executor,
-    evaluate: Callable[..., Measurement],
+    pool: Pool,
     inbox: Inbox,
     leave: threading.Event | None = None,
 ) -> Run | None:
@@ -44,26 +75,26 @@ def drive(
     under way then stay `running` in the store, and whoever claims the run next evaluates them again.
     """
     leave = leave or threading.Event()
-    running: dict[Future[Measurement], Job] = {}
+    running: dict[Evaluation, Job] = {}
     aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
     try:
         past, begun = _replay(plan, store.trials(run.id))
         number = len(past.errors) + len(begun)
         for job in begun:
-            running[pool.submit(evaluate, job, inbox.put)] = job
+            running[pool.evaluate(job, inbox.put)] = job
         while not leave.is_set():
             run = store.claims.renew(run.id, owner, LEASE_SECONDS)
             plan.trials = run.trials
             if run.wish == "cancel" or _hopeless(plan, past.errors):
-                for future in running:
-                    future.cancel()
+                for evaluation in running:
+                    evaluation.cancel()
             elif run.wish == "run" and not aside:
                 while len(running) < run.spec.parallel and not past.spent(run, len(running)):
                     proposed = plan.ask(number)
                     if proposed is None:
                         break
                     store.claims.begin(owner, proposed)
-                    running[pool.submit(evaluate, proposed, inbox.put)] = proposed
+                    running[pool.evaluate(proposed, inbox.put)] = proposed
                     number += 1
             if not running:
                 if aside and run.wish != "pause":
@@ -72,23 +103,24 @@ def drive(
                 state, error = _verdict(run, plan, past.errors)
                 reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
                 return store.claims.release(run.id, owner, state, error, run, reason)
-            done, _ = wait(running, TURN_SECONDS, FIRST_COMPLETED)
+            wait(running, TURN_SECONDS, FIRST_COMPLETED)
+            done = [evaluation for evaluation in running if evaluation.done()]
             for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
                 store.claims.progress(owner, progress)
-            for future in sorted(done, key=lambda future: running[future].number):
-                job = running.pop(future)
-                if run.wish in ("run", "pause") and _disk_is_full(future):
-                    _pause(store, run, job, future)
+            for evaluation in sorted(done, key=lambda evaluation: running[evaluation].number):
+                job = running.pop(evaluation)
+                if run.wish in ("run", "pause") and _disk_is_full(evaluation):
+                    _pause(store, run, job, evaluation)
                     aside = True
                     continue
-                trial = _end(store, owner, job, future)
+                trial = _end(store, owner, job, evaluation)
                 past.tell(trial)
                 plan.tell(job, trial.measurement)
     except LostRun as error:
         log.warning("%s", error)
     finally:
-        for future in running:
-            future.cancel()
+        for evaluation in running:
+            evaluation.cancel()
     return None
 
 
@@ -140,16 +172,16 @@ def _verdict(run: Run, plan: Plan, errors: list[str | None]) -> tuple[RunState, 
     return "finished", None
 
 
-def _end(store: Store, owner: str, job: Job, future: Future[Measurement]) -> Trial:
+def _end(store: Store, owner: str, job: Job, evaluation: Evaluation) -> Trial:
     """Write down what came of the job."""
-    held = future.compute_seconds if isinstance(future, Evaluation) else None
-    if future.cancelled():
+    held = evaluation.compute_seconds
+    if evaluation.cancelled():
         trial = store.claims.end(owner, job.number, job.run, "cancelled", compute_seconds=held)
-    elif error := future.exception() or _unreachable(future.result()):
+    elif error := evaluation.exception() or _unreachable(evaluation.result()):
         trial = store.claims.end(owner, job.number, job.run, "failed", error=_said(error), compute_seconds=held)
     else:
-        measurement = future.result()
-        size = _checkpoint(measurement).stat().st_size if measurement.weights else None
+        measurement = evaluation.result()
+        size = artifact(measurement.weights).stat().st_size if measurement.weights else None
         state: TrialState = "refused" if measurement.refused else "done"
         trial = store.claims.end(
             owner, job.number, job.run, state, measurement, checkpoint_bytes=size, compute_seconds=held
@@ -158,46 +190,27 @@ def _end(store: Store, owner: str, job: Job, future: Future[Measurement]) -> Tri
     return trial
 
 
-class Evaluation(Future[Measurement]):
-    """A future that says, once done, for how many seconds its evaluation held a processor or a GPU (of a part of one,
-    that part of the seconds); None: nobody knows."""
-
-    compute_seconds: float | None = None
-
-
-class EvaluationFailed(RuntimeError):
-    """A job failed somewhere else; the message says with what, and can be shown as it is. `errno` as in OSError."""
-
-    def __init__(self, text: str, errno: int | None = None) -> None:
-        super().__init__(text)
-        self.errno = errno
-
-
 def _said(error: BaseException) -> str:
     said = str(error) if isinstance(error, EvaluationFailed) else f"{type(error).__name__}: {error}"
     return said if len(said) <= LONGEST_ERROR else f"{said[:LONGEST_ERROR]} …"
 
 
-def _checkpoint(measurement: Measurement) -> Path:
-    return folder("artifacts") / f"{measurement.weights}.safetensors"
-
-
 def _unreachable(measurement: Measurement) -> EvaluationFailed | None:
     """What is wrong where the weights were saved on another machine, in a folder that is not this one."""
-    if measurement.weights is None or _checkpoint(measurement).exists():
+    if measurement.weights is None or artifact(measurement.weights).exists():
         return None
     return EvaluationFailed(
         f"its checkpoint is not in {folder('artifacts')}: let NAS_HOME be one folder that coordinator and workers share"
     )
 
 
-def _disk_is_full(future: Future[Measurement]) -> bool:
-    error = None if future.cancelled() else future.exception()
+def _disk_is_full(evaluation: Evaluation) -> bool:
+    error = None if evaluation.cancelled() else evaluation.exception()
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _pause(store: Store, run: Run, job: Job, future: Future[Measurement]) -> None:
+def _pause(store: Store, run: Run, job: Job, evaluation: Evaluation) -> None:
     """Nothing is wrong with the trial: it stays `running`, and is evaluated again when the run is resumed."""
-    store.note(run.id, "disk full", f"trial {job.number}: {future.exception()}; resume the run when there is room")
+    store.note(run.id, "disk full", f"trial {job.number}: {evaluation.exception()}; resume the run when there is room")
     if store.run(run.id).wish == "run":  # nothing else has been wished for meanwhile
         store.wish(run.id, "pause")

@@ -1,6 +1,5 @@
-"""Ray behind the standard library's Executor: evaluations on the processors and GPUs of a machine or a cluster."""
+"""A pool of Ray's: evaluations on the processors and GPUs of a machine or a cluster."""
 
-import contextlib
 import dataclasses
 import logging
 import math
@@ -11,17 +10,18 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
 
+import nas.evaluate
 from nas import datasets, home, settings
 from nas.datasets import ImageSet
 from nas.records import Job, Measurement, Progress
-from workers.drive import Evaluation, EvaluationFailed
+from workers.drive import Evaluation, EvaluationFailed, Pool
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
 MOST_BYTES = 2**30  # of a dataset there; larger ones evaluations map from the cache themselves
@@ -41,20 +41,17 @@ class _Failure:
     seconds: float | None = None  # that the evaluation took; None: it never began, or died
 
 
-class _Future(Evaluation):
+class _Evaluation(Evaluation):
     """Cancelling it kills the process that works on it."""
 
     object_ref: Any = None
     share: float = 1.0  # of a GPU, or of a processor where there is no GPU
 
     def cancel(self) -> bool:
-        if self.cancelled() or not super().cancel():
-            return self.cancelled()
-        with contextlib.suppress(RuntimeError):  # who gives it a result has noticed at the same moment
-            self.set_running_or_notify_cancel()  # whoever waits for it is told at once, not when the process is gone
-        if self.object_ref is not None:
+        cancelled = super().cancel()
+        if cancelled and self.object_ref is not None:
             ray.cancel(self.object_ref, force=True)
-        return True
+        return cancelled
 
 
 class Inbox:
@@ -99,14 +96,16 @@ def _evaluate(
         return dataclasses.replace(_failure(error), seconds=time.perf_counter() - begun)
 
 
-class RayPool(Executor):
+class RayPool:
     """One evaluation a processor; where there are GPUs, `parallel` evaluations at once share them.
 
-    Starts Ray on this machine, or joins the cluster at `address`. A dataset is put into the object store once, and
-    every evaluation on a machine reads that one copy.
+    Starts Ray on this machine, or joins the cluster at `address`, until it is closed. A dataset is put into the object
+    store once, and every evaluation on a machine reads that one copy. `function(job, report, images=…)` is what an
+    evaluation does.
     """
 
     def __init__(self, address: str | None = None) -> None:
+        self.function: Callable[..., Measurement] = nas.evaluate.evaluate
         self._parallel = 1
         self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._loading = threading.Lock()
@@ -114,7 +113,7 @@ class RayPool(Executor):
         try:
             self._start(address)
         except BaseException:
-            self.shutdown()
+            self.close()
             raise
 
     def _start(self, address: str | None) -> None:
@@ -145,17 +144,13 @@ class RayPool(Executor):
         # New ones: what loads for another run may go on for long, and is waited for by nobody.
         self._images, self._loading = OrderedDict(), threading.Lock()
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """`function(job, report, images=…)` in a process of Ray's; only calls of that form are taken.
-
-        Returns at once, also where the images have yet to be loaded. The future raises EvaluationFailed.
-        """
-        job, report = args
-        assert isinstance(job, Job)
-        future = _Future()
+    def evaluate(self, job: Job, report: Callable[[Progress], None]) -> Evaluation:
+        """In a process of Ray's. Returns at once, also where the images have yet to be loaded; raises
+        EvaluationFailed."""
+        evaluation, function = _Evaluation(), self.function
         loading = self.load(job.dataset, job.architecture.images.resolution)
-        loading.add_done_callback(lambda loaded: self._send(future, function, job, report, loaded))
-        return future
+        loading.add_done_callback(lambda loaded: self._send(evaluation, function, job, report, loaded))
+        return evaluation
 
     def load(self, dataset: str | None, resolution: int) -> Future[Any]:
         """The object store's reference to the images, which are put there if need be; None where they are too many
@@ -175,22 +170,24 @@ class RayPool(Executor):
         threading.Thread(target=work, name=f"loading {dataset}", daemon=True).start()
         return loading
 
-    def _send(self, future: _Future, function: Callable[..., Any], job: Job, report: Any, loaded: Future[Any]) -> None:
-        if future.cancelled():
+    def _send(
+        self, evaluation: _Evaluation, function: Callable[..., Measurement], job: Job, report: Any, loaded: Future[Any]
+    ) -> None:
+        if evaluation.cancelled():
             return
         try:
             gpus = self._gpus()
-            future.share = gpus or 1.0
+            evaluation.share = gpus or 1.0
             task = _evaluate.options(num_cpus=1, num_gpus=gpus)
-            future.object_ref = task.remote(function, job, report, loaded.result())
+            evaluation.object_ref = task.remote(function, job, report, loaded.result())
         except Exception as error:
-            _give(future, _failure(error))
+            _give(evaluation, _failure(error))
             return
-        if future.cancelled():  # meanwhile
-            ray.cancel(future.object_ref, force=True)
-        future.object_ref.future().add_done_callback(lambda done: _settle(future, done))
+        if evaluation.cancelled():  # meanwhile
+            ray.cancel(evaluation.object_ref, force=True)
+        evaluation.object_ref.future().add_done_callback(lambda done: _settle(evaluation, done))
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def close(self) -> None:
         """Stop Ray, and with it every evaluation that is under way."""
         self._images.clear()
         ray.shutdown()
@@ -236,31 +233,35 @@ def _shareable(images: ImageSet) -> ImageSet:
     )
 
 
-def _settle(future: _Future, done: Future[Measurement | _Failure]) -> None:
-    """Give what came back to `future`."""
+def _settle(evaluation: _Evaluation, done: Future[Measurement | _Failure]) -> None:
+    """Give what came back to `evaluation`."""
     error = done.exception()
     if error is None:
         result = done.result()
-        future.compute_seconds = None if result.seconds is None else future.share * result.seconds
-        _give(future, result)
+        evaluation.compute_seconds = None if result.seconds is None else evaluation.share * result.seconds
+        _give(evaluation, result)
     elif not isinstance(error, ray.exceptions.LocalRayletDiedError):  # then Ray ends this process; the trial goes on
         died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
         what = f"its process died {RETRIES + 1} times" if died else type(error).__name__
         last = (str(error).strip() or "no more is known").splitlines()[-1]  # behind Ray's own traceback
-        _give(future, _Failure(text=f"{what}: {last}", errno=None))
+        _give(evaluation, _Failure(text=f"{what}: {last}", errno=None))
 
 
-def _give(future: _Future, result: Measurement | _Failure) -> None:
+def _give(evaluation: _Evaluation, result: Measurement | _Failure) -> None:
     try:
-        if future.cancelled() or not future.set_running_or_notify_cancel():
+        if evaluation.cancelled() or not evaluation.set_running_or_notify_cancel():
             return
     except (InvalidStateError, RuntimeError):  # cancelled between the one and the other
         return
     if isinstance(result, _Failure):
-        future.set_exception(EvaluationFailed(result.text, result.errno))
+        evaluation.set_exception(EvaluationFailed(result.text, result.errno))
     else:
-        future.set_result(result)
+        evaluation.set_result(result)
 
 
 def _failure(error: BaseException) -> _Failure:
     return _Failure(text=f"{type(error).__name__}: {error}", errno=getattr(error, "errno", None))
+
+
+if TYPE_CHECKING:
+    _: type[Pool] = RayPool

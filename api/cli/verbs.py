@@ -137,7 +137,7 @@ def export(session: Session) -> int:
     if found["kind"] != "search":
         raise ServiceError(f"run {chosen.run} is a {found['kind']}: a study is made of a search")
     past = {"id": chosen.run, "objective": found["spec"]["objective"], "trials": session.client.trials(chosen.run)}
-    command = [sys.executable, "-m", "nas.searchers._study", chosen.out or f"{chosen.run}.db"]
+    command = [sys.executable, "-m", "nas.study", chosen.out or f"{chosen.run}.db"]
     ran = subprocess.run(command, input=json.dumps(past), capture_output=True, text=True)
     if ran.returncode:
         raise ServiceError(ran.stderr.strip().rpartition("\n")[2])

@@ -15,7 +15,7 @@ from api.problems import Problem, documented, refused
 from nas import datasets, home, plugins, zoo
 from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
-from nas.networks.architecture import Choice, Images
+from nas.networks.architecture import Choice, Images, random_choices
 from nas.networks.counts import Counts, counts
 from nas.plugins import Option
 from nas.recipes import RECIPES, Recipe
@@ -273,7 +273,7 @@ def _drawn(name: str, images: Images) -> list[Counts]:
     """The sizes of some of the space's networks."""
     chosen, draw = load_space(name), random.Random(0)
     knobs = chosen.knobs(images)
-    drawn = ({knob: draw.choice(choices) for knob, choices in knobs.items()} for _ in range(DRAWN))
+    drawn = (random_choices(knobs, draw) for _ in range(DRAWN))
     return [counts(chosen.architecture(choices, images)) for choices in drawn]
 
 

@@ -16,6 +16,7 @@ from api.history import Histories, History
 from api.problems import TAKES_BODY, documented
 from nas import datasets, home, spaces
 from nas.limits import over_limit
+from nas.networks.architecture import random_choices
 from nas.networks.counts import counts
 from nas.plans.rungs import shares
 from nas.recipes import Recipe
@@ -151,6 +152,6 @@ def _mult_adds(spec: SearchSpec) -> list[int]:
     """Of networks that the search may try, drawn at random."""
     chosen, images = spaces.load(spec.space), dataset(spec.dataset, spec.resolution)
     knobs, draw = spaces.narrowed(chosen.knobs(images), spec.knobs), random.Random(spec.seed)
-    drawn = ({knob: draw.choice(choices) for knob, choices in knobs.items()} for _ in range(SAMPLE))
+    drawn = (random_choices(knobs, draw) for _ in range(SAMPLE))
     counted = (counts(chosen.architecture(choices, images)) for choices in drawn)
     return [found.mult_adds for found in counted if over_limit(spec.limits, found) is None]

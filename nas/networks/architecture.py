@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -22,6 +23,11 @@ Op = Literal["conv", "fused", "mbconv"]
 
 VERSION = 1  # of the JSON of architectures
 MOST_BLOCKS = 2000  # in a network
+
+
+def random_choices(knobs: Knobs, draw: random.Random) -> Choices:
+    """A choice of each knob, every one as likely as the others."""
+    return {knob: draw.choice(choices) for knob, choices in knobs.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """The plan of a search: a searcher's proposals, made into jobs, filtered by what is known before training."""
 
 import dataclasses
-import functools
 import heapq
 import statistics
 from typing import cast
@@ -10,19 +9,18 @@ from nas import plugins, spaces, zoo
 from nas.confirmation import Measured, confirmation
 from nas.latency_predictor import Predictor
 from nas.limits import far_over, over_limit
-from nas.networks.architecture import Choice, Choices, Images
-from nas.networks.counts import Counts, counts
-from nas.objective import Cost
+from nas.networks.architecture import Choices, Images
+from nas.networks.counts import counts
 from nas.plans import FAILURES
+from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
 from nas.records import Job, Measurement
 from nas.refusal import Refusal
-from nas.searchers import ATTEMPT, CostOf, MakeSearcher, Outcome, Searcher
+from nas.searchers import MakeSearcher, Outcome, Searcher
 from nas.specs import Limits, SearchSpec
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
 PATIENCE = 3  # proposals in a row of which too little is expected, so that one lucky or unlucky trial ends nothing
-REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
 
 
 class SearchPlan:
@@ -138,7 +136,7 @@ class SearchPlan:
         refused: list[Choices] = []
         broken: str | None = None
         for attempt in range(ATTEMPTS):
-            choices = self._searcher.ask(number + attempt * ATTEMPT, [*pending, *refused])
+            choices = self._searcher.ask(number, [*pending, *refused], attempt=attempt)
             if choices is None:
                 break
             job = self._job(number, choices, rung)
@@ -214,64 +212,10 @@ class SearchPlan:
 
 
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:
-    """The searcher that `spec` names, on its knobs; where there is a `predictor`, latency is a cost that it knows.
-    Raises ValueError for an unknown name, knob or option."""
-    chosen = spaces.load(spec.space)
-    knobs = spaces.narrowed(chosen.knobs(images), spec.knobs)
+    """The searcher that `spec` names, on its problem. Raises ValueError for an unknown name, knob or option."""
     make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
-
-    @functools.lru_cache(maxsize=REMEMBERED)
-    def counted(chosen_of: tuple[Choice, ...]) -> Counts:
-        return counts(chosen.architecture(dict(zip(knobs, chosen_of)), images))
-
-    def known(choices: Choices) -> Counts:
-        return counted(tuple(choices[knob] for knob in knobs))
-
-    @functools.lru_cache(maxsize=REMEMBERED)
-    def timed(chosen_of: tuple[Choice, ...]) -> float:
-        assert predictor is not None
-        return predictor(chosen.architecture(dict(zip(knobs, chosen_of)), images))
-
-    def predicted(choices: Choices) -> float:
-        return timed(tuple(choices[knob] for knob in knobs))
-
-    def allowed(choices: Choices) -> bool:
-        if over_limit(spec.limits, known(choices)):
-            return False
-        return predictor is None or not far_over(spec.limits, predicted(choices), predictor.error)
-
-    def cost_of(name: Cost | None) -> CostOf | None:
-        if name is None:
-            return None
-        if name == "latency_ms":
-            return predicted if predictor else None
-        return lambda choices: float(getattr(known(choices), name))
-
-    first = {knob: options[0] for knob, options in knobs.items()}
-
-    def canonical(choices: Choices) -> Choices:
-        """Where narrowed knobs leave the representative out, the same stand-in for all choices that it represents."""
-        representative = chosen.canonical(choices, images)
-        if all(choice in knobs[knob] for knob, choice in representative.items()):
-            return representative
-        for other in (first, choices):
-            mixed = {knob: choice if (choice := representative[knob]) in knobs[knob] else other[knob] for knob in knobs}
-            if chosen.canonical(mixed, images) == representative:
-                return mixed
-        return choices
-
     try:
-        return make(
-            knobs,
-            spec.objective,
-            seed=spec.seed,
-            cost=cost_of(spec.objective.cost),
-            also=cost_of(spec.objective.also),
-            canonical=canonical,
-            allowed=allowed,
-            trials=spec.trials,
-            **spec.options,
-        )
+        return make(problem(spec, images, predictor), seed=spec.seed, **spec.options)
     except TypeError as error:
         detail = f"searcher {spec.searcher!r} does not take these options: {error}"
         raise Refusal(detail, field="options") from error

@@ -6,6 +6,7 @@ same outcomes in the same order makes it the same searcher.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Protocol, TypeAlias
 
 from nas.networks.architecture import Choice, Choices, Knobs
@@ -13,14 +14,36 @@ from nas.objective import Objective
 
 CostOf: TypeAlias = Callable[[Choices], float]
 Canonical: TypeAlias = Callable[[Choices], Choices]
-Allowed: TypeAlias = Callable[[Choices], bool]
-
-ATTEMPT = 2**32  # number + k × ATTEMPT asks for proposal `number` again, its first k answers being refused
+Allowed: TypeAlias = Callable[[Choices], float]
 
 
-def attempt(number: int) -> int:
-    """How many answers to this proposal were refused: searchers stray the farther the more there were."""
-    return number // ATTEMPT
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a searcher is to solve.
+
+    `cost` gives a candidate's exact cost before training where that is possible, `also` its second one. `canonical`
+    gives the one representative of all choices that build the same network. `allowed` says by what share of them a
+    candidate is over its limits, all those together that are known before training; 0: it is within them. `trials` is
+    the budget that the search begins with.
+    """
+
+    knobs: Knobs
+    objective: Objective
+    cost: CostOf | None = None
+    also: CostOf | None = None
+    canonical: Canonical | None = None
+    allowed: Allowed | None = None
+    trials: int | None = None
+
+    @property
+    def costs(self) -> tuple[CostOf | None, ...]:
+        """One for each cost that the objective names; None where a cost is not known before it is measured."""
+        return (self.cost, self.also) if self.objective.also else (self.cost,)
+
+
+def dice(seed: int, number: int, attempt: int = 0) -> Random:
+    """All the randomness of one proposal. Attempts were once numbers over 2^32: old seeds still give old searches."""
+    return Random(f"{seed}/{number + attempt * 2**32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +76,9 @@ class Searcher(Protocol):
     is the most that it expects of any network; None where it cannot say yet.
     """
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
-        """Choices for proposal `number`; None: there is no network left. Randomness is drawn from (seed, number) only.
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices | None:
+        """Choices for proposal `number`; None: there is no network left. Randomness is drawn from the seed, `number`
+        and `attempt` only: so many answers to this proposal were refused, and searchers stray further the more.
 
         `pending` are the choices that are being evaluated now or were refused; with None a searcher that minds them
         remembers what it proposed and was not told. Who resumes a search gives them: a new searcher cannot know.
@@ -69,22 +93,7 @@ class Searcher(Protocol):
 class MakeSearcher(Protocol):
     """The constructor that every searcher's class has; options of its own follow by keyword, each with a default.
 
-    `cost` gives a candidate's exact cost before training where that is possible, `also` its second one; `canonical` the
-    one representative of all choices that build the same network; `allowed` is False for choices that would be refused
-    before training; `trials` is the budget that the search begins with. Raises ValueError for an option out of range,
-    and ImportError naming what to install.
+    Raises ValueError for an option out of range, and ImportError naming what to install.
     """
 
-    def __call__(
-        self,
-        knobs: Knobs,
-        objective: Objective,
-        *,
-        seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
-        **options: Choice,
-    ) -> Searcher: ...
+    def __call__(self, problem: Problem, *, seed: int, **options: Choice) -> Searcher: ...

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
-from nas.networks.architecture import Choices, Knobs
-from nas.searchers import Allowed, Canonical, CostOf
+from nas.networks.architecture import Choices
+from nas.searchers import Problem
 from nas.searchers._gaussian_process import Codes, Floats
 
 Code = tuple[int, ...]
@@ -21,15 +21,9 @@ REMEMBERED = 200_000  # costs of networks, so that memory is bounded
 class Candidates:
     """Codes of choices, canonical, allowed and costed; `whole` says whether every one of the space is looked at."""
 
-    def __init__(
-        self,
-        knobs: Knobs,
-        canonical: Canonical | None,
-        allowed: Allowed | None,
-        costs: Sequence[CostOf | None] = (None,),
-    ) -> None:
-        self._knobs = knobs
-        self._cost_of, self._canonical, self._allowed = costs, canonical, allowed
+    def __init__(self, problem: Problem) -> None:
+        self._knobs = knobs = problem.knobs
+        self._cost_of, self._canonical, self._allowed = problem.costs, problem.canonical, problem.allowed
         self._place = [{choice: place for place, choice in enumerate(choices)} for choices in knobs.values()]
         self._free = [place for place, choices in enumerate(knobs.values()) if len(choices) > 1]
         self._sizes = [len(choices) for choices in knobs.values()]
@@ -119,6 +113,6 @@ class Candidates:
             if len(self._costs) >= REMEMBERED:
                 self._costs.clear()
             choices = self.choices(code)
-            refused = self._allowed is not None and not self._allowed(choices)
+            refused = self._allowed is not None and self._allowed(choices) > 0
             self._costs[code] = None if refused else tuple(of(choices) if of else 1.0 for of in self._cost_of)
         return self._costs[code]

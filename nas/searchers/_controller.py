@@ -8,9 +8,8 @@ try:
 except ImportError as error:
     raise ImportError("this searcher's controller needs torch: pip install 'nas-service[searchers]'") from error
 
-from nas.networks.architecture import Choices, Knobs
-from nas.objective import Objective
-from nas.searchers import ATTEMPT, Outcome, attempt
+from nas.networks.architecture import Choices
+from nas.searchers import Outcome, Problem
 
 REDRAWS = 32
 
@@ -80,38 +79,35 @@ class ControllerSearch:
 
     def __init__(
         self,
-        knobs: Knobs,
-        objective: Objective,
+        problem: Problem,
         controller: Callable[[Sequence[int]], Controller],
         *,
         seed: int,
         batch: int,
         rate: float,
     ) -> None:
-        self._objective, self._seed, self._batch = objective, seed, batch
-        self._fixed: Choices = {knob: choices[0] for knob, choices in knobs.items()}
-        self._free = {knob: choices for knob, choices in knobs.items() if len(choices) > 1}
+        self._objective, self._seed, self._batch = problem.objective, seed, batch
+        self._fixed: Choices = {knob: choices[0] for knob, choices in problem.knobs.items()}
+        self._free = {knob: choices for knob, choices in problem.knobs.items() if len(choices) > 1}
         self._waiting: list[tuple[list[int], float]] = []
-        self._drawn: tuple[int, list[list[int]]] = (-1, [])
+        self._drawn: tuple[tuple[int, int], list[list[int]]] = ((-1, -1), [])
         self.controller = controller([len(choices) for choices in self._free.values()])
         self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=rate)
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
         if not self._free:
             return dict(self._fixed)
         # Once an answer was refused many are drawn at once, which takes hardly longer than one.
-        refused = attempt(number)
-        block, row = divmod(refused - 1, REDRAWS) if refused else (-1, 0)
-        first = number % ATTEMPT + (block + 1) * ATTEMPT
-        if self._drawn[0] != first:
-            generator = torch.Generator().manual_seed(_mixed(self._seed, first))
-            rows, temperature = (REDRAWS, 1 + block * REDRAWS / 10) if refused else (1, 1.0)
-            self._drawn = (first, self.controller.sample(generator, rows, temperature))
+        block, row = divmod(attempt - 1, REDRAWS) if attempt else (-1, 0)
+        if self._drawn[0] != (number, block):
+            generator = torch.Generator().manual_seed(_mixed(self._seed, number + (block + 1) * 2**32))
+            rows, temperature = (REDRAWS, 1 + block * REDRAWS / 10) if attempt else (1, 1.0)
+            self._drawn = ((number, block), self.controller.sample(generator, rows, temperature))
         codes = self._drawn[1][row]
         return self._fixed | {knob: choices[place] for (knob, choices), place in zip(self._free.items(), codes)}
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
-        self._drawn = (-1, [])
+        self._drawn = ((-1, -1), [])
         if outcome is None or not self._free:
             return
         codes = [options.index(choices[knob]) for knob, options in self._free.items()]

@@ -14,9 +14,8 @@ try:
 except ImportError as error:
     raise ImportError("this searcher needs Optuna: pip install 'nas-service[searchers]'") from error
 
-from nas.networks.architecture import Choices, Knobs
-from nas.objective import Objective
-from nas.searchers import Outcome, attempt
+from nas.networks.architecture import Choices
+from nas.searchers import Outcome, Problem, dice
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -35,8 +34,7 @@ class OptunaSearcher:
 
     def __init__(
         self,
-        knobs: Knobs,
-        objective: Objective,
+        problem: Problem,
         sampler: Callable[[int], samplers.BaseSampler],
         *,
         seed: int,
@@ -45,25 +43,26 @@ class OptunaSearcher:
         fronts: bool = True,
         latest: int | None = None,
     ) -> None:
-        self._knobs, self._objective, self._seed = knobs, objective, seed
+        self._knobs, self._objective, self._seed = problem.knobs, problem.objective, seed
         self._sampler, self._through, self._latest = sampler, through, latest
-        self._front = fronts and objective.form == "front"
+        self._front = fronts and self._objective.form == "front"
         self._distributions: dict[str, BaseDistribution] = {
             knob: IntDistribution(0, len(choices) - 1)
             if ordered or _numbers(choices)
             else CategoricalDistribution(range(len(choices)))
-            for knob, choices in knobs.items()
+            for knob, choices in self._knobs.items()
         }
-        self._places = {knob: {choice: place for place, choice in enumerate(cs)} for knob, cs in knobs.items()}
+        self._places = {knob: {choice: place for place, choice in enumerate(cs)} for knob, cs in self._knobs.items()}
         self._told: list[FrozenTrial] = []
         self._study = self._new_study()
         self._vain = 0
         self._refused: Choices = {}
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
-        if attempt(number) >= PATIENCE and self._refused:
-            return self._near(self._refused, random.Random(f"{self._seed}/{number}"), attempt(number) // PATIENCE)
-        study = self._seeded(f"{self._seed}/{number}")
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
+        draw = dice(self._seed, number, attempt)
+        if attempt >= PATIENCE and self._refused:
+            return self._near(self._refused, draw, attempt // PATIENCE)
+        study = self._seeded(draw)
         trial = study.ask(self._distributions)
         study.tell(trial, state=TrialState.FAIL)  # a failed trial is looked at by no sampler
         self._vain += 1
@@ -78,7 +77,7 @@ class OptunaSearcher:
         if self._front:
             values = [outcome.accuracy, *outcome.costs]
         if self._through:
-            study = self._seeded(f"{self._seed}/told/{len(self._told)}")
+            study = self._seeded(random.Random(f"{self._seed}/told/{len(self._told)}"))
             study.enqueue_trial(params)
             trial = study.ask(self._distributions)
             assert trial.relative_params is not None  # reading it is what makes the sampler write
@@ -92,7 +91,7 @@ class OptunaSearcher:
         changed = draw.sample(list(self._knobs), min(knobs, len(self._knobs)))
         return choices | {knob: draw.choice(self._knobs[knob]) for knob in changed}
 
-    def _seeded(self, seed: str) -> optuna.Study:
+    def _seeded(self, draw: random.Random) -> optuna.Study:
         """The study with a new sampler."""
         if self._latest is not None or self._vain > VAIN_ASKS + len(self._told):
             self._study = self._new_study()
@@ -100,7 +99,7 @@ class OptunaSearcher:
             self._vain = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # so Optuna calls what it may yet change
-            self._study.sampler = self._sampler(random.Random(seed).randrange(2**32))
+            self._study.sampler = self._sampler(draw.randrange(2**32))
         return self._study
 
     def _new_study(self) -> optuna.Study:

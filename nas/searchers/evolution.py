@@ -4,14 +4,12 @@ Real, Aggarwal, Huang, Le 2019, "Regularized Evolution for Image Classifier Arch
 """
 
 import math
-import random
 import statistics
 from collections import deque
 from collections.abc import Sequence
 
-from nas.networks.architecture import Choices, Knobs
-from nas.objective import Objective
-from nas.searchers import Allowed, Canonical, CostOf, Outcome, attempt
+from nas.networks.architecture import Choices, random_choices
+from nas.searchers import Outcome, Problem, dice
 
 PATIENCE = 20  # attempts at one proposal after which one more knob changes
 
@@ -23,47 +21,31 @@ class Searcher:
     paper. A failed candidate takes no place in the population; one that is trained again is worth its mean.
     """
 
-    def __init__(
-        self,
-        knobs: Knobs,
-        objective: Objective,
-        *,
-        seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
-        population: int = 0,
-        sample: int = 0,
-    ) -> None:
-        population = population or min(100, max(8, round(2 * math.sqrt(trials or 100))))
+    def __init__(self, problem: Problem, *, seed: int, population: int = 0, sample: int = 0) -> None:
+        population = population or min(100, max(8, round(2 * math.sqrt(problem.trials or 100))))
         sample = sample or max(2, population // 4)
         if population < 2:
             raise ValueError(f"population {population} is less than 2")
         if not 1 <= sample <= population:
             raise ValueError(f"sample {sample} is not between 1 and the population, {population}")
-        self._knobs = knobs
-        self._objective = objective
-        self._seed = seed
-        self._sample = sample
+        self._problem, self._seed, self._sample = problem, seed, sample
         self._living: deque[tuple[list[float], Choices]] = deque(maxlen=population)  # rewards of its trainings
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices:
-        draw = random.Random(f"{self._seed}/{number}")
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
+        draw, knobs = dice(self._seed, number, attempt), self._problem.knobs
         if len(self._living) < (self._living.maxlen or 0):
-            return {knob: draw.choice(choices) for knob, choices in self._knobs.items()}
+            return random_choices(knobs, draw)
         contest = [draw.choice(self._living) for _ in range(self._sample)]
         child = dict(max(contest, key=lambda candidate: statistics.fmean(candidate[0]))[1])
-        mutable = [knob for knob, choices in self._knobs.items() if len(choices) > 1]
-        for knob in draw.sample(mutable, min(len(mutable), 1 + attempt(number) // PATIENCE)):
-            child[knob] = draw.choice([choice for choice in self._knobs[knob] if choice != child[knob]])
+        mutable = [knob for knob, choices in knobs.items() if len(choices) > 1]
+        for knob in draw.sample(mutable, min(len(mutable), 1 + attempt // PATIENCE)):
+            child[knob] = draw.choice([choice for choice in knobs[knob] if choice != child[knob]])
         return child
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
         if outcome is None:
             return
-        reward = self._objective.reward(outcome.accuracy, outcome.cost)
+        reward = self._problem.objective.reward(outcome.accuracy, outcome.cost)
         again = next((rewards for rewards, living in self._living if living == choices), None)
         if again is None:
             self._living.append(([reward], choices))

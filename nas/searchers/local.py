@@ -7,9 +7,8 @@ import random
 import statistics
 from collections.abc import Sequence
 
-from nas.networks.architecture import Choices, Knobs
-from nas.objective import Objective
-from nas.searchers import Allowed, Canonical, CostOf, Outcome, attempt
+from nas.networks.architecture import Choices
+from nas.searchers import Outcome, Problem, dice
 from nas.searchers._candidates import Candidates, Code
 
 START = 5  # random networks, the best of which is where it starts
@@ -19,30 +18,19 @@ KICK = 3  # knobs that change when every neighbour was tried
 class Searcher:
     """Once all neighbours were tried, it goes on from the best network with three knobs changed."""
 
-    def __init__(
-        self,
-        knobs: Knobs,
-        objective: Objective,
-        *,
-        seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
-    ) -> None:
-        self._objective, self._seed = objective, seed
-        self._candidates = Candidates(knobs, canonical, allowed)
+    def __init__(self, problem: Problem, *, seed: int) -> None:
+        self._objective, self._seed = problem.objective, seed
+        self._candidates = Candidates(problem)
         self._seen: dict[Code, list[float]] = {}  # the rewards of each network's trainings
         self._asked: dict[Code, None] = {}
         self._outcomes = 0
         self._here: tuple[float, Code] | None = None  # where the search stands: its reward, its network
         self._best: tuple[float, Code] | None = None
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
-        draw = random.Random(f"{self._seed}/{number}")
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices | None:
+        draw = dice(self._seed, number, attempt)
         busy = self._asked if pending is None else [self._candidates.code(choices) for choices in pending]
-        code = self._propose(draw, {*self._seen, *busy}, KICK + attempt(number) // 10)
+        code = self._propose(draw, {*self._seen, *busy}, KICK + attempt // 10)
         if code is None:
             return None
         self._asked[code] = None

@@ -4,30 +4,17 @@ Needs the packages optuna and cmaes. It maximises one reward only: for a front, 
 """
 
 from nas.extras import require
-from nas.networks.architecture import Knobs
-from nas.objective import Objective
-from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers import Problem
 from nas.searchers._optuna import OptunaSearcher, samplers
 
 LATEST = 200  # two of its generations and more
 
 
 class Searcher(OptunaSearcher):
-    def __init__(
-        self,
-        knobs: Knobs,
-        objective: Objective,
-        *,
-        seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
-    ) -> None:
+    def __init__(self, problem: Problem, *, seed: int) -> None:
         require("this searcher", "searchers", "cmaes")
 
         def sampler(seed: int) -> samplers.BaseSampler:
             return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
-        super().__init__(knobs, objective, sampler, seed=seed, ordered=True, through=True, fronts=False, latest=LATEST)
+        super().__init__(problem, sampler, seed=seed, ordered=True, through=True, fronts=False, latest=LATEST)

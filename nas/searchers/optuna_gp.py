@@ -4,28 +4,14 @@ Needs the packages optuna, scipy and torch.
 """
 
 from nas.extras import require
-from nas.networks.architecture import Knobs
-from nas.objective import Objective
-from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers import Problem
 from nas.searchers._optuna import OptunaSearcher, samplers
 
 
 class Searcher(OptunaSearcher):
     """The first `startup` proposals are random."""
 
-    def __init__(
-        self,
-        knobs: Knobs,
-        objective: Objective,
-        *,
-        seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
-        startup: int = 10,
-    ) -> None:
+    def __init__(self, problem: Problem, *, seed: int, startup: int = 10) -> None:
         if startup < 1:
             raise ValueError(f"startup {startup} is less than 1")
         require("this searcher", "searchers", "scipy", "torch")
@@ -33,4 +19,4 @@ class Searcher(OptunaSearcher):
         def sampler(seed: int) -> samplers.BaseSampler:
             return samplers.GPSampler(seed=seed, n_startup_trials=startup)
 
-        super().__init__(knobs, objective, sampler, seed=seed)
+        super().__init__(problem, sampler, seed=seed)

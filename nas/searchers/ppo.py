@@ -7,9 +7,7 @@ Schulman et al. 2017; Zoph et al. 2017: one layer of 100 units, weights from U(-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.networks.architecture import Knobs
-from nas.objective import Objective
-from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers import Problem
 from nas.searchers._controller import Baseline, Controller, ControllerSearch, check
 
 if TYPE_CHECKING:
@@ -21,15 +19,9 @@ class Searcher(ControllerSearch):
 
     def __init__(
         self,
-        knobs: Knobs,
-        objective: Objective,
+        problem: Problem,
         *,
         seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
         rate: float = 0.003,
         batch: int = 8,
         epochs: int = 4,
@@ -47,7 +39,7 @@ class Searcher(ControllerSearch):
         def controller(sizes: Sequence[int]) -> Controller:
             return Controller(sizes, hidden=100, layers=1, spread=0.1, seed=seed)
 
-        super().__init__(knobs, objective, controller, seed=seed, batch=batch, rate=rate)
+        super().__init__(problem, controller, seed=seed, batch=batch, rate=rate)
         self._baseline = Baseline(decay)
         self._epochs, self._clip, self._entropy = epochs, clip, entropy
 

@@ -8,9 +8,7 @@ trials; the default here is for a few hundred.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.networks.architecture import Knobs
-from nas.objective import Objective
-from nas.searchers import Allowed, Canonical, CostOf
+from nas.searchers import Problem
 from nas.searchers._controller import Baseline, Controller, ControllerSearch, check
 
 if TYPE_CHECKING:
@@ -22,15 +20,9 @@ class Searcher(ControllerSearch):
 
     def __init__(
         self,
-        knobs: Knobs,
-        objective: Objective,
+        problem: Problem,
         *,
         seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
         rate: float = 0.01,
         batch: int = 4,
         entropy: float = 0.01,
@@ -45,7 +37,7 @@ class Searcher(ControllerSearch):
         def controller(sizes: Sequence[int]) -> Controller:
             return Controller(sizes, hidden=35, layers=2, spread=0.08, seed=seed)
 
-        super().__init__(knobs, objective, controller, seed=seed, batch=batch, rate=rate)
+        super().__init__(problem, controller, seed=seed, batch=batch, rate=rate)
         self._baseline = Baseline(decay)
         self._entropy, self._cubed = entropy, cubed
 

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.networks.architecture import Choices, Knobs
-from nas.objective import Objective
+from nas.networks.architecture import Choices
 from nas.pareto import Point, front, hypervolume
-from nas.searchers import Allowed, Canonical, CostOf, Outcome
+from nas.searchers import Outcome, Problem, dice
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief
 from nas.searchers._candidates import ENUMERABLE, Candidates, Code
@@ -42,27 +41,15 @@ class Searcher:
 
     expected_gain: float | None = None
 
-    def __init__(
-        self,
-        knobs: Knobs,
-        objective: Objective,
-        *,
-        seed: int,
-        cost: CostOf | None = None,
-        also: CostOf | None = None,
-        canonical: Canonical | None = None,
-        allowed: Allowed | None = None,
-        trials: int | None = None,
-        first: int = 0,
-    ) -> None:
+    def __init__(self, problem: Problem, *, seed: int, first: int = 0) -> None:
         if not 0 <= first <= 1000:
             raise ValueError(f"first {first} is not between 0 and 1000")
-        self._knobs, self._objective, self._seed = knobs, objective, seed
-        costs = (cost, also) if objective.also else (cost,)
-        self._candidates = Candidates(knobs, canonical, allowed, costs)
-        self._terms = functools.lru_cache(maxsize=2 * ENUMERABLE)(objective.terms)
-        self._known = [of is not None for of in costs]
-        self._first = first or (SOFT_FIRST if self._soft else min(10, max(4, len(knobs) // 4)))
+        self._objective, self._seed = problem.objective, seed
+        self._candidates = Candidates(problem)
+        self._tables = [distances(choices) for choices in problem.knobs.values()]
+        self._terms = functools.lru_cache(maxsize=2 * ENUMERABLE)(problem.objective.terms)
+        self._known = [cost is not None for cost in problem.costs]
+        self._first = first or (SOFT_FIRST if self._soft else min(10, max(4, len(problem.knobs) // 4)))
         self._seen: set[Code] = set()
         self._failed: list[Code] = []
         self._asked: dict[Code, None] = {}
@@ -77,10 +64,10 @@ class Searcher:
         else:
             self._belief.tell(code, outcome.accuracy, outcome.costs)
 
-    def ask(self, number: int, pending: Sequence[Choices] | None = None) -> Choices | None:
+    def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices | None:
         busy = list(self._asked) if pending is None else [self._candidates.code(choices) for choices in pending]
         self.expected_gain = None
-        code = self._propose(random.Random(f"{self._seed}/{number}"), list(dict.fromkeys(busy)))
+        code = self._propose(dice(self._seed, number, attempt), list(dict.fromkeys(busy)))
         if code is None:
             return None
         self._asked[code] = None
@@ -114,7 +101,7 @@ class Searcher:
     def _belief(self) -> Belief:
         costs = self._candidates.rows(self._pool)[1]
         log_costs = [np.log(own) if known and len(own) else None for known, own in zip(self._known, costs.T)]
-        return Belief([distances(choices) for choices in self._knobs.values()], log_costs)
+        return Belief(self._tables, log_costs)
 
     @functools.cached_property
     def _opening(self) -> list[Code]:
@@ -127,13 +114,12 @@ class Searcher:
             pool = cheap[: max(4 * self._first, round(DEAREST * len(cheap)))] or pool
         codes, known = self._candidates.rows(pool)
         rank = np.argsort(np.argsort(known[:, 0], kind="stable")) / max(1, len(pool) - 1)
-        tables = [distances(choices) for choices in self._knobs.values()]
         draw = random.Random(f"{self._seed}/opening")
         chosen = [draw.randrange(len(pool))] if pool else []
         nearest = np.full(len(pool), np.inf)
         while len(chosen) < min(self._first, len(pool)):
             last = chosen[-1]
-            apart = np.mean([table[codes[:, knob], codes[last, knob]] for knob, table in enumerate(tables)], axis=0)
+            apart = np.mean([table[own, own[last]] for table, own in zip(self._tables, codes.T)], axis=0)
             nearest = np.minimum(nearest, apart + np.abs(rank - rank[last]))
             nearest[last] = -1.0
             chosen.append(int(np.argmax(nearest + [1e-3 * draw.random() for _ in pool])))

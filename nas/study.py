@@ -1,4 +1,4 @@
-"""`python -m nas.searchers._study FILE < search.json`: the trials of a search as a study that Optuna's tools open.
+"""`python -m nas.study FILE < search.json`: the trials of a search as a study that Optuna's tools open.
 
 The JSON has the search's `id`, its `objective`, and its `trials` as the service shows them. The study is named after
 the search; a front has the values accuracy and cost, or both costs, anything else the reward. What was trained on a

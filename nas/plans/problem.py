@@ -1,0 +1,70 @@
+"""The problem that a searcher is to solve: a space and its knobs, and what is known of a network before training."""
+
+import functools
+
+from nas import spaces
+from nas.latency_predictor import Predictor
+from nas.limits import excess
+from nas.networks.architecture import Choice, Choices, Images
+from nas.networks.counts import Counts, counts
+from nas.objective import Cost
+from nas.searchers import CostOf, Problem
+from nas.specs import SearchSpec
+
+REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
+
+
+def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Problem:
+    """What `spec` searches for, on its knobs; where there is a `predictor`, latency is a cost that is known. Raises
+    ValueError for an unknown space or knob."""
+    space = spaces.load(spec.space)
+    knobs = spaces.narrowed(space.knobs(images), spec.knobs)
+    first = {knob: options[0] for knob, options in knobs.items()}
+
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def sized(row: tuple[Choice, ...]) -> Counts:
+        return counts(space.architecture(dict(zip(knobs, row)), images))
+
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def timed(row: tuple[Choice, ...]) -> float:
+        assert predictor is not None
+        return predictor(space.architecture(dict(zip(knobs, row)), images))
+
+    def counted(choices: Choices) -> Counts:
+        return sized(tuple(choices[knob] for knob in knobs))
+
+    def predicted(choices: Choices) -> float:
+        return timed(tuple(choices[knob] for knob in knobs))
+
+    def allowed(choices: Choices) -> float:
+        if predictor is None:
+            return excess(spec.limits, counted(choices))
+        return excess(spec.limits, counted(choices), predicted(choices), predictor.error)
+
+    def cost_of(name: Cost | None) -> CostOf | None:
+        if name is None:
+            return None
+        if name == "latency_ms":
+            return predicted if predictor else None
+        return lambda choices: float(getattr(counted(choices), name))
+
+    def canonical(choices: Choices) -> Choices:
+        """Where narrowed knobs leave the representative out, the same stand-in for all choices that it represents."""
+        representative = space.canonical(choices, images)
+        if all(choice in knobs[knob] for knob, choice in representative.items()):
+            return representative
+        for other in (first, choices):
+            mixed = {knob: choice if (choice := representative[knob]) in knobs[knob] else other[knob] for knob in knobs}
+            if space.canonical(mixed, images) == representative:
+                return mixed
+        return choices
+
+    return Problem(
+        knobs=knobs,
+        objective=spec.objective,
+        cost=cost_of(spec.objective.cost),
+        also=cost_of(spec.objective.also),
+        canonical=canonical,
+        allowed=allowed,
+        trials=spec.trials,
+    )
