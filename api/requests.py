@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from nas.networks.architecture import Choice, Images
 from nas.networks.lowering import AnyArchitecture
-from nas.networks.scaling import CompoundScaling
+from nas.networks.scaling import CompoundScaling, Member
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
 from nas.specs import MOST_DEVICES, MOST_TRIALS, BenchmarkSpec, GrowthSpec, SearchSpec
@@ -32,9 +32,9 @@ class BenchmarkRequest:
     space: str = "mbconv"
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     images: Images | None = None
-    """What drawn networks are for, or a published one, instead of the images that it was published for."""
+    """What the networks are for. Drawn ones need it; a published one has its own, and may be measured for others."""
     dataset: str | None = None
-    """A dataset of such images, instead of them."""
+    """A dataset whose images the networks are for, to be named instead of them."""
     devices: tuple[str, ...] = ("cpu",)
     """Where latency is measured, such as cpu or cpu:threads=2,batch=8. `GET /v1/devices` and `nas devices` list
     them."""
@@ -70,11 +70,11 @@ class GrowthRequest:
     search: str
     """The id of the search."""
     trial: int | None = None
-    """The number of the trial whose network is grown; null: the search's best."""
-    members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
+    """The number of the trial whose network is grown. Null: the search's best."""
+    members: tuple[Member, ...] = ("B0", "B1", "B2", "B3")
     scaling: CompoundScaling | None = None
     devices: tuple[str, ...] | None = None
-    """Where latency is measured; null: on the search's devices."""
+    """Where latency is measured. Null: on the search's devices."""
     recipe: Recipe = RECIPES["growth"]
     parallel: int = 2
     seed: int = 0

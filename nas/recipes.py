@@ -17,7 +17,7 @@ class Recipe:
     epochs: int = 2
     """Epochs of a training."""
     train_images: int | None = None
-    """Training images that are taken, a random part with as many of each class; null: all."""
+    """Training images that are taken, a random part with as many of each class. Null: all."""
     batch: int = 128
     """Images in a step."""
     learning_rate: float = 0.2
@@ -51,9 +51,9 @@ class Recipe:
     norm_decay: float = 0.9
     """How much of a norm's running mean and variance a step keeps."""
     clip_norm: float | None = None
-    """The length to which longer gradients are shortened, all taken together; null: none are."""
+    """The length to which longer gradients are shortened, all taken together. Null: none are."""
     drop_path: float | None = None
-    """The rate at which the last residual branch is dropped, earlier ones less (stochastic depth); null: as the
+    """The rate at which the last residual branch is dropped, earlier ones less (stochastic depth). Null: as the
     architecture says."""
     ema: float = 0.0
     """How much of the averaged weights a step keeps; 0: none are averaged."""

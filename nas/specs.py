@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from nas.networks.architecture import Choice, Choices, Images, Knobs
 from nas.networks.lowering import AnyArchitecture
-from nas.networks.scaling import MEMBERS, CompoundScaling
+from nas.networks.scaling import MEMBERS, CompoundScaling, Member
 from nas.objective import Objective
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
@@ -78,11 +78,11 @@ class Limits:
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     params: int | None = None
-    """Networks of more parameters are not trained; null: of any number."""
+    """Networks of more parameters are not trained. Null: of any number."""
     mult_adds: int | None = None
-    """Networks of more multiply-adds for an image are not trained; null: of any number."""
+    """Networks of more multiply-adds for an image are not trained. Null: of any number."""
     latency_ms: float | None = None
-    """Slower networks are not trained, by their milliseconds on the first device; null: of any latency."""
+    """Slower networks are not trained, by their milliseconds on the first device. Null: of any latency."""
 
     def __post_init__(self) -> None:
         positive(self, "params", "mult_adds", "latency_ms")
@@ -103,14 +103,14 @@ class SearchSpec:
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     name: str = ""
-    """What you find it again by: a line of up to 200 characters, in any language."""
+    """What you find it again by. A line of up to 200 characters, in any language."""
     dataset: str
     """The images: a dataset's name, or folder:/path/to/images. The folder has one of images for each class, or is an
     archive of such a one."""
     space: str = "mbconv"
     """The search space that networks are taken from. `GET /v1/spaces` and `nas spaces` list them."""
     resolution: int | None = None
-    """Pixels a side that images are resized to; null: as the dataset has them."""
+    """Pixels a side that images are resized to. Null: as the dataset has them."""
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     """Knobs of the space that have only some of their choices, such as stage1.op: conv and fused. The others have
     all."""
@@ -136,13 +136,14 @@ class SearchSpec:
     trials: int = 20
     """Trainings, after which the search ends. Each is a trial, also where a network is trained again."""
     hours: float | None = None
-    """Hours of work, pauses left out, after which no trial begins; null: any number."""
+    """Hours of work after which no trial begins. Pauses are left out, and what has begun still ends. Null: any
+    number."""
     compute_hours: float | None = None
-    """Hours that evaluations may hold processors or GPUs, after which no trial begins. A part of a GPU counts as that
-    part; null: any number."""
+    """Hours of processors or GPUs after which no trial begins. Those count in which an evaluation holds one, and of a
+    part of a GPU that part. Null: any number."""
     least_gain: float | None = None
-    """The gain of which the searcher has to expect more for the search to go on: of reward, or of a front, as a share
-    of the area under it. Null: it goes on whatever is expected."""
+    """The search ends when no network is expected to gain more than this. It is of reward, or of a front, as a share of
+    the area under it. Null: it goes on whatever is expected."""
     parallel: int = 2
     """Trials at once."""
     seed: int = 0
@@ -153,7 +154,7 @@ class SearchSpec:
     """Trials that train a leading network once more, from another seed. What looks best of many has most likely been
     lucky; it is then judged by the mean of its trainings, on the highest rung where there are rungs."""
     fidelity: Fidelity | None = None
-    """Short trainings first, and longer ones of the best; null: every network is trained by the whole recipe."""
+    """Short trainings first, and longer ones of the best. Null: every network is trained by the whole recipe."""
 
     def __post_init__(self) -> None:
         between(self, "trials", 1, MOST_TRIALS)
@@ -196,10 +197,10 @@ class GrowthSpec:
     """The network that it is grown from."""
     source: tuple[str, int] | None = None
     """The id of the search, and the number of the trial, that the network came from."""
-    members: tuple[str, ...] = ("B0", "B1", "B2", "B3")
+    members: tuple[Member, ...] = ("B0", "B1", "B2", "B3")
     """The networks to grow, of B0 to B7. B0 is the network itself."""
     scaling: CompoundScaling | None = None
-    """Own factors on depth, width and resolution; null: those published for B0 to B7."""
+    """Own factors on depth, width and resolution. Null: those published for B0 to B7."""
     devices: tuple[str, ...] = ("cpu",)
     recipe: Recipe = RECIPES["growth"]
     parallel: int = 2
@@ -237,7 +238,7 @@ class BenchmarkSpec:
     images: Images
     """What the networks are for."""
     architecture: AnyArchitecture | None = None
-    """The network, whole, which the space has to build; null: some are drawn."""
+    """The network, whole, which the space has to build. Null: some are drawn."""
     choices: Choices = field(default_factory=dict)
     """The choices that the network was built of, where it is one of the space."""
     published: str | None = None

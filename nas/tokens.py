@@ -43,7 +43,7 @@ class Token:
     created_at: float
     """When it was made, in seconds since 1970, UTC."""
     expires_at: float | None = None
-    """When it ends, in seconds since 1970, UTC; null: never."""
+    """When it ends, in seconds since 1970, UTC. Null: never."""
     session: str | None = None
     """The id of the token whose owner signed in with it, where this one is a browser's."""
 
@@ -61,7 +61,7 @@ class TokenRequest:
     """Whose it is to be: a name of up to 80 characters."""
     scope: Scope = "write"
     days: float | None = None
-    """Days after which it ends; null: it does not."""
+    """Days after which it ends. Null: it does not."""
 
     def __post_init__(self) -> None:
         if not (self.owner.strip() and len(self.owner) <= LONGEST_OWNER and one_line(self.owner)):

@@ -22,6 +22,7 @@ from nas.client import Client
 from nas.codec import encode
 from nas.models.checkpoint import KEY, Card, artifact
 from nas.networks.architecture import Images
+from nas.networks.scaling import Member
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.records import Job, Latency, Measurement, Progress, Run, Trial
@@ -103,7 +104,7 @@ class Service:
     def growth(
         self,
         search: Run,
-        members: tuple[str, ...] = ("B0", "B1"),
+        members: tuple[Member, ...] = ("B0", "B1"),
         ended: int = 99,
         tested: Sequence[float] = (),
         **spec: Any,

@@ -113,7 +113,7 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: Recipe(warmup=1.5),
         lambda: Recipe(clean=1.5),
         lambda: dataclasses.replace(GROWTH, members=()),
-        lambda: dataclasses.replace(GROWTH, members=("B0", "B9")),
+        lambda: dataclasses.replace(GROWTH, members=("B0", "B9")),  # type: ignore[arg-type]
         lambda: dataclasses.replace(GROWTH, members=("B0", "B0")),
         lambda: dataclasses.replace(SEARCH, seed=-1),
         lambda: dataclasses.replace(SEARCH, parallel=0),

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.cli import arguments, measure, offline, proxy, terminal, verbs
+from api.cli.fields import argument
 from api.cli.session import Session
+from api.requests import Budget
 from nas import settings
 from nas.client import ServiceError
 from nas.extras import NotInstalled
-from nas.tokens import SCOPES
+from nas.tokens import SCOPES, TokenRequest
 from nas.version import version
 
 
@@ -81,8 +83,7 @@ def parser() -> argparse.ArgumentParser:
     add("show", verbs.show, "a run, whole").add_argument("run")
     ranked = add("pareto", verbs.pareto, "the Pareto front of a search, ranked by its objective or another")
     ranked.add_argument("run")
-    arguments.ranking_arguments(ranked)
-    arguments.form_argument(ranked)
+    arguments.ranking_arguments(ranked, told=False)
     ranked.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
     add("trials", verbs.trials, "the trials of a run").add_argument("run")
     add("events", verbs.events, "what happened to a run").add_argument("run")
@@ -116,9 +117,9 @@ def parser() -> argparse.ArgumentParser:
         wished.set_defaults(wish=name)
     raised = add("raise", verbs.raise_budget, "give a search another number of trials or hours")
     raised.add_argument("run", metavar="search")
-    raised.add_argument("trials", type=int, nargs="?", help="in all, those that have ended included")
-    raised.add_argument("--hours", type=float, metavar="H", help="of work, in all")
-    raised.add_argument("--compute-hours", type=float, metavar="H", help="of processors, or GPUs, in all")
+    argument(raised, Budget, "trials", "trials", type=int, nargs="?")
+    argument(raised, Budget, "hours", type=float, metavar="H")
+    argument(raised, Budget, "compute_hours", type=float, metavar="H")
     add("datasets", verbs.datasets, "datasets that are known")
     spaced = add("spaces", verbs.spaces, "search spaces, or the knobs of one")
     spaced.add_argument("space", nargs="?", default="mbconv")
@@ -135,9 +136,9 @@ def parser() -> argparse.ArgumentParser:
     kept = add("token", verbs.tokens, "who may use the service: make, list and revoke tokens")
     kept.add_argument("what", choices=("create", "list", "revoke"))
     kept.add_argument("token", nargs="?", help="the id of the one to revoke")
-    kept.add_argument("--owner", metavar="NAME", help="whose it is to be")
-    kept.add_argument("--scope", choices=SCOPES, default="write", help="what it is to allow; write by default")
-    kept.add_argument("--days", type=float, metavar="N", help="for which it is valid; for ever by default")
+    argument(kept, TokenRequest, "owner", metavar="NAME")
+    argument(kept, TokenRequest, "scope", choices=SCOPES, default="write")
+    argument(kept, TokenRequest, "days", type=float, metavar="N")
     offline.add_arguments(known)
     return whole
 

@@ -5,126 +5,81 @@ import json
 import math
 from typing import Any
 
+from api.cli.fields import argument
 from api.cli.networks import recipe_text
+from api.requests import GrowthRequest
 from nas.client import Client, ServiceError
-from nas.objective import COSTS, FORMS
+from nas.objective import COSTS, FORMS, Objective
+from nas.recipes import Recipe
+from nas.specs import Fidelity, Limits, SearchSpec
 
 Json = dict[str, Any]
+AGAIN = "may be repeated"
+RUNGS = "with --fidelity"
 
 
 def search_arguments(parser: argparse.ArgumentParser) -> None:
     what, ranking, how = (parser.add_argument_group(title) for title in ("what", "objective and limits", "how"))
-    what.add_argument(
-        "--dataset", required=True, metavar="NAME", help="such as fashion_mnist or folder:/path/to/images"
-    )
-    what.add_argument("--name", metavar="TEXT", help="for you to find it again")
-    what.add_argument("--space", metavar="NAME", help="mbconv by default; `nas spaces` lists them")
-    what.add_argument("--resolution", type=whole, metavar="PIXELS", help="instead of the dataset's own")
-    what.add_argument(
-        "--knob",
-        action="append",
-        default=[],
-        type=assignment,
-        metavar="KNOB=A,B",
-        help="only these choices of a knob, such as stage1.op=conv,fused; may be repeated",
-    )
-    what.add_argument("--trials", type=whole, metavar="N", help="networks to try")
-    what.add_argument("--hours", type=number, metavar="H", help="begin no trial after so much work, pauses left out")
-    what.add_argument(
-        "--compute-hours", type=number, metavar="H", help="of processors, or GPUs: begin no trial once they are spent"
-    )
-    what.add_argument(
-        "--least-gain", type=number, metavar="R", help="end when no more reward (front: share of its area) is expected"
-    )
-    what.add_argument("--searcher", metavar="NAME", help="surrogate by default; `nas searchers` lists them")
-    what.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        type=assignment,
-        metavar="NAME=VALUE",
-        help="an option of the searcher, such as population=10; may be repeated",
-    )
-    what.add_argument(
-        "--baseline",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a published network to compare with, of `nas published`; may be repeated",
-    )
-    what.add_argument("--confirm", type=whole, metavar="N", help="of the trials, to train leading networks once more")
+    several: Json = {"action": "append", "default": [], "more": AGAIN}
+    argument(what, SearchSpec, "dataset", required=True, metavar="NAME")
+    argument(what, SearchSpec, "name", metavar="TEXT")
+    argument(what, SearchSpec, "space", metavar="NAME")
+    argument(what, SearchSpec, "resolution", type=whole, metavar="PIXELS")
+    argument(what, SearchSpec, "knobs", "--knob", type=assignment, metavar="KNOB=A,B", **several)
+    argument(what, SearchSpec, "trials", type=whole, metavar="N")
+    argument(what, SearchSpec, "hours", type=number, metavar="H")
+    argument(what, SearchSpec, "compute_hours", type=number, metavar="H")
+    argument(what, SearchSpec, "least_gain", type=number, metavar="R")
+    argument(what, SearchSpec, "searcher", metavar="NAME")
+    argument(what, SearchSpec, "options", "--option", type=assignment, metavar="NAME=VALUE", **several)
+    argument(what, SearchSpec, "baselines", "--baseline", metavar="NAME", **several)
+    argument(what, SearchSpec, "confirm", type=whole, metavar="N")
     ranking_arguments(ranking)
-    form_argument(ranking)
-    ranking.add_argument("--limit-params", type=whole, metavar="N", help="larger networks are not trained")
-    ranking.add_argument("--limit-mult-adds", type=whole, metavar="N", help="dearer networks are not trained")
-    ranking.add_argument(
-        "--predict-within",
-        type=number,
-        metavar="ERROR",
-        help="know latencies in advance where earlier measurements predict them to so much; 0.1 by default, 0: never",
-    )
-    ranking.add_argument("--limit-latency-ms", type=number, metavar="MS", help="slower networks are not trained")
-    how.add_argument(
-        "--fidelity", choices=("halving", "hyperband"), help="train networks a short time first, and the best longer"
-    )
-    how.add_argument("--eta", type=whole, metavar="N", help="so many times longer, for one in so many; with --fidelity")
-    how.add_argument("--rungs", type=whole, metavar="N", help="lengths of training; the highest is the recipe's")
-    how.add_argument("--scale", choices=("epochs", "train_images"), help="what the lower rungs have less of")
-    how.add_argument("--save-weights", action="store_true", help="keep every trial's weights, to be downloaded")
-    training_arguments(how)
+    argument(ranking, Limits, "params", "--limit-params", type=whole, metavar="N")
+    argument(ranking, Limits, "mult_adds", "--limit-mult-adds", type=whole, metavar="N")
+    argument(ranking, Limits, "latency_ms", "--limit-latency-ms", type=number, metavar="MS")
+    argument(ranking, SearchSpec, "predict_within", type=number, metavar="ERROR")
+    argument(how, SearchSpec, "fidelity", choices=("halving", "hyperband"))
+    argument(how, Fidelity, "eta", more=RUNGS, type=whole, metavar="N")
+    argument(how, Fidelity, "rungs", more=RUNGS, type=whole, metavar="N")
+    argument(how, Fidelity, "scaled", "--scale", more=RUNGS, choices=("epochs", "train_images"))
+    argument(how, SearchSpec, "save_weights", action="store_true")
+    training_arguments(how, SearchSpec)
 
 
 def growth_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--trial", type=whole, metavar="N", help="the network to grow; by default the search's best")
-    parser.add_argument("--members", metavar="B0,B1", help="of B0 to B7, with commas between; B0,B1,B2,B3 by default")
-    parser.add_argument(
-        "--scaling",
-        type=triple,
-        metavar="α,β,γ",
-        help="own factors on depth, width and resolution, such as 1.2,1.1,1.15",
-    )
-    parser.add_argument("--name", metavar="TEXT", help="for you to find it again")
-    parser.add_argument(
-        "--seeds", type=whole, metavar="N", help="trainings of each member, for mean and standard error"
-    )
-    training_arguments(parser)
+    argument(parser, GrowthRequest, "trial", type=whole, metavar="N")
+    argument(parser, GrowthRequest, "members", metavar="B0,B1")
+    argument(parser, GrowthRequest, "scaling", more="such as 1.2,1.1,1.15", type=triple, metavar="α,β,γ")
+    argument(parser, GrowthRequest, "name", metavar="TEXT")
+    argument(parser, GrowthRequest, "seeds", type=whole, metavar="N")
+    training_arguments(parser, GrowthRequest)
 
 
-def ranking_arguments(parser: Any) -> None:
-    parser.add_argument("--cost", choices=COSTS, help="what is to be small")
-    parser.add_argument("--target", type=number, metavar="T", help="the cost that is wanted, such as 5e6 or 2.0")
+def ranking_arguments(parser: Any, *, told: bool = True) -> None:
+    """Those of an objective; where the defaults are not to be `told`, they are a search's own."""
+    argument(parser, Objective, "cost", told=told, choices=COSTS)
+    argument(parser, Objective, "target", told=told, type=number, metavar="T")
     parser.add_argument(
         "--w",
         type=exponents,
         metavar="W",
         help="the exponent, such as -0.07; or two, up to and above the target: 0,-1 or --w=-0.1,-1",
     )
+    argument(parser, Objective, "form", told=told, choices=FORMS)
+    argument(parser, Objective, "also", choices=COSTS)
 
 
-def form_argument(parser: Any) -> None:
-    parser.add_argument(
-        "--form",
-        choices=FORMS,
-        help="product: accuracy × (cost / target)^w; absolute: accuracy + w·|cost / target - 1|; front: compromises",
-    )
-    parser.add_argument("--also", choices=COSTS, help="with --form front, a second cost that is to be small as well")
-
-
-def training_arguments(parser: Any) -> None:
-    parser.add_argument(
-        "--device",
-        action="append",
-        metavar="NAME",
-        help="where latency is measured; `nas devices` lists them. May be repeated: objective and limits look at the "
-        "first one",
-    )
-    parser.add_argument("--recipe", metavar="NAME", help="of `nas recipes`, a file of JSON, or JSON")
-    parser.add_argument("--epochs", type=whole, metavar="N", help="of training each network")
-    parser.add_argument("--train-images", type=whole, metavar="N", help="a random, balanced part of them")
-    parser.add_argument("--batch", type=whole, metavar="N", help="images in a step")
-    parser.add_argument("--learning-rate", type=number, metavar="RATE", help="at its peak")
-    parser.add_argument("--parallel", type=whole, metavar="N", help="trainings at once")
-    parser.add_argument("--seed", type=whole, metavar="N", help="of everything random")
+def training_arguments(parser: Any, record: Any) -> None:
+    """How networks are trained and where they are measured, by the record that asks for it."""
+    argument(parser, record, "devices", "--device", dest="device", more=AGAIN, action="append", metavar="NAME")
+    argument(parser, record, "recipe", more="of `nas recipes`, a file of JSON, or JSON", metavar="NAME")
+    argument(parser, Recipe, "epochs", told=False, type=whole, metavar="N")
+    argument(parser, Recipe, "train_images", told=False, type=whole, metavar="N")
+    argument(parser, Recipe, "batch", told=False, type=whole, metavar="N")
+    argument(parser, Recipe, "learning_rate", told=False, type=number, metavar="RATE")
+    argument(parser, record, "parallel", type=whole, metavar="N")
+    argument(parser, record, "seed", type=whole, metavar="N")
 
 
 def search_request(chosen: argparse.Namespace, client: Client) -> Json:

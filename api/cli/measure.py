@@ -8,7 +8,10 @@ import sys
 from typing import Any
 
 from api.cli import tables, terminal
+from api.cli.arguments import AGAIN, whole
+from api.cli.fields import argument
 from api.cli.networks import checkpoint_card, image_arguments, images, network
+from api.requests import BenchmarkRequest
 from nas import codec, devices, extras, spaces, zoo
 from nas.models.checkpoint import BadCheckpoint
 from nas.networks.counts import counts
@@ -24,18 +27,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a published network's name, a checkpoint, an architecture or choices as JSON or a file of it, or, with "
         "--on-service, a model's id",
     )
-    parser.add_argument(
-        "--device",
-        action="append",
-        metavar="NAME",
-        help='of `nas devices`, with options or without: cpu, "cpu:threads=2,batch=8"; may be repeated; cpu by default',
+    argument(
+        parser, BenchmarkRequest, "devices", "--device", dest="device", more=AGAIN, action="append", metavar="NAME"
     )
-    parser.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
+    argument(parser, BenchmarkRequest, "space", default="mbconv", metavar="NAME")
     parser.add_argument("--on-service", action="store_true", help="on the devices of the service's workers")
-    parser.add_argument(
-        "--networks", type=int, metavar="N", help="with --on-service: so many of the space instead, drawn at random"
-    )
-    parser.add_argument("--dataset", metavar="NAME", help="with --networks: the images that they are for")
+    argument(parser, BenchmarkRequest, "networks", more="with --on-service", type=whole, metavar="N")
+    argument(parser, BenchmarkRequest, "dataset", more="with --networks", metavar="NAME")
     parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
     image_arguments(parser, "what the network is for")
 

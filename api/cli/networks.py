@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from api.cli.fields import argument
 from nas import codec, spaces, zoo
 from nas.models import timm_strings
 from nas.models.checkpoint import Card, card
@@ -74,9 +75,9 @@ def recipe_text(what: str) -> str | None:
 
 def image_arguments(parser: argparse.ArgumentParser, words: str) -> None:
     group = parser.add_argument_group(words)
-    group.add_argument("--resolution", type=int, metavar="PIXELS")
-    group.add_argument("--channels", type=int, metavar="N", help="1 or 3")
-    group.add_argument("--classes", type=int, metavar="N")
+    argument(group, Images, "resolution", type=int, metavar="PIXELS")
+    argument(group, Images, "channels", told=False, type=int, metavar="N")
+    argument(group, Images, "classes", told=False, type=int, metavar="N")
 
 
 def images(arguments: argparse.Namespace, default: Images | None) -> Any:

@@ -11,7 +11,10 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
+from api.cli.arguments import AGAIN, whole
+from api.cli.fields import argument
 from api.cli.networks import recipe_text
 from nas import datasets, devices, home, settings
 from nas.codec import decode, encode
@@ -28,38 +31,34 @@ Say = Callable[[str], None]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="a name, or folder:/path/to/images")
-    parser.add_argument("--space", default="mbconv", metavar="NAME", help="of `nas spaces`")
-    parser.add_argument("--candidates", type=int, default=12, metavar="N", help="networks drawn at random")
-    parser.add_argument("--cheap", default="proxy", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
-    parser.add_argument("--dear", default="short", metavar="RECIPE", help="of `nas recipes`, a file of JSON, or JSON")
-    parser.add_argument("--limit-params", type=float, metavar="N", help="no candidate of more parameters")
-    parser.add_argument("--limit-mult-adds", type=float, metavar="N", help="no candidate of more multiply-adds")
-    parser.add_argument(
-        "--device", action="append", metavar="NAME", help="of `nas devices`; may be repeated; cpu by default"
+    recipe = "of `nas recipes`, a file of JSON, or JSON"
+    argument(parser, ProxySpec, "dataset", required=True, metavar="NAME")
+    argument(parser, ProxySpec, "space", metavar="NAME")
+    argument(parser, ProxySpec, "candidates", type=whole, metavar="N")
+    argument(parser, ProxySpec, "cheap", more=f"{recipe}; proxy by default", metavar="RECIPE")
+    argument(parser, ProxySpec, "dear", more=f"{recipe}; short by default", metavar="RECIPE")
+    argument(parser, Limits, "params", "--limit-params", type=whole, metavar="N")
+    argument(parser, Limits, "mult_adds", "--limit-mult-adds", type=whole, metavar="N")
+    argument(parser, ProxySpec, "devices", "--device", dest="device", more=AGAIN, action="append", metavar="NAME")
+    many = host.processors()
+    argument(
+        parser, ProxySpec, "parallel", more=f"{many} by default", told=False, type=whole, default=many, metavar="N"
     )
-    parser.add_argument("--parallel", type=int, default=host.processors(), metavar="N", help="trainings at once")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random")
+    argument(parser, ProxySpec, "seed", type=whole, metavar="N")
     parser.add_argument("--on-service", action="store_true", help="by the service's workers, as a run")
     parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
 
 
 def specified(chosen: argparse.Namespace) -> ProxySpec:
     """What these `arguments` ask for. Raises ValueError."""
-    return ProxySpec(
-        dataset=chosen.dataset,
-        space=chosen.space,
-        limits=Limits(
-            params=chosen.limit_params and int(chosen.limit_params),
-            mult_adds=chosen.limit_mult_adds and int(chosen.limit_mult_adds),
-        ),
-        candidates=chosen.candidates,
-        cheap=_recipe(chosen.cheap),
-        dear=_recipe(chosen.dear),
-        devices=tuple(chosen.device or ("cpu",)),
-        parallel=chosen.parallel,
-        seed=chosen.seed,
-    )
+    said: dict[str, Any] = {
+        **{name: getattr(chosen, name) for name in ("dataset", "space", "candidates", "parallel", "seed")},
+        "limits": Limits(params=chosen.limit_params, mult_adds=chosen.limit_mult_adds),
+        "cheap": chosen.cheap and _recipe(chosen.cheap),
+        "dear": chosen.dear and _recipe(chosen.dear),
+        "devices": chosen.device and tuple(chosen.device),
+    }
+    return ProxySpec(**{name: value for name, value in said.items() if value is not None})
 
 
 def found_here(spec: ProxySpec, say: Say) -> Report:

@@ -2,24 +2,31 @@
 
 import { post } from "./api.js";
 import { element, say } from "./element.js";
+import { fields } from "./fields.js";
 
-const MEMBERS = ["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7"];
-const USUAL = 4;
-
-export function growForm(search) {
+export async function growForm(search) {
+  const said = await fields("GrowthRequest");
   let [number, name] = [null, ""];
-  const boxes = MEMBERS.map((member, index) =>
-    element("input", { type: "checkbox", name: "members", value: member, checked: index < USUAL }),
+  const { choices, initial: usual } = said("/members");
+  const boxes = choices.map((value) =>
+    element("input", { type: "checkbox", name: "members", value, checked: usual.includes(value) }),
   );
   const epochs = element("input", {
     type: "number",
     name: "epochs",
     id: "grow-epochs",
     min: 1,
-    value: 20,
+    value: said("/recipe/epochs").initial,
     required: true,
   });
-  const seeds = element("input", { type: "number", name: "seeds", id: "grow-seeds", min: 1, value: 1, required: true });
+  const seeds = element("input", {
+    type: "number",
+    name: "seeds",
+    id: "grow-seeds",
+    min: 1,
+    value: said("/seeds").initial,
+    required: true,
+  });
   const button = element("button", { class: "primary" }, "Grow this");
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(

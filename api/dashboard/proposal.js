@@ -3,17 +3,20 @@
 import { get, post } from "./api.js";
 import { command } from "./command.js";
 import { element, field, say, select } from "./element.js";
+import { fields } from "./fields.js";
 import { forecast } from "./forecast.js";
+import { PRESETS } from "./objective.js";
 import { blame, cleared, request } from "./request.js";
 
-const TARGETS = { mult_adds: 5e6, latency_ms: 1, params: 3e5 };
-const number = (name, value, more = {}) => element("input", { type: "number", name, value, step: "any", ...more });
+const SUGGESTED = { latency_ms: 1, params: 3e5 }; // targets of the costs for which the service has no default
+const COSTS = { mult_adds: "multiply-adds", latency_ms: "latency, ms", params: "parameters" };
 
 export async function proposalPage(page) {
   document.title = "New search · Architecture search";
-  const [datasets, spaces, searchers, devices] = await Promise.all(
-    ["datasets", "spaces", "searchers", "devices"].map((list) => get(list)),
-  );
+  const [said, datasets, spaces, searchers, devices] = await Promise.all([
+    fields("SearchSpec"),
+    ...["datasets", "spaces", "searchers", "devices"].map((list) => get(list)),
+  ]);
   const names = (answer, list) => answer[list].map((each) => each.name);
   const here = devices.devices.filter(({ available }) => available).map(({ name }) => name);
   const known = element(
@@ -23,19 +26,15 @@ export async function proposalPage(page) {
       element("option", { value: name }, info ? `${info.classes.length} classes, ${info.resolution} pixels` : ""),
     ),
   );
-  const cost = select(
-    "/objective/cost",
-    [
-      ["mult_adds", "multiply-adds"],
-      ["latency_ms", "latency, ms"],
-      ["params", "parameters"],
-    ],
-    "mult_adds",
-  );
-  const target = number("/objective/target", TARGETS.mult_adds);
-  cost.addEventListener("change", () => {
-    target.value = TARGETS[cost.value];
-  });
+  // Fields with the service's own words and values; `more` is what the form adds to either.
+  const line = (label, name, more = {}) =>
+    field(label, element("input", { name, value: said(name).initial, autocomplete: "off", ...more }), said(name).hint);
+  const number = (label, name, empty) =>
+    line(label, name, { type: "number", step: "any", ...(empty && { placeholder: empty }) });
+  const choice = (label, name, options, hint = said(name).hint) =>
+    field(label, select(name, options, said(name).initial ?? ""), hint);
+  const costs = said("/objective/cost").choices.map((cost) => [cost, COSTS[cost]]);
+  const preset = Object.keys(PRESETS).find((name) => PRESETS[name][1] === said("/objective/w_over").initial);
   const complaint = element("p", { class: "error", role: "alert" });
   const start = element("button", { class: "primary" }, "Start the search");
   const form = element(
@@ -43,75 +42,42 @@ export async function proposalPage(page) {
     { class: "card proposal", novalidate: true, submit, input: preview },
     known,
     group("What", [
-      field(
-        "Name",
-        element("input", { name: "/name", maxlength: 200, autocomplete: "off" }),
-        "for you to find it again",
-      ),
-      field(
-        "Dataset",
-        element("input", {
-          name: "/dataset",
-          value: datasets.datasets.find(({ info }) => info)?.name ?? "",
-          list: "known-datasets",
-          autocomplete: "off",
-        }),
-        "a known name, or folder:/path/to/images",
-      ),
-      field("Space", select("/space", names(spaces, "spaces"), "mbconv")),
-      field("Searcher", select("/searcher", names(searchers, "searchers"), "surrogate")),
+      line("Name", "/name"),
+      line("Dataset", "/dataset", {
+        value: datasets.datasets.find(({ info }) => info)?.name ?? "",
+        list: "known-datasets",
+      }),
+      choice("Space", "/space", names(spaces, "spaces")),
+      choice("Searcher", "/searcher", names(searchers, "searchers")),
     ]),
     group("How much", [
-      field("Trials", number("/trials", 20), "networks to try"),
-      field("Hours", number("/hours", "", { placeholder: "any" }), "of work; then no trial begins"),
-      field("Compute hours", number("/compute_hours", "", { placeholder: "any" }), "of processors, or GPUs"),
-      field("Least gain", number("/least_gain", "", { placeholder: "any" }), "ends when less is expected"),
-      field("Parallel", number("/parallel", 2), "at once"),
-      field("Confirm", number("/confirm", 0), "trials that train a lead again"),
-      field(
+      number("Trials", "/trials"),
+      number("Hours", "/hours", "any"),
+      number("Compute hours", "/compute_hours", "any"),
+      number("Least gain", "/least_gain", "any"),
+      number("Parallel", "/parallel"),
+      number("Confirm", "/confirm"),
+      choice(
         "Rungs",
-        select(
-          "/fidelity/kind",
-          [
-            ["", "none"],
-            ["halving", "successive halving"],
-            ["hyperband", "Hyperband"],
-          ],
-          "",
-        ),
-        "short trainings first; 9 epochs at least",
+        "/fidelity/kind",
+        [
+          ["", "none"],
+          ["halving", "successive halving"],
+          ["hyperband", "Hyperband"],
+        ],
+        `${said("/fidelity").hint}; 9 epochs at least`,
       ),
-      field("Epochs", number("/recipe/epochs", 2), "of training a trial"),
-      field("Training images", number("/recipe/train_images", "", { placeholder: "all" }), "a random, balanced part"),
+      number("Epochs", "/recipe/epochs"),
+      number("Training images", "/recipe/train_images", "all"),
     ]),
     group("Objective", [
-      field(
-        "Look for",
-        select(
-          "/objective/form",
-          [
-            ["product", "one network"],
-            ["front", "the whole front"],
-          ],
-          "product",
-        ),
-      ),
-      field("Cost", cost),
-      field(
-        "Also",
-        select(
-          "/objective/also",
-          [
-            ["", "none"],
-            ["params", "parameters"],
-            ["mult_adds", "multiply-adds"],
-            ["latency_ms", "latency"],
-          ],
-          "",
-        ),
-        "a second cost of a front",
-      ),
-      field("Target", target, "of one image"),
+      choice("Look for", "/objective/form", [
+        ["product", "one network"],
+        ["front", "the whole front"],
+      ]),
+      choice("Cost", "/objective/cost", costs),
+      choice("Also", "/objective/also", [["", "none"], ...costs]),
+      number("Target", "/objective/target"),
       field(
         "Preset",
         select(
@@ -121,24 +87,35 @@ export async function proposalPage(page) {
             ["hard", "hard: w = −1 over the target"],
             ["accuracy", "accuracy alone"],
           ],
-          "soft",
+          preset,
         ),
-        "how the target weighs",
+        "How the target weighs",
       ),
       field(
         "Devices",
-        element("input", { name: "/devices", value: "cpu", "data-list": "", autocomplete: "off" }),
-        `with spaces between, the objective's first: ${here.join(" ")}`,
+        element("input", {
+          name: "/devices",
+          value: said("/devices").initial.join(" "),
+          "data-list": "",
+          autocomplete: "off",
+        }),
+        `${said("/devices").hint}; with spaces between: ${here.join(" ")}`,
       ),
     ]),
     group("Limits", [
-      field("Parameters", number("/limits/params", "", { placeholder: "none" }), "larger networks are refused"),
-      field("Multiply-adds", number("/limits/mult_adds", "", { placeholder: "none" }), "before they are trained"),
-      field("Latency, ms", number("/limits/latency_ms", "", { placeholder: "none" }), "on the first device"),
+      number("Parameters", "/limits/params", "none"),
+      number("Multiply-adds", "/limits/mult_adds", "none"),
+      number("Latency, ms", "/limits/latency_ms", "none"),
     ]),
     complaint,
     element("div", { class: "actions" }, start),
   );
+  const cost = form.elements.namedItem("/objective/cost");
+  cost.addEventListener("change", () => {
+    const own =
+      cost.value === said("/objective/cost").initial ? said("/objective/target").initial : SUGGESTED[cost.value];
+    form.elements.namedItem("/objective/target").value = own;
+  });
   const curl = command("searches", {});
   const expected = forecast();
   page.replaceChildren(

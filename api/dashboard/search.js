@@ -16,7 +16,7 @@ import { trialsTable } from "./trials.js";
 
 const RUNGS = { halving: "successive halving", hyperband: "Hyperband" };
 
-export function searchPage(page, again, id) {
+export async function searchPage(page, again, id) {
   let [trials, pareto, selected, drawn, asking, name, list] = [new Map(), null, null, "", null, id, null];
   const readTrials = ledger("search", id);
   const top = heading("search", id, again);
@@ -25,7 +25,7 @@ export function searchPage(page, again, id) {
   const chart = scatter(select);
   const leftOut = element("p", { class: "muted left-out" });
   const card = trialCard(() => select(null));
-  const grow = growForm(id);
+  const grow = await growForm(id);
   const log = events("search", id);
   const trialsCard = element("section", { class: "card" }, element("h2", {}, "Trials"));
   card.node.append(grow.node);

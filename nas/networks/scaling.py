@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from nas.networks.architecture import Scale
 from nas.refusal import Refusal
@@ -25,7 +25,8 @@ PUBLISHED: dict[str, Scale] = {
     for name, (width, depth, pixels, dropout) in _RELEASED.items()
 }
 
-MEMBERS = tuple(PUBLISHED)
+Member = Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7"]
+MEMBERS: tuple[Member, ...] = get_args(Member)
 
 
 @dataclass(frozen=True, kw_only=True)
