@@ -1,13 +1,16 @@
 """The Pareto front over HTTP: ranked, compared with published networks, by device. OpenAPI describes every answer."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from api.views import search
 from nas.objective import Objective
 from nas.recipes import Recipe
+from nas.records import Measurement
 from nas.specs import Fidelity
-from tests.service import PLAIN, POINTS, SMALLEST, Service
+from tests.service import PLAIN, POINTS, SMALLEST, Service, latency
 
 
 def test_the_front_is_ranked_by_the_searchs_own_objective(service: Service) -> None:
@@ -171,6 +174,28 @@ def test_each_device_has_a_front_and_a_best_network_of_its_own(service: Service)
         problem = service.get(f"/v1/searches/{run.id}/pareto?{query}", status=422)
         assert words in problem["detail"]
         assert problem["errors"][0]["pointer"] == "?device"
+
+
+def test_of_several_trainings_what_is_noisy_does_not_count(service: Service) -> None:
+    """Unless there is nothing else."""
+    objective = Objective(cost="latency_ms", target=2.0)
+    first, *others = service.store.trials(service.search([], running=3, objective=objective).id)
+    jobs = [first.job, *(replace(first.job, number=trial.number, repeats=first.number) for trial in others)]
+    busy = replace(latency(9.0), noisy="somebody else was there")
+    here, there = (busy, latency(1.0), latency(2.0)), (busy, replace(busy, median_ms=8.0), replace(busy, median_ms=4.0))
+    trials = [
+        replace(
+            first,
+            number=job.number,
+            job=job,
+            measurement=Measurement(params=1, mult_adds=1, accuracy=0.9, latencies={"cpu": one, "cpu_eager": other}),
+        )
+        for job, one, other in zip(jobs, here, there)
+    ]
+    (network,) = search.among(trials, objective, "cpu")
+    assert (network.trainings, network.cost, network.latencies_ms) == (3, 1.5, {"cpu": 1.5, "cpu_eager": 7.0})
+    (network,) = search.among(trials, objective, "cpu_eager")
+    assert network.cost == 7.0
 
 
 def test_a_search_is_compared_with_published_networks(service: Service) -> None:

@@ -147,7 +147,7 @@ def test_a_run_of_the_other_kind_is_not_there(service: Service) -> None:
 
 
 def test_what_is_refused_before_training_is_counted_with_what_it_saved(service: Service) -> None:
-    search = service.search([], running=5)
+    search = service.search([], running=6)
     address = f"/v1/searches/{search.id}"
     assert service.get(address)["saved_seconds"] is None
     refused = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 2", seconds=0.1)
@@ -157,11 +157,13 @@ def test_what_is_refused_before_training_is_counted_with_what_it_saved(service: 
     for number, seconds in ((3, 100.0), (4, 140.0)):
         trained = Measurement(params=1, mult_adds=1, accuracy=0.5, train_seconds=seconds, seconds=seconds + 1)
         service.store.claims.end(OWNER, number, search.id, "done", trained)
+    late = Measurement(params=1, mult_adds=1, refused="latency_ms 3 over the limit of 2", train_seconds=120.0)
+    service.store.claims.end(OWNER, 5, search.id, "refused", late)
     shown = service.get(address)
-    assert (shown["counts"]["refused"], shown["saved_seconds"]) == (3, 3 * 120.0)
+    assert (shown["counts"]["refused"], shown["saved_seconds"]) == (4, 3 * 120.0), "one was trained all the same"
     out = io.StringIO()
     Console(file=out, width=120).print(summaries.run(shown))
-    assert "5 of 20 ended (2 done, 3 refused; about 6 min of training saved)" in out.getvalue()
+    assert "6 of 20 ended (2 done, 4 refused; about 6 min of training saved)" in out.getvalue()
 
 
 def test_the_forecast_minds_the_hours(service: Service) -> None:

@@ -1,6 +1,7 @@
 """What the command line shows of runs, against the real service on a real port."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,7 +13,7 @@ from nas.recipes import Recipe
 from nas.records import Measurement
 from nas.specs import Limits, SearchSpec
 from tests.command_line import climbed, nas, unwrapped
-from tests.service import OWNER, Service
+from tests.service import OWNER, Service, latency
 
 
 @pytest.mark.parametrize("form", ["product", "front"])
@@ -40,7 +41,7 @@ def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path)
     for verb in ("pareto", "trials"):
         assert "Latency  on cpu_eager" in nas(verb, search).out
     lines = [line.split() for line in nas("trials", search).out.splitlines()]
-    assert [row[5:9] for row in lines[-2:]] == [["1.00", "ms", "4.00", "ms"], ["4.00", "ms", "1.00", "ms"]]
+    assert [row[5:9] for row in lines[-3:-1]] == [["1.00", "ms", "4.00", "ms"], ["4.00", "ms", "1.00", "ms"]]
     assert "measured on cpu, cpu_eager" in nas("show", search).out
     here, there = nas("pareto", search), nas("pareto", search, "--device", "cpu_eager")
     assert "Pareto front of search" in here.out
@@ -61,6 +62,24 @@ def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path)
     study = optuna.load_study(study_name=search, storage=f"sqlite:///{file}")
     names = ("latency_ms", "latency_ms on cpu_eager")
     assert [[trial.user_attrs[name] for name in names] for trial in study.trials] == [[1.0, 4.0], [4.0, 1.0]]
+
+
+def test_it_says_what_a_latency_is_and_which_is_noisy(service: Service) -> None:
+    search = service.on_two_devices().id
+    family = service.growth(service.store.run(search)).id
+    for verb, run in (("pareto", search), ("trials", search), ("show", family)):
+        assert "Latency: the median of the fastest runs of six rounds" in nas(verb, run).out
+    assert "~" not in nas("trials", search).out
+    busy = service.search([], running=2)
+    for number, noisy in ((0, None), (1, "somebody else was there")):
+        measured = Measurement(params=1, mult_adds=1, latencies={"cpu": replace(latency(3.0), noisy=noisy)})
+        service.end(service.store.trial(busy.id, number).job, measured)
+    shown = nas("trials", busy.id).out
+    assert re.search(r" 3.00 ms", shown)
+    assert re.search(r" ~3.00 ms", shown)
+    assert shown.rstrip().endswith("of six rounds; ~: noisy")
+    service.store.claims.release(busy.id, OWNER, "finished")
+    assert "~3.00 ms" in nas("watch", busy.id).out
 
 
 def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str) -> None:

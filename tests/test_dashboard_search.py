@@ -1,6 +1,7 @@
 """The page of a search, in a real browser against the real service on a real store."""
 
 import dataclasses
+import re
 
 from playwright.sync_api import expect
 
@@ -80,6 +81,23 @@ def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
     page.keyboard.press("Tab")
     expect(page.locator(".ranking .error")).to_contain_text("-5")
     excused(view)
+
+
+def test_a_latency_says_what_it_is_and_whether_it_is_noisy(view: View) -> None:
+    run = small(view.service, limits=Limits())
+    page = view.search(run)
+    hint = page.locator(".figures [title]")
+    expect(hint).to_have_attribute("title", "on cpu: the median of the fastest runs of six rounds")
+    expect(page.get_by_role("columnheader", name="Latency")).to_have_attribute("title", re.compile("of six rounds"))
+    past, job = view.service.past, view.service.store.trial(run.id, 5).job
+    measured = past.measured(job)
+    busy = {name: dataclasses.replace(each, noisy="somebody was there") for name, each in measured.latencies.items()}
+    past.store.claims.end(OWNER, 5, run.id, "done", dataclasses.replace(measured, latencies=busy))
+    row = page.locator("tr[data-key='5']")
+    expect(row).to_contain_text("%, noisy")
+    row.get_by_role("button").click()
+    expect(hint).to_have_attribute("title", "on cpu: somebody was there")
+    expect(page.locator(".figures")).to_contain_text("%, noisy")
 
 
 def test_every_device_has_a_column_and_a_front(view: View) -> None:

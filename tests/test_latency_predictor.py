@@ -1,5 +1,6 @@
 """Latency predicted from measured networks, against networks whose true cost is known."""
 
+import dataclasses
 import random
 from collections.abc import Callable
 
@@ -111,6 +112,24 @@ def test_what_was_taken_elsewhere_is_not_learnt_from() -> None:
     assert found.weights == latency_predictor.predictor([(network, cost(network)) for network in several]).weights
     with pytest.raises(ValueError, match="0 measured networks are too few"):
         latency_predictor.learnt([])
+
+
+def test_what_is_noisy_teaches_nothing_where_enough_is_not() -> None:
+    """A busy host makes every second network three times as slow."""
+    here = latency_of(1.0, processor="new")
+    several = networks(2 * latency_predictor.LEAST)
+    taken = [
+        (network, dataclasses.replace(here(3 * cost(network)), noisy="busy") if number % 2 else here(cost(network)))
+        for number, network in enumerate(several)
+    ]
+    steady = [(network, cost(network)) for network in several[::2]]
+    found = latency_predictor.learnt(taken)
+    assert found.weights == latency_predictor.predictor(steady).weights
+    again = [*taken, *((network, here(cost(network))) for network in several[1::2])]
+    assert latency_predictor.learnt(again).weights == pytest.approx(
+        latency_predictor.predictor([(network, cost(network)) for network in [*several[::2], *several[1::2]]]).weights
+    )
+    assert latency_predictor.learnt(taken[1:]).networks == len(taken) - 1, "too few are left without them"
 
 
 def latency_of(factor: float, **fingerprint: str) -> Callable[[float], Latency]:

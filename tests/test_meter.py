@@ -51,6 +51,52 @@ def always_the_same(milliseconds: float) -> meter.Yardstick:
     return meter.Yardstick(always(milliseconds))
 
 
+class Governor:
+    """A host whose clock is low until it has worked for a third of a second. It alone lets time pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        monkeypatch.setattr(time, "perf_counter", lambda: self.seconds)
+
+    def run(self, milliseconds: float) -> float:
+        took = milliseconds * (1 if self.seconds > 1 / 3 else 2)
+        self.seconds += took / 1000
+        return took
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no clock to raise is warm already."""
+    monkeypatch.setattr(meter, "FIRST_SECONDS", 0.0)
+
+
+class TestFirst:
+    """A measurement that no other was before."""
+
+    def test_a_clock_that_is_yet_to_rise_does_not_pass_for_the_hosts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        host = Governor(monkeypatch)
+        times = meter.meter(lambda: host.run(4.0), meter.Yardstick(lambda: host.run(1.0)))
+        assert (times.median_ms, times.yardstick_ms, times.noisy) == (4.0, 1.0, None)
+        assert host.seconds > meter.FIRST_SECONDS
+
+    def test_it_does_not_wait_where_the_yardstick_is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Which finds the low clock; then it goes on until that has risen."""
+        host = Governor(monkeypatch)
+        times = meter.meter(lambda: host.run(4.0), meter.Yardstick(lambda: host.run(1.0), quiet_ms=1.0))
+        assert (times.median_ms, times.noisy) == (4.0, None)
+        assert times.minimum_ms < times.p95_ms == 8.0, "it began at once"
+        warm = meter.Yardstick(lambda: host.run(1.0), quiet_ms=1.0)
+        before = host.seconds
+        meter.meter(lambda: host.run(4.0), warm)
+        assert host.seconds - before < 0.2
+
+    def test_a_host_that_stays_slower_than_it_was_known_to_be_is_noisy(self, at_once: None) -> None:
+        times = meter.meter(always(4.0), meter.Yardstick(always(1.0), quiet_ms=0.9))
+        assert times.noisy is not None
+        assert times.noisy.startswith("the yardstick took 1.11 times what it took before")
+
+
+@pytest.mark.usefixtures("at_once")
 class TestMeter:
     def test_statistics(self) -> None:
         series = itertools.cycle([3.0, 1.0, 2.0, 5.0, 4.0])

@@ -49,7 +49,8 @@ def pareto(front: Json) -> RenderableType:
         return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
     best = front["best"] and front["best"]["number"]
     several = any(row["trainings"] > 1 for row in front["front"])
-    devices = latency_columns(device for row in front["front"] for device in row["latencies_ms"])
+    measured_on = [device for row in front["front"] for device in row["latencies_ms"]]
+    devices = latency_columns(measured_on or [front["device"]])
     headings = ["", ">Trial", ">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward"]
     on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and len(devices) > 1 else ""
     rows = [
@@ -70,7 +71,7 @@ def pareto(front: Json) -> RenderableType:
     return Group(
         Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks{where}"),
         Fitted([*headings, ">Trained"] if several else headings, rows),
-        *([Text(MEDIAN, style="dim")] if devices else []),
+        Text(MEDIAN, style="dim"),
         Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
     )
 
@@ -110,7 +111,7 @@ def trials(rows: Sequence[Json]) -> RenderableType:
     noisy = any(latency["noisy"] for row in measured for latency in row.get("latencies", {}).values())
     return Group(
         Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""]),
-        Text(MEDIAN + ("; ~ noisy: it may not repeat" if noisy else ""), style="dim"),
+        Text(MEDIAN + ("; ~: noisy" if noisy else ""), style="dim"),
     )
 
 

@@ -40,7 +40,7 @@ class Trained(Model):
     params: int
     mult_adds: int
     latencies_ms: dict[str, float]
-    """Its latency on each device: the median milliseconds."""
+    """Its latency on each device: the median of the fastest runs of six rounds, in milliseconds."""
     links: dict[str, str]
     """Where it is, its checkpoint and its card."""
 

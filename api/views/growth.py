@@ -30,7 +30,7 @@ class Member:
     params: int
     mult_adds: int
     latencies_ms: dict[str, float] = field(default_factory=dict)
-    """Its latency on each device: the median milliseconds."""
+    """Its latency on each device: the median of the fastest runs of six rounds, in milliseconds."""
     test_accuracy: float | None = None
     """The accuracy on the test images, from 0 to 1: the mean over the seeds that were tested."""
     accuracy_error: float | None = None

@@ -38,7 +38,7 @@ class Candidate:
     params: int
     mult_adds: int
     latencies_ms: dict[str, float]
-    """Its latency on each of the search's devices: the median milliseconds."""
+    """Its latency on each of the search's devices: the median of the fastest runs of six rounds, in milliseconds."""
     choices: Choices
     baseline: str | None
     model: str | None
