@@ -204,7 +204,7 @@ def test_a_heavy_searcher_is_checked_without_being_imported(
 import package_that_is_not_here
 LIMIT = 4
 class Searcher:
-    def __init__(self, knobs, objective, *, seed, cost=None, canonical=None, rate: float = 0.5, most: int = LIMIT):
+    def __init__(self, problem, *, seed, rate: float = 0.5, most: int = LIMIT):
         raise AssertionError("not made here")
 """
     (tmp_path / "heavy.py").write_text(text)

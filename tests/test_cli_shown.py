@@ -210,6 +210,6 @@ def test_a_training_that_diverged_is_shown_with_the_rate_that_did_it(service: Se
         assert job.recipe is not None
         measured = Measurement(params=1, mult_adds=1, accuracy=0.5, learning_rate=rate or job.recipe.learning_rate)
         service.end(job, measured)
-    first, second = nas("trials", run.id).out.splitlines()[-2:]
+    first, second = nas("trials", run.id).out.splitlines()[-3:-1]
     assert second.rstrip().endswith("at rate 0.0125")
     assert "rate" not in first

@@ -122,7 +122,7 @@ def test_a_verb_that_needs_more_names_the_extra_that_has_it(tmp_path: Path) -> N
 PROGRAMS = {
     "serve": "import api.serve",
     "workers": "import nas.evaluate, nas.measure, nas.models.score, nas.store",  # Ray brings packages in its own folder
-    "searchers": "import nas.searchers._study",
+    "searchers": "import nas.study",
 }
 PLUGINS = {"serve": "nas.datasets", "workers": "nas.devices", "searchers": "nas.searchers"}
 
