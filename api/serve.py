@@ -24,7 +24,7 @@ from nas.refusal import Refusal
 from nas.store import Store, StoreError
 
 PATIENCE_SECONDS = 30  # for a coordinator that was asked to leave
-LONGEST_PAUSE_SECONDS = 30  # between two starts of one that dies
+LONGEST_PAUSE_SECONDS = 10  # between two starts of one that dies
 STEADY_SECONDS = 60  # after which one that dies is started again at once
 
 log = logging.getLogger("nas.serve")

@@ -135,6 +135,10 @@ class Relay:
     def isatty(self) -> bool:
         return False
 
+    def fileno(self) -> int:
+        """Standard error's, for what writes past this stream, as a crash does."""
+        return 2
+
     def _record(self, line: str) -> logging.LogRecord:
         parts = re.fullmatch(r"(?:\(([^()]*)\) )?(.*)", line.rstrip(), re.DOTALL)
         assert parts is not None  # whatever the line is

@@ -188,11 +188,14 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """What whoever asked for a running trial should know of it: a warning of its evaluation, which goes on."""
+    """What whoever asked for a trial should know of it while it runs: a warning of its evaluation, which goes on."""
+
+    LIKE: ClassVar[tuple[type, ...]] = (Job,)
 
     run: str
     number: int
     text: str
+    """The warning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +225,8 @@ class Trial:
     compute_seconds: float | None = None
     """Seconds, once it has ended, in which its evaluation held a processor, or a GPU, times the part of it. Of one
     whose evaluation died without saying so, all from its beginning to its end."""
+    traceback: str | None = None
+    """Where in the code it failed, of what failed in it; cut in the middle where it is long."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -203,6 +203,28 @@ def test_rungs_and_repetitions_are_shown(service: Service) -> None:
     assert "91.00 % on average of 2 trainings" in unwrapped(nas("show", run.id).out)
 
 
+def test_why_trials_came_to_nothing_is_shown_with_tracebacks_and_once_for_all_alike(service: Service) -> None:
+    run = service.search([(0.9, 4_000_000)], running=4)
+    trace = 'Traceback (most recent call last):\n  File "~/spaces/mine.py", line 3, in build\nKeyError: [bold]9[/bold]'
+    for number in (1, 3):
+        service.store.claims.end(OWNER, number, run.id, "failed", error="KeyError: 9", traceback=trace)
+    service.store.claims.end(OWNER, 2, run.id, "failed", error="its process died 3 times")
+    refused = Measurement(params=1, mult_adds=1, refused="params 1 are over 0")
+    service.store.claims.end(OWNER, 4, run.id, "refused", refused)
+    shown = nas("trials", run.id, "--why").out
+    assert [line.rstrip() for line in shown.splitlines()] == [
+        "Trials 1, 3 failed: KeyError: 9",
+        *(f"  {line}" for line in trace.splitlines()),
+        "Trial 2 failed: its process died 3 times",
+        "Trial 4 refused: params 1 are over 0",
+    ]
+    assert [(row["number"], row["traceback"]) for row in nas("trials", run.id, "--why", "--json").json] == [
+        (1, trace), (2, None), (3, trace), (4, None),
+    ]  # fmt: skip
+    assert "Traceback" not in nas("trials", run.id).out
+    assert nas("trials", service.search([]).id, "--why").out == "No trial has failed, and none was refused.\n"
+
+
 def test_a_training_that_diverged_is_shown_with_the_rate_that_did_it(service: Service) -> None:
     run = service.search([], running=2)
     for number, rate in ((0, None), (1, 0.0125)):
@@ -210,6 +232,5 @@ def test_a_training_that_diverged_is_shown_with_the_rate_that_did_it(service: Se
         assert job.recipe is not None
         measured = Measurement(params=1, mult_adds=1, accuracy=0.5, learning_rate=rate or job.recipe.learning_rate)
         service.end(job, measured)
-    first, second = nas("trials", run.id).out.splitlines()[-3:-1]
-    assert second.rstrip().endswith("at rate 0.0125")
-    assert "rate" not in first
+    rates = re.findall(r"^ *(\d+) .*at rate (\S+)", nas("trials", run.id).out, re.MULTILINE)
+    assert rates == [("1", "0.0125")]

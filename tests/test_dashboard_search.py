@@ -163,6 +163,22 @@ def test_progress_and_results_appear_while_they_happen(view: View) -> None:
     expect(page.get_by_role("button", name="Show trial 2")).to_be_focused()
 
 
+def test_a_failed_trial_says_where_in_the_code_when_asked(view: View) -> None:
+    store = view.service.store
+    run = small(view.service)
+    trace = 'Traceback (most recent call last):\n  File "~/mine.py", line 3, in build\nKeyError: <b>9</b>'
+    store.claims.end(OWNER, 5, run.id, "failed", error="KeyError: 9", traceback=trace)
+    page = view.search(run)
+    page.get_by_role("button", name="Show trial 5").click()
+    expect(page.locator(".trial > .error")).to_have_text("KeyError: 9")
+    expect(page.locator(".trial pre")).not_to_be_visible()
+    page.get_by_text("Where in the code").click()
+    expect(page.locator(".trial pre")).to_be_visible()
+    assert page.locator(".trial pre").text_content() == trace
+    page.get_by_role("button", name="Show trial 2").click()
+    expect(page.get_by_text("Where in the code")).not_to_be_visible()
+
+
 def test_points_are_reached_by_keyboard_and_pointer(view: View) -> None:
     run = view.service.runs["running"]
     page = view.search(run)

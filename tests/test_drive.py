@@ -14,30 +14,30 @@ from nas import plugins
 from nas.networks.architecture import Choice, Images
 from nas.networks.counts import counts
 from nas.plans import FAILURES, Plan, plan_for
-from nas.records import Job, Measurement, Progress, Run, Wish
+from nas.records import Job, Measurement, Notice, Progress, Run, Wish
 from nas.specs import BenchmarkSpec, GrowthSpec, Limits, SearchSpec
 from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_plans import measured
 from tests.waiting import eventually
-from workers.drive import Evaluation, Pool, drive
+from workers.drive import Evaluation, EvaluationFailed, Pool, drive
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
 SPEC = SearchSpec(dataset="none", searcher="random", trials=6, parallel=2)
 LEASE_SECONDS = 600.0  # no coordinator renews the claim while a searcher thinks
 
-Report = Callable[[Progress], None]
+Report = Callable[[Progress | Notice], None]
 Function = Callable[[Job, Report], Measurement]
 
 
 class Inbox:
     def __init__(self) -> None:
-        self._messages: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Progress | Notice] = queue.SimpleQueue()
 
-    def put(self, progress: Progress) -> None:
-        self._messages.put(progress)
+    def put(self, message: Progress | Notice) -> None:
+        self._messages.put(message)
 
-    def drain(self) -> Iterable[Progress]:
+    def drain(self) -> Iterable[Progress | Notice]:
         while not self._messages.empty():
             yield self._messages.get()
 
@@ -120,10 +120,10 @@ class Held(Inline):
         self.most = max(self.most, len(self._under_way))
         return self._under_way[-1][0]
 
-    def put(self, progress: Progress) -> None:
+    def put(self, message: Progress | Notice) -> None:
         pass
 
-    def drain(self) -> Iterable[Progress]:
+    def drain(self) -> Iterable[Progress | Notice]:
         if self._under_way:
             self._end(*self._under_way.pop(0))
         return ()
@@ -338,6 +338,45 @@ def test_a_search_whose_trials_all_fail_gives_up_and_says_why(sqlite: Store) -> 
     trials = sqlite.trials(run.id)
     assert len(trials) == FAILURES
     assert {trial.error for trial in trials} == {"RuntimeError: the oven is cold"}
+
+
+def test_a_failed_trial_keeps_the_traceback_of_what_failed(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=3, parallel=1))
+
+    def failing(job: Job, report: Report) -> Measurement:
+        if job.number == 0:
+            raise KeyError("stage9.op")
+        if job.number == 1:
+            raise EvaluationFailed("KeyError: 'stage9.op'", traceback="as it was elsewhere")
+        return measured(job)
+
+    driven(sqlite, failing)
+    here, elsewhere, done = sqlite.trials(run.id)
+    assert here.error == elsewhere.error == "KeyError: 'stage9.op'"
+    assert here.traceback is not None
+    assert 'raise KeyError("stage9.op")' in here.traceback
+    assert elsewhere.traceback == "as it was elsewhere"
+    assert done.traceback is None
+
+
+def test_what_evaluations_warn_of_becomes_an_event_once(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=3, parallel=1))
+
+    def warning(job: Job, report: Report) -> Measurement:
+        for text in ("graph not used", "graph not used", f"rate {job.number}", "words " * 10_000):
+            report(Notice(run=job.run, number=job.number, text=text))
+        report(Notice(run="another", number=job.number, text="not of this run"))
+        report(Progress(run=job.run, number=job.number, phase="scoring"))
+        return measured(job)
+
+    driven(sqlite, warning)
+    told = [event.text for event in sqlite.events(run.id) if event.kind == "warning"]
+    assert [text for text in told if "words" not in text] == [
+        "trial 0: graph not used", "trial 0: rate 0", "trial 1: rate 1", "trial 2: rate 2",
+    ]  # fmt: skip
+    (long,) = (text for text in told if "words" in text)
+    assert len(long) < 1100
+    assert [event.kind for event in sqlite.events(run.id)][-1] == "finished", "nothing of it comes later"
 
 
 def test_one_failure_fails_one_trial(sqlite: Store) -> None:

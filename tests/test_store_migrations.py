@@ -210,3 +210,9 @@ def test_what_runs_of_the_first_version_spent_is_what_is_known_of_it(database_ur
     assert (store.run(FAMILY).worked_seconds, store.trial(FAMILY, 0).compute_seconds) == (42, 40)
     assert store.run(WAITING).worked_seconds == 0
     store.close()
+
+
+def test_trials_from_before_there_were_tracebacks_have_none(earlier: str) -> None:
+    store = Store(earlier)
+    assert {trial.traceback for run in store.runs() for trial in store.trials(run.id)} == {None}
+    store.close()

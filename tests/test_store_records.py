@@ -140,7 +140,9 @@ class TestRecords:
         assert progress is not None
         assert progress.loss is not None
         assert math.isnan(progress.loss)
-        assert store.claims.end("anna", 0, run, "failed", error="no \0 in \udcff, ☃").error == "no � in ?, ☃"
+        failed = store.claims.end("anna", 0, run, "failed", error="no \0 in \udcff, ☃", traceback="in \0\n\udcff")
+        assert (failed.error, failed.traceback) == ("no � in ?, ☃", "in �\n?")
+        assert store.trial(run, 0) == failed
         store.note(run, "odd", "\0\udcff☃")
         assert store.events(run)[-1].text == "�?☃"
         assert store.claims.release(run, "anna", "failed", "\0\udcff☃").error == "�?☃"

@@ -2,8 +2,11 @@
 
 import contextlib
 import dataclasses
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -370,8 +373,9 @@ def coordinator() -> Iterator[Coordinator]:
     """Starts one with such arguments; what a test leaves behind is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([sys.executable, "-m", "workers", *arguments], stdin=subprocess.PIPE))
+    def start(*arguments: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "workers", *arguments]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stderr=stderr))
         return started[-1]
 
     yield start
@@ -472,3 +476,66 @@ class TestACoordinator:
         left = store.run(run.id)
         assert left.state == "failed"
         assert "/nowhere/at/all" in (left.error or "")
+
+    def test_a_head_that_dies_takes_its_coordinator_along_and_the_next_goes_on(
+        self, store: Store, folder: Path, coordinator: Coordinator, orphans: set[int]
+    ) -> None:
+        run = store.add_run("search", spec(folder, trials=2, recipe=Recipe(epochs=12, batch=8), parallel=1))
+        first = coordinator(stderr=subprocess.PIPE)
+        eventually(lambda: any(trial.state == "running" for trial in store.trials(run.id)))
+        children = descendants(first.pid)
+        (head,) = (child for child in children if "gcs_server" in command(child))
+        os.kill(head, signal.SIGKILL)
+        _, said = first.communicate(timeout=PATIENCE_SECONDS)
+        assert first.returncode == 1
+        assert re.search(rb"ERROR workers: the head of Ray at \S+ does not answer .*this coordinator ends", said)
+        assert coordinator("--once").wait(PATIENCE_SECONDS) == 0
+        assert store.run(run.id).state == "finished"
+        orphans |= children
+
+    def test_a_cluster_that_is_not_there_is_said(self, store: Store, coordinator: Coordinator) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            address = f"127.0.0.1:{listening.getsockname()[1]}"
+        child = coordinator("--ray-address", address, stderr=subprocess.PIPE)
+        _, said = child.communicate(timeout=PATIENCE_SECONDS)
+        assert child.returncode == 1
+        assert f"ERROR workers: Ray cannot be joined at {address}: [Errno 111] Connection refused".encode() in said
+        assert b"Traceback" not in said
+
+    def test_a_ray_that_does_not_start_is_said_whatever_it_raises(self, store: Store) -> None:
+        code = "import ray, sys, runpy; sys.argv = ['workers']\n"
+        code += "def init(*_, **__): raise Exception('The current node timed out during startup.')\n"
+        code += "ray.init = init; runpy.run_module('workers', run_name='__main__')"
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert ran.returncode == 1
+        assert "ERROR workers: Ray cannot be started: The current node timed out during startup." in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+    def test_a_space_that_fails_warns_and_prints_is_heard_of_everywhere(
+        self, store: Store, folder: Path, tmp_path: Path, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "spaces").mkdir()
+        (tmp_path / "spaces" / "mine.py").write_text(
+            "import logging\nfrom search_spaces.mbconv import architecture, canonical, knobs\n\n"
+            "def build(architecture):\n    print('hello')\n"
+            "    logging.getLogger(__name__).warning('this space is %s', 'mine')\n    return {}['stage9.op']\n"
+        )
+        monkeypatch.setenv("NAS_SPACES", str(tmp_path / "spaces"))
+        monkeypatch.setenv("NAS_LOG_FORMAT", "json")
+        run = store.add_run("search", spec(folder, space="mine", trials=2, parallel=1))
+        child = coordinator("--once", stderr=subprocess.PIPE)
+        _, said = child.communicate(timeout=PATIENCE_SECONDS)
+        assert child.returncode == 0
+        for trial in store.trials(run.id):
+            assert trial.error == "KeyError: 'stage9.op'"
+            assert trial.traceback is not None
+            assert 'mine.py", line 7, in build' in trial.traceback
+            assert trial.traceback.endswith("KeyError: 'stage9.op'")
+        warned = [event.text for event in store.events(run.id) if event.kind == "warning"]
+        assert warned == ["trial 0: this space is mine"], "once, not for every trial"
+        lines = [json.loads(line) for line in said.decode().splitlines()]
+        logged = [(line["trial"], line["level"]) for line in lines if line["message"] == "this space is mine"]
+        assert logged == [(0, "warning"), (1, "warning")]
+        assert {line["run"] for line in lines if "trial" in line} == {run.id}
+        assert [line["logger"] for line in lines if line["message"] == "hello"] == ["ray", "ray"]
+        assert [line["trial"] for line in lines if line["message"] == "failed: KeyError: 'stage9.op'"] == [0, 1]

@@ -8,9 +8,12 @@ import signal
 import sys
 import threading
 
-from nas import home, settings
+from nas import home, logs, settings
+from nas.refusal import Refusal
 from nas.store import Store, StoreError
+from workers import head
 
+log = logging.getLogger("workers")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,8 +26,12 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="leave when there is no run to be claimed")
     parser.add_argument("--until-eof", action="store_true", help="leave when standard input ends, as a child does")
     chosen = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("workers").setLevel(logging.INFO)
+    try:
+        logs.begin()
+    except Refusal as error:
+        print(f"workers: {error}", file=sys.stderr)
+        return 1
+    sys.stdout = sys.stderr = logs.relay("ray")  # which prints what its processes say
     # A proposal is arithmetic on small matrices: beside trainers, threads that share it mostly wait for each other.
     settings.prepare(settings.THREADS)  # which counts from when numpy and torch are imported
     leave = threading.Event()
@@ -34,8 +41,8 @@ def main() -> int:
         threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
     try:
         store = Store(chosen.database or home.database_url())
-    except StoreError as error:
-        print(f"workers: {error}", file=sys.stderr)
+    except (StoreError, OSError) as error:
+        log.error("%s", error)
         return 1
     # Imported late: a wrong database is told at once, not after the seconds that torch and Ray take.
     from workers.coordinator import coordinate
@@ -48,12 +55,14 @@ def main() -> int:
         pool = RayPool(address)
     except SystemExit:  # Ray's own answer to a signal while it starts
         return 0
-    except (OSError, RuntimeError, ValueError) as error:
-        print(f"workers: Ray cannot be {f'joined at {address}' if address else 'started'}: {error}", file=sys.stderr)
+    except Exception as error:  # Ray's own is often no other kind
+        log.error("Ray cannot be %s: %s", f"joined at {address}" if address else "started", error)
         return 1
+    threading.Thread(target=head.watch, args=(pool.lost, leave), name="head", daemon=True).start()
     with contextlib.closing(store), contextlib.closing(pool):
         _ours()  # again, as Ray has put a handler of its own in place
         coordinate(store, pool, leave, once=chosen.once)
+        leave.set()
     return 0
 
 
@@ -83,6 +92,10 @@ def _until_eof(leave: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
+    try:
+        code = main()
+    except Exception:
+        log.exception("nobody expected this")
+        code = 1
     logging.shutdown()
     os._exit(code)  # all is closed; a thread that loads a dataset is not waited for

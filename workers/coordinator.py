@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import wait
 from typing import Any, cast
 
-from nas import datasets, home
+from nas import datasets, home, logs
 from nas.datasets import DatasetError
 from nas.networks.architecture import Images
 from nas.plans import plan_for
@@ -19,6 +19,7 @@ from nas.records import ENDED, Run
 from nas.refusal import Refusal
 from nas.specs import BenchmarkSpec, GrowthSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
+from nas.tracebacks import traced
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
 from workers.pool import RayPool
 from workers.prediction import prediction
@@ -40,7 +41,7 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
         try:
             run = patient.claims.claim(owner, LEASE_SECONDS)
             if run is not None:
-                with _kept(store, run, owner):
+                with _kept(store, run, owner), logs.about(run=run.id):
                     _drive(patient, pool, inbox, run, owner, leave)
             elif once:
                 return
@@ -79,10 +80,11 @@ class Patient:
 
 
 def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leave: threading.Event) -> None:
-    log.info("run %s: %s claimed", run.id, run.kind)
+    log.info("%s claimed", run.kind)
     try:
-        images = _images(run)
-        plan = plan_for(run, images, prediction(store, run))
+        with logs.heard(lambda text: store.note(run.id, "warning", text)):
+            images = _images(run)
+            plan = plan_for(run, images, prediction(store, run))
         pool.prepare(run.spec.parallel)
         loading = pool.load(run.spec.dataset, images.resolution)
         while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":
@@ -94,14 +96,15 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
         raise
     except Exception as error:  # whatever is wrong with one run must not keep the others from being driven
         expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, OSError, ImportError))
-        log.error("run %s: %s", run.id, error, exc_info=not expected)
-        _fail(store, run, owner, str(error) if expected else f"{type(error).__name__}: {error}")
+        log.error("%s", error, exc_info=not expected)
+        said = str(error) if expected else f"{type(error).__name__}: {error}"
+        _fail(store, run, owner, said, traced(error))
         return
     if left is None:
         if leave.is_set():
             store.claims.release(run.id, owner, "running")  # to be claimed at once, not when the claim has run out
         return
-    log.info("run %s: %s%s", left.id, left.state, f": {left.error}" if left.error else "")
+    log.info("%s%s", left.state, f": {left.error}" if left.error else "")
     if left.state in ENDED:
         for path in home.folder("resume").glob(f"*{left.id}-*"):
             path.unlink(missing_ok=True)
@@ -118,10 +121,10 @@ def _images(run: Run) -> Images:
     return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
 
 
-def _fail(store: Store, run: Run, owner: str, error: str) -> None:
+def _fail(store: Store, run: Run, owner: str, error: str, traceback: str) -> None:
     """End a run that cannot be driven here at all, and its trials with it."""
     for trial in store.trials(run.id, state="running"):
-        store.claims.end(owner, trial.number, run.id, "failed", error=error)
+        store.claims.end(owner, trial.number, run.id, "failed", error=error, traceback=traceback)
     store.claims.release(run.id, owner, "failed", error)
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
+from nas import logs
 from nas.home import folder
 from nas.models.checkpoint import artifact
 from nas.plans import Plan
-from nas.records import Job, Measurement, Progress, Run, RunState, Trial, TrialState
+from nas.records import Job, Measurement, Notice, Progress, Run, RunState, Trial, TrialState
 from nas.store import LostRun, Store
+from nas.tracebacks import traced
 
 LEASE_SECONDS = 10.0  # a run whose owner has not renewed its claim for so long is taken over
 TURN_SECONDS = 0.5  # the longest that a wish or a progress message waits to be seen
@@ -36,28 +38,31 @@ class Evaluation(Future[Measurement]):
 
 
 class EvaluationFailed(RuntimeError):
-    """A job failed somewhere else; the message says with what, and can be shown as it is. `errno` as in OSError."""
+    """A job failed somewhere else; the message says with what, and can be shown as it is, as can the `traceback` of
+    what failed there. `errno` as in OSError."""
 
-    def __init__(self, text: str, errno: int | None = None) -> None:
+    def __init__(self, text: str, errno: int | None = None, traceback: str | None = None) -> None:
         super().__init__(text)
-        self.errno = errno
+        self.errno, self.traceback = errno, traceback
 
 
 class Pool(Protocol):
     """Where jobs are evaluated."""
 
-    def evaluate(self, job: Job, report: Callable[[Progress], None]) -> Evaluation:
-        """Begin with `job` and return at once; `report` hears of its progress, wherever that is made. The evaluation
+    def evaluate(self, job: Job, report: Callable[[Progress | Notice], None]) -> Evaluation:
+        """Begin with `job` and return at once; `report` hears of its progress, wherever that is made, and of what it
+        warns of. The evaluation
         raises what went wrong, and when it is cancelled, what works on it ends."""
         ...
 
 
 class Inbox(Protocol):
-    """Progress on its way from the evaluations to the store; a message may get lost, none is waited for."""
+    """Progress and notices on their way from the evaluations to the store; of progress a message may get lost, and none
+    is waited for."""
 
-    def put(self, progress: Progress) -> None: ...
+    def put(self, message: Progress | Notice) -> None: ...
 
-    def drain(self) -> Iterable[Progress]: ...
+    def drain(self) -> Iterable[Progress | Notice]: ...
 
 
 def drive(
@@ -76,6 +81,7 @@ def drive(
     """
     leave = leave or threading.Event()
     running: dict[Evaluation, Job] = {}
+    noted: set[str] = set()
     aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
     try:
         past, begun = _replay(plan, store.trials(run.id))
@@ -105,8 +111,7 @@ def drive(
                 return store.claims.release(run.id, owner, state, error, run, reason)
             wait(running, TURN_SECONDS, FIRST_COMPLETED)
             done = [evaluation for evaluation in running if evaluation.done()]
-            for progress in {message.number: message for message in inbox.drain() if message.run == run.id}.values():
-                store.claims.progress(owner, progress)
+            _hear(store, owner, [message for message in inbox.drain() if message.run == run.id], noted)
             for evaluation in sorted(done, key=lambda evaluation: running[evaluation].number):
                 job = running.pop(evaluation)
                 if run.wish in ("run", "pause") and _disk_is_full(evaluation):
@@ -122,6 +127,16 @@ def drive(
         for evaluation in running:
             evaluation.cancel()
     return None
+
+
+def _hear(store: Store, owner: str, messages: list[Progress | Notice], noted: set[str]) -> None:
+    """Write down how far trials are, and what they warn of; what several warn of alike becomes one event."""
+    for progress in {message.number: message for message in messages if isinstance(message, Progress)}.values():
+        store.claims.progress(owner, progress)
+    for notice in messages:
+        if isinstance(notice, Notice) and notice.text not in noted:
+            noted.add(notice.text)
+            store.note(notice.run, "warning", f"trial {notice.number}: {_cut(notice.text)}")
 
 
 class Past:
@@ -178,7 +193,10 @@ def _end(store: Store, owner: str, job: Job, evaluation: Evaluation) -> Trial:
     if evaluation.cancelled():
         trial = store.claims.end(owner, job.number, job.run, "cancelled", compute_seconds=held)
     elif error := evaluation.exception() or _unreachable(evaluation.result()):
-        trial = store.claims.end(owner, job.number, job.run, "failed", error=_said(error), compute_seconds=held)
+        trace = error.traceback if isinstance(error, EvaluationFailed) else traced(error)
+        trial = store.claims.end(
+            owner, job.number, job.run, "failed", error=_said(error), compute_seconds=held, traceback=trace
+        )
     else:
         measurement = evaluation.result()
         size = artifact(measurement.weights).stat().st_size if measurement.weights else None
@@ -186,13 +204,17 @@ def _end(store: Store, owner: str, job: Job, evaluation: Evaluation) -> Trial:
         trial = store.claims.end(
             owner, job.number, job.run, state, measurement, checkpoint_bytes=size, compute_seconds=held
         )
-    log.info("run %s: trial %d %s%s", job.run, job.number, trial.state, f": {trial.error}" if trial.error else "")
+    with logs.about(trial=job.number):
+        log.info("%s%s", trial.state, f": {trial.error}" if trial.error else "")
     return trial
 
 
 def _said(error: BaseException) -> str:
-    said = str(error) if isinstance(error, EvaluationFailed) else f"{type(error).__name__}: {error}"
-    return said if len(said) <= LONGEST_ERROR else f"{said[:LONGEST_ERROR]} …"
+    return _cut(str(error) if isinstance(error, EvaluationFailed) else f"{type(error).__name__}: {error}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR]} …"
 
 
 def _unreachable(measurement: Measurement) -> EvaluationFailed | None:

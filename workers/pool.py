@@ -4,8 +4,6 @@ import dataclasses
 import logging
 import math
 import secrets
-import shutil
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -18,17 +16,22 @@ import numpy as np
 import ray
 
 import nas.evaluate
-from nas import datasets, home, settings
+from nas import datasets, home, logs, settings
 from nas.datasets import ImageSet
-from nas.records import Job, Measurement, Progress
+from nas.records import Job, Measurement, Notice, Progress
+from nas.tracebacks import traced
+from workers import head
 from workers.drive import Evaluation, EvaluationFailed, Pool
+from workers.ray_folder import RayFolder
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
 MOST_BYTES = 2**30  # of a dataset there; larger ones evaluations map from the cache themselves
 MOST_DATASETS = 2  # kept in the object store at a time
 POLL_SECONDS = 5.0
-LONGEST_PLACE = 20  # characters; Ray's sockets lie some 80 deeper, and their paths may have 103 in all
 
+logging.getLogger("ray").handlers.clear()  # its own, which would log everything once more
+logging.getLogger("ray").propagate = True
+logging.getLogger("ray").setLevel(logging.ERROR)
 log = logging.getLogger("workers")
 
 
@@ -38,6 +41,7 @@ class _Failure:
 
     text: str
     errno: int | None
+    traceback: str | None = None
     seconds: float | None = None  # that the evaluation took; None: it never began, or died
 
 
@@ -55,17 +59,19 @@ class _Evaluation(Evaluation):
 
 
 class Inbox:
-    """Progress of all evaluations, kept by an actor until it is drained; of each trial the last message counts."""
+    """Messages of all evaluations, kept by an actor until it is drained; of a trial's progress the last one counts."""
 
     def __init__(self) -> None:
         self._mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
 
-    def put(self, progress: Progress) -> None:
-        self._mailbox.put.remote(progress)
+    def put(self, message: Progress | Notice) -> None:
+        arrived = self._mailbox.put.remote(message)
+        if isinstance(message, Notice):
+            ray.get(arrived, timeout=POLL_SECONDS)
 
-    def drain(self) -> Iterable[Progress]:
+    def drain(self) -> Iterable[Progress | Notice]:
         try:
-            messages: list[Progress] = ray.get(self._mailbox.drain.remote(), timeout=POLL_SECONDS)
+            messages: list[Progress | Notice] = ray.get(self._mailbox.drain.remote(), timeout=POLL_SECONDS)
         except (ray.exceptions.RayError, TimeoutError) as error:
             log.warning("progress cannot be read: %s", error)
             return []
@@ -75,13 +81,18 @@ class Inbox:
 @ray.remote(num_cpus=0, max_restarts=-1)
 class _Mailbox:
     def __init__(self) -> None:
-        self._messages: dict[tuple[str, int], Progress] = {}
+        self._progress: dict[tuple[str, int], Progress] = {}
+        self._notices: list[Notice] = []
 
-    def put(self, progress: Progress) -> None:
-        self._messages[progress.run, progress.number] = progress
+    def put(self, message: Progress | Notice) -> None:
+        if isinstance(message, Progress):
+            self._progress[message.run, message.number] = message
+        else:
+            self._notices.append(message)
 
-    def drain(self) -> list[Progress]:
-        messages, self._messages = list(self._messages.values()), {}
+    def drain(self) -> list[Progress | Notice]:
+        messages: list[Progress | Notice] = [*self._progress.values(), *self._notices]
+        self._progress, self._notices = {}, []
         return messages
 
 
@@ -91,7 +102,8 @@ def _evaluate(
 ) -> Measurement | _Failure:
     begun = time.perf_counter()
     try:
-        return function(job, report, images=images)
+        with logs.heard(lambda text: report(Notice(run=job.run, number=job.number, text=text))):
+            return function(job, report, images=images)
     except Exception as error:
         return dataclasses.replace(_failure(error), seconds=time.perf_counter() - begun)
 
@@ -109,7 +121,7 @@ class RayPool:
         self._parallel = 1
         self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._loading = threading.Lock()
-        self._folder = None if address else _short_folder()
+        self._folder = None if address else RayFolder()
         try:
             self._start(address)
         except BaseException:
@@ -117,23 +129,39 @@ class RayPool:
             raise
 
     def _start(self, address: str | None) -> None:
-        environment = {"NAS_HOME": str(home.home()), **settings.EVALUATORS}
+        # Evaluators log as objects, whatever is chosen for the log that they get into: see logs.relay.
+        environment = {"NAS_HOME": str(home.home()), **settings.EVALUATORS, "NAS_LOG_FORMAT": "json"}
+        if settings.LOG_LEVEL.value:
+            environment["NAS_LOG_LEVEL"] = settings.LOG_LEVEL.value
         common: dict[str, Any] = {
-            "log_to_driver": False,
-            "logging_level": logging.ERROR,
-            "runtime_env": {"env_vars": environment},
+            "configure_logging": False,  # what Ray logs here is a part of this process's log
+            "runtime_env": {"env_vars": environment, "worker_process_setup_hook": logs.begin},
         }
         if address:
+            head.reach(address)
             ray.init(address, **common)
         else:
+            assert self._folder is not None
             settings.prepare(replace(settings.RAY_TOKEN, default=secrets.token_hex(32)))  # no other user is let in
             ray.init(
                 "local",
                 include_dashboard=False,
-                _temp_dir=self._folder,
+                _temp_dir=str(self._folder.path),
                 _node_ip_address="127.0.0.1",
                 **common,
             )
+        context = ray.get_runtime_context()
+        self._head, self._node = context.gcs_address, context.get_node_id()
+
+    def lost(self) -> str | None:
+        """Why Ray is of no use any more, if it is."""
+        try:
+            head.reach(self._head)
+        except OSError as error:
+            return f"the head of Ray at {self._head} does not answer ({error})"
+        if any(node["NodeID"] == self._node and node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+            return None
+        return f"the head of Ray at {self._head} is another one by now, or has given this machine up"
 
     def inbox(self) -> Inbox:
         return Inbox()
@@ -144,7 +172,7 @@ class RayPool:
         # New ones: what loads for another run may go on for long, and is waited for by nobody.
         self._images, self._loading = OrderedDict(), threading.Lock()
 
-    def evaluate(self, job: Job, report: Callable[[Progress], None]) -> Evaluation:
+    def evaluate(self, job: Job, report: Callable[[Progress | Notice], None]) -> Evaluation:
         """In a process of Ray's. Returns at once, also where the images have yet to be loaded; raises
         EvaluationFailed."""
         evaluation, function = _Evaluation(), self.function
@@ -192,7 +220,7 @@ class RayPool:
         self._images.clear()
         ray.shutdown()
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.clear()
 
     def _gpus(self) -> float:
         """Of a GPU, for each evaluation."""
@@ -218,12 +246,6 @@ class RayPool:
 def share(gpus: float, parallel: int) -> float:
     """Of a GPU, for each of `parallel` evaluations on so many: no evaluation can be split between two."""
     return 1 / math.ceil(max(1.0, parallel / gpus)) if gpus else 0.0
-
-
-def _short_folder() -> str:
-    """A new folder whose path is short enough for sockets in it."""
-    usual = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="nas-ray-", dir=usual if len(usual) <= LONGEST_PLACE else "/tmp")
 
 
 def _shareable(images: ImageSet) -> ImageSet:
@@ -254,13 +276,14 @@ def _give(evaluation: _Evaluation, result: Measurement | _Failure) -> None:
     except (InvalidStateError, RuntimeError):  # cancelled between the one and the other
         return
     if isinstance(result, _Failure):
-        evaluation.set_exception(EvaluationFailed(result.text, result.errno))
+        evaluation.set_exception(EvaluationFailed(result.text, result.errno, result.traceback))
     else:
         evaluation.set_result(result)
 
 
 def _failure(error: BaseException) -> _Failure:
-    return _Failure(text=f"{type(error).__name__}: {error}", errno=getattr(error, "errno", None))
+    text, errno = f"{type(error).__name__}: {error}", getattr(error, "errno", None)
+    return _Failure(text=text, errno=errno, traceback=traced(error))
 
 
 if TYPE_CHECKING:

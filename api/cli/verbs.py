@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from api.cli import arguments, listings, measure, proxy, summaries, tables, terminal
+from api.cli.reasons import fruitless, reasons
 from api.cli.session import Session
 from api.cli.watch import watch
 from nas import settings
@@ -79,7 +80,8 @@ def pareto(session: Session) -> int:
 
 
 def trials(session: Session) -> int:
-    return session.show(session.client.trials(session.chosen.run), tables.trials)
+    rows = session.client.trials(session.chosen.run)
+    return session.show(fruitless(rows), reasons) if session.chosen.why else session.show(rows, tables.trials)
 
 
 def events(session: Session) -> int:

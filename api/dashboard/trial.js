@@ -13,6 +13,8 @@ export function trialCard(back) {
   const bestAgain = element("button", { type: "button", class: "quiet", click: back, hidden: true }, "Show the best");
   const figures = element("dl", { class: "figures" });
   const why = element("p", { class: "error" });
+  const trace = element("pre");
+  const where = element("details", {}, element("summary", {}, "Where in the code"), trace);
   const body = element("tbody");
   const stages = element(
     "table",
@@ -37,6 +39,7 @@ export function trialCard(back) {
     empty,
     figures,
     why,
+    where,
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Architecture" }, stages),
     footing,
   );
@@ -57,6 +60,9 @@ export function trialCard(back) {
         trial ? (best ? element("span", { class: "badge" }, `★ ${trial.number}`) : pill(trial.state)) : "",
       );
       say(why, trial?.error ?? trial?.measurement?.refused ?? "");
+      say(trace, trial?.traceback ?? "");
+      where.hidden = !trial?.traceback;
+      where.open = false;
       if (!trial) return;
       const measured = trial.measurement;
       const rows = [

@@ -132,6 +132,7 @@ class Claims:
         error: str | None = None,
         checkpoint_bytes: int | None = None,
         compute_seconds: float | None = None,
+        traceback: str | None = None,
     ) -> Trial:
         """The trial, ended, with all that came of it; its saved weights, `checkpoint_bytes` long, become a model.
 
@@ -153,6 +154,7 @@ class Claims:
                 "state": state,
                 "measurement": text,
                 "error": error and plain(error),
+                "traceback": traceback and plain(traceback),
                 "finished": connection.scalars(last).one() + 1,
                 "ended_at": now,
                 "compute_seconds": now - row.started_at if compute_seconds is None else compute_seconds,

@@ -61,6 +61,7 @@ TRIAL = Table(
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
     Column("compute_seconds", Double),
+    Column("traceback", Text),  # of what made it fail
     UniqueConstraint("run", "finished"),
 )
 

@@ -1,0 +1,70 @@
+"""A head of Ray that is lost: told from one that is only slow, and who notices ends."""
+
+import logging
+import socket
+import threading
+
+import pytest
+
+from workers import head
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "LOOK_SECONDS", 0.001)
+
+
+def watched(answers: list[str | None], monkeypatch: pytest.MonkeyPatch, patience: int) -> list[int]:
+    """How the watch of a head ends that is lost for these reasons, one look a second; it may leave after the last."""
+    leave, codes, seconds = threading.Event(), list[int](), [0]
+    monkeypatch.setattr(head, "PATIENCE_SECONDS", patience)
+    monkeypatch.setattr("time.monotonic", lambda: seconds[0])
+
+    def lost() -> str | None:
+        seconds[0] += 1
+        if seconds[0] == len(answers):
+            leave.set()
+        return answers[seconds[0] - 1]
+
+    head.watch(lost, leave, codes.append)
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        ([None] * 9, []),
+        (["away"] * 3 + [None] + ["away"] * 3 + [None], []),
+        ([None, *["away"] * 5], [1]),
+        (["away"] * 3 + [None] + ["away"] * 5, [1]),
+    ],
+)
+def test_a_head_is_given_up_when_it_is_lost_for_some_seconds_on_end(
+    answers: list[str | None], codes: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "workers"):
+        assert watched(answers, monkeypatch, patience=4) == codes
+    assert ("away: this coordinator ends" in caplog.text) == bool(codes)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_address_where_nobody_listens_is_an_error_at_once(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        head.reach(f"{host}:{port}")
+    with pytest.raises(OSError, match="refused"):
+        head.reach(f"{host}:{port}")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+def test_an_address_may_be_of_version_6() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+        port = listening.getsockname()[1]
+        head.reach(f"[::1]:{port}")
+    with pytest.raises(OSError, match="refused"):
+        head.reach(f"[::1]:{port}")
+
+
+@pytest.mark.parametrize("address", ["auto", "ray://head:10001/x", "local"])
+def test_other_addresses_are_ray_s_to_find(address: str) -> None:
+    head.reach(address)
