@@ -1,5 +1,6 @@
 """Records: what is evaluated, what came of it, and runs and trials as they are stored; they check themselves."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
@@ -104,6 +105,7 @@ class Latency:
 
     def __post_init__(self) -> None:
         positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "yardstick_ms")
+        between(self, "spread", 0, math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,10 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from nas.fields import briefly
 from nas.networks.counts import counts
 from nas.objective import HARD, Objective
+from nas.recipes import Recipe
 from nas.specs import GrowthSpec, Limits, SearchSpec
 from tests.browser import View, excused, measured, small
 from tests.past import OWNER
@@ -105,6 +107,26 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     assert words[:2] == ["curl", f"{view.address}/v1/searches"]
     answer = httpx.post(words[1], json=json.loads(words[words.index("-d") + 1]), timeout=PATIENCE_SECONDS)
     assert store.run(answer.raise_for_status().json()["id"]).spec == spec
+
+
+def test_the_form_begins_with_what_the_document_says(view: View) -> None:
+    page = view.open("#/new")
+    for name, record, field in (
+        ("/trials", SearchSpec, "trials"),
+        ("/hours", SearchSpec, "hours"),
+        ("/recipe/epochs", Recipe, "epochs"),
+        ("/objective/target", Objective, "target"),
+        ("/limits/latency_ms", Limits, "latency_ms"),
+        ("/space", SearchSpec, "space"),
+    ):
+        expect(page.locator(f"[id='field-{name}-hint']")).to_have_text(briefly(record, field))
+        initial, there = getattr(record, field), page.locator(f"[name='{name}']").input_value()
+        assert there == ("" if initial is None else initial) or float(there) == initial
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_url(re.compile("#/searches/"))
+    spec = view.service.store.run(page.url.rpartition("/")[2]).spec
+    assert spec == SearchSpec(dataset="fashion_mnist")
 
 
 def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> None:

@@ -35,6 +35,21 @@ class TestFolderRefusals:
     def test_nothing_there(self, images: Path, cache: Path) -> None:
         self.refused(images, cache, "images does not exist: name a folder")
 
+    @pytest.mark.parametrize(
+        ("argument", "why"),
+        [
+            ("/" + "a" * 6000, "File name too long"),
+            ("~nosuchuser/images", "home"),
+            ("/tmp/a\0b", "embedded null"),
+            ("/dev/null/images", "Not a directory"),
+        ],
+    )
+    def test_no_path_of_the_file_system(self, cache: Path, argument: str, why: str) -> None:
+        with pytest.raises(DatasetError, match=f"is no path that can be read: .*{why}") as refused:
+            datasets.describe(f"folder:{argument}", cache)
+        assert repr(argument)[:20] in str(refused.value)
+        assert len(str(refused.value)) < 300
+
     def test_neither_folder_nor_archive(self, images: Path, cache: Path) -> None:
         images.write_text("hello")
         self.refused(images, cache, "neither a folder nor a tar archive: unpack it")

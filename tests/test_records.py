@@ -17,9 +17,9 @@ from nas.codec import Malformed, decode, encode
 from nas.networks.scaling import CompoundScaling
 from nas.objective import HARD, SOFT, Objective
 from nas.pareto import Point, front, hypervolume, layers
-from nas.recipes import Recipe
+from nas.recipes import RECIPES, Recipe
 from nas.records import Job, Latency, Measurement, Score
-from nas.refusal import Refusal
+from nas.refusal import Refusal, one_line
 from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
 from tests.test_architecture import b0
 
@@ -89,6 +89,46 @@ def test_a_record_survives_json(record: Any) -> None:
 def test_malformed_json_is_refused_with_path_and_value(data: Any, message: str) -> None:
     with pytest.raises(Malformed, match=message):
         decode(SearchSpec, data)
+
+
+def test_all_that_is_wrong_is_said_at_once_and_what_is_over_ten_is_counted() -> None:
+    wrong = {"dataset": 1, "space": 2, "recipe": {"epochs": 0}, "limits": {"params": "x", "cap": 1}}
+    with pytest.raises(Malformed) as malformed:
+        decode(SearchSpec, wrong)
+    places = ["/dataset", "/space", "/recipe/epochs", "/limits/params", "/limits/cap"]
+    assert [fault.pointer for fault in malformed.value.faults] == places
+    assert [fault.value for fault in malformed.value.faults] == [1, 2, 0, "x", 1]
+    with pytest.raises(Malformed, match=r"/key9: unknown field 'key9': .*; and 15 more$") as malformed:
+        decode(SearchSpec, {"dataset": "x"} | {f"key{n}": n for n in range(25)})
+    assert (len(list(malformed.value.faults)), len(malformed.value.faults)) == (10, 25)
+
+
+def test_a_record_that_is_given_in_part_has_the_rest_of_its_default() -> None:
+    data = {"dataset": "x", "space": "mbconv", "architecture": encode(b0()), "recipe": {"batch": 64}}
+    assert decode(GrowthSpec, data).recipe == dataclasses.replace(RECIPES["growth"], batch=64)
+    whole = {"dataset": "x", "fidelity": {}, "recipe": {"epochs": 9}}
+    assert decode(SearchSpec, whole).fidelity == Fidelity()
+
+
+def test_a_refusal_names_its_field_wherever_its_message_begins() -> None:
+    with pytest.raises(Refusal, match=r"^2 baselines leave none of 2 trials") as refusal:
+        dataclasses.replace(SEARCH, baselines=("a", "b"), trials=2, confirm=0)
+    assert refusal.value.field == "trials"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clothes", "नमस्ते", "می‌خواهم", "👩‍👩‍👧 ❤️", "e\u0301te\u0301", "ไทย", "עִבְרִית\u200f!", "\U0001fae8 new"],
+)
+def test_a_name_of_a_living_language_is_a_name(name: str) -> None:
+    assert one_line(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "\x1b[31mred", "a\0b", "\u2028", "\ud800", "turned \u202e around", "\u2066"]
+)
+def test_what_ends_a_line_or_turns_it_around_is_no_name(name: str) -> None:
+    assert not one_line(name)
 
 
 def test_a_whole_number_is_taken_where_a_fraction_is_asked_for() -> None:

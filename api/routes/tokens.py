@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from api import examples
 from api.access import COOKIE, Access, access, allowed
@@ -78,7 +78,9 @@ def create_token(
     summary="Revoke a token",
     responses=documented(**WRITES, _404="no token '0a1b2c3d4e5f': `nas token list` shows them"),
 )
-def revoke_token(token: str, store: Rows, known: Known) -> None:
+def revoke_token(
+    token: Annotated[str, Path(description="the id that its creation answered with")], store: Rows, known: Known
+) -> None:
     """With every session that began with it. Other processes of this service may take it for five more seconds."""
     store.tokens.revoke(token)
     known.forget()

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from nas.networks.architecture import VERSION, Images, Scale, check_version, digest
 from nas.networks.layers import Graph, Layer, Shape, after
-from nas.refusal import Refusal
+from nas.refusal import Refusal, one_line
+
+LONGEST_NAME = 100  # of a part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,8 @@ class Part:
     """Whether it is a second classifier, which works in training only and whose state nobody reads."""
 
     def __post_init__(self) -> None:
+        if len(self.name) > LONGEST_NAME or not one_line(self.name):
+            raise Refusal(f"name {self.name[:40]!r} is not a line of up to {LONGEST_NAME} characters", field="name")
         if len(self.inputs) > 1 and not (len(self.blocks) == 1 and isinstance(self.blocks[0], Graph)):
             detail = f"part {self.name!r} takes {len(self.inputs)} states, which only a lone graph can"
             raise Refusal(detail, field="inputs")

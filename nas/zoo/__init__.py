@@ -91,7 +91,7 @@ def architecture(name: str, images: Images | None = None) -> AnyArchitecture:
     ValueError where such images are too small for it."""
     known = makers()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 4, 0.4) or list(known)
+        near = difflib.get_close_matches(name[:80], known, 4, 0.4) or list(known)
         raise UnknownNetwork(f"unknown published network {name!r}: there are {', '.join(near)}")
     return known[name](images or published()[name].images)
 
