@@ -151,7 +151,7 @@ class TestRefused:
         [
             ({"params": 7}, "counts are not those of its architecture"),
             ({"format": "nas-checkpoint-99"}, "is of format 'nas-checkpoint-99', and this version reads"),
-            ({"seed": "seven"}, "a card that cannot be read: Card.seed"),
+            ({"seed": "seven"}, "a card that cannot be read: /seed"),
             ({"secret": 1}, "unknown field 'secret'"),
         ],
     )

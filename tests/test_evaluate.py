@@ -398,7 +398,7 @@ class TestTheCommand:
         ("text", "code", "words"),
         [
             ("{", 2, "cannot be read"),
-            ('{"run": "x"}', 2, "field 'number' is missing"),
+            ('{"run": "x"}', 2, "/number: number is missing"),
             (json.dumps(encode(job(dataset="folder:/nowhere"))), 1, "/nowhere"),
         ],
     )
