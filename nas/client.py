@@ -131,8 +131,8 @@ class Client:
         compute_hours: float | None = None,
     ) -> Json:
         """What is None stays as it is."""
-        given = {"trials": trials, "hours": hours, "compute_hours": compute_hours}
-        body = {name: value for name, value in given.items() if value is not None}
+        budgets = {"trials": trials, "hours": hours, "compute_hours": compute_hours}
+        body = {name: value for name, value in budgets.items() if value is not None}
         return self._json("PATCH", f"/v1/searches/{quote(search, safe='')}", body=body)
 
     def trials(self, run: str, after: int = -1, state: str | None = None) -> list[Json]:
@@ -141,19 +141,19 @@ class Client:
         return self._list(f"{address}&state={state}" if state else address, "trials")
 
     def events(self, run: str, after: int = 0) -> list[Json]:
-        found: list[Json] = []
+        events: list[Json] = []
         while True:
             page = self._json("GET", f"{self._address(run)}/events?limit={PAGE}&after={after}")["events"]
-            found += page
+            events += page
             if len(page) < PAGE:
-                return found
+                return events
             after = page[-1]["id"]
 
     def pareto(self, search: str, **ranking: Any) -> Json:
         """The Pareto front; `cost`, `also`, `target`, `w`, `w_under`, `w_over`, `form`, `device` rank again what was
         measured."""
-        given = {name: value for name, value in ranking.items() if value is not None}
-        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=given)
+        parameters = {name: value for name, value in ranking.items() if value is not None}
+        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=parameters)
 
     def watch(self, run: str, seconds: float = 1.0) -> Iterator[tuple[Json, list[Json]]]:
         """The run and its trials that had not ended when last looked at, every so many seconds, until it has ended.
@@ -205,10 +205,10 @@ class Client:
         if not (path.exists() and _sha256(path) == about["sha256"]):
             part = path.with_name(f".{path.name}.part")
             self._fetch(about, part, report)
-            found = _sha256(part)
-            if found != about["sha256"]:
+            digest = _sha256(part)
+            if digest != about["sha256"]:
                 part.unlink()
-                detail = f"what came of model {model} has the SHA-256 {found} instead of {about['sha256']}"
+                detail = f"what came of model {model} has the SHA-256 {digest} instead of {about['sha256']}"
                 raise ServiceError(f"{detail}: it is thrown away, try again")
             part.replace(path)
         card = json.dumps(self.card(model), indent=2, ensure_ascii=False) + "\n"
@@ -269,12 +269,12 @@ class Client:
         return self._json("POST", f"{self._address(run)}/{verb}")
 
     def _list(self, address: str | None, name: str, most: int | None = None) -> list[Json]:
-        found: list[Json] = []
-        while address and (most is None or len(found) < most):
+        entries: list[Json] = []
+        while address and (most is None or len(entries) < most):
             page = self._json("GET", address)
-            found += page[name]
+            entries += page[name]
             address = page.get("next")
-        return found[:most]
+        return entries[:most]
 
     def _json(self, method: str, address: str, *, body: Any = None, parameters: Json | None = None) -> Json:
         response = self._ask(method, address, body=body, parameters=parameters)

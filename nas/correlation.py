@@ -38,9 +38,9 @@ def _interval(
 
     draws = np.random.default_rng(seed).multinomial(len(ones), [1 / len(ones)] * len(ones), resamples).astype(float)
     values = counted(ones, others, draws)
-    found = np.sort(values[np.isfinite(values)])
-    outside = round(len(found) * (100 - PERCENT) / 200)
-    return float(found[outside]), float(found[-1 - outside])
+    sample = np.sort(values[np.isfinite(values)])
+    outside = round(len(sample) * (100 - PERCENT) / 200)
+    return float(sample[outside]), float(sample[-1 - outside])
 
 
 def _once(counted: Callable[..., Any], ones: Numbers, others: Numbers) -> float | None:

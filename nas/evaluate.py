@@ -155,10 +155,10 @@ def _phase(job: Job, phase: Phase, epochs: int = 0) -> Progress:
 
 def _fit(info: DatasetInfo, images: Images) -> None:
     """Raise ValueError where the network was described for other images than the dataset has."""
-    found = (info.channels, len(info.classes))
-    if found != (images.channels, images.classes):
+    shape = (info.channels, len(info.classes))
+    if shape != (images.channels, images.classes):
         raise ValueError(
-            f"dataset {info.name!r} has {found[0]} channels and {found[1]} classes, and the network is for "
+            f"dataset {info.name!r} has {shape[0]} channels and {shape[1]} classes, and the network is for "
             f"{images.channels} and {images.classes}: the dataset has changed since, submit the run again"
         )
 
@@ -170,12 +170,12 @@ def _build(job: Job) -> nn.Module:
 
 
 def _scores(job: Job, few: NDArray[np.uint8], view: View) -> dict[str, Score]:
-    batch, found = view(torch.from_numpy(few)).cpu(), {}
+    batch, scores = view(torch.from_numpy(few)).cpu(), {}
     for name in zero_cost.SCORES:
         begun = time.perf_counter()
         value = zero_cost.score(name, _build(job), batch, job.seed)
-        found[name] = Score(value=value if math.isfinite(value) else None, seconds=time.perf_counter() - begun)
-    return found
+        scores[name] = Score(value=value if math.isfinite(value) else None, seconds=time.perf_counter() - begun)
+    return scores
 
 
 def _trained(

@@ -69,8 +69,8 @@ def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
     fingerprint = latencies[0][1].fingerprint if latencies else {}
     here = [(architecture, latency) for architecture, latency in latencies if latency.fingerprint == fingerprint]
     steady = _medians([(architecture, latency) for architecture, latency in here if not latency.noisy])
-    found = predictor(steady if len(steady) >= LEAST else _medians(here))
-    return dataclasses.replace(found, fingerprint=fingerprint)
+    model = predictor(steady if len(steady) >= LEAST else _medians(here))
+    return dataclasses.replace(model, fingerprint=fingerprint)
 
 
 def _medians(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> list[Measured]:
@@ -110,35 +110,35 @@ def predictor(measured: Sequence[Measured]) -> Predictor:
 
 def features(architecture: AnyArchitecture) -> Counter[str]:
     """What a network's layers amount to, by kind: how many there are, multiply-adds, and values read and written."""
-    found: Counter[str] = Counter({"network": 1})
-    for _ in walk(lowered(architecture), architecture.images, lambda part, *entering: _part(found, part, entering)):
+    tally: Counter[str] = Counter({"network": 1})
+    for _ in walk(lowered(architecture), architecture.images, lambda part, *entering: _part(tally, part, entering)):
         pass
-    return found
+    return tally
 
 
-def _part(found: Counter[str], part: Any, entering: tuple[Shape, ...]) -> Shape:
-    scratch: Counter[str] = Counter() if part.auxiliary else found  # an auxiliary classifier works in training only
+def _part(tally: Counter[str], part: Any, entering: tuple[Shape, ...]) -> Shape:
+    scratch: Counter[str] = Counter() if part.auxiliary else tally  # an auxiliary classifier works in training only
     for block in part.blocks:
         entering = (_add(scratch, block, *entering),)
     return entering[0]
 
 
-def _add(found: Counter[str], layer: Layer, *entering: Shape) -> Shape:
+def _add(tally: Counter[str], layer: Layer, *entering: Shape) -> Shape:
     shape = entering[0]
     match layer:
         case Chain():
             for inner in layer.layers:
-                shape = _add(found, inner, shape)
+                shape = _add(tally, inner, shape)
             return shape
         case Branches():
-            leaving = joined([_add(found, branch, shape) for branch in layer.branches], layer.join)
-            _note(found, layer.join, 0, _size(leaving))
+            leaving = joined([_add(tally, branch, shape) for branch in layer.branches], layer.join)
+            _note(tally, layer.join, 0, _size(leaving))
             return leaving
         case Graph():
-            states = [_add(found, adapter, state) for adapter, state in zip(layer.adapters, entering)]
+            states = [_add(tally, adapter, state) for adapter, state in zip(layer.adapters, entering)]
             for node in layer.nodes:
-                states.append(_made(found, node, states))
-            return _made(found, layer.output, states)
+                states.append(_made(tally, node, states))
+            return _made(tally, layer.output, states)
     leaving = after(layer, shape)
     match layer:
         case Conv():
@@ -146,33 +146,33 @@ def _add(found: Counter[str], layer: Layer, *entering: Shape) -> Shape:
             work = shape.channels // layer.groups * tall * wide * _size(leaving)
             kind = "depthwise" if layer.groups == shape.channels > 1 else "grouped" if layer.groups > 1 else "dense"
             where = "gate" if leaving.height == leaving.width == 1 else f"{tall}x{wide}"
-            _note(found, f"{kind} {where} by {layer.stride}", work, _size(shape) + _size(leaving))
+            _note(tally, f"{kind} {where} by {layer.stride}", work, _size(shape) + _size(leaving))
             read = 1 if kind == "depthwise" else _padded(shape.channels) // layer.groups
-            found[f"{kind} {where}, padded multiply-adds"] += (
+            tally[f"{kind} {where}, padded multiply-adds"] += (
                 work * read * _padded(layer.out) // max(1, (shape.channels // layer.groups) * layer.out)
             )
             if layer.activation:
-                _note(found, layer.activation, 0, _size(leaving))
+                _note(tally, layer.activation, 0, _size(leaving))
         case Linear():
-            _note(found, "linear", _size(shape) * layer.out, layer.out)
+            _note(tally, "linear", _size(shape) * layer.out, layer.out)
         case Pool() | GlobalPool():
-            _note(found, layer.layer, 0, _size(shape))
+            _note(tally, layer.layer, 0, _size(shape))
         case Activate():
-            _note(found, layer.activation, 0, _size(shape))
+            _note(tally, layer.activation, 0, _size(shape))
     return leaving
 
 
-def _made(found: Counter[str], node: Node, states: list[Shape]) -> Shape:
-    leaving = joined([_add(found, step.applied, states[step.state]) for step in node.steps], node.join)
-    _note(found, node.join, 0, _size(leaving) * max(0, len(node.steps) - 1))
+def _made(tally: Counter[str], node: Node, states: list[Shape]) -> Shape:
+    leaving = joined([_add(tally, step.applied, states[step.state]) for step in node.steps], node.join)
+    _note(tally, node.join, 0, _size(leaving) * max(0, len(node.steps) - 1))
     return leaving
 
 
-def _note(found: Counter[str], kind: str, work: int, values: int) -> None:
-    found[f"{kind}, layers"] += 1
-    found[f"{kind}, values"] += values
+def _note(tally: Counter[str], kind: str, work: int, values: int) -> None:
+    tally[f"{kind}, layers"] += 1
+    tally[f"{kind}, values"] += values
     if work:
-        found[f"{kind}, multiply-adds"] += work
+        tally[f"{kind}, multiply-adds"] += work
 
 
 def _padded(channels: int) -> int:

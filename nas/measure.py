@@ -38,12 +38,12 @@ def measure(request: Request, device: str) -> Answer:
     a network that the space cannot build."""
     import torch
 
-    found, options = devices.find(device)
+    meter, options = devices.find(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = spaces.load(request.space).build(request.architecture).eval()
     try:
-        return Answer(device=device, latency=found.latency(network, request.architecture.images, options))
+        return Answer(device=device, latency=meter.latency(network, request.architecture.images, options))
     except DeviceError as error:
         return Answer(device=device, error=str(error))
 

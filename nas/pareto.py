@@ -17,7 +17,7 @@ def front(points: Sequence[Point]) -> list[int]:
 def layers(points: Sequence[Point]) -> list[int]:
     """Indices of all points: those of the front first, then the front of the rest, and so on. Within one those come
     first whose neighbours are furthest away, its ends before all (NSGA-II's order, Deb et al. 2002)."""
-    left, chosen = list(range(len(points))), []
+    left, order = list(range(len(points))), []
     while left:
         layer = [left[index] for index in front([points[index] for index in left])]
         apart = dict.fromkeys(layer, 0.0)
@@ -27,9 +27,9 @@ def layers(points: Sequence[Point]) -> list[int]:
             for before, index, after in zip(row, row[1:], row[2:]):
                 apart[index] += (points[after][axis] - points[before][axis]) / span if span else 0.0
             apart[row[0]] = apart[row[-1]] = float("inf")
-        chosen += sorted(layer, key=apart.__getitem__, reverse=True)
+        order += sorted(layer, key=apart.__getitem__, reverse=True)
         left = [index for index in left if index not in apart]
-    return chosen
+    return order
 
 
 def hypervolume(points: Sequence[Point], corner: Point) -> float:

@@ -80,7 +80,7 @@ def options(searcher: str) -> tuple[Option, ...]:
     return ()
 
 
-def check_options(searcher: str, given: Mapping[str, Default]) -> None:
+def check_options(searcher: str, values: Mapping[str, Default]) -> None:
     """Raise Refusal unless the searcher has these options with values of these types."""
     try:
         _tree("nas.searchers", searcher)
@@ -88,7 +88,7 @@ def check_options(searcher: str, given: Mapping[str, Default]) -> None:
         detail = f"searcher {searcher!r} cannot be imported: SyntaxError: {error}"
         raise Refusal(detail, field="searcher") from error
     known = {option.name: option for option in options(searcher)}
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in known:
             there = f"there are {', '.join(known)}" if known else "it has none"
             raise Refusal(f"searcher {searcher!r} has no option {name!r}: {there}", field="options")
@@ -119,12 +119,12 @@ def is_light(searcher: str) -> bool:
 
 
 def _options(arguments: ast.arguments) -> list[Option]:
-    found = []
+    listing = []
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
         if argument.arg != "seed":  # which every searcher takes
             type_ = ast.unparse(argument.annotation) if argument.annotation else "str"
-            found.append(Option(name=argument.arg, type=type_, default=_literal(default)))
-    return found
+            listing.append(Option(name=argument.arg, type=type_, default=_literal(default)))
+    return listing
 
 
 def _literal(node: ast.expr | None) -> Default | None:
@@ -139,7 +139,7 @@ def _literal(node: ast.expr | None) -> Default | None:
 def _tree(package: str, plugin: str) -> ast.Module:
     if not plugin.startswith("_"):
         check(package, plugin)
-    found = PathFinder.find_spec(f"{package}.{plugin}", sys.modules[package].__path__)
-    assert found is not None
-    assert found.origin is not None
-    return ast.parse(Path(found.origin).read_text())
+    spec = PathFinder.find_spec(f"{package}.{plugin}", sys.modules[package].__path__)
+    assert spec is not None
+    assert spec.origin is not None
+    return ast.parse(Path(spec.origin).read_text())

@@ -81,16 +81,16 @@ def from_file(path: Path) -> SearchSpace:
     return complete(module)
 
 
-def narrowed(knobs: Knobs, chosen: Knobs) -> Knobs:
-    """`knobs` with those in `chosen` cut down to the choices named there. Raises Refusal naming what is unknown."""
-    for knob, choices in chosen.items():
+def narrowed(knobs: Knobs, subset: Knobs) -> Knobs:
+    """`knobs` with those in `subset` cut down to the choices named there. Raises Refusal naming what is unknown."""
+    for knob, choices in subset.items():
         if knob not in knobs:
             raise Refusal(f"unknown knob {knob!r}: there are {', '.join(knobs)}", field="knobs")
         for choice in choices:
             if choice not in knobs[knob]:
                 there_are = ", ".join(map(repr, knobs[knob]))
                 raise Refusal(f"knob {knob!r} has no choice {choice!r}: there are {there_are}", field="knobs")
-    return {knob: tuple(c for c in choices if c in chosen.get(knob, choices)) for knob, choices in knobs.items()}
+    return {knob: tuple(c for c in choices if c in subset.get(knob, choices)) for knob, choices in knobs.items()}
 
 
 def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: bool = True) -> list[str]:
@@ -105,8 +105,8 @@ def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: b
         knobs = space.knobs(images)
     except Exception as error:
         return [f"knobs(images) raises {_said(error)}"]
-    if found := _knobs(knobs):
-        return found
+    if faults := _knobs(knobs):
+        return faults
     if space.knobs(images) != knobs or list(space.knobs(images)) != list(knobs):
         return ["knobs(images) gives other knobs when it is asked again: it must depend on the images alone"]
     known: dict[str, None] = {}
@@ -120,37 +120,39 @@ def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: b
 def _knobs(knobs: object) -> list[str]:
     if not isinstance(knobs, Mapping) or not knobs:
         return [f"knobs(images) gives {knobs!r}: give a dictionary of names to tuples of choices"]
-    found = []
+    faults = []
     for name, options in knobs.items():
         if not isinstance(name, str):
-            found.append(f"knob {name!r} is not named by a string")
+            faults.append(f"knob {name!r} is not named by a string")
         elif not isinstance(options, tuple):
-            found.append(f"knob {name!r} has {options!r}: give a tuple of choices")
+            faults.append(f"knob {name!r} has {options!r}: give a tuple of choices")
         elif not options:
-            found.append(f"knob {name!r} is left without a choice: give it one, or leave the knob out")
+            faults.append(f"knob {name!r} is left without a choice: give it one, or leave the knob out")
         elif wrong := [option for option in options if type(option) not in (str, int, float, bool)]:
-            found.append(f"knob {name!r} has choice {wrong[0]!r}: give strings, numbers or booleans")
+            faults.append(f"knob {name!r} has choice {wrong[0]!r}: give strings, numbers or booleans")
         elif len(set(options)) < len(options):
-            found.append(f"knob {name!r} has a choice twice: {options!r}")
-    return found
+            faults.append(f"knob {name!r} has a choice twice: {options!r}")
+    return faults
 
 
 def _network(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
     """What is wrong with one network; the message ends in the choices that show it."""
     try:
-        made = space.architecture(dict(choices), images)
+        architecture = space.architecture(dict(choices), images)
     except Exception as error:
         return [f"architecture raises {_said(error)}, for {choices}"]
-    if not isinstance(made, get_args(AnyArchitecture)):
-        return [f"architecture gives a {type(made).__name__}: give an Architecture, a CellArchitecture or a Network"]
-    if made.images != images:
-        return [f"architecture gives a network for {made.images}, and was asked for {images}"]
-    if space.architecture(dict(choices), images) != made:
+    if not isinstance(architecture, get_args(AnyArchitecture)):
+        return [
+            f"architecture gives a {type(architecture).__name__}: give an Architecture, a CellArchitecture or a Network"
+        ]
+    if architecture.images != images:
+        return [f"architecture gives a network for {architecture.images}, and was asked for {images}"]
+    if space.architecture(dict(choices), images) != architecture:
         return [f"architecture gives another network when it is asked again, for {choices}"]
-    if decode(type(made), encode(made)) != made:
+    if decode(type(architecture), encode(architecture)) != architecture:
         return [f"the network does not survive JSON, for {choices}"]
     try:
-        counted = counts(made)
+        counted = counts(architecture)
     except ValueError as error:
         return [f"the network cannot be: {error}, for {choices}"]
     try:
@@ -159,15 +161,15 @@ def _network(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
         same = counts(space.architecture(canonical, images)) == counted
     except Exception as error:
         return [f"canonical raises {_said(error)}, for {choices}"]
-    found = []
+    faults = []
     knobs = space.knobs(images)
     if canonical.keys() != choices.keys() or any(canonical[knob] not in knobs[knob] for knob in choices):
-        found.append(f"canonical gives {canonical}, which are not choices of the knobs, for {choices}")
+        faults.append(f"canonical gives {canonical}, which are not choices of the knobs, for {choices}")
     if again != canonical:
-        found.append(f"canonical changes its own answer {canonical} to {again}")
+        faults.append(f"canonical changes its own answer {canonical} to {again}")
     if not same:
-        found.append(f"canonical gives choices of another size of network: {canonical}, for {choices}")
-    return found
+        faults.append(f"canonical gives choices of another size of network: {canonical}, for {choices}")
+    return faults
 
 
 def _answers(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
@@ -179,15 +181,15 @@ def _answers(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
         logits = network(torch.zeros(2, images.channels, images.resolution, images.resolution))
     except Exception as error:
         return [f"build gives no network that answers: {_said(error)}, for {choices}"]
-    found = []
+    faults = []
     params, counted = sum(tensor.numel() for tensor in network.parameters()), counts(architecture).params
     if params != counted:
-        found.append(f"build gives {params:,} parameters where {counted:,} are counted, for {choices}")
+        faults.append(f"build gives {params:,} parameters where {counted:,} are counted, for {choices}")
     if tuple(logits.shape) != (2, images.classes):
-        found.append(
+        faults.append(
             f"build gives a network that answers {tuple(logits.shape)} to 2 images: it must be (2, {images.classes})"
         )
-    return found
+    return faults
 
 
 def _said(error: Exception) -> str:

@@ -67,7 +67,7 @@ def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[
     has_reward = trial["reward"] is not None
     rung = trial["job"]["rung"] or 0
     done = has_reward and rung == highest
-    made = create_trial(
+    record = create_trial(
         state=TrialState.COMPLETE if done else TrialState.PRUNED if has_reward else TrialState.FAIL,
         params=trial["job"]["choices"],
         distributions={knob: distributions[knob] for knob in trial["job"]["choices"]},
@@ -79,9 +79,9 @@ def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[
             **{f"latency_ms on {device}": latencies_ms[device] for device in others if device in latencies_ms},
         },
     )
-    made.datetime_start = datetime.fromtimestamp(trial["started_at"])
-    made.datetime_complete = datetime.fromtimestamp(trial["ended_at"])
-    return made
+    record.datetime_start = datetime.fromtimestamp(trial["started_at"])
+    record.datetime_complete = datetime.fromtimestamp(trial["ended_at"])
+    return record
 
 
 if __name__ == "__main__":

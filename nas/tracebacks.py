@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 def traced(error: BaseException) -> str:
     """The traceback of `error` and of what caused it, in MOST_BYTES of UTF-8 or less."""
     text = "".join(traceback.format_exception(error)).rstrip()
-    text = re.sub(r'(?m)^( +File ")([^"\n]+)', lambda found: found[1] + _shortened(found[2]), text)
+    text = re.sub(r'(?m)^( +File ")([^"\n]+)', lambda match: match[1] + _shortened(match[2]), text)
     data = text.encode(errors="replace")
     if len(data) > MOST_BYTES:
         head = data[:HEAD_BYTES].rpartition(b"\n")[0] or data[:HEAD_BYTES]

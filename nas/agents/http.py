@@ -28,8 +28,8 @@ def ask(
 ) -> bytes:
     """What the service answers. Raises NotTaken, and OSError where it is away, in trouble or says more than that."""
     request = urllib.request.Request(url, body, headers or {}, method=method)
-    found = proxy(url)
-    proxies = {"http": found, "https": found} if found else {}
+    address = proxy(url)
+    proxies = {"http": address, "https": address} if address else {}
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler(proxies)).open(
             request, timeout=TIMEOUT_SECONDS
@@ -58,8 +58,8 @@ def proxy(url: str) -> str | None:
     if host == "localhost" or _loopback(host) or urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return found if not found or "://" in found else f"http://{found}"
+    address = proxies.get(parts.scheme) or proxies.get("all")
+    return address if not address or "://" in address else f"http://{address}"
 
 
 def _loopback(host: str) -> bool:

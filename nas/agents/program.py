@@ -124,17 +124,17 @@ def main(edition: str) -> int:
     )
     parser.add_argument("--service", required=True, metavar="URL", help="such as http://192.168.1.20:8000")
     parser.add_argument("--name", default=platform.node().partition(".")[0], help="this machine's, by default its own")
-    chosen = parser.parse_args()
-    if not re.match(r"https?://[^/]", chosen.service):
-        parser.error(f"--service {chosen.service!r} is no address: give one like http://192.168.1.20:8000")
+    options = parser.parse_args()
+    if not re.match(r"https?://[^/]", options.service):
+        parser.error(f"--service {options.service!r} is no address: give one like http://192.168.1.20:8000")
     try:
-        Agent(chosen.service, chosen.name, edition).run()
+        Agent(options.service, options.name, edition).run()
     except ModuleNotFoundError as error:
         print(f"{error.name} is not installed: pip install onnxruntime numpy", file=sys.stderr)
     except http.NotTaken as error:
         print(f"the service does not take this agent: {error}", file=sys.stderr)
     except (ValueError, KeyError) as error:
-        print(f"{chosen.service} does not answer as the service ({error}): is the address right?", file=sys.stderr)
+        print(f"{options.service} does not answer as the service ({error}): is the address right?", file=sys.stderr)
     except KeyboardInterrupt:
         return 0
     return 1

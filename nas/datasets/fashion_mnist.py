@@ -131,9 +131,9 @@ def _decode(source: Path, folder: Path) -> None:
         opener = gzip.open if path.exists() else open
         with opener(path if path.exists() else source / name, "rb") as file:
             data = file.read(LARGEST_FILE)
-        found = hashlib.sha256(data).hexdigest()
-        if found != digest:
-            raise NotThere(f"{name} in it is not the published file: its SHA-256 is {found}, not {digest}")
+        checksum = hashlib.sha256(data).hexdigest()
+        if checksum != digest:
+            raise NotThere(f"{name} in it is not the published file: its SHA-256 is {checksum}, not {digest}")
         values = np.frombuffer(data, np.uint8, offset=offset).reshape(shape)
         np.save(folder / f"{array}.npy", values.astype(np.int64) if "labels" in array else values)
 

@@ -43,7 +43,7 @@ def find(named: str) -> tuple[Device, Options]:
     if colon and hasattr(device, "at"):
         place, colon, rest = rest.partition(":")
         device, name = device.at(place), f"{name}:{place}"
-    given: dict[str, int | str] = {}
+    options: dict[str, int | str] = {}
     for part in rest.split(",") if colon else ():
         option, _, text = part.partition("=")
         if option not in device.TAKES:
@@ -51,10 +51,10 @@ def find(named: str) -> tuple[Device, Options]:
                 f"device {named!r} has option {option!r}, and {name!r} takes {', '.join(device.TAKES)}: "
                 f"name it as {name}:{device.TAKES[0]}=2"
             )
-        if option in given:
+        if option in options:
             raise ValueError(f"device {named!r} has option {option!r} twice: give it once")
-        given[option] = _dtype(device, named, text) if option == "dtype" else _number(named, option, text)
-    return device, dataclasses.replace(PLAIN, **given)  # type: ignore[arg-type]
+        options[option] = _dtype(device, named, text) if option == "dtype" else _number(named, option, text)
+    return device, dataclasses.replace(PLAIN, **options)  # type: ignore[arg-type]
 
 
 def canonical(named: str) -> str:

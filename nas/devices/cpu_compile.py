@@ -52,8 +52,8 @@ def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> L
 
 
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
-    made, image = converted(network, image, options)
-    return compiled(made, image)
+    network, image = converted(network, image, options)
+    return compiled(network, image)
 
 
 def compiled(network: "nn.Module", image: "Tensor") -> Prepared:

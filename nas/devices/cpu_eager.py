@@ -50,8 +50,8 @@ def converted(network: "nn.Module", image: "Tensor", options: Options) -> tuple[
     import torch
 
     dtype = getattr(torch, options.dtype)
-    made: Any = copy.deepcopy(network)  # the layout's overload carries no types
-    return made.to(dtype=dtype, memory_format=torch.channels_last), image.to(
+    duplicate: Any = copy.deepcopy(network)  # the layout's overload carries no types
+    return duplicate.to(dtype=dtype, memory_format=torch.channels_last), image.to(
         dtype=dtype, memory_format=torch.channels_last
     )
 

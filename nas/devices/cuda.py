@@ -33,10 +33,10 @@ def available(name: str = "cuda") -> str | None:
 
     Torch is not imported and CUDA not initialised, so a process that calls this may fork.
     """
-    found = find_spec("torch")
-    if found is None or found.origin is None:
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
         return f"device {name!r} needs torch: pip install 'nas-service[workers]'"
-    if runpy.run_path(str(Path(found.origin).with_name("version.py")))["cuda"] is None:
+    if runpy.run_path(str(Path(spec.origin).with_name("version.py")))["cuda"] is None:
         return f"device {name!r} needs a torch built for CUDA, and this one is not: see https://pytorch.org/get-started"
     visible = settings.GPUS.given
     if visible is not None and visible.strip() in ("", "-1"):
@@ -94,14 +94,14 @@ def on_gpu(name: str, how: str, network: "nn.Module", images: Images, options: O
 
 
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
-    made, image = on_device(network, image, options)
-    return replace(timed(lambda: made(image)), within=WITHIN)
+    network, image = on_device(network, image, options)
+    return replace(timed(lambda: network(image)), within=WITHIN)
 
 
 def on_device(network: "nn.Module", image: "Tensor", options: Options) -> tuple[Any, "Tensor"]:
     """A copy of the network, and the image, on the GPU."""
-    made, image = converted(network, image, options)
-    return made.to("cuda"), image.to("cuda")
+    network, image = converted(network, image, options)
+    return network.to("cuda"), image.to("cuda")
 
 
 def timed(call: Callable[[], "Tensor"], stream: Any = None) -> Prepared:

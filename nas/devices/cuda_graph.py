@@ -35,16 +35,16 @@ def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepar
     import torch
 
     gpu: Any = torch.cuda  # streams and graphs carry no types
-    made, image = cuda.on_device(network, image, options)
+    network, image = cuda.on_device(network, image, options)
     aside = gpu.Stream()
     aside.wait_stream(gpu.current_stream())
     with torch.inference_mode(), gpu.stream(aside):
         for _ in range(WARM_UPS):
-            made(image)
+            network(image)
     gpu.current_stream().wait_stream(aside)
     graph = gpu.CUDAGraph()
     with torch.inference_mode(), gpu.graph(graph):
-        logits = made(image)
+        logits = network(image)
 
     def call() -> "Tensor":
         graph.replay()

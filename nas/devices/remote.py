@@ -103,8 +103,8 @@ class Remote:
             "dtype": options.dtype,
             "torch": torch.__version__,
         }
-        found = vars(answer.latency) | {"device": options.said(f"remote:{self.agent}")}
-        return Latency(**found | {"fingerprint": answer.latency.fingerprint | how})
+        fields = vars(answer.latency) | {"device": options.said(f"remote:{self.agent}")}
+        return Latency(**fields | {"fingerprint": answer.latency.fingerprint | how})
 
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def _logits(text: str, expected: "Tensor") -> "Tensor":
     import torch
 
     try:
-        found = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
-        return torch.from_numpy(found.reshape(tuple(expected.shape)).astype("f4"))
+        logits = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+        return torch.from_numpy(logits.reshape(tuple(expected.shape)).astype("f4"))
     except ValueError as error:
         raise DeviceError(f"the agent's logits cannot be read, so its latency is not taken: {error}") from error
 

@@ -44,12 +44,12 @@ def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepar
 
     gpu: Any = torch.cuda  # streams carry no types
     network, image = typed(network, image, options)
-    made = engine(exported(network, image))
-    names = [made.get_tensor_name(number) for number in range(made.num_io_tensors)]
-    names.sort(key=lambda name: made.get_tensor_mode(name) == tensorrt.TensorIOMode.OUTPUT)
-    logits = torch.empty(tuple(made.get_tensor_shape(names[-1])), dtype=image.dtype, device="cuda")
+    executable = engine(exported(network, image))
+    names = [executable.get_tensor_name(number) for number in range(executable.num_io_tensors)]
+    names.sort(key=lambda name: executable.get_tensor_mode(name) == tensorrt.TensorIOMode.OUTPUT)
+    logits = torch.empty(tuple(executable.get_tensor_shape(names[-1])), dtype=image.dtype, device="cuda")
     tensors = image.to("cuda"), logits
-    context = made.create_execution_context()
+    context = executable.create_execution_context()
     for name, tensor in zip(names, tensors):
         context.set_tensor_address(name, tensor.data_ptr())
     stream = gpu.Stream()  # in the default one TensorRT would wait for the GPU before and after
@@ -90,10 +90,10 @@ def engine(graph: bytes) -> Any:
     network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = tensorrt.OnnxParser(network, logger)
     if not parser.parse(graph):
-        found = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
-        raise DeviceError(f"TensorRT does not take the network: {found}")
+        reasons = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
+        raise DeviceError(f"TensorRT does not take the network: {reasons}")
     plan = builder.build_serialized_network(network, builder.create_builder_config())
-    made = None if plan is None else tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
-    if made is None:
+    executable = None if plan is None else tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+    if executable is None:
         raise DeviceError(f"TensorRT cannot build the network: {'; '.join(errors) or 'it does not say why'}")
-    return made
+    return executable

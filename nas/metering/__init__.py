@@ -23,12 +23,12 @@ class Options:
 
     def said(self, device: str) -> str:
         """The name of `device` with these options; those that are left at their defaults are not mentioned."""
-        given = [
+        options = [
             f"{field.name}={getattr(self, field.name)}"
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         ]
-        return f"{device}:{','.join(given)}" if given else device
+        return f"{device}:{','.join(options)}" if options else device
 
 
 PLAIN = Options()

@@ -156,9 +156,9 @@ def exercised(network: "nn.Module", images: Images, batch: int = 1) -> tuple["nn
     return network, image
 
 
-def check(found: "Tensor", expected: "Tensor", agreement: float = AGREEMENT) -> None:
+def check(logits: "Tensor", expected: "Tensor", agreement: float = AGREEMENT) -> None:
     """Raise DeviceError unless a runtime's logits are torch's."""
-    difference = float((found.float() - expected).abs().max() / expected.abs().max())
+    difference = float((logits.float() - expected).abs().max() / expected.abs().max())
     if not difference <= agreement:  # a NaN is not
         raise DeviceError(
             f"the runtime's answers differ from torch's by {difference:.1e} of the largest, "

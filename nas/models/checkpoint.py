@@ -114,12 +114,12 @@ def card(path: Path) -> Card:
     if behind != whole:
         raise BadCheckpoint(f"{path} has {behind:,} bytes of weights instead of {whole:,}: it was cut off")
     try:
-        found = decode(Card, _in_our_words(json.loads(text)))
+        record = decode(Card, _in_our_words(json.loads(text)))
     except (Malformed, ValueError) as error:
         raise BadCheckpoint(f"{path} has a card that cannot be read: {error}") from error
-    if found.format != FORMAT:
-        raise BadCheckpoint(f"{path} is of format {found.format!r}, and this version reads {FORMAT!r}")
-    return found
+    if record.format != FORMAT:
+        raise BadCheckpoint(f"{path} is of format {record.format!r}, and this version reads {FORMAT!r}")
+    return record
 
 
 def _in_our_words(data: Any) -> Any:
@@ -143,7 +143,7 @@ def load(path: Path) -> tuple["nn.Module", Card]:
     require()
     import safetensors.torch
 
-    found = card(path)
+    record = card(path)
     data = path.read_bytes()
     if re.fullmatch("[0-9a-f]{64}", path.stem) and hashlib.sha256(data).hexdigest() != path.stem:
         raise BadCheckpoint(f"{path} is not what its name promises: it was changed or damaged, download it again")
@@ -151,17 +151,17 @@ def load(path: Path) -> tuple["nn.Module", Card]:
         tensors = safetensors.torch.load(data)
     except Exception as error:
         raise BadCheckpoint(f"{path} cannot be read: {error}") from error
-    if _digest(tensors) != found.tensors:
+    if _digest(tensors) != record.tensors:
         raise BadCheckpoint(f"{path} has other weights than its card says: it was changed or damaged")
-    counted = counts(found.architecture)
-    if (counted.params, counted.mult_adds) != (found.params, found.mult_adds):
+    counted = counts(record.architecture)
+    if (counted.params, counted.mult_adds) != (record.params, record.mult_adds):
         raise BadCheckpoint(f"{path} has a card whose counts are not those of its architecture: it was changed")
-    network = spaces.load(found.space).build(found.architecture)
+    network = spaces.load(record.space).build(record.architecture)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise BadCheckpoint(f"{path} has weights that do not fit its architecture: {error}") from error
-    return network.eval(), found
+    return network.eval(), record
 
 
 def _digest(tensors: "dict[str, Tensor]") -> str:

@@ -55,8 +55,8 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
     else:
         raise BadCheckpoint(f"{path} promises no accuracy")
     with alone(device):  # as when the promise was made: more threads may sum in another order
-        found = accuracy(network, raw, labels, view, device)
-    return Score(accuracy=found, promised=promised, images=len(labels), part=part)
+        result = accuracy(network, raw, labels, view, device)
+    return Score(accuracy=result, promised=promised, images=len(labels), part=part)
 
 
 def _check(images: ImageSet, card: Card) -> None:
@@ -76,9 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nas.models.score", description=__doc__.partition("\n")[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--dataset", help="where its images are now, if its card's name for them does not hold here")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        result = score(chosen.checkpoint, chosen.dataset)
+        result = score(options.checkpoint, options.dataset)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2

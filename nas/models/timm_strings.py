@@ -30,14 +30,14 @@ def strings(architecture: Architecture) -> list[list[str]]:
         raise Unsayable(f"timm's stem has stride 2, and this one has {architecture.stem_stride}")
     if not architecture.head:
         raise Unsayable("timm's network has a head of 1×1 convolutions, and this one has none")
-    channels, made = architecture.stem, []
+    channels, stages = architecture.stem, []
     for number, stage in enumerate(architecture.stages, 1):
         try:
-            made.append([_string(stage, channels)])
+            stages.append([_string(stage, channels)])
         except Unsayable as error:
             raise Unsayable(f"stage {number}: {error}") from error
         channels = stage.channels
-    return made
+    return stages
 
 
 def arguments(architecture: Architecture) -> dict[str, Any]:
@@ -140,12 +140,12 @@ def _string(stage: Stage, entering: int) -> str:
 
 
 def _stage(string: str, activation: Activation) -> Stage:
-    found = _STRING.fullmatch(string)
-    if not found or found["kind"] not in _KINDS:
+    match = _STRING.fullmatch(string)
+    if not match or match["kind"] not in _KINDS:
         known = ", ".join(_KINDS)
         raise Unsayable(f"{string!r} is no block that stage rows have: the first word must be one of {known}")
-    kind, skip, options = found["kind"], found["kind"] != "cn", {}
-    for word in found["options"].split("_")[1:]:
+    kind, skip, options = match["kind"], match["kind"] != "cn", {}
+    for word in match["options"].split("_")[1:]:
         if word in ("skip", "noskip"):
             skip = word == "skip"
         elif word[0] == "n":

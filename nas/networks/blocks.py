@@ -260,8 +260,8 @@ def _convolution(layer: layers.Conv, shape: Shape) -> nn.Module:
         padding = (kernel[0] // 2 * layer.dilation, kernel[1] // 2 * layer.dilation)
     elif isinstance(layer.padding, int):
         padding = (layer.padding, layer.padding)
-    made = nn.Conv2d if layer.padding != "tensorflow" else TensorflowConvolution
-    convolution = made(shape.channels, layer.out, kernel, stride, padding, layer.dilation, layer.groups, layer.bias)
+    kind = nn.Conv2d if layer.padding != "tensorflow" else TensorflowConvolution
+    convolution = kind(shape.channels, layer.out, kernel, stride, padding, layer.dilation, layer.groups, layer.bias)
     if isinstance(convolution, TensorflowConvolution):
         convolution.borders = _tensorflow_borders(shape, kernel, stride, layer.dilation)
     # EfficientNet's draw: normal with variance 2 / fan-out.
@@ -274,8 +274,10 @@ def _convolution(layer: layers.Conv, shape: Shape) -> nn.Module:
 
 def _flat(*modules: nn.Module | Activation | None) -> nn.Module:
     """The modules in sequence, a name standing for that activation."""
-    made = [activation(each, inplace=True) if isinstance(each, str) else each for each in modules if each is not None]
-    return made[0] if len(made) == 1 else nn.Sequential(*made)
+    instances = [
+        activation(each, inplace=True) if isinstance(each, str) else each for each in modules if each is not None
+    ]
+    return instances[0] if len(instances) == 1 else nn.Sequential(*instances)
 
 
 def _norm(channels: int) -> nn.Module:

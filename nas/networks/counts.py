@@ -185,13 +185,13 @@ class _Tally:
     def _applied(self, layer: Layer, entering: Shape) -> Shape:
         """As `add`, but looked up where the same object was met before: cells are made of few different operations."""
         key = id(layer), entering
-        found = _operations.get(key)
-        if found is None:
+        entry = _operations.get(key)
+        if entry is None:
             if len(_operations) >= MOST_OPERATIONS:
                 _operations.clear()
             tally = _Tally()
-            found = _operations[key] = layer, tally, tally.add(layer, entering)
-        _, tally, leaving = found
+            entry = _operations[key] = layer, tally, tally.add(layer, entering)
+        _, tally, leaving = entry
         self.params += tally.params
         self.mult_adds += tally.mult_adds
         self.activations += tally.activations

@@ -40,8 +40,8 @@ def stage_part(stage: Stage, entering: int, activation: Activation = "relu", dro
     entered = stage.inputs(entering)
     strides = (stage.stride,) + (1,) * (stage.repeats - 1)
     places = tuple(zip(entered, strides, drops or (0.0,) * stage.repeats))
-    made = {place: _block(stage, activation, *place) for place in dict.fromkeys(places)}
-    return Part(name=f"{name} {stage.kernel}x{stage.kernel}", blocks=tuple(made[place] for place in places))
+    blocks = {place: _block(stage, activation, *place) for place in dict.fromkeys(places)}
+    return Part(name=f"{name} {stage.kernel}x{stage.kernel}", blocks=tuple(blocks[place] for place in places))
 
 
 def last_parts(head: int, classes: int, activation: Activation = "relu", dropout: float = 0.0) -> tuple[Part, ...]:

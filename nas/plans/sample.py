@@ -17,7 +17,7 @@ def sample(
         dataset="", space=space, knobs=dict(knobs), searcher="random", limits=limits, trials=count, seed=seed
     )
     plan = SearchPlan("", spec, count, images)
-    found = [job for number in range(count) if (job := plan.ask(number))]
-    if len(found) < count:
-        raise Refusal(f"there are only {len(found)} networks in reach, not {count}: widen the knobs or the limits")
-    return [(job.choices, job.architecture) for job in found]
+    jobs = [job for number in range(count) if (job := plan.ask(number))]
+    if len(jobs) < count:
+        raise Refusal(f"there are only {len(jobs)} networks in reach, not {count}: widen the knobs or the limits")
+    return [(job.choices, job.architecture) for job in jobs]

@@ -82,8 +82,8 @@ class SearchPlan:
         latency = measurement.latencies.get(self._spec.devices[0]) if measurement else None
         if self._predictor and latency and latency.fingerprint != self._predictor.fingerprint:
             self._predictor, self._searcher = None, searcher(self._spec, self._images)
-            for told in self._told:
-                self._searcher.tell(*told)
+            for arguments in self._told:
+                self._searcher.tell(*arguments)
 
     def _learn(self, job: Job, outcome: Outcome | None) -> None:
         if outcome and job.rung == self._highest:

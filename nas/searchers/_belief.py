@@ -71,8 +71,8 @@ class Belief:
         codes, costs, accuracies = self.told()
         if len(self) > MOST_ROWS:
             older = np.argsort(-rewards[: -MOST_ROWS // 2], kind="stable")[: MOST_ROWS // 2]
-            chosen = np.concatenate([np.sort(older), np.arange(len(self) - MOST_ROWS // 2, len(self))])
-            codes, costs, accuracies = codes[chosen], costs[chosen], accuracies[chosen]
+            rows = np.concatenate([np.sort(older), np.arange(len(self) - MOST_ROWS // 2, len(self))])
+            codes, costs, accuracies = codes[rows], costs[rows], accuracies[rows]
         y = self._standard(accuracies)
         for model, own in zip(self._models, costs.T):
             if model:

@@ -40,9 +40,9 @@ class Candidates:
         return {knob: choices[int(place)] for (knob, choices), place in zip(self._knobs.items(), code)}
 
     def everything(self) -> list[Code]:
-        found = self._checked(itertools.product(*map(range, self._sizes)))
-        self._everything = {code: row for row, code in enumerate(found)}, *self._arrays(found)
-        return found
+        codes = self._checked(itertools.product(*map(range, self._sizes)))
+        self._everything = {code: row for row, code in enumerate(codes)}, *self._arrays(codes)
+        return codes
 
     def drawn(self, draw: random.Random, count: int) -> list[Code]:
         return self._checked([draw.randrange(size) for size in self._sizes] for _ in range(count))
@@ -82,8 +82,8 @@ class Candidates:
         if self._everything is not None:
             numbers, shaped, costs = self._everything
             with contextlib.suppress(KeyError):  # of what is not allowed, but was told
-                chosen = [numbers[code] for code in codes]
-                return shaped[chosen], costs[chosen]
+                indices = [numbers[code] for code in codes]
+                return shaped[indices], costs[indices]
         return self._arrays(codes)
 
     def _arrays(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
@@ -100,12 +100,12 @@ class Candidates:
         return child
 
     def _checked(self, proposals: Iterable[Sequence[int]]) -> list[Code]:
-        found: dict[Code, None] = {}
+        codes: dict[Code, None] = {}
         for proposal in proposals:
             code = self.code(self.choices(proposal)) if self._canonical else tuple(proposal)
-            if code not in found and self._known(code) is not None:
-                found[code] = None
-        return list(found)
+            if code not in codes and self._known(code) is not None:
+                codes[code] = None
+        return list(codes)
 
     def _known(self, code: Code) -> tuple[float, ...] | None:
         """The costs of `code`; None where it is not allowed."""

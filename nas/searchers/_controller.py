@@ -40,8 +40,8 @@ class Controller(nn.Module):
             chance = torch.softmax(logits / temperature, dim=1)
             columns.append(torch.multinomial(chance, 1, generator=generator).squeeze(1))
             word = self.embeddings[knob](columns[-1])
-        found: list[list[int]] = torch.stack(columns, dim=1).tolist()
-        return found
+        samples: list[list[int]] = torch.stack(columns, dim=1).tolist()
+        return samples
 
     def judge(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability of each row of `codes` (rows, knobs), and the entropy met on the way, summed over knobs."""

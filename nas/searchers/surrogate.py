@@ -115,15 +115,15 @@ class Searcher:
         codes, known = self._candidates.rows(pool)
         rank = np.argsort(np.argsort(known[:, 0], kind="stable")) / max(1, len(pool) - 1)
         draw = random.Random(f"{self._seed}/opening")
-        chosen = [draw.randrange(len(pool))] if pool else []
+        indices = [draw.randrange(len(pool))] if pool else []
         nearest = np.full(len(pool), np.inf)
-        while len(chosen) < min(self._first, len(pool)):
-            last = chosen[-1]
+        while len(indices) < min(self._first, len(pool)):
+            last = indices[-1]
             apart = np.mean([table[own, own[last]] for table, own in zip(self._tables, codes.T)], axis=0)
             nearest = np.minimum(nearest, apart + np.abs(rank - rank[last]))
             nearest[last] = -1.0
-            chosen.append(int(np.argmax(nearest + [1e-3 * draw.random() for _ in pool])))
-        return [pool[index] for index in chosen]
+            indices.append(int(np.argmax(nearest + [1e-3 * draw.random() for _ in pool])))
+        return [pool[index] for index in indices]
 
     def _propose(self, draw: random.Random, busy: list[Code]) -> Code | None:
         taken = self._seen.union(busy)
@@ -143,12 +143,12 @@ class Searcher:
             near = [code for leader in leaders for code in self._candidates.neighbours(leader)]
             fresh = list(dict.fromkeys([*leaders, *(code for code in near if code not in taken)]))
         scores = self._scores(fresh)
-        chosen = int(np.argmax(scores))
+        place = int(np.argmax(scores))
         whole, (worst, floor) = 1.0, self._corner
         if self._objective.form == "front":
             whole = hypervolume(_points(*self._front), (*worst.tolist(), floor))
-        self.expected_gain = float(scores[chosen]) / whole if whole > 0 else None
-        return fresh[chosen]
+        self.expected_gain = float(scores[place]) / whole if whole > 0 else None
+        return fresh[place]
 
     def _learn(self, busy: list[Code]) -> list[Code]:
         """Condition the model; the best networks so far, as it believes."""

@@ -113,10 +113,10 @@ class Agents:
         """What the agent is to measure. Raises Conflict where it has been answered."""
         with self._database.reading() as connection:
             row = _errand(connection, errand)
-            found = connection.scalars(select(ERRAND.c.parcel).where(ERRAND.c.id == row.id)).one()
-        if found is None:
+            parcel = connection.scalars(select(ERRAND.c.parcel).where(ERRAND.c.id == row.id)).one()
+        if parcel is None:
             raise Conflict(f"errand {errand} is answered: its network is not kept")
-        return bytes(found)
+        return bytes(parcel)
 
     def answer(self, errand: str, instance: str, answer: Answer) -> Errand:
         """The errand, answered. Raises Conflict unless it is taken by that instance and not answered yet."""

@@ -123,8 +123,8 @@ class Store(Reader):
                 raise Conflict(f"trials {trials} is less than run {run} has begun: give at least {begun}")
             before = run_of(row)
             assert isinstance(before.spec, SearchSpec)
-            given = {"hours": hours, "compute_hours": compute_hours}
-            changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+            budgets = {"hours": hours, "compute_hours": compute_hours}
+            changed: dict[str, Any] = {name: value for name, value in budgets.items() if value is not None}
             raised = replace(before, trials=trials or before.trials, spec=replace(before.spec, **changed))
             values: dict[str, Any] = {"trials": raised.trials, "spec": written(raised.spec)}
             compute = select(func.coalesce(func.sum(TRIAL.c.compute_seconds), 0.0)).where(TRIAL.c.run == run)

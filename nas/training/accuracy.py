@@ -28,18 +28,18 @@ def accuracy(
     The same weights, images and machine give the same fraction. Raises TrainingFailed where an answer is not a number.
     """
     network.eval()
-    chosen = np.arange(len(labels)) if only is None else only
+    indices = np.arange(len(labels)) if only is None else only
     right = 0
     with torch.inference_mode():
-        for start in range(0, len(chosen), BATCH):
-            batch = chosen[start : start + BATCH]
+        for start in range(0, len(indices), BATCH):
+            batch = indices[start : start + BATCH]
             raw = tensor(images[batch]).to(device)
             logits = network(view(raw))
             if not logits.isfinite().all():
                 raise TrainingFailed("the trained network answers NaN or infinity: lower recipe.learning_rate")
             answers = logits.argmax(1).cpu()
             right += int((answers == tensor(labels[batch])).sum())
-    return right / len(chosen)
+    return right / len(indices)
 
 
 def standard_error(accuracy: float, images: int) -> float:

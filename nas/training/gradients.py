@@ -111,7 +111,7 @@ class Gradients:
     def _difference(self, captured: "_Captured", images: Tensor, labels: Tensor) -> float:
         """Of the gradients, relative to those found layer by layer; the network and random numbers stay as they are."""
         buffers = [(buffer, buffer.clone()) for buffer in self._network.buffers()]
-        found: list[Tensor] = []
+        gradients: list[Tensor] = []
         for work in (self._in_parts, captured):
             self._network.zero_grad()
             try:
@@ -120,9 +120,9 @@ class Gradients:
             finally:
                 for buffer, before in buffers:
                     buffer.copy_(before)
-            found.append(torch.cat([_gradient(parameter).flatten() for parameter in self._network.parameters()]))
+            gradients.append(torch.cat([_gradient(parameter).flatten() for parameter in self._network.parameters()]))
         self._network.zero_grad()
-        difference, length = float((found[1] - found[0]).norm()), float(found[0].norm())
+        difference, length = float((gradients[1] - gradients[0]).norm()), float(gradients[0].norm())
         return difference / length if length else difference
 
     def _release(self) -> None:

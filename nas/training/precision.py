@@ -56,15 +56,15 @@ def precision(device: torch.device) -> Precision:
         with quiet.measuring():
             if kept := _kept(path):  # another process has tried meanwhile
                 return kept
-            found = probe(device)
+            result = probe(device)
     except quiet.NotQuiet as error:
         raise TrainingFailed(f"which precision pays on this machine could not be tried out: {error}") from error
-    log.info("%s trains in bfloat16: dense convolutions %s, depthwise %s", device, found.dense, found.depthwise)
+    log.info("%s trains in bfloat16: dense convolutions %s, depthwise %s", device, result.dense, result.depthwise)
     try:
-        home.write(path, json.dumps(encode(found)).encode())
+        home.write(path, json.dumps(encode(result)).encode())
     except OSError as error:
         log.warning("which precision pays on this machine cannot be kept: %s", error)
-    return found
+    return result
 
 
 def _kept(path: Path) -> Precision | None:

@@ -79,11 +79,11 @@ def published() -> Mapping[str, Published]:
 @cache
 def makers() -> Mapping[str, Make]:
     """Every network of every family, by name, in the order of the published table."""
-    found: dict[str, Make] = {}
+    functions: dict[str, Make] = {}
     for family in plugins.names(__package__):
-        found |= cast(Mapping[str, Make], plugins.load(__package__, family).NETWORKS)
+        functions |= cast(Mapping[str, Make], plugins.load(__package__, family).NETWORKS)
     order = {name: place for place, name in enumerate(published())}
-    return dict(sorted(found.items(), key=lambda item: order.get(item[0], len(order))))
+    return dict(sorted(functions.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def architecture(name: str, images: Images | None = None) -> AnyArchitecture:

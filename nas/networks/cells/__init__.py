@@ -85,19 +85,19 @@ class CellArchitecture:
     def __post_init__(self) -> None:
         check_version(self.version)
         try:
-            chosen = family(self.family)
+            kind = family(self.family)
         except plugins.UnknownPlugin as error:
             raise Refusal(str(error), field="family") from error
         bounded(self, MOST_CELLS, "cells")
         bounded(self, MOST_CHANNELS, "filters", "stem_filters")
         between(self, "dropout", 0, 0.999)
         between(self, "drop_path", 0, 0.999)
-        _check(self.normal, "normal", chosen)
+        _check(self.normal, "normal", kind)
         if self.reduction is not None:
-            _check(self.reduction, "reduction", chosen)
-        elif chosen.REDUCES:
+            _check(self.reduction, "reduction", kind)
+        elif kind.REDUCES:
             raise Refusal(f"family {self.family!r} needs a reduction cell", field="reduction")
-        pixels = chosen.LARGE_STRIDE if self.stem == "large" else 4
+        pixels = kind.LARGE_STRIDE if self.stem == "large" else 4
         if self.images.resolution < pixels:
             raise Refusal(
                 f"resolution {self.images.resolution} is too small for total stride {pixels}: less than a pixel is "
@@ -146,21 +146,21 @@ def unused(nodes: tuple[Node, ...], inputs: int) -> tuple[int, ...]:
     return tuple(state for state in range(inputs + len(nodes)) if state not in used)
 
 
-def _check(cell: Cell, name: str, chosen: Family) -> None:
+def _check(cell: Cell, name: str, kind: Family) -> None:
     for number, node in enumerate(cell.nodes):
         for operation, state in node.inputs:
-            if operation not in chosen.OPERATIONS:
-                there_are = ", ".join(chosen.OPERATIONS)
+            if operation not in kind.OPERATIONS:
+                there_are = ", ".join(kind.OPERATIONS)
                 raise Refusal(
                     f"{name} cell, node {number}: unknown operation {operation!r}: there are {there_are}", field=name
                 )
-            known = chosen.INPUTS + number
+            known = kind.INPUTS + number
             if not 0 <= state < known:
                 raise Refusal(
                     f"{name} cell, node {number} reads state {state}: give one made before it, 0 to {known - 1}",
                     field=name,
                 )
-    states = chosen.INPUTS + len(cell.nodes)
+    states = kind.INPUTS + len(cell.nodes)
     if not cell.outputs or any(not 0 <= state < states for state in cell.outputs):
         detail = f"{name} cell: outputs {list(cell.outputs)} are not some of its states, 0 to {states - 1}"
         raise Refusal(detail, field=name)

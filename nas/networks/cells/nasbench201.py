@@ -46,16 +46,16 @@ def parts(architecture: CellArchitecture) -> tuple[Part, ...]:
     stem: tuple[Layer, ...] = (linear(architecture.stem_filters, 3),)
     if architecture.stem == "large":
         stem = (Conv(architecture.stem_filters, 3, stride=2), linear(architecture.stem_filters, 3, stride=2))
-    made, channels = [Part(name="stem", blocks=stem)], architecture.stem_filters
+    sections, channels = [Part(name="stem", blocks=stem)], architecture.stem_filters
     for group in range(3):
         if group:
-            made.append(Part(name="residual block", blocks=(_halving(filters << group),)))
+            sections.append(Part(name="residual block", blocks=(_halving(filters << group),)))
         elif channels != filters:
-            made.append(Part(name="widening", blocks=(Activate(), linear(filters))))
+            sections.append(Part(name="widening", blocks=(Activate(), linear(filters))))
         cells = (cell_graph(architecture.normal, filters << group),) * architecture.cells
-        made.append(Part(name="cell", blocks=cells))
+        sections.append(Part(name="cell", blocks=cells))
     answer = (Norm(), Activate(), *classifier(architecture.images.classes, architecture.dropout))
-    return (*made, Part(name="classifier", blocks=(chain(*answer),)))
+    return (*sections, Part(name="classifier", blocks=(chain(*answer),)))
 
 
 @lru_cache(maxsize=4096)
