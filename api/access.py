@@ -38,18 +38,18 @@ class Access:
         if secret and hmac.compare_digest(text.encode(), secret.encode()):
             return Token(id="", owner="agents", scope="agent", created_at=0.0)
         with self._lock:
-            looked_at, found = self._known.get(text, (0.0, None))
+            looked_at, token = self._known.get(text, (0.0, None))
         now = time.monotonic()
-        if found and now - looked_at < REMEMBERED_SECONDS and not _over(found):
-            return found
-        found = self._store.tokens.find(text)
+        if token and now - looked_at < REMEMBERED_SECONDS and not _over(token):
+            return token
+        token = self._store.tokens.find(text)
         with self._lock:
             self._known.pop(text, None)
-            if found:
-                self._known[text] = now, found
+            if token:
+                self._known[text] = now, token
                 if len(self._known) > MOST_REMEMBERED:
                     self._known.popitem(last=False)
-        return found
+        return token
 
     def forget(self) -> None:
         """What is remembered, as a token may have been revoked."""
@@ -58,8 +58,8 @@ class Access:
 
 
 def access(request: Request) -> Access:
-    found: Access = request.app.state.access
-    return found
+    known: Access = request.app.state.access
+    return known
 
 
 def allowed(request: Request) -> Token:

@@ -31,11 +31,11 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
     check_devices(faults, spec.devices, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
-    chosen = checked("/space", spec.space, lambda: spaces.load(spec.space))
+    space = checked("/space", spec.space, lambda: spaces.load(spec.space))
     images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
-    if chosen and images:
-        checked("/knobs", spec.knobs, lambda: spaces.narrowed(chosen.knobs(images), spec.knobs))
-        checked("/resolution", images.resolution, lambda: fits(chosen, images))
+    if space and images:
+        checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
+        checked("/resolution", images.resolution, lambda: fits(space, images))
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: published(baseline, images))  # noqa: B023  # called at once
     if not faults:
@@ -89,10 +89,10 @@ def absence(name: str, agents: Sequence[Agent]) -> str | None:
     return None
 
 
-def dataset(chosen: str, resolution: int | None = None) -> Images:
+def dataset(text: str, resolution: int | None = None) -> Images:
     """What its images give a network. Raises ValueError."""
-    plugins.check("nas.datasets", chosen.partition(":")[0])
-    info = datasets.describe(chosen, home.folder("datasets"))
+    plugins.check("nas.datasets", text.partition(":")[0])
+    info = datasets.describe(text, home.folder("datasets"))
     return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
 
 
@@ -123,9 +123,9 @@ def published(baseline: str, images: Images) -> None:
         raise ValueError(f"baseline {baseline!r} does not fit the images: {error}") from error
 
 
-def fits(chosen: SearchSpace, images: Images) -> None:
+def fits(space: SearchSpace, images: Images) -> None:
     """Raise ValueError where the space's networks reduce these images to nothing."""
-    chosen.architecture({knob: choices[0] for knob, choices in chosen.knobs(images).items()}, images)
+    space.architecture({knob: choices[0] for knob, choices in space.knobs(images).items()}, images)
 
 
 def roomy(architecture: AnyArchitecture, remote_workers: bool) -> None:

@@ -29,17 +29,17 @@ def complete(document: dict[str, Any], routers: Iterable[APIRouter]) -> None:
     _illustrate(document, examples.answers())
 
 
-def _records(kind: Any, found: dict[str, Any]) -> dict[str, Any]:
-    """`found` with all records in `kind`, by their names in the document: where two have the same, with the module."""
+def _records(kind: Any, records: dict[str, Any]) -> dict[str, Any]:
+    """`records` with all those in `kind`, by their names in the document: where two have the same, with the module."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         whole = f"{kind.__module__}.{kind.__name__}".replace(".", "__")
-        if whole not in found:
-            found |= {whole: kind, kind.__name__: kind}
+        if whole not in records:
+            records |= {whole: kind, kind.__name__: kind}
             for part in get_type_hints(kind).values():
-                _records(part, found)
+                _records(part, records)
     for part in get_args(kind):
-        _records(part, found)
-    return found
+        _records(part, records)
+    return records
 
 
 def _arrays(part: Any) -> None:

@@ -100,12 +100,12 @@ def known_parameters(request: Request) -> None:
 
 def _forwarded(scope: Scope) -> Scope:
     """The request as the proxy that forwarded it received it."""
-    told = Headers(scope=scope)
-    headers = [(name, value) for name, value in scope["headers"] if name != b"host" or "x-forwarded-host" not in told]
-    if host := told.get("x-forwarded-host"):
+    fields = Headers(scope=scope)
+    headers = [(name, value) for name, value in scope["headers"] if name != b"host" or "x-forwarded-host" not in fields]
+    if host := fields.get("x-forwarded-host"):
         headers.append((b"host", host.rpartition(",")[2].strip().encode("latin-1")))
-    scheme = told.get("x-forwarded-proto", "").rpartition(",")[2].strip()
-    peer = told.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    scheme = fields.get("x-forwarded-proto", "").rpartition(",")[2].strip()
+    peer = fields.get("x-forwarded-for", "").rpartition(",")[2].strip()
     return {
         **scope,
         "headers": headers,

@@ -30,8 +30,8 @@ class Journal:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request = given if re.fullmatch(SANE, given) else secrets.token_hex(8)
+        text = Headers(scope=scope).get(HEADER, "")
+        request = text if re.fullmatch(SANE, text) else secrets.token_hex(8)
         logs.bind(request=request)  # for good: the server logs in the same task what is raised here
         begun, status, answered = time.perf_counter(), 500, False
 

@@ -79,9 +79,9 @@ def refused(pointer: str, value: Any, detail: str) -> Problem:
 
 def together(faults: Faults) -> Problem:
     """One problem for all that is wrong."""
-    told = tuple(faults)
+    excerpt = tuple(faults)
     detail = faults.told(lambda fault: fault.detail)
-    return Problem(422, detail, faults=told, more=len(faults) - len(told))
+    return Problem(422, detail, faults=excerpt, more=len(faults) - len(excerpt))
 
 
 def handle(request: Request, error: Exception) -> Response:
@@ -175,30 +175,30 @@ def _problem(request: Request, error: Exception) -> HTTPException:
 
 def _methods(request: Request) -> str:
     """All that the address takes; the framework knows only those of one route."""
-    found = [
+    methods = [
         method.upper()
         for template, operations in request.app.openapi()["paths"].items()
         if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path)
         for method in operations
     ]
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(methods))
 
 
 def _invalid(error: RequestValidationError) -> Problem:
     """What the framework itself found wrong: text that is no JSON, or a parameter in the query."""
     faults = []
-    for found in error.errors():
-        place, *names = found["loc"]
-        if found["type"] == "json_invalid":
-            return Problem(400, f"the body is not JSON: {found['ctx']['error']} at character {names[0]}")
+    for failure in error.errors():
+        place, *names = failure["loc"]
+        if failure["type"] == "json_invalid":
+            return Problem(400, f"the body is not JSON: {failure['ctx']['error']} at character {names[0]}")
         if place == "body":
             detail = "the body is empty: send a JSON object with Content-Type: application/json"
             return refused("", None, detail)
         name = ".".join(map(str, names))
-        detail = complaint(name, found["input"], found["msg"])
+        detail = complaint(name, failure["input"], failure["msg"])
         if place == "path":
             return Problem(404, detail)
-        faults.append(Fault(pointer=f"?{name}", value=found["input"], detail=detail))
+        faults.append(Fault(pointer=f"?{name}", value=failure["input"], detail=detail))
     return Problem(422, "; ".join(fault.detail for fault in faults), faults=faults)
 
 

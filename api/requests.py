@@ -42,15 +42,15 @@ class BenchmarkRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        given = self.given()
-        if len(given) != 1:
-            what = f"what to measure is {' and '.join(given) or 'missing'}: give one of {', '.join(WHAT)}"
-            raise Refusal(what, field=given[-1] if given else "")
+        names = self.given()
+        if len(names) != 1:
+            what = f"what to measure is {' and '.join(names) or 'missing'}: give one of {', '.join(WHAT)}"
+            raise Refusal(what, field=names[-1] if names else "")
         if self.images and self.dataset:
             raise Refusal("images and dataset both say what the networks are for: give one of them", field="dataset")
-        if (self.images or self.dataset) and given[0] in ("architecture", "model"):
+        if (self.images or self.dataset) and names[0] in ("architecture", "model"):
             also = "images" if self.images else "dataset"
-            raise Refusal(f"{also} is a part of the {given[0]} already: leave it out", field=also)
+            raise Refusal(f"{also} is a part of the {names[0]} already: leave it out", field=also)
         if self.knobs and self.networks is None:
             raise Refusal("knobs narrow the space that networks are drawn from: leave them out", field="knobs")
         distinct(self, "devices", least=1, most=MOST_DEVICES)

@@ -55,10 +55,10 @@ class Lock:
     def _holder(self) -> str:
         self._file.seek(0)
         try:
-            found = json.loads(self._file.read())
+            holder = json.loads(self._file.read())
         except ValueError:  # it holds the lock and has not written yet
             return "another `nas serve` is starting"
-        return f"`nas serve` is running already, as process {found['pid']} at {found['url']},"
+        return f"`nas serve` is running already, as process {holder['pid']} at {holder['url']},"
 
 
 class Coordinator:

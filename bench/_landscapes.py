@@ -54,8 +54,8 @@ def nas_bench_macro(path: Path) -> Landscape:
     def choices(digits: str) -> Choices:
         return {knob: MACRO_OPS[int(digit)] for knob, digit in zip(knobs, digits)}
 
-    def canonical(given: Choices) -> Choices:
-        digits = iter(key(given))
+    def canonical(network: Choices) -> Choices:
+        digits = iter(key(network))
         stages = ["".join(itertools.islice(digits, layers)) for layers in MACRO_STAGES]
         # An identity does nothing, wherever in its stage it stands.
         return choices("".join(stage[0] + stage[1:].replace("0", "").ljust(len(stage) - 1, "0") for stage in stages))
@@ -63,9 +63,9 @@ def nas_bench_macro(path: Path) -> Landscape:
     return Landscape(
         name="NAS-Bench-Macro",
         knobs=knobs,
-        cost=lambda given: float(table[key(given)]["flops"]),
+        cost=lambda network: float(table[key(network)]["flops"]),
         canonical=canonical,
-        trainings=lambda given: tuple(accuracy / 100 for accuracy in table[key(given)]["test_acc"]),
+        trainings=lambda network: tuple(accuracy / 100 for accuracy in table[key(network)]["test_acc"]),
         targets=(30e6, 60e6),
         networks=tuple(choices(digits) for digits in sorted(table) if key(canonical(choices(digits))) == digits),
     )

@@ -49,9 +49,9 @@ class _Parts(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         def work(logits: Tensor, part: Tensor) -> tuple[Tensor, ...]:
-            found: tuple[Tensor, ...] = torch.autograd.grad(logits, ctx.parameters, part)
-            return found
+            share: tuple[Tensor, ...] = torch.autograd.grad(logits, ctx.parameters, part)
+            return share
 
         parts = gradients[0].tensor_split(len(ctx.logits))
-        found = ctx.threads.map(work, ctx.logits, parts)
-        return None, None, *(functools.reduce(torch.add, each) for each in zip(*found))
+        shares = ctx.threads.map(work, ctx.logits, parts)
+        return None, None, *(functools.reduce(torch.add, each) for each in zip(*shares))

@@ -68,30 +68,30 @@ def main() -> None:
         "machine that is busy with other things, where wall time says little and threads wait for each other",
     )
     parser.add_argument("--without-peer", action="store_true", help="the peer takes as long again")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     processors = host.processors()
-    if chosen.processor_time:
+    if options.processor_time:
         machine = Machine(time.process_time, pace=processors, threads=1)
     else:
         machine = Machine(time.perf_counter, pace=1, threads=processors)
-    kind = f"{'processor' if chosen.processor_time else 'wall'} time on {processors} processors"
+    kind = f"{'processor' if options.processor_time else 'wall'} time on {processors} processors"
     images = datasets.load("fashion_mnist", IMAGES.resolution, home.folder("datasets"))
     ours, peer = (NETWORK, RECIPE), (zoo.architecture(PEER, IMAGES), PEER_RECIPE)
     speeds: dict[tuple[AnyArchitecture, Recipe], float] = {}
-    for seconds in chosen.seconds:
-        found = []
-        for one in (ours,) if chosen.without_peer else (ours, peer):
+    for seconds in options.seconds:
+        accuracies = []
+        for one in (ours,) if options.without_peer else (ours, peer):
             if one not in speeds:
                 speeds[one] = speed(*one, images, machine)
-            found.append(reached(*one, images, seconds, speeds[one], machine))
+            accuracies.append(reached(*one, images, seconds, speeds[one], machine))
         row(
             f"Fashion-MNIST test accuracy of {counts(ours[0]).params:,} parameters after {seconds} s of {kind}",
-            found[0],
+            accuracies[0],
             "fraction",
-            peer=None if chosen.without_peer else "Keras' GoogLeNet by the same loop",
-            peer_value=None if chosen.without_peer else found[1],
+            peer=None if options.without_peer else "Keras' GoogLeNet by the same loop",
+            peer_value=None if options.without_peer else accuracies[1],
             target=f"at least {TARGETS[seconds]}" if seconds in TARGETS else None,
-            holds=found[0] >= TARGETS[seconds] if seconds in TARGETS else None,
+            holds=accuracies[0] >= TARGETS[seconds] if seconds in TARGETS else None,
         )
 
 
@@ -123,14 +123,14 @@ def reached(
     fitting = SHARE * available * rate
     epochs = math.ceil(fitting / len(images.train_labels))
     recipe = replace(recipe, epochs=epochs, train_images=int(fitting / epochs))
-    found, times = trained(architecture, recipe, images, machine)
+    score, times = trained(architecture, recipe, images, machine)
     took = times[-1] - times[0]
     print(
         f"{counts(architecture).params:,} parameters: {epochs} epochs of {recipe.train_images:,} images "
-        f"in {took:.1f} s, test accuracy {found:.4f}",
+        f"in {took:.1f} s, test accuracy {score:.4f}",
         file=sys.stderr,
     )
-    return found if took <= available else math.nan
+    return score if took <= available else math.nan
 
 
 def trained(
@@ -139,9 +139,9 @@ def trained(
     """Test accuracy, and the times of the start and of each epoch's end."""
     torch.manual_seed(0)
     built = network(architecture)
-    chosen = everything(images.train_labels)[: recipe.train_images]
-    view = View(IMAGES.resolution, normalisation(images.train_images, chosen), CPU)
-    batches = Batches(images.train_images, images.train_labels, chosen, recipe, view, CPU)
+    indices = everything(images.train_labels)[: recipe.train_images]
+    view = View(IMAGES.resolution, normalisation(images.train_images, indices), CPU)
+    batches = Batches(images.train_images, images.train_labels, indices, recipe, view, CPU)
     parallel = Parallel(built, machine.threads)
     times = [machine.now()]
 

@@ -108,11 +108,11 @@ def rate(count: Callable[[Architecture], object], networks: Sequence[Architectur
 
 def best(measure: Callable[[], float], before: Callable[[], None] = lambda: None) -> float:
     """Of a few rounds, as other processes can only slow it down."""
-    found = []
+    rates = []
     for _ in range(ROUNDS):
         before()
-        found.append(measure())
-    return max(found)
+        rates.append(measure())
+    return max(rates)
 
 
 if __name__ == "__main__":

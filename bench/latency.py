@@ -37,12 +37,12 @@ RUNTIMES = {"cpu": (cpu, 0.01), "cpu_eager": (cpu_eager, 0.02), "cuda": (cuda, 0
 
 def repeatability() -> None:
     architecture = networks(1, seed=1)[0]
-    made = network(architecture).eval()
+    model = network(architecture).eval()
     for name, (device, allowed) in RUNTIMES.items():
         if device.available():
             continue
-        device.latency(made, IMAGES)  # imports, and the yardstick's own preparation
-        exercised, image = runtime.exercised(made, IMAGES)
+        device.latency(model, IMAGES)  # imports, and the yardstick's own preparation
+        exercised, image = runtime.exercised(model, IMAGES)
         agreement = cuda.AGREEMENT if name.startswith("cuda") else runtime.AGREEMENT
         ready = device._prepared(exercised, image, PLAIN)
         compared = runtime._yardstick(device._prepared, PLAIN, agreement)
@@ -50,18 +50,18 @@ def repeatability() -> None:
         peers: dict[str, list[float]] = {}
         for state in ("idle", "training"):
             with training(gpu=name.startswith("cuda")) if state == "training" else idle():
-                pairs = [(device.latency(made, IMAGES), _peer(ready.run)) for _ in range(MEASUREMENTS)]  # in turns
-                found = [own for own, _ in pairs]
-                ours[state] = [own.median_ms for own in found]
+                pairs = [(device.latency(model, IMAGES), _peer(ready.run)) for _ in range(MEASUREMENTS)]  # in turns
+                readings = [own for own, _ in pairs]
+                ours[state] = [own.median_ms for own in readings]
                 peers[state] = [milliseconds for _, milliseconds in pairs]
-                ratios = [each.ratio for each in found if each.ratio]
+                ratios = [each.ratio for each in readings if each.ratio]
                 begun = time.perf_counter()
                 for _ in range(5):
                     meter.meter(ready.run, compared, ready.within)
                 seconds = (time.perf_counter() - begun) / 5
             varies, peer = _variation(ours[state]), _variation(peers[state])
-            noisy = sum(each.noisy is not None for each in found)
-            shared = sum(bool(each.shared) for each in found)
+            noisy = sum(each.noisy is not None for each in readings)
+            shared = sum(bool(each.shared) for each in readings)
             what = f"{name}, {state}"
             row(
                 f"coefficient of variation of {MEASUREMENTS} latencies, {what}",
@@ -94,8 +94,8 @@ def repeatability() -> None:
 def predictor() -> None:
     device, options = devices.find("cpu")
     candidates = networks(LEARNT + HELD, seed=0)
-    found = [device.latency(network(candidate).eval(), IMAGES, options) for candidate in candidates]
-    measured = [(candidate, each.median_ms) for candidate, each in zip(candidates, found)]
+    readings = [device.latency(network(candidate).eval(), IMAGES, options) for candidate in candidates]
+    measured = [(candidate, each.median_ms) for candidate, each in zip(candidates, readings)]
     learnt = latency_predictor.predictor(measured[:LEARNT])
     unseen = measured[LEARNT:]
     guesses, times = [learnt(candidate) for candidate, _ in unseen], [milliseconds for _, milliseconds in unseen]
@@ -106,8 +106,8 @@ def predictor() -> None:
     row(f"mean relative error, {what}", error, "fraction", target="at most 0.05", holds=error <= 0.05)
     row(f"Spearman's rank correlation, {what}", rank, "", target="at least 0.99", holds=rank >= 0.99)
     row("the error that the predictor itself reports", learnt.error, "fraction")
-    noisy = sum(each.noisy is not None for each in found)
-    row(f"of {len(found)}, called noisy by the meter itself", noisy, "measurements")
+    noisy = sum(each.noisy is not None for each in readings)
+    row(f"of {len(readings)}, called noisy by the meter itself", noisy, "measurements")
 
 
 def networks(number: int, seed: int) -> list[AnyArchitecture]:
@@ -141,13 +141,13 @@ def training(gpu: bool) -> Iterator[None]:
 def _train(begun: "multiprocessing.synchronize.Event", gpu: bool) -> None:
     torch.set_num_threads(1)
     torch.set_default_device("cuda" if gpu else "cpu")
-    made = network(architecture("LeNet-5")).to("cuda" if gpu else "cpu").train()
-    optimizer = torch.optim.SGD(made.parameters(), lr=0.01)
+    model = network(architecture("LeNet-5")).to("cuda" if gpu else "cpu").train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     images, labels = torch.randn(256, 1, 32, 32), torch.arange(256) % 10
     step = quiet.Step()
     while True:
         with step:
-            nn.functional.cross_entropy(made(images), labels).backward()  # type: ignore[no-untyped-call]
+            nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()
         begun.set()
@@ -170,8 +170,8 @@ def _mean(values: list[float]) -> float:
 
 def main() -> None:
     torch.set_num_threads(1)
-    chosen = sys.argv[1:] or ["repeatability", "predictor"]
-    for name in chosen:
+    names = sys.argv[1:] or ["repeatability", "predictor"]
+    for name in names:
         {"repeatability": repeatability, "predictor": predictor}[name]()
 
 

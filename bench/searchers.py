@@ -40,7 +40,7 @@ MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and processor time that a pro
 
 
 def courses(options: argparse.Namespace) -> list[Course]:
-    found = []
+    plan = []
     for goal in options.goals:
         for searcher in options.searchers:
             if searcher == COST_RANK and (goal.startswith("soft") or landscape(options.landscape).networks is None):
@@ -49,18 +49,18 @@ def courses(options: argparse.Namespace) -> list[Course]:
             for filtered in (False, True) if free else (False,):
                 for trials in options.trials if searcher in SIZED else options.trials[-1:]:
                     for seed in range(options.seeds):
-                        found.append(Course(
+                        plan.append(Course(
                             landscape=options.landscape, searcher=searcher, goal=goal, filtered=filtered, seed=seed,
                             trials=trials, workers=options.workers,
                             confirm=options.confirm if searcher == DEFAULT and goal != "front" else 0,
                         ))  # fmt: skip
-    return found
+    return plan
 
 
-def report(options: argparse.Namespace, made: dict[Course, Trail]) -> None:
+def report(options: argparse.Namespace, results: dict[Course, Trail]) -> None:
     land = landscape(options.landscape)
     for goal in options.goals:
-        of_goal = {course: trail for course, trail in made.items() if course.goal == goal}
+        of_goal = {course: trail for course, trail in results.items() if course.goal == goal}
         yardstick = Yardstick(land, goal, list(of_goal.values()))
         for trials in options.trials:
             medians = dict(_medians(of_goal, yardstick, trials))
@@ -80,23 +80,23 @@ def words(goal: str, land: Landscape) -> str:
     return {"accuracy": "accuracy alone", "front": "front of accuracy and multiply-adds"}[goal]
 
 
-def _entrants(made: dict[Course, Trail], trials: int) -> Iterator[tuple[str, list[Trail]]]:
+def _entrants(results: dict[Course, Trail], trials: int) -> Iterator[tuple[str, list[Trail]]]:
     """Names, and their runs that tell about so many trials."""
-    for name in dict.fromkeys(course.name for course in made):
-        budgets = {course.trials for course in made if course.name == name and course.trials >= trials}
+    for name in dict.fromkeys(course.name for course in results):
+        budgets = {course.trials for course in results if course.name == name and course.trials >= trials}
         if budgets:
             least = min(budgets)
-            yield name, [trail for course, trail in made.items() if course.name == name and course.trials == least]
+            yield name, [trail for course, trail in results.items() if course.name == name and course.trials == least]
 
 
-def _medians(made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> Iterator[tuple[str, float]]:
-    for name, runs in _entrants(made, trials):
+def _medians(results: dict[Course, Trail], yardstick: Yardstick, trials: int) -> Iterator[tuple[str, float]]:
+    for name, runs in _entrants(results, trials):
         yield name, statistics.median(yardstick.after(trail, trials) for trail in runs)
 
 
-def _handed_over(claim: str, made: dict[Course, Trail], yardstick: Yardstick, trials: int) -> None:
+def _handed_over(claim: str, results: dict[Course, Trail], yardstick: Yardstick, trials: int) -> None:
     """For each searcher the network that a search gives, and the one that its model would give if it has one."""
-    for name, runs in _entrants(made, trials):
+    for name, runs in _entrants(results, trials):
         for which, rewards in (
             ("handed over", [trail.handed.get(trials) for trail in runs]),
             ("believed best, not handed over", [trail.believed.get(trials) for trail in runs]),
@@ -130,11 +130,13 @@ def _compare(claim: str, goal: str, trials: int, medians: dict[str, float], tabl
         )  # fmt: skip
 
 
-def _near(claim: str, goal: str, made: dict[Course, Trail], yardstick: Yardstick, options: argparse.Namespace) -> None:
+def _near(
+    claim: str, goal: str, results: dict[Course, Trail], yardstick: Yardstick, options: argparse.Namespace
+) -> None:
     most = options.trials[-1]
     counts = {
         name: statistics.median(yardstick.trials_to_near(trail) for trail in runs)
-        for name, runs in _entrants(made, most)
+        for name, runs in _entrants(results, most)
     }
     ours = counts.pop(DEFAULT, None)
     unit = "trials to within 0.1 points"
@@ -142,14 +144,14 @@ def _near(claim: str, goal: str, made: dict[Course, Trail], yardstick: Yardstick
         goals = {"target": f"at most {SOON}", "holds": ours <= SOON} if options.table and goal == "under-loose" else {}
         row(f"{claim}: {DEFAULT}", ours, unit, **goals)  # type: ignore[arg-type]
     for name, value in counts.items():
-        found = min(value, float(most))  # a search that never came so near took all its trials, and more
+        number = min(value, float(most))  # a search that never came so near took all its trials, and more
         if ours is None:
-            row(f"{claim}: {name}", found, unit)
+            row(f"{claim}: {name}", number, unit)
             continue
         wanted = name in ("optuna_tpe, filtered", "evolution, filtered")
         row(
-            f"{claim}: {DEFAULT} and {name}", ours, unit, peer=name, peer_value=found, ratio=found / ours,
-            target=f"{FEWER:g} times fewer" if wanted else None, holds=found / ours >= FEWER if wanted else None,
+            f"{claim}: {DEFAULT} and {name}", ours, unit, peer=name, peer_value=number, ratio=number / ours,
+            target=f"{FEWER:g} times fewer" if wanted else None, holds=number / ours >= FEWER if wanted else None,
         )  # fmt: skip
 
 
@@ -166,9 +168,9 @@ def parallel(options: argparse.Namespace) -> None:
                 )
                 for seed in range(options.seeds)
             ]  # fmt: skip
-            made = list(trails(wanted, options.jobs, options.keep).values())
-            yardstick = Yardstick(land, "under-loose", made)
-            medians.append(statistics.median(yardstick.trials_to_near(trail) for trail in made))
+            results = list(trails(wanted, options.jobs, options.keep).values())
+            yardstick = Yardstick(land, "under-loose", results)
+            medians.append(statistics.median(yardstick.trials_to_near(trail) for trail in results))
         alone, together = (min(median, float(options.trials[-1])) for median in medians)
         claim = f"{land.name}, {words('under-loose', land)}, 8 workers instead of 1: {searcher}"
         holds = together <= PARALLEL_LOSS * alone
@@ -188,18 +190,20 @@ def timings(options: argparse.Namespace) -> None:
                 problem = Problem(
                     knobs=land.knobs, objective=aim, cost=land.cost, canonical=land.canonical, trials=trials
                 )
-                made: Searcher = plugins.load("nas.searchers", searcher).Searcher(problem, seed=0)
+                proposer: Searcher = plugins.load("nas.searchers", searcher).Searcher(problem, seed=0)
                 draw = random.Random(trials)
                 for _ in range(trials):
                     choices = land.canonical(random_choices(land.knobs, draw))
-                    made.tell(choices, Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices)))
-                made.ask(trials, [])  # what is done once
+                    proposer.tell(
+                        choices, Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
+                    )
+                proposer.ask(trials, [])  # what is done once
                 times = []
                 for number in range(trials + 1, trials + 12):
                     began = time.process_time()
-                    asked = made.ask(number, [])
+                    asked = proposer.ask(number, [])
                     assert asked is not None
-                    made.tell(asked, Outcome(accuracy=land.trainings(asked)[0], cost=land.cost(asked)))
+                    proposer.tell(asked, Outcome(accuracy=land.trainings(asked)[0], cost=land.cost(asked)))
                     times.append(1000 * (time.process_time() - began))
                 took = statistics.median(times)
                 row(

@@ -80,12 +80,12 @@ def choices_of(nodes: tuple[Node, ...], cell: str) -> Choices:
 
 
 def _nodes(choices: Choices, cell: str) -> tuple[Node, ...]:
-    made = []
+    nodes = []
     for number in range(1, NODES + 1):
         states = str(choices.get(f"{cell}.node{number}.states", "0 1")).split()
         operations = (str(choices[f"{cell}.node{number}.op{side}"]) for side in (1, 2))
-        made.append(Node(inputs=tuple(zip(operations, map(int, states)))))
-    return tuple(made)
+        nodes.append(Node(inputs=tuple(zip(operations, map(int, states)))))
+    return tuple(nodes)
 
 
 def _ordered(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -97,11 +97,11 @@ def _reordered(nodes: tuple[Node, ...], order: tuple[int, ...]) -> tuple[Node, .
     """The same cell with its nodes in `order`; None where a node would come before one it reads, or where the first one
     reads another state than 0 and 1."""
     number = {0: 0, 1: 1}
-    made = []
+    cell = []
     for place, node in enumerate(order):
         if any(state not in number for _, state in nodes[node].inputs):
             return None
         inputs = sorted(((number[state], operation) for operation, state in nodes[node].inputs))
-        made.append(Node(inputs=tuple((operation, state) for state, operation in inputs)))
+        cell.append(Node(inputs=tuple((operation, state) for state, operation in inputs)))
         number[node + 2] = place + 2
-    return tuple(made)
+    return tuple(cell)

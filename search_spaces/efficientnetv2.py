@@ -48,10 +48,10 @@ def architecture(choices: Choices, images: Images) -> Architecture:
     rows = []
     for number, (stride, channels, _) in enumerate(stages(images), 1):
         op, kernel, expand, layers = (choices[f"stage{number}.{name}"] for name in ("op", "kernel", "expand", "layers"))
-        chosen: Any = "conv" if (op, expand) == ("fused", 1) else op
+        kind: Any = "conv" if (op, expand) == ("fused", 1) else op
         rows.append(
             Stage(
-                op=chosen,
+                op=kind,
                 kernel=int(kernel),
                 stride=stride,
                 expand=int(expand),

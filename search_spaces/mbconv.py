@@ -83,18 +83,18 @@ def architecture(choices: Choices, images: Images) -> Architecture:
     plan = skeleton(images)
     stages = []
     for number, (stride, channels, _) in enumerate(plan.stages, 1):
-        chosen: dict[str, Any] = {name: choices[f"stage{number}.{name}"] for name in _KNOBS}
-        plain = chosen["op"] == "conv" or (chosen["op"] == "fused" and chosen["expand"] == 1)
+        values: dict[str, Any] = {name: choices[f"stage{number}.{name}"] for name in _KNOBS}
+        plain = values["op"] == "conv" or (values["op"] == "fused" and values["expand"] == 1)
         stages.append(
             Stage(
-                op="conv" if plain else chosen["op"],
-                kernel=chosen["kernel"],
+                op="conv" if plain else values["op"],
+                kernel=values["kernel"],
                 stride=stride,
-                expand=1 if plain else chosen["expand"],
-                channels=round_channels(channels, chosen["width"]),
-                repeats=chosen["repeats"],
-                se_ratio=chosen["se_ratio"],
-                skip=chosen["skip"] == "identity",
+                expand=1 if plain else values["expand"],
+                channels=round_channels(channels, values["width"]),
+                repeats=values["repeats"],
+                se_ratio=values["se_ratio"],
+                skip=values["skip"] == "identity",
             )
         )
     return Architecture(

@@ -60,18 +60,18 @@ def architecture(choices: Choices, images: Images) -> Architecture:
     small = images.resolution < SMALL_BELOW
     stages = [] if small else [FIRST]
     for number, (stride, channels, _) in enumerate(blocks(images), 1):
-        chosen: dict[str, Any] = {name: choices[f"block{number}.{name}"] for name in _KNOBS}
-        op, expand = _OPS[chosen["op"]]
+        values: dict[str, Any] = {name: choices[f"block{number}.{name}"] for name in _KNOBS}
+        op, expand = _OPS[values["op"]]
         stages.append(
             Stage(
                 op=op,
-                kernel=chosen["kernel"],
+                kernel=values["kernel"],
                 stride=stride,
                 expand=expand,
-                channels=round_channels(channels, chosen["width"]),
-                repeats=chosen["layers"],
-                se_ratio=chosen["se_ratio"],
-                skip=_SKIPS[chosen["skip"]],
+                channels=round_channels(channels, values["width"]),
+                repeats=values["layers"],
+                se_ratio=values["se_ratio"],
+                skip=_SKIPS[values["skip"]],
             )
         )
     return Architecture(

@@ -48,16 +48,16 @@ def architecture(choices: Choices, images: Images) -> Architecture:
     small = images.resolution < SMALL_BELOW
     stages = []
     for number, (stride, filters, _) in enumerate(blocks(images), 1):
-        chosen: dict[str, Any] = {name: choices[f"block{number}.{name}"] for name in _KNOBS}
+        values: dict[str, Any] = {name: choices[f"block{number}.{name}"] for name in _KNOBS}
         stages.append(
             Stage(
-                op=chosen["block_fn"],
-                kernel=chosen["kernel"],
+                op=values["block_fn"],
+                kernel=values["kernel"],
                 stride=stride,
-                expand=chosen["expand"] if chosen["block_fn"] == "mbconv" else 1,
-                channels=int(filters * chosen["filters"]),
-                repeats=chosen["repeats"],
-                se_ratio=chosen["se_ratio"],
+                expand=values["expand"] if values["block_fn"] == "mbconv" else 1,
+                channels=int(filters * values["filters"]),
+                repeats=values["repeats"],
+                se_ratio=values["se_ratio"],
             )
         )
     return Architecture(

@@ -113,17 +113,17 @@ def _sums(edges: dict[Edge, str], numbers: dict[Edge, str] | None) -> dict[Edge,
     """What each convolution does to what, and behind the last node the output; convolutions are written by their
     `numbers`, or in full."""
     terms: dict[int, list[str]] = {0: ["x"]}
-    found = {}
+    sums = {}
     for node in range(1, NODES):
         terms[node] = []
         for source in range(node):
             operation = edges[source, node]
             if operation.startswith("nor_conv"):
-                found[source, node] = f"{operation}({'+'.join(terms[source])})"
-                terms[node].append(numbers[source, node] if numbers else found[source, node])
+                sums[source, node] = f"{operation}({'+'.join(terms[source])})"
+                terms[node].append(numbers[source, node] if numbers else sums[source, node])
             elif operation == "avg_pool_3x3":
                 terms[node] += [f"pool({term})" for term in terms[source]]
             elif operation == "skip_connect":
                 terms[node] += terms[source]
         terms[node].sort()
-    return found | {(NODES - 1, NODES): "+".join(terms[NODES - 1])}
+    return sums | {(NODES - 1, NODES): "+".join(terms[NODES - 1])}

@@ -86,14 +86,14 @@ def choices_of(nodes: tuple[Node, ...], cell: str) -> Choices:
 
 
 def _nodes(choices: Choices, cell: str) -> tuple[Node, ...]:
-    made = []
+    nodes = []
     for block in range(1, BLOCKS + 1):
-        chosen: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: choices[f"{cell}.block{block}.{name}"] for name in ("state1", "op1", "state2", "op2", "join")
         }
-        pairs = ((chosen["op1"], chosen["state1"]), (chosen["op2"], chosen["state2"]))
-        made.append(Node(inputs=pairs, join=chosen["join"]))
-    return tuple(made)
+        pairs = ((values["op1"], values["state1"]), (values["op2"], values["state2"]))
+        nodes.append(Node(inputs=pairs, join=values["join"]))
+    return tuple(nodes)
 
 
 def _plain(nodes: tuple[Node, ...], cell: str) -> tuple[Node, ...]:
@@ -117,11 +117,11 @@ def _ordered(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 def _reordered(nodes: tuple[Node, ...], order: tuple[int, ...]) -> tuple[Node, ...] | None:
     """The same cell with its blocks in `order`, halves sorted; None where a block would come before one it reads."""
     number = {0: 0, 1: 1}
-    made = []
+    cell = []
     for place, block in enumerate(order):
         if any(state not in number for _, state in nodes[block].inputs):
             return None
         inputs = sorted((operation, number[state]) for operation, state in nodes[block].inputs)
-        made.append(Node(inputs=tuple(inputs), join=nodes[block].join))
+        cell.append(Node(inputs=tuple(inputs), join=nodes[block].join))
         number[block + 2] = place + 2
-    return tuple(made)
+    return tuple(cell)

@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--ray-address", metavar="ADDRESS", help="a Ray cluster to join; RAY_ADDRESS, else none")
     parser.add_argument("--once", action="store_true", help="leave when there is no run to be claimed")
     parser.add_argument("--until-eof", action="store_true", help="leave when standard input ends, as a child does")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     try:
         logs.begin()
     except Refusal as error:
@@ -37,10 +37,10 @@ def main() -> int:
     leave = threading.Event()
     _ours()
     _watch_signals(leave)
-    if chosen.until_eof:
+    if options.until_eof:
         threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
     try:
-        store = Store(chosen.database or home.database_url())
+        store = Store(options.database or home.database_url())
     except (StoreError, OSError) as error:
         log.error("%s", error)
         return 1
@@ -50,7 +50,7 @@ def main() -> int:
 
     if leave.is_set():  # meanwhile; Ray need not be started for that
         return 0
-    address = chosen.ray_address or settings.RAY_ADDRESS.value
+    address = options.ray_address or settings.RAY_ADDRESS.value
     try:
         pool = RayPool(address)
     except SystemExit:  # Ray's own answer to a signal while it starts
@@ -61,7 +61,7 @@ def main() -> int:
     threading.Thread(target=head.watch, args=(pool.lost, leave), name="head", daemon=True).start()
     with contextlib.closing(store), contextlib.closing(pool):
         _ours()  # again, as Ray has put a handler of its own in place
-        coordinate(store, pool, leave, once=chosen.once)
+        coordinate(store, pool, leave, once=options.once)
         leave.set()
     return 0
 

@@ -15,23 +15,25 @@ def prediction(store: Store, run: Run) -> Predictor | None:
         return None
     if "latency_ms" not in spec.objective.costs and spec.limits.latency_ms is None:
         return None
-    found, why, device = None, "", spec.devices[0]
+    predictor, why, device = None, "", spec.devices[0]
     try:
-        found = learnt(store.measured(devices.canonical(device), run.started_at))
+        predictor = learnt(store.measured(devices.canonical(device), run.started_at))
     except ValueError as error:
         why = str(error)
-    if found and found.error > spec.predict_within:
-        why = f"what {found.networks} networks tell is {found.error:.1%} off, more than {spec.predict_within:.0%}"
+    if predictor and predictor.error > spec.predict_within:
+        why = (
+            f"what {predictor.networks} networks tell is {predictor.error:.1%} off, more than {spec.predict_within:.0%}"
+        )
     if not store.trials(run.id, limit=1):  # the first time
-        store.note(run.id, "prediction", _told(device, found, why))
-    return None if why else found
+        store.note(run.id, "prediction", _told(device, predictor, why))
+    return None if why else predictor
 
 
-def _told(device: str, found: Predictor | None, why: str) -> str:
-    if why or found is None:
+def _told(device: str, predictor: Predictor | None, why: str) -> str:
+    if why or predictor is None:
         return f"latency on {device} is not predicted: {why}"
-    rank = "" if found.rank is None else f", their rank correlation is {found.rank:.3f}"
+    rank = "" if predictor.rank is None else f", their rank correlation is {predictor.rank:.3f}"
     return (
-        f"latency on {device} is predicted before it is measured, learnt from {found.networks} networks: "
-        f"{found.error:.1%} off on average{rank}"
+        f"latency on {device} is predicted before it is measured, learnt from {predictor.networks} networks: "
+        f"{predictor.error:.1%} off on average{rank}"
     )

@@ -63,12 +63,12 @@ def _left_behind(folder: Path) -> bool:
 def _running_in(folder: Path) -> list[int]:
     """Processes of Ray's that have a file of the folder open; none where the system does not say. They end by
     themselves within two minutes."""
-    found = []
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             command = (process / "cmdline").read_bytes()
             if b"ray::" in command or b"/ray/" in command:
                 files = [os.readlink(file) for file in (process / "fd").iterdir()]
                 if any(file.startswith(f"{folder}/") for file in files):
-                    found.append(int(process.name))
-    return found
+                    processes.append(int(process.name))
+    return processes

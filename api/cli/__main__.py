@@ -20,10 +20,10 @@ from nas.version import version
 
 def main(arguments: Sequence[str] | None = None) -> int:
     terminal.prepare()
-    chosen = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
-        with Session(chosen) as session:
-            code: int = chosen.verb(session)
+        with Session(options) as session:
+            code: int = options.verb(session)
         sys.stdout.flush()
     except (ServiceError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # whoever read on has enough

@@ -82,49 +82,51 @@ def training_arguments(parser: Any, record: Any) -> None:
     argument(parser, record, "seed", type=whole, metavar="N")
 
 
-def search_request(chosen: argparse.Namespace, client: Client) -> Json:
-    fidelity = {"kind": chosen.fidelity, "eta": chosen.eta, "rungs": chosen.rungs, "scaled": chosen.scale}
-    limits = {name: getattr(chosen, f"limit_{name}") for name in ("params", "mult_adds", "latency_ms")}
+def search_request(options: argparse.Namespace, client: Client) -> Json:
+    fidelity = {"kind": options.fidelity, "eta": options.eta, "rungs": options.rungs, "scaled": options.scale}
+    limits = {name: getattr(options, f"limit_{name}") for name in ("params", "mult_adds", "latency_ms")}
     return _given(
         {
             **{
-                name: getattr(chosen, name)
+                name: getattr(options, name)
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
-            **{name: getattr(chosen, name) for name in ("least_gain", "predict_within", "parallel", "seed", "confirm")},
-            "devices": chosen.device,
+            **{
+                name: getattr(options, name) for name in ("least_gain", "predict_within", "parallel", "seed", "confirm")
+            },
+            "devices": options.device,
             "fidelity": _given(fidelity),
-            "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in chosen.knob},
-            "options": {name: value(text) for name, text in chosen.option},
-            "baselines": chosen.baseline or None,
-            "objective": _given(objective(chosen)),
+            "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in options.knob},
+            "options": {name: value(text) for name, text in options.option},
+            "baselines": options.baseline or None,
+            "objective": _given(objective(options)),
             "limits": _given(limits),
-            "recipe": recipe(chosen, client),
-            "save_weights": chosen.save_weights or None,
+            "recipe": recipe(options, client),
+            "save_weights": options.save_weights or None,
         }
     )
 
 
-def objective(chosen: argparse.Namespace) -> Json:
+def objective(options: argparse.Namespace) -> Json:
     """The objective's fields, None where one was left out."""
-    return {**{name: getattr(chosen, name) for name in ("cost", "target", "form", "also")}, **(chosen.w or {})}
+    return {**{name: getattr(options, name) for name in ("cost", "target", "form", "also")}, **(options.w or {})}
 
 
-def growth_request(chosen: argparse.Namespace, client: Client) -> Json:
+def growth_request(options: argparse.Namespace, client: Client) -> Json:
     return _given(
         {
-            **{name: getattr(chosen, name) for name in ("name", "trial", "scaling", "parallel", "seed", "seeds")},
-            "devices": chosen.device,
-            "members": chosen.members.split(",") if chosen.members else None,
-            "recipe": recipe(chosen, client),
+            **{name: getattr(options, name) for name in ("name", "trial", "scaling", "parallel", "seed", "seeds")},
+            "devices": options.device,
+            "members": options.members.split(",") if options.members else None,
+            "recipe": recipe(options, client),
         }
     )
 
 
-def recipe(chosen: argparse.Namespace, client: Client) -> Json:
+def recipe(options: argparse.Namespace, client: Client) -> Json:
     """The recipe named, if one is, with the fields given besides."""
-    fields = {name: getattr(chosen, name) for name in ("epochs", "train_images", "batch", "learning_rate")}
-    return _recipe(chosen.recipe, client) | _given(fields)
+    fields = {name: getattr(options, name) for name in ("epochs", "train_images", "batch", "learning_rate")}
+    return _recipe(options.recipe, client) | _given(fields)
 
 
 def _recipe(text: str | None, client: Client) -> Json:
@@ -132,10 +134,10 @@ def _recipe(text: str | None, client: Client) -> Json:
         return {}
     if (spelled := recipe_text(text)) is not None:
         try:
-            found = json.loads(spelled)
+            fields = json.loads(spelled)
         except ValueError as error:
             raise ServiceError(f"recipe {text} is not JSON: {error}") from error
-        return dict(found)
+        return dict(fields)
     known = client.recipes()
     if text not in known:
         raise ServiceError(f"recipe {text!r} is no file, and none of {', '.join(known)}")
@@ -150,30 +152,30 @@ def _given(fields: Json) -> Json:
 def value(text: str) -> Any:
     """A number, true or false where `text` is one; otherwise the text."""
     try:
-        found = json.loads(text)
+        literal = json.loads(text)
     except ValueError:
         return text
-    return found if isinstance(found, int | float | bool) else text
+    return literal if isinstance(literal, int | float | bool) else text
 
 
 def whole(text: str) -> int:
     """A whole number, also as 3e5."""
     if text.lstrip("-").isdigit():
         return int(text)
-    found = number(text)
-    if found != int(found):
+    amount = number(text)
+    if amount != int(amount):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(found)
+    return int(amount)
 
 
 def number(text: str) -> float:
     try:
-        found = float(text)
+        amount = float(text)
     except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+        amount = math.nan
+    if not math.isfinite(amount):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return found
+    return amount
 
 
 def assignment(text: str) -> tuple[str, str]:

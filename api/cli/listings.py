@@ -51,10 +51,10 @@ def knobs(space: Json) -> RenderableType:
     )
 
 
-def health(found: Json) -> RenderableType:
-    waiting = found["waiting_seconds"]
-    lines = [f"nas-service {found['version']}: {found['status']}, database {found['database']}"]
-    lines.append(f"coordinator: {found['coordinator'] or 'not started by this service'}")
+def health(answer: Json) -> RenderableType:
+    waiting = answer["waiting_seconds"]
+    lines = [f"nas-service {answer['version']}: {answer['status']}, database {answer['database']}"]
+    lines.append(f"coordinator: {answer['coordinator'] or 'not started by this service'}")
     if waiting is not None:
         lines.append(f"the oldest run has waited for {numbers.duration(waiting)} and none is worked on")
     return Text("\n".join(lines))
@@ -88,12 +88,12 @@ def tokens(answer: Json) -> RenderableType:
     return Fitted(["Token", "Owner", "Scope", "Valid until"], rows)
 
 
-def settings(found: Json) -> RenderableType:
+def settings(answer: Json) -> RenderableType:
     parts: list[RenderableType] = []
-    for row in found["settings"]:
+    for row in answer["settings"]:
         said = Text.assemble((row["name"], "bold" if row["given"] else ""), "=" if row["given"] else ": ", row["value"])
         parts += [said, _indented(row["words"], "dim")]
-    fixed = " ".join(f"{name}={value}" for name, value in found["evaluators"].items())
+    fixed = " ".join(f"{name}={value}" for name, value in answer["evaluators"].items())
     return Group(*parts, Text("Evaluations have whatever else is set, and in any case:"), _indented(fixed))
 
 

@@ -38,33 +38,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     image_arguments(parser, "what the network is for")
 
 
-def request(chosen: argparse.Namespace) -> Json:
+def request(options: argparse.Namespace) -> Json:
     """The API's request that the arguments stand for. Raises ValueError and OSError."""
-    named: Json = {"devices": chosen.device or ["cpu"]}
-    said = images(chosen, None)
-    about = {"images": codec.encode(said)} if said else {"dataset": chosen.dataset} if chosen.dataset else {}
-    if bool(chosen.what) == (chosen.networks is not None):
+    named: Json = {"devices": options.device or ["cpu"]}
+    said = images(options, None)
+    about = {"images": codec.encode(said)} if said else {"dataset": options.dataset} if options.dataset else {}
+    if bool(options.what) == (options.networks is not None):
         raise ValueError("measure takes one network, or --networks and a number")
-    if chosen.networks is not None:
-        return {**named, **about, "networks": chosen.networks, "space": chosen.space}
-    if chosen.what in zoo.makers():
-        return {**named, **about, "published": chosen.what}
-    if re.fullmatch(r"[0-9a-f]{12}-\d+", chosen.what):
-        return {**named, "model": chosen.what}
-    return {**named, **_whole(chosen)}
+    if options.networks is not None:
+        return {**named, **about, "networks": options.networks, "space": options.space}
+    if options.what in zoo.makers():
+        return {**named, **about, "published": options.what}
+    if re.fullmatch(r"[0-9a-f]{12}-\d+", options.what):
+        return {**named, "model": options.what}
+    return {**named, **_whole(options)}
 
 
-def measure(chosen: argparse.Namespace) -> int:
+def measure(options: argparse.Namespace) -> int:
     """On this machine, in a process of its own, as it needs torch and this one does not. 1 where a device could not
     measure."""
-    named = chosen.device or ["cpu"]
+    named = options.device or ["cpu"]
     try:
-        if chosen.networks is not None or chosen.dataset or chosen.watch or not chosen.what:
+        if options.networks is not None or options.dataset or options.watch or not options.what:
             raise ValueError("measure takes one network here: --networks, --dataset and --watch need --on-service")
         extras.require("measure without --on-service", "workers", "torch")
         for name in named:
             devices.find(name)
-        whole = _whole(chosen)
+        whole = _whole(options)
         spaces.load(whole["space"])
     except (ValueError, OSError, BadCheckpoint) as error:
         print(f"nas: {error}", file=sys.stderr)
@@ -72,7 +72,7 @@ def measure(chosen: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "nas.measure"]
     ran = subprocess.run(command, input=json.dumps(whole | {"devices": named}), stdout=subprocess.PIPE, text=True)
     answers = [json.loads(line) for line in ran.stdout.splitlines()]
-    if chosen.json:
+    if options.json:
         terminal.print_json(answers)
     else:
         counted = counts(codec.decode(AnyArchitecture, whole["architecture"]))  # type: ignore[arg-type]
@@ -81,9 +81,9 @@ def measure(chosen: argparse.Namespace) -> int:
     return int(ran.returncode != 0)
 
 
-def _whole(chosen: argparse.Namespace) -> Json:
+def _whole(options: argparse.Namespace) -> Json:
     """The network's architecture and the space that builds it."""
-    card = checkpoint_card(chosen.what)
-    architecture = card.architecture if card else network(chosen.what, chosen)
+    card = checkpoint_card(options.what)
+    architecture = card.architecture if card else network(options.what, options)
     counts(architecture)
-    return {"architecture": codec.encode(architecture), "space": card.space if card else chosen.space}
+    return {"architecture": codec.encode(architecture), "space": card.space if card else options.space}

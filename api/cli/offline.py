@@ -34,11 +34,11 @@ CSV_FIELDS = (
 
 
 def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the verbs; each sets `verb` to a function of what has its arguments as `chosen`."""
+    """Add the verbs; each sets `verb` to a function of what has its arguments as `options`."""
 
     def add(name: str, words: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=words, description=words)
-        added.set_defaults(verb=lambda session: run(session.chosen), offline=name, url=None)
+        added.set_defaults(verb=lambda session: run(session.options), offline=name, url=None)
         added.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
         return added
 
@@ -46,15 +46,15 @@ def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     listed.add_argument("name", nargs="*", help="only these")
     listed.add_argument("--csv", action="store_true", help="print CSV")
 
-    told = add("describe", "a network's stage table: of a published network, an architecture or choices")
-    told.add_argument(
+    description = add("describe", "a network's stage table: of a published network, an architecture or choices")
+    description.add_argument(
         "what", nargs="?", help="a published network's name, or JSON, or a file of it (- is standard input)"
     )
-    told.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what leads from A to B instead")
-    told.add_argument("--svg", type=Path, metavar="FILE", help="and draw it there")
-    told.add_argument("--timm", action="store_true", help="print what timm is told to build it instead")
-    told.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
-    image_arguments(told, "what the network is for")
+    description.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what leads from A to B instead")
+    description.add_argument("--svg", type=Path, metavar="FILE", help="and draw it there")
+    description.add_argument("--timm", action="store_true", help="print what timm is told to build it instead")
+    description.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
+    image_arguments(description, "what the network is for")
 
     checked = add("check-space", "what is wrong with a search space of one's own")
     checked.add_argument("space", help="its name, or its file")
@@ -119,25 +119,25 @@ def check_space(arguments: argparse.Namespace) -> int:
     extras.require("check-space", "workers", "torch")
     path = Path(arguments.space)
     space = spaces.from_file(path) if path.suffix == ".py" else spaces.load(arguments.space)
-    given = images(arguments, None)
+    shape = images(arguments, None)
     kinds = (
-        [given]
-        if given
+        [shape]
+        if shape
         else [Images(resolution=28, channels=1, classes=10), Images(resolution=32, classes=10), Images(resolution=224)]
     )
-    found: dict[str, list[str]] = {}
+    faults: dict[str, list[str]] = {}
     for kind in kinds:
         name = f"{kind.resolution}×{kind.resolution}×{kind.channels}, {kind.classes:,} classes"
-        found[name] = spaces.problems(space, kind)
+        faults[name] = spaces.problems(space, kind)
     if arguments.json:
-        terminal.print_json(found)
-        return int(any(found.values()))
-    for name, problems in found.items():
+        terminal.print_json(faults)
+        return int(any(faults.values()))
+    for name, problems in faults.items():
         for problem in problems:
             print(f"{name}: {problem}")
         if not problems:
             print(f"{name}: nothing is wrong")
-    return int(any(found.values()))
+    return int(any(faults.values()))
 
 
 def _fields(entry: Entry) -> list[Any]:

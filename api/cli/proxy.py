@@ -49,14 +49,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
 
 
-def specified(chosen: argparse.Namespace) -> ProxySpec:
-    """What these `arguments` ask for. Raises ValueError."""
+def specified(options: argparse.Namespace) -> ProxySpec:
+    """What these `options` ask for. Raises ValueError."""
     said: dict[str, Any] = {
-        **{name: getattr(chosen, name) for name in ("dataset", "space", "candidates", "parallel", "seed")},
-        "limits": Limits(params=chosen.limit_params, mult_adds=chosen.limit_mult_adds),
-        "cheap": chosen.cheap and _recipe(chosen.cheap),
-        "dear": chosen.dear and _recipe(chosen.dear),
-        "devices": chosen.device and tuple(chosen.device),
+        **{name: getattr(options, name) for name in ("dataset", "space", "candidates", "parallel", "seed")},
+        "limits": Limits(params=options.limit_params, mult_adds=options.limit_mult_adds),
+        "cheap": options.cheap and _recipe(options.cheap),
+        "dear": options.dear and _recipe(options.dear),
+        "devices": options.device and tuple(options.device),
     }
     return ProxySpec(**{name: value for name, value in said.items() if value is not None})
 
@@ -82,21 +82,21 @@ def found_here(spec: ProxySpec, say: Say) -> Report:
     def measured(job: Job) -> tuple[Job, Measurement | str]:
         path = folder / f"{job.number}.json"
         try:
-            found: Measurement | str = decode(Measurement, json.loads(path.read_text()))
+            outcome: Measurement | str = decode(Measurement, json.loads(path.read_text()))
         except (OSError, ValueError):  # not done yet, or damaged
-            found = _evaluated(job)
-            if isinstance(found, Measurement):
-                home.write(path, json.dumps(encode(found)).encode())
-        words = found if isinstance(found, str) else f"{found.accuracy:.4f} in {found.train_seconds:.0f} s"
+            outcome = _evaluated(job)
+            if isinstance(outcome, Measurement):
+                home.write(path, json.dumps(encode(outcome)).encode())
+        words = outcome if isinstance(outcome, str) else f"{outcome.accuracy:.4f} in {outcome.train_seconds:.0f} s"
         name = "dear" if job.recipe == spec.dear else "cheap"
         say(f"candidate {job.number % spec.candidates + 1} of {spec.candidates}, {name} recipe: {words}")
-        return job, found
+        return job, outcome
 
     with ThreadPoolExecutor(spec.parallel) as pool:
-        found = report(spec, pool.map(measured, jobs))
-    if len(found.candidates) < FEWEST_CANDIDATES:
-        raise ValueError(f"{len(found.failed)} of {spec.candidates} candidates failed, one with {found.failed[-1]}")
-    return found
+        summary = report(spec, pool.map(measured, jobs))
+    if len(summary.candidates) < FEWEST_CANDIDATES:
+        raise ValueError(f"{len(summary.failed)} of {spec.candidates} candidates failed, one with {summary.failed[-1]}")
+    return summary
 
 
 def _evaluated(job: Job) -> Measurement | str:

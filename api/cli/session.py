@@ -13,14 +13,14 @@ from nas.client import Client
 
 
 class Session:
-    def __init__(self, chosen: argparse.Namespace) -> None:
-        self.chosen, self.json, self._open = chosen, chosen.json, contextlib.ExitStack()
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.json, self._open = options, options.json, contextlib.ExitStack()
         # With --json standard output is for a program; whatever is for people goes beside it.
         self.console = terminal.console(error=self.json)
 
     @functools.cached_property
     def client(self) -> Client:
-        return self._open.enter_context(Client(self.chosen.url))
+        return self._open.enter_context(Client(self.options.url))
 
     def __enter__(self) -> Self:
         return self

@@ -8,38 +8,38 @@ from api.cli import numbers
 from api.cli.tables import COSTS, Json, family, fidelity, latencies, objective
 
 
-def forecast(found: Json) -> str:
+def forecast(answer: Json) -> str:
     """What a search would take, in a sentence."""
-    if found["seconds"] is None:
-        return f"No forecast: {found['reason']}"
+    if answer["seconds"] is None:
+        return f"No forecast: {answer['reason']}"
     whole, compute = (
-        f"{numbers.duration(found[name])} ({' to '.join(map(numbers.duration, found[f'{name}_range']))})"
+        f"{numbers.duration(answer[name])} ({' to '.join(map(numbers.duration, answer[f'{name}_range']))})"
         for name in ("seconds", "compute_seconds")
     )
-    error = f", each {numbers.percent(found['error'])} off on average" if found["error"] is not None else ""
-    trials = "1 trial" if found["trials"] == 1 else f"{found['trials']} trials"
+    error = f", each {numbers.percent(answer['error'])} off on average" if answer["error"] is not None else ""
+    trials = "1 trial" if answer["trials"] == 1 else f"{answer['trials']} trials"
     return (
-        f"Forecast: {trials} of about {numbers.duration(found['trial_seconds'])} take {whole}, and "
-        f"{compute} of compute, by {found['trainings']} trainings on {found['trained_on']}{error}"
+        f"Forecast: {trials} of about {numbers.duration(answer['trial_seconds'])} take {whole}, and "
+        f"{compute} of compute, by {answer['trainings']} trainings on {answer['trained_on']}{error}"
     )
 
 
-def run(found: Json) -> RenderableType:
+def run(view: Json) -> RenderableType:
     """A run of any kind, whole."""
-    spec, counts = found["spec"], found["counts"]
+    spec, counts = view["spec"], view["counts"]
     over = sum(count for name, count in counts.items() if name != "running")
     split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    wish = f" (wish: {found['wish']})" if found["wish"] not in ("run", found["state"]) else ""
-    if found.get("saved_seconds"):
-        split += f"; about {numbers.duration(found['saved_seconds'])} of training saved"
+    wish = f" (wish: {view['wish']})" if view["wish"] not in ("run", view["state"]) else ""
+    if view.get("saved_seconds"):
+        split += f"; about {numbers.duration(view['saved_seconds'])} of training saved"
     facts = {
-        "Name": found["name"] or "–",
-        "State": found["state"] + wish + (f": {why}" if (why := found["error"] or found["reason"]) else ""),
-        "Trials": f"{over} of {found['trials']} ended" + (f" ({split})" if split else ""),
-        "Time": spent(found)
-        + (f", about {numbers.duration(found['remaining_seconds'])} left" if found["remaining_seconds"] else ""),
+        "Name": view["name"] or "–",
+        "State": view["state"] + wish + (f": {why}" if (why := view["error"] or view["reason"]) else ""),
+        "Trials": f"{over} of {view['trials']} ended" + (f" ({split})" if split else ""),
+        "Time": spent(view)
+        + (f", about {numbers.duration(view['remaining_seconds'])} left" if view["remaining_seconds"] else ""),
     }
-    if found["kind"] == "benchmark":
+    if view["kind"] == "benchmark":
         facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
     else:
         recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
@@ -53,25 +53,25 @@ def run(found: Json) -> RenderableType:
         facts["Knobs"] = ", ".join(f"{knob} {' or '.join(map(str, choices))}" for knob, choices in knobs.items())
     if limits := _limits(spec.get("limits", {})):
         facts["Limits"] = limits
-    if found["kind"] == "search":
+    if view["kind"] == "search":
         facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
-        if found["expected_gain"] is not None:
+        if view["expected_gain"] is not None:
             ends = f", ends below {spec['least_gain']:g}" if spec["least_gain"] else ""
-            facts["Gain"] = f"{found['expected_gain']:.2g} expected of the last network proposed{ends}"
-        best = found["best"]
+            facts["Gain"] = f"{view['expected_gain']:.2g} expected of the last network proposed{ends}"
+        best = view["best"]
         facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best, spec['devices'][0]))}" if best else "–"
         if spec["fidelity"]:
             facts["Training"] += f", {rungs(spec['fidelity'])}"
     lines = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         lines.add_row(Text(name, style="dim"), Text(value))
-    parts: list[RenderableType] = [Text(f"{found['kind'].capitalize()} {found['id']}", style="bold"), lines]
-    if found["kind"] == "growth":
-        parts += [Text(), family(found)]
-    elif found["kind"] == "benchmark":
-        parts += [Text(), latencies(found["networks"])]
-    elif found["kind"] == "proxy":
-        parts += [Text(), fidelity(found)]
+    parts: list[RenderableType] = [Text(f"{view['kind'].capitalize()} {view['id']}", style="bold"), lines]
+    if view["kind"] == "growth":
+        parts += [Text(), family(view)]
+    elif view["kind"] == "benchmark":
+        parts += [Text(), latencies(view["networks"])]
+    elif view["kind"] == "proxy":
+        parts += [Text(), fidelity(view)]
     return Group(*parts)
 
 
@@ -93,14 +93,14 @@ def _measured(spec: Json) -> str:
     return f"{spec['networks']} of {spec['space']} for {shape}"
 
 
-def spent(found: Json) -> str:
+def spent(view: Json) -> str:
     """Time and compute time, each with its budget where there is one."""
-    hours, compute_hours = (found["spec"].get(name) for name in ("hours", "compute_hours"))
-    worked = numbers.duration(found["seconds"]) + (f" of {numbers.duration(3600 * hours)}" if hours else "")
-    if not found["compute_seconds"]:
+    hours, compute_hours = (view["spec"].get(name) for name in ("hours", "compute_hours"))
+    worked = numbers.duration(view["seconds"]) + (f" of {numbers.duration(3600 * hours)}" if hours else "")
+    if not view["compute_seconds"]:
         return worked
     of = f" of {numbers.duration(3600 * compute_hours)}" if compute_hours else ""
-    return f"{worked}, {numbers.duration(found['compute_seconds'])}{of} of compute"
+    return f"{worked}, {numbers.duration(view['compute_seconds'])}{of} of compute"
 
 
 def rungs(fidelity: Json) -> str:

@@ -36,10 +36,10 @@ class Fitted:
                 cut = min(excess, widths[index] - max(LEAST, len(names[index])))
                 widths[index] -= max(0, cut)
                 excess -= max(0, cut)
-        made = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False)
         for name, heading, width in zip(names, self.headings, widths):
             side: Literal["left", "right"] = "left" if name == heading else "right"
-            made.add_column(name, justify=side, no_wrap=True, overflow="ellipsis", width=width)
+            table.add_column(name, justify=side, no_wrap=True, overflow="ellipsis", width=width)
         for row in self.rows:
-            made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-        yield made
+            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        yield table

@@ -117,8 +117,8 @@ def trials(rows: Sequence[Json]) -> RenderableType:
 
 def _accuracy(measured: Json) -> float | None:
     """On the test images of what is final, else on the validation images."""
-    found: float | None = measured.get("test_accuracy")
-    return measured.get("accuracy") if found is None else found
+    test_accuracy: float | None = measured.get("test_accuracy")
+    return measured.get("accuracy") if test_accuracy is None else test_accuracy
 
 
 def median(latency: Json | None) -> str:
@@ -151,8 +151,8 @@ def _which(job: Json) -> str:
 
 def _slowed_to(trial: Json) -> float | None:
     """The learning rate that a trial was trained at, where it diverged at that of its recipe."""
-    found: float | None = (trial["measurement"] or {}).get("learning_rate")
-    return None if found in (None, (trial["job"]["recipe"] or {}).get("learning_rate")) else found
+    rate: float | None = (trial["measurement"] or {}).get("learning_rate")
+    return None if rate in (None, (trial["job"]["recipe"] or {}).get("learning_rate")) else rate
 
 
 def how_far(trial: Json) -> str:
@@ -287,9 +287,9 @@ def events(rows: Sequence[Json]) -> RenderableType:
     return Fitted(["At", "What"], cells, flexible=["What"])
 
 
-def fidelity(found: Json) -> RenderableType:
+def fidelity(view: Json) -> RenderableType:
     """A row for each way to order candidates without the dear training."""
-    spec, report = found["spec"], found["report"]
+    spec, report = view["spec"], view["report"]
     if report["orderings"] is None:
         return Text(f"{len(report['candidates'])} candidates are compared yet: 4 and more have an order")
     rows = [

@@ -24,10 +24,10 @@ def prepare() -> None:
 
 def console(*, error: bool = False) -> Console:
     """For what people read, on standard output or standard error."""
-    found = Console(stderr=error)
-    if not found.is_terminal and settings.WIDTH.given is None:
-        found.width = PIPED_COLUMNS
-    return found
+    screen = Console(stderr=error)
+    if not screen.is_terminal and settings.WIDTH.given is None:
+        screen.width = PIPED_COLUMNS
+    return screen
 
 
 def print_json(data: Any) -> None:

@@ -27,87 +27,87 @@ Verb = Callable[[Session], int]
 
 
 def search(session: Session) -> int:
-    request = arguments.search_request(session.chosen, session.client)
+    request = arguments.search_request(session.options, session.client)
     forecast = session.client.forecast(**request)
-    if session.chosen.forecast:
+    if session.options.forecast:
         return session.show(forecast, summaries.forecast)
     session.say(summaries.forecast(forecast))
     return _submitted(session, session.client.search(**request))
 
 
 def grow(session: Session) -> int:
-    request = arguments.growth_request(session.chosen, session.client)
-    return _submitted(session, session.client.grow(session.chosen.run, **request))
+    request = arguments.growth_request(session.options, session.client)
+    return _submitted(session, session.client.grow(session.options.run, **request))
 
 
 def _submitted(session: Session, run: Any) -> int:
-    if session.chosen.watch:
+    if session.options.watch:
         session.say(f"{run['kind'].capitalize()} {run['id']} is submitted")
         return _watched(session, run["id"])
 
-    def told(run: Any) -> RenderableType:
+    def words(run: Any) -> RenderableType:
         return f"{run['kind'].capitalize()} {run['id']} is submitted. Follow it with: nas watch {run['id']}"
 
-    return session.show(run, told)
+    return session.show(run, words)
 
 
 def watch_run(session: Session) -> int:
-    return _watched(session, session.chosen.run)
+    return _watched(session, session.options.run)
 
 
 def _watched(session: Session, run: str) -> int:
     try:
-        found = watch(session.client, run, session.console)
+        view = watch(session.client, run, session.console)
     except KeyboardInterrupt:
         session.say(f"\nIt goes on without you. Come back with: nas watch {run}   End it with: nas stop {run}")
         return INTERRUPTED
-    session.show(found, summaries.run)
-    if found["kind"] == "search" and found["best"]:
+    session.show(view, summaries.run)
+    if view["kind"] == "search" and view["best"]:
         session.say(f"\nThe front: nas pareto {run}   A family: nas grow {run} --members B0,B1 --watch")
-    elif found["kind"] == "growth" and found["counts"]["done"]:
+    elif view["kind"] == "growth" and view["counts"]["done"]:
         session.say(f"\nCheckpoints: nas download {run}")
-    return 1 if found["state"] in FAILED else 0
+    return 1 if view["state"] in FAILED else 0
 
 
 def show(session: Session) -> int:
-    return session.show(session.client.run(session.chosen.run), summaries.run)
+    return session.show(session.client.run(session.options.run), summaries.run)
 
 
 def pareto(session: Session) -> int:
-    chosen = session.chosen
-    ranking = arguments.objective(chosen) | {"device": chosen.device}
-    return session.show(session.client.pareto(chosen.run, **ranking), tables.pareto)
+    options = session.options
+    ranking = arguments.objective(options) | {"device": options.device}
+    return session.show(session.client.pareto(options.run, **ranking), tables.pareto)
 
 
 def trials(session: Session) -> int:
-    rows = session.client.trials(session.chosen.run)
-    return session.show(fruitless(rows), reasons) if session.chosen.why else session.show(rows, tables.trials)
+    rows = session.client.trials(session.options.run)
+    return session.show(fruitless(rows), reasons) if session.options.why else session.show(rows, tables.trials)
 
 
 def events(session: Session) -> int:
-    return session.show(session.client.events(session.chosen.run), tables.events)
+    return session.show(session.client.events(session.options.run), tables.events)
 
 
 def list_runs(session: Session) -> int:
-    return session.show(session.client.runs(session.chosen.limit), tables.runs)
+    return session.show(session.client.runs(session.options.limit), tables.runs)
 
 
 def models(session: Session) -> int:
-    return session.show(session.client.models(session.chosen.run), tables.models)
+    return session.show(session.client.models(session.options.run), tables.models)
 
 
 def download(session: Session) -> int:
-    name, client = session.chosen.what, session.client
-    chosen = [client.model(name)] if "-" in name else client.models(name)
-    if not chosen:
+    name, client = session.options.what, session.client
+    rows = [client.model(name)] if "-" in name else client.models(name)
+    if not rows:
         raise ServiceError(f"run {name} has saved no model: grow it (nas grow {name}), or search with --save-weights")
     files = []
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     with Progress(*columns, console=session.console, disable=not session.console.is_terminal) as bars:
-        for model in reversed(chosen):
+        for model in reversed(rows):
             bar = bars.add_task(model["file"], total=model["bytes"])
             report = functools.partial(_advance, bars, bar)
-            files.append(str(client.download(model["id"], session.chosen.to, report)))
+            files.append(str(client.download(model["id"], session.options.to, report)))
             report(model["bytes"])
     return session.show({"files": files}, lambda data: "\n".join(data["files"]))
 
@@ -120,9 +120,9 @@ def score(session: Session) -> int:
     """In a process of its own, as it needs torch and this one does not."""
     require("score", "workers", "torch", "numpy", "safetensors")
     code, results = 0, []
-    for checkpoint in session.chosen.checkpoint:
+    for checkpoint in session.options.checkpoint:
         command = [sys.executable, "-m", "nas.models.score", checkpoint]
-        command += ["--dataset", session.chosen.dataset] if session.chosen.dataset else []
+        command += ["--dataset", session.options.dataset] if session.options.dataset else []
         ran = subprocess.run(command, stdout=subprocess.PIPE if session.json else None, text=True)
         results.append({"checkpoint": checkpoint, "kept": ran.returncode == 0, "text": (ran.stdout or "").strip()})
         code = max(code, ran.returncode)
@@ -134,32 +134,32 @@ def score(session: Session) -> int:
 def export(session: Session) -> int:
     """In a process of its own, as it needs Optuna and this one does not."""
     require("export optuna", "searchers", "optuna")
-    chosen = session.chosen
-    found = session.client.run(chosen.run)
-    if found["kind"] != "search":
-        raise ServiceError(f"run {chosen.run} is a {found['kind']}: a study is made of a search")
-    past = {"id": chosen.run, "objective": found["spec"]["objective"], "trials": session.client.trials(chosen.run)}
-    command = [sys.executable, "-m", "nas.study", chosen.out or f"{chosen.run}.db"]
+    options = session.options
+    view = session.client.run(options.run)
+    if view["kind"] != "search":
+        raise ServiceError(f"run {options.run} is a {view['kind']}: a study is made of a search")
+    past = {"id": options.run, "objective": view["spec"]["objective"], "trials": session.client.trials(options.run)}
+    command = [sys.executable, "-m", "nas.study", options.out or f"{options.run}.db"]
     ran = subprocess.run(command, input=json.dumps(past), capture_output=True, text=True)
     if ran.returncode:
         raise ServiceError(ran.stderr.strip().rpartition("\n")[2])
-    made = {"file": command[-1], "study": chosen.run, "trials": int(ran.stdout)}
+    facts = {"file": command[-1], "study": options.run, "trials": int(ran.stdout)}
     words = "Study {study} with {trials} trials is in {file}: optuna-dashboard sqlite:///{file}"
-    return session.show(made, lambda data: words.format(**data))
+    return session.show(facts, lambda data: words.format(**data))
 
 
 def wish(session: Session) -> int:
-    verb = session.chosen.wish
-    found = getattr(session.client, verb)(session.chosen.run)
+    verb = session.options.wish
+    view = getattr(session.client, verb)(session.options.run)
     return session.show(
-        found, lambda run: f"{run['kind'].capitalize()} {run['id']}: {verb} is wished for, it is {run['state']}"
+        view, lambda run: f"{run['kind'].capitalize()} {run['id']}: {verb} is wished for, it is {run['state']}"
     )
 
 
 def raise_budget(session: Session) -> int:
-    chosen = session.chosen
-    found = session.client.raise_budget(
-        chosen.run, chosen.trials, hours=chosen.hours, compute_hours=chosen.compute_hours
+    options = session.options
+    view = session.client.raise_budget(
+        options.run, options.trials, hours=options.hours, compute_hours=options.compute_hours
     )
 
     def said(run: dict[str, Any]) -> str:
@@ -167,7 +167,7 @@ def raise_budget(session: Session) -> int:
         hours = (f", {spec[name]:g} {name.replace('_', ' ')}" for name in ("hours", "compute_hours") if spec[name])
         return f"Search {run['id']} has {run['trials']} trials{''.join(hours)} now, it is {run['state']}"
 
-    return session.show(found, said)
+    return session.show(view, said)
 
 
 def datasets(session: Session) -> int:
@@ -175,13 +175,13 @@ def datasets(session: Session) -> int:
 
 
 def spaces(session: Session) -> int:
-    if not session.chosen.dataset:
+    if not session.options.dataset:
         return session.show(session.client.spaces(), listings.plugins)
-    found = session.client.dataset(session.chosen.dataset)
-    if not found["info"]:
-        raise ServiceError(found["problem"])
-    info = found["info"]
-    space = session.client.space(session.chosen.space, info["resolution"], info["channels"], len(info["classes"]))
+    dataset = session.client.dataset(session.options.dataset)
+    if not dataset["info"]:
+        raise ServiceError(dataset["problem"])
+    info = dataset["info"]
+    space = session.client.space(session.options.space, info["resolution"], info["channels"], len(info["classes"]))
     return session.show(space, listings.knobs)
 
 
@@ -200,25 +200,25 @@ def recipes(session: Session) -> int:
 def compare(session: Session) -> int:
     """On this machine, or on the service's workers."""
     try:
-        spec = proxy.specified(session.chosen)
-        if session.chosen.on_service:
+        spec = proxy.specified(session.options)
+        if session.options.on_service:
             return _submitted(session, session.client.proxy(**encode(spec)))
-        if session.chosen.watch:
+        if session.options.watch:
             raise ValueError("--watch needs --on-service: here it is waited for anyway")
         require("proxy without --on-service", "workers", "torch", "numpy")
         console = terminal.console(error=True)
-        found = proxy.found_here(spec, functools.partial(console.print, highlight=False, markup=False))
+        report = proxy.found_here(spec, functools.partial(console.print, highlight=False, markup=False))
     except ValueError as error:
         raise ServiceError(str(error)) from error
-    return session.show({"spec": encode(spec), "report": encode(found)}, tables.fidelity)
+    return session.show({"spec": encode(spec), "report": encode(report)}, tables.fidelity)
 
 
 def measure_networks(session: Session) -> int:
     """On this machine, or on the service's workers."""
-    if not session.chosen.on_service:
-        return measure.measure(session.chosen)
+    if not session.options.on_service:
+        return measure.measure(session.options)
     try:
-        request = measure.request(session.chosen)
+        request = measure.request(session.options)
     except (ValueError, BadCheckpoint) as error:
         raise ServiceError(str(error)) from error
     return _submitted(session, session.client.measure(**request))
@@ -238,26 +238,28 @@ def health(session: Session) -> int:
 
 
 def tokens(session: Session) -> int:
-    chosen, client = session.chosen, session.client
-    match chosen.what:
+    options, client = session.options, session.client
+    match options.what:
         case "list":
             return session.show({"tokens": client.tokens()}, listings.tokens)
         case "revoke":
-            if chosen.token is None:
+            if options.token is None:
                 raise ServiceError("which token is to be revoked? give its id: `nas token list` shows them")
-            client.revoke_token(chosen.token)
-            return session.show({"revoked": chosen.token}, lambda answer: f"Token {answer['revoked']} is revoked.")
-    if chosen.owner is None:
+            client.revoke_token(options.token)
+            return session.show({"revoked": options.token}, lambda answer: f"Token {answer['revoked']} is revoked.")
+    if options.owner is None:
         raise ServiceError("whose token is it to be? say --owner NAME")
-    request = {"owner": chosen.owner, "scope": chosen.scope} | ({"days": chosen.days} if chosen.days else {})
-    return session.show(client.create_token(**request), lambda made: made["token"])
+    request = {"owner": options.owner, "scope": options.scope} | ({"days": options.days} if options.days else {})
+    return session.show(client.create_token(**request), lambda answer: answer["token"])
 
 
 def serve(session: Session) -> int:
-    chosen = session.chosen
-    beside = () if chosen.no_coordinator else ("ray", "torch")
+    options = session.options
+    beside = () if options.no_coordinator else ("ray", "torch")
     require("serve", "serve,workers" if beside else "serve", "alembic", "fastapi", "sqlalchemy", "uvicorn", *beside)
     from api.serve import serve as run_service
 
-    login = not chosen.no_login
-    return run_service(chosen.host, chosen.port, chosen.database, coordinator=not chosen.no_coordinator, login=login)
+    login = not options.no_login
+    return run_service(
+        options.host, options.port, options.database, coordinator=not options.no_coordinator, login=login
+    )

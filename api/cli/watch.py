@@ -50,32 +50,32 @@ class Bars:
 
 def watch(client: Client, run: str, console: Console) -> Json:
     """Show the run until it has ended, and give it as it is then. Only lines where `console` is no terminal."""
-    told: set[int] | None = None
+    history: set[int] | None = None
     best, lonely = NOTHING, False
     began = time.monotonic()
-    found: Json = {}
+    view: Json = {}
     with _bars(console) as bars:
-        for found, trials in client.watch(run):
+        for view, trials in client.watch(run):
             ended = [trial for trial in trials if trial["state"] != "running"]
-            if told is None:
+            if history is None:
                 past = ended[:-MOST_PAST]
-                told = {trial["number"] for trial in past}
+                history = {trial["number"] for trial in past}
                 best = max([best, *map(worth, past)])
                 if past:
                     console.print(f"{len(past)} trials ended before", highlight=False)
             for trial in ended:
-                if trial["number"] not in told:
-                    told.add(trial["number"])
+                if trial["number"] not in history:
+                    history.add(trial["number"])
                     better = worth(trial) > best
                     best = max(best, worth(trial))
                     console.print(line(trial, better), soft_wrap=True, highlight=False)
             if bars:
-                bars.show(found, trials)
-            if found["state"] == "queued" and not lonely and time.monotonic() - began > LONELY_SECONDS:
+                bars.show(view, trials)
+            if view["state"] == "queued" and not lonely and time.monotonic() - began > LONELY_SECONDS:
                 lonely = True
                 if client.health()["coordinator"] != "running":
                     console.print(f"Run {run} waits in the queue: `nas serve` starts a coordinator", soft_wrap=True)
-    return found
+    return view
 
 
 def worth(trial: Json) -> tuple[int, float]:

@@ -116,11 +116,11 @@ async def get_errand(errand: Id, request: Request, store: Rows, wait_seconds: Wa
     await run_in_threadpool(store.agents.ask, errand)
 
     def answered() -> Errand | None:
-        found = store.agents.look(errand)
-        return found if found.answer else None
+        row = store.agents.look(errand)
+        return row if row.answer else None
 
-    if told := await _awaited(answered, wait_seconds, request):
-        return told
+    if row := await _awaited(answered, wait_seconds, request):
+        return row
     return await run_in_threadpool(store.agents.look, errand)
 
 
@@ -146,18 +146,18 @@ def get_parcel(errand: Id, store: Rows) -> Response:
 def answer(
     errand: Id,
     instance: Instance,
-    given: Annotated[Answer, strictly(Answer), Body(openapi_examples=examples.ANSWERS)],
+    outcome: Annotated[Answer, strictly(Answer), Body(openapi_examples=examples.ANSWERS)],
     store: Rows,
 ) -> Errand:
     """With a latency and the logits by which it is believed, or an error."""
-    return store.agents.answer(errand, instance, given)
+    return store.agents.answer(errand, instance, outcome)
 
 
 async def _awaited(look: Callable[[], Found | None], seconds: float, request: Request) -> Found | None:
     """What `look` gives as soon as that is something; None when the time is over or the service stops."""
     deadline = time.monotonic() + seconds
-    while (found := await run_in_threadpool(look)) is None:
+    while (value := await run_in_threadpool(look)) is None:
         if time.monotonic() >= deadline or request.app.state.leaving():
             break
         await asyncio.sleep(POLL_SECONDS)
-    return found
+    return value

@@ -43,12 +43,12 @@ def specified(wanted: BenchmarkRequest, store: Store, *, remote_workers: bool = 
     faults = Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
     admission.check_devices(faults, wanted.devices, store.agents.all(), remote_workers=True)  # each fails by itself
-    chosen = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
+    space = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
     images = wanted.images
     if (dataset := wanted.dataset) is not None:
         images = faults.check("/dataset", dataset, lambda: admission.dataset(dataset))
-    if chosen and images and wanted.networks is not None:
-        faults.check("/knobs", wanted.knobs, lambda: spaces.narrowed(chosen.knobs(images), wanted.knobs))
+    if space and images and wanted.networks is not None:
+        faults.check("/knobs", wanted.knobs, lambda: spaces.narrowed(space.knobs(images), wanted.knobs))
     if faults:
         raise together(faults)
     try:

@@ -166,10 +166,10 @@ def get_space(
 ) -> Space:
     """The knobs that a search may narrow, with all choices, for such images."""
     _known("search_spaces", name)
-    chosen = load_space(name)
+    space = load_space(name)
     images = Images(resolution=resolution, channels=channels, classes=classes)
     try:
-        knobs = dict(chosen.knobs(images))
+        knobs = dict(space.knobs(images))
         drawn = _drawn(name, images)
     except ValueError as error:  # the space has no networks for such images
         raise refused("?resolution", resolution, str(error)) from error
@@ -271,10 +271,10 @@ def health(request: Request, store: Rows) -> Health:
 @functools.lru_cache(maxsize=64)
 def _drawn(name: str, images: Images) -> list[Counts]:
     """The sizes of some of the space's networks."""
-    chosen, draw = load_space(name), random.Random(0)
-    knobs = chosen.knobs(images)
+    space, draw = load_space(name), random.Random(0)
+    knobs = space.knobs(images)
     drawn = (random_choices(knobs, draw) for _ in range(DRAWN))
-    return [counts(chosen.architecture(choices, images)) for choices in drawn]
+    return [counts(space.architecture(choices, images)) for choices in drawn]
 
 
 def _known(package: str, name: str) -> None:

@@ -107,13 +107,13 @@ def _capped(seconds: float, hours: float | None, last: float) -> float:
 
 def _past(history: History, spec: SearchSpec) -> Sequence[Trial]:
     """Trained trials of the same space and dataset, the newest first, all on the machine of the newest."""
-    found: list[Trial] = []
+    trials: list[Trial] = []
     for run in history.store.runs(limit=MOST_RUNS):
         own = run.spec
         if isinstance(own, SearchSpec) and (own.space, own.dataset) == (spec.space, spec.dataset):
-            found += [trial for trial in reversed(history.trials(run.id)) if _counts(trial)]
-    machines = [trial.measurement.trained_on if trial.measurement else None for trial in found]
-    return [trial for trial, machine in zip(found, machines) if machine == machines[0]][:MOST_TRAININGS]
+            trials += [trial for trial in reversed(history.trials(run.id)) if _counts(trial)]
+    machines = [trial.measurement.trained_on if trial.measurement else None for trial in trials]
+    return [trial for trial, machine in zip(trials, machines) if machine == machines[0]][:MOST_TRAININGS]
 
 
 def _counts(trial: Trial) -> bool:
@@ -150,8 +150,8 @@ def _images(recipe: Recipe, whole: int) -> int:
 
 def _mult_adds(spec: SearchSpec) -> list[int]:
     """Of networks that the search may try, drawn at random."""
-    chosen, images = spaces.load(spec.space), dataset(spec.dataset, spec.resolution)
-    knobs, draw = spaces.narrowed(chosen.knobs(images), spec.knobs), random.Random(spec.seed)
+    space, images = spaces.load(spec.space), dataset(spec.dataset, spec.resolution)
+    knobs, draw = spaces.narrowed(space.knobs(images), spec.knobs), random.Random(spec.seed)
     drawn = (random_choices(knobs, draw) for _ in range(SAMPLE))
-    counted = (counts(chosen.architecture(choices, images)) for choices in drawn)
-    return [found.mult_adds for found in counted if over_limit(spec.limits, found) is None]
+    counted = (counts(space.architecture(choices, images)) for choices in drawn)
+    return [count.mult_adds for count in counted if over_limit(spec.limits, count) is None]

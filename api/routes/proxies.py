@@ -41,10 +41,10 @@ def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = Fa
     faults = Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
     admission.check_devices(faults, spec.devices, agents, remote_workers)
-    chosen = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
+    space = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
     images = faults.check("/dataset", spec.dataset, lambda: admission.dataset(spec.dataset))
-    if chosen and images:
-        faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(chosen.knobs(images), spec.knobs))
+    if space and images:
+        faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
     if images and not faults:
         faults.check("/candidates", spec.candidates, lambda: _drawn(spec, images))
     if faults:

@@ -118,10 +118,10 @@ def following(address: str, rows: list[Run], limit: int) -> str | None:
 
 def run_of(store: Store, kind: Kind, run: str) -> Run:
     """The run, if it is of that kind. Raises NotFound."""
-    found = store.run(run)
-    if found.kind != kind:
-        raise NotFound(f"run {run} is a {found.kind}: it is at /v1/{PLURAL[found.kind]}/{run}")
-    return found
+    row = store.run(run)
+    if row.kind != kind:
+        raise NotFound(f"run {run} is a {row.kind}: it is at /v1/{PLURAL[row.kind]}/{run}")
+    return row
 
 
 def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
@@ -153,8 +153,8 @@ def common(kind: Kind) -> APIRouter:
     def list_(history: Histories, limit: Limit = 50, before: Before = None) -> Any:
         """Each with its counts and a forecast."""
         rows = history.store.runs(limit, before, kind)
-        found = tuple(seen(history, run, whole=False) for run in rows)
-        return listed(**{plural: found, "next": following(f"/v1/{plural}", rows, limit)})
+        views = tuple(seen(history, run, whole=False) for run in rows)
+        return listed(**{plural: views, "next": following(f"/v1/{plural}", rows, limit)})
 
     @router.get(
         "/{run}",

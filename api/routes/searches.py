@@ -56,6 +56,6 @@ def raise_budget(
 def pareto(run: Id, ranking: Annotated[Ranking, Query()], history: Histories) -> Pareto:
     """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target, exponent,
     form or device ranks again what was measured; nothing is stored or trained."""
-    found = run_of(history.store, "search", run)
-    objective, device = ranking.applied(found)
-    return search.pareto(found, history.trials(run), objective, device)
+    row = run_of(history.store, "search", run)
+    objective, device = ranking.applied(row)
+    return search.pareto(row, history.trials(run), objective, device)

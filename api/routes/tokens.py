@@ -98,7 +98,7 @@ def sign_in(
     token = known.token(wanted.token.strip())
     if token is None or not token.id:
         raise Problem(401, NOT_KNOWN, headers={"WWW-Authenticate": "Bearer"})
-    found, text = store.tokens.sign_in(token, SESSION_SECONDS)
+    session_token, text = store.tokens.sign_in(token, SESSION_SECONDS)
     response.set_cookie(
         COOKIE,
         text,
@@ -108,7 +108,7 @@ def sign_in(
         httponly=True,
         samesite="strict",
     )
-    return _session(found, known)
+    return _session(session_token, known)
 
 
 @session.get("", summary="Who is signed in", responses=documented())

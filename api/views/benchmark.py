@@ -61,13 +61,13 @@ def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Benchmark:
 
 def _measured(named: Sequence[str], trials: Sequence[Trial]) -> list[Measured]:
     """A row a network: trials are numbered device by device."""
-    found = []
+    rows = []
     for first in range(0, len(trials), len(named)):
         own = trials[first : first + len(named)]
         counted = counts(own[0].job.architecture)
         readings = [_reading(trial) for trial in own]
         readings += [Reading(device=device, number=None, state="queued") for device in named[len(own) :]]
-        found.append(
+        rows.append(
             Measured(
                 choices=own[0].job.choices,
                 params=counted.params,
@@ -75,7 +75,7 @@ def _measured(named: Sequence[str], trials: Sequence[Trial]) -> list[Measured]:
                 readings=tuple(readings),
             )
         )
-    return found
+    return rows
 
 
 def _reading(trial: Trial) -> Reading:

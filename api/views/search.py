@@ -175,22 +175,22 @@ def _candidate(
     )
 
 
-def best(found: Iterable[Candidate]) -> Candidate | None:
+def best(candidates: Iterable[Candidate]) -> Candidate | None:
     """The highest reward that the search itself found; of equal ones the cheapest, then the earliest."""
-    own = (row for row in found if row.baseline is None)
+    own = (row for row in candidates if row.baseline is None)
     return max(own, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
 
 
-def standing(found: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
+def standing(candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
     """The front of the candidates and the best of them, each with what it is tied with."""
-    unbeaten = [found[index] for index in front(list(map(_point, found)))]
-    estimates = {row.number: _estimated(row) for row in found}
+    unbeaten = [candidates[index] for index in front(list(map(_point, candidates)))]
+    estimates = {row.number: _estimated(row) for row in candidates}
 
     def with_ties(row: Candidate) -> Candidate:
         others = (other.number for other in unbeaten if other.number != row.number)
         return replace(row, tied_with=tuple(o for o in others if noise.tied(estimates[row.number], estimates[o])))
 
-    leader = best(found)
+    leader = best(candidates)
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
 
 
@@ -203,16 +203,16 @@ def _estimated(row: Candidate) -> noise.Estimate:
 def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str) -> Pareto:
     """`device` is one of the search's."""
     assert isinstance(run.spec, SearchSpec)
-    found = among(trials, objective, device)
-    unbeaten, leader = standing(found)
+    candidates = among(trials, objective, device)
+    unbeaten, leader = standing(candidates)
     return Pareto(
         search=run.id,
         objective=objective,
         device=device,
-        measured=len(found),
+        measured=len(candidates),
         front=unbeaten,
         best=leader,
-        hypervolumes=hypervolumes(list(map(_point, found))),
+        hypervolumes=hypervolumes(list(map(_point, candidates))),
     )
 
 
