@@ -6,7 +6,10 @@ import functools
 import inspect
 import itertools
 import sys
+import threading
 from typing import Any
+
+_parsing = threading.Lock()
 
 
 def described(record: Any) -> dict[str, str]:
@@ -23,6 +26,13 @@ def described(record: Any) -> dict[str, str]:
 def briefly(record: Any, field: str) -> str:
     """The first sentence of what a field means, without its full stop."""
     return described(record)[field].partition(". ")[0].removesuffix(".")
+
+
+def parsed(source: str) -> ast.Module:
+    """A module's syntax. One thread at a time: Python 3.11 counts how deep all of them are in it together, and raises
+    SystemError where one ends another's count."""
+    with _parsing:
+        return ast.parse(source)
 
 
 @functools.cache
@@ -42,7 +52,7 @@ def _own(record: type) -> dict[str, str]:
 def _classes(module: str) -> dict[str, list[ast.stmt]]:
     """The bodies of the classes of a module, by name; none of one without a source, such as builtins."""
     try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
+        tree = parsed(inspect.getsource(sys.modules[module]))
     except (OSError, TypeError):
         return {}
     return {node.name: node.body for node in tree.body if isinstance(node, ast.ClassDef)}

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
+from nas.fields import parsed
 from nas.refusal import Refusal
 
 LIGHT = {*sys.stdlib_module_names, "nas", "numpy"}
@@ -142,4 +143,4 @@ def _tree(package: str, plugin: str) -> ast.Module:
     spec = PathFinder.find_spec(f"{package}.{plugin}", sys.modules[package].__path__)
     assert spec is not None
     assert spec.origin is not None
-    return ast.parse(Path(spec.origin).read_text())
+    return parsed(Path(spec.origin).read_text())

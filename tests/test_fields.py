@@ -1,8 +1,11 @@
 """What fields mean, read from below them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from nas import fields
 from nas.fields import briefly, described
 from nas.records import Job, Trial
 from nas.specs import GrowthSpec, SearchSpec
@@ -50,3 +53,10 @@ def test_a_field_of_the_same_meaning_is_described_once() -> None:
     assert described(GrowthSpec)["name"] == described(SearchSpec)["name"]
     assert described(GrowthSpec)["seeds"] not in described(SearchSpec).values()
     assert described(Trial)["number"] == described(Job)["number"]
+
+
+def test_sources_are_read_by_several_threads_at_once() -> None:
+    """As requests do, each in a thread of its own."""
+    source = Path(fields.__file__).read_text()
+    with ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(lambda _: fields.parsed(source), range(400)))) == 400
