@@ -96,7 +96,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"trial": 4}, 409, None, "trial 4 .* is running.*choose among 0, 1, 2, 3"),
         ({"trial": "best"}, 422, "/trial", '"best" is not a valid integer'),
         ({"members": []}, 422, "/members", "members is empty"),
-        ({"members": ["B9"]}, 422, "/members", "\"B9\" is not 'B0', 'B1'"),
+        ({"members": ["B9"]}, 422, "/members/0", "\"B9\" is not 'B0', 'B1'"),
         ({"members": ["B0", "B0"]}, 422, "/members", "repeat"),
         ({"seeds": 0}, 422, "/seeds", "seeds 0 is not between 1 and 100"),
         ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members", "resolution 458752"),
