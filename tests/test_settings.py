@@ -22,7 +22,8 @@ def test_module_command_and_documentation_tell_the_same(monkeypatch: pytest.Monk
         monkeypatch.delenv(setting.name, raising=False)
     told = [(setting.name, setting.words, setting.default or setting.otherwise) for setting in SETTINGS]
     printed = [(row["name"], row["words"], row["value"]) for row in nas("config", "--json").json["settings"]]
-    rows = [line.strip("| ").split(" | ") for line in OPERATIONS.splitlines() if line.startswith("| `")]
+    section = OPERATIONS.partition("## Settings")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
     documented = [(name.strip("`"), words, otherwise.strip("`")) for name, words, otherwise in rows]
     assert printed == told
     assert documented == told
