@@ -104,6 +104,33 @@ def test_evaluation_does_not_know_the_store() -> None:
             assert "nas.store" not in path.read_text(), path
 
 
+# Of os, signal, select and resource; each in the one place that asks first whether it is there.
+LINUX_ONLY = {
+    "sched_getaffinity": "nas/metering/host.py",
+    "posix_fadvise": "nas/training/data.py",
+    "POSIX_FADV_WILLNEED": "nas/training/data.py",
+} | dict.fromkeys(
+    (
+        *("sched_setaffinity", "sched_getscheduler", "sched_setscheduler", "memfd_create", "pidfd_open", "eventfd"),
+        *("getrandom", "copy_file_range", "splice", "setns", "unshare", "getxattr", "setxattr", "posix_fallocate"),
+        *("fdatasync", "getresuid", "setresuid", "O_DIRECT", "O_TMPFILE", "O_PATH", "epoll", "prlimit", "SIGPWR"),
+        *("SIGRTMIN", "SIGRTMAX", "SIGSTKFLT", "sigtimedwait", "sigwaitinfo", "pidfd_send_signal", "SO_PEERCRED"),
+    ),
+    None,
+)
+
+
+def test_what_only_linux_has_is_used_where_it_is_asked_for() -> None:
+    found = {
+        (node.attr, str(path.relative_to(ROOT)))
+        for part in (*OURS, "bench")
+        for path in sources(part)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in LINUX_ONLY
+    }
+    assert found == {(name, place) for name, place in LINUX_ONLY.items() if place}
+
+
 def interpreter(code: str, forbidden: tuple[str, ...]) -> None:
     block = f"import sys\nfor name in {forbidden!r}: sys.modules[name] = None\n"
     command = [sys.executable, "-W", "error", "-c", block + code]

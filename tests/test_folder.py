@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from nas import datasets
 from nas.datasets import DatasetError, _listing
+from nas.metering import host
+from nas.training.data import Ahead
 from tests.dataset_files import BLUE, GREEN, RED, Colour, draw, fill, load, pack
 from tests.waiting import PATIENCE_SECONDS
 
@@ -33,6 +36,16 @@ class TestFolderLayout:
         first, second = fill(tmp_path / "one", images=30), fill(tmp_path / "two", images=30)
         os.utime(second / "cat" / "000.png", (0, 0))
         assert np.array_equal(load(first, cache).test_images, load(second, cache).test_images)
+
+    def test_it_is_read_where_the_system_has_less_than_linux(
+        self, images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("sched_getaffinity", "posix_fadvise", "POSIX_FADV_WILLNEED"):
+            monkeypatch.delattr(os, name, raising=False)
+        found = load(fill(images, images=10), cache)
+        assert len(found.train_images) == 18
+        Ahead(found.train_images, copied=False).want(torch.tensor([0, 1]))
+        assert host.processors() == os.cpu_count()
 
     def test_a_small_class_tests_one_image(self, images: Path, cache: Path) -> None:
         found = load(fill(images, images=3), cache)
