@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -191,6 +192,34 @@ def test_a_coordinator_that_dies_is_started_again_and_outlives_no_service(tmp_pa
         assert get(f"{service.url}/v1/health").json()["coordinator"] == "running"
         service.leave(signal.SIGKILL)  # it cannot tell its child, whose standard input ends all the same
         eventually(lambda: not alive(second))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for children in /proc, which Linux has")
+def test_what_killing_service_and_coordinator_leaves_of_ray_the_next_start_clears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as place:  # short enough for sockets
+        monkeypatch.setenv("TMPDIR", place)
+        with serving(tmp_path / "home") as service:
+            eventually(lambda: any(command.startswith("ray::") for command in in_folder(place).values()))
+            (left,) = Path(place).glob("nas-ray-*")
+            ((child,), rays) = coordinators(service), in_folder(place)
+            service.leave(signal.SIGKILL)
+            os.kill(child, signal.SIGKILL)
+        with serving(tmp_path / "home"):
+            eventually(lambda: not left.exists())
+            eventually(lambda: not any(map(alive, rays)))
+
+
+def in_folder(place: str) -> dict[int, str]:
+    """Processes with files of Ray's folder open, and their commands."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            files = [os.readlink(file) for file in (process / "fd").iterdir()]
+            if any(file.startswith(f"{place}/nas-ray-") for file in files):
+                found[int(process.name)] = (process / "cmdline").read_text()
+    return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for children in /proc, which Linux has")
