@@ -5,11 +5,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 
-from api.edge import Edge
+from api.edge import HARMLESS, Edge
 from api.problems import Problem
 from nas.store import Store
 from nas.tokens import Scope, Token
@@ -17,7 +17,6 @@ from nas.tokens import Scope, Token
 COOKIE = "nas_session"
 REMEMBERED_SECONDS = 5.0  # for which a token is not looked up again: as long may another process's revoking take
 MOST_REMEMBERED = 1000
-HARMLESS = ("GET", "HEAD", "OPTIONS")
 ANYBODY = Token(id="", owner="", scope="admin", created_at=0.0)  # where nobody has to sign in
 NEEDS: Mapping[str, Scope] = {"agents": "agent", "tokens": "admin"}  # by a route's tag; others by their method
 FREE = frozenset({"sign_in", "health"})  # routes that ask for no token: without the first nobody could sign in
@@ -79,14 +78,6 @@ def allowed(request: Request) -> Token:
     if not token.allows(needed):
         raise Problem(403, f"this token is for {token.scope!r}, and this takes one for {needed!r}: ask an admin for it")
     return token
-
-
-def owner(token: Annotated[Token, Depends(allowed)]) -> str:
-    """A dependency: the name of who asks; "" where nobody has to say it."""
-    return token.owner
-
-
-Who = Annotated[str, Depends(owner)]
 
 
 def _tag(route: Any) -> str:

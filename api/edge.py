@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 
 from nas.refusal import Refusal
+from nas.tokens import LOOPBACK
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+HARMLESS = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 ANYWHERE = ("", "0.0.0.0", "::")  # addresses that stand for all of a machine's
 
 

@@ -8,14 +8,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.edge import Edge
+from api.edge import HARMLESS, Edge
 from api.problems import Problem, refused, response
 from nas.agents import errands, parcel
 from nas.refusal import shown
 
 MOST_BYTES = 1_000_000  # of a body; the largest sensible one has a few thousand
 LARGER = {r"/v1/agents/[^/]+/errands": parcel.MOST_BYTES, r"/v1/errands/[^/]+/answer": errands.MOST_ANSWER_BYTES}
-HARMLESS = ("GET", "HEAD", "OPTIONS")
 # Of every answer; a page may load nothing from elsewhere, and no other page may show it within itself.
 MARKS = {
     "X-Content-Type-Options": "nosniff",

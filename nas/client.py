@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from nas import settings
 from nas.agents.http import proxy
-from nas.home import token_file, write
-from nas.tokens import from_file
+from nas.home import write
+from nas.tokens import for_service
 
 PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
 TIMEOUT_SECONDS = 60
@@ -48,7 +48,10 @@ class Client:
         self.url = (url or settings.URL.value).rstrip("/")
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/\S*)?", self.url):
             raise ServiceError(f"{self.url!r} is no address: give one like {settings.URL.default}")
-        token = token or _token(self.url)
+        try:
+            token = token or for_service(self.url)
+        except OSError as error:
+            raise ServiceError(f"the token cannot be read: {error}") from error
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             transport = httpx.HTTPTransport(proxy=proxy(self.url), verify=self.url.startswith("https:"))
@@ -319,19 +322,6 @@ class Client:
             return ServiceError(f"{self.url} did not answer within {TIMEOUT_SECONDS} seconds: its log may say why")
         reason = f"no answer from {self.url} ({error})"
         return ServiceError(f"{reason}: is `nas serve` running there? Another address goes into --url or NAS_URL")
-
-
-def _token(url: str) -> str | None:
-    """The token for the service at `url`. One that lies on this machine is for a service on it and for no other."""
-    try:
-        if named := settings.TOKEN.value:
-            return named
-        if named := settings.TOKEN_FILE.value:
-            return from_file(Path(named))
-        own = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-        return from_file(token_file()) if own else None
-    except OSError as error:
-        raise ServiceError(f"the token cannot be read: {error}") from error
 
 
 def _check(response: httpx.Response) -> None:

@@ -13,7 +13,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
+from urllib.parse import urlsplit
 
+from nas import home, settings
 from nas.refusal import Refusal, one_line, positive
 
 Scope = Literal["agent", "read", "write", "admin"]
@@ -25,6 +27,7 @@ COVERS: dict[Scope, frozenset[Scope]] = {
     "write": frozenset({"read", "write", "agent"}),
     "admin": frozenset(SCOPES),
 }
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LONGEST_OWNER = 80  # characters
 _FORM = re.compile(r"nas_([0-9a-f]{12})_([\w-]{43})")
 
@@ -89,6 +92,16 @@ def digest(secret: str) -> str:
 def same(secret: str, kept: str) -> bool:
     """Whether `kept` is the digest of `secret`, found in a time that tells nothing of either."""
     return hmac.compare_digest(digest(secret), kept)
+
+
+def for_service(url: str) -> str | None:
+    """The token that this user has for the service at `url`: NAS_TOKEN, else what is in NAS_TOKEN_FILE, else what
+    `nas serve` keeps on this machine, for a service on it and for no other. Raises OSError as `from_file` does."""
+    if settings.TOKEN.value:
+        return settings.TOKEN.value
+    if settings.TOKEN_FILE.value:
+        return from_file(Path(settings.TOKEN_FILE.value))
+    return from_file(home.token_file()) if urlsplit(url).hostname in LOOPBACK else None
 
 
 def from_file(path: Path) -> str | None:

@@ -123,6 +123,11 @@ class TestService:
                 program.Agent(guarded.url, "pi4", agent_program.edition()).run()
             with pytest.raises(DeviceError, match="no token, or one that is not known"):
                 remote._answer("pi4", sent)
+            # Whoever measures by hand has a token of their own; there is no such agent, but they may ask for it.
+            monkeypatch.setenv("NAS_TOKEN", guarded.store.tokens.create("anna", "write")[1])
+            with pytest.raises(DeviceError, match="no agent 'pi5' has registered"):
+                remote._answer("pi5", sent)
+            monkeypatch.delenv("NAS_TOKEN")
             monkeypatch.setenv("NAS_AGENT_TOKEN", "sesame")
             answer = pool.submit(remote._answer, "pi4", sent)
             with pytest.raises(SystemExit):

@@ -540,7 +540,7 @@ class TestACoordinator:
         lines = [json.loads(line) for line in said.decode().splitlines()]
         logged = [(line["trial"], line["level"]) for line in lines if line["message"] == "this space is mine"]
         # What the last one says may reach Ray's log only when the coordinator has gone.
-        assert logged[:2] == [(0, "warning"), (1, "warning")]
+        assert logged in ([(0, "warning"), (1, "warning")], [(number, "warning") for number in range(3)])
         assert {line["run"] for line in lines if "trial" in line} == {run.id}
-        assert [line["logger"] for line in lines if line["message"] == "hello"][:2] == ["ray", "ray"]
+        assert [line["logger"] for line in lines if line["message"] == "hello"] in (["ray"] * 2, ["ray"] * 3)
         assert [line["trial"] for line in lines if line["message"] == "failed: KeyError: 'stage9.op'"] == [0, 1, 2]
