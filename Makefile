@@ -28,7 +28,7 @@ format: setup
 	test ! -x $(BIN)/biome || $(BIN)/biome check --write --colors=off
 
 test: lint
-	tests/chromium
+	tests/programs
 	$(BIN)/python -m pytest --durations=10
 
 # timm needs torchvision, and that its own torch: an environment apart, of a gigabyte or more.

@@ -24,6 +24,7 @@ from tests.past import GREY, SEARCH, Past, seeded
 from tests.service import OPEN, latency
 
 PATIENCE_MS = 60_000
+PROXIED = "nas.example.com"  # a name that the browser looks for on this machine
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -87,7 +88,7 @@ def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if program is None:
         say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say("no chromium and no google-chrome here: see tests/chromium")
+        say("no chromium and no google-chrome here: see tests/programs")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,
@@ -97,6 +98,7 @@ def browser() -> Iterator[Browser]:
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--no-first-run",
+                f"--host-resolver-rules=MAP {PROXIED} 127.0.0.1",
             ],
         )
         yield browser
