@@ -109,7 +109,8 @@ def _orderings(candidates: Sequence[Compared]) -> tuple[Ordering, ...]:
         "multiply-adds": ([float(row.mult_adds) for row in candidates], 0.0),
         "parameters": ([float(row.params) for row in candidates], 0.0),
     }
-    for name in candidates[0].scores:
+    # A run that an earlier version began has candidates that lack a score which others have.
+    for name in [name for name in candidates[0].scores if all(name in row.scores for row in candidates)]:
         scores = [row.scores[name] for row in candidates]
         values = [-math.inf if score.value is None else score.value for score in scores]
         columns[name] = values, _mean([score.seconds for score in scores])

@@ -113,7 +113,8 @@ class Score:
     """What is said of a network before it is trained."""
 
     value: float | None
-    """The score, whose higher values promise a higher accuracy; null where it is not finite."""
+    """The score, whose higher values promise a higher accuracy; null where it is minus infinity, or
+    no number: the lowest of all. JSON has no infinity."""
     seconds: float
     """Seconds that it took to compute."""
 

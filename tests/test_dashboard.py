@@ -64,7 +64,9 @@ def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
     expect(page.locator("tr[data-key='zen']")).to_contain_text("–")
     expect(page.locator("tr[data-key='multiply-adds']")).to_contain_text("-1.00")
     expect(page.locator("table[aria-label='candidates'] tbody tr")).to_have_count(4)
-    expect(page.locator("table[aria-label='candidates'] tbody tr").first).to_contain_text("50.00 %")
+    first = page.locator("table[aria-label='candidates'] tbody tr").first
+    expect(first).to_contain_text("50.00 %")
+    expect(first.locator("td")).to_have_text(["0", "50.00 %", "50.00 %", "1.00 k", "5.00 k", "−∞", "–", "–", "1.50"])
 
 
 def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:

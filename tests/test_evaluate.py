@@ -27,6 +27,7 @@ from nas.metering import DeviceError, runtime
 from nas.metering.meter import Run, Times, Yardstick, meter
 from nas.models import checkpoint
 from nas.models.score import score
+from nas.networks.architecture import Choices
 from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Progress
@@ -34,6 +35,7 @@ from nas.specs import Limits
 from nas.training import TrainingFailed
 from nas.training.data import Batches
 from nas.training.train import Diverged, train
+from search_spaces import nasbench201
 from tests.log import logged, objects
 from tests.pictures import RECIPE, TINY, job, pictures
 
@@ -100,7 +102,7 @@ def test_without_a_recipe_a_network_is_measured_and_no_images_are_looked_for() -
 def test_a_network_is_scored_before_it_is_trained_where_that_is_wanted() -> None:
     plain, scored, again = (evaluate(job(scores=wanted), images=pictures()) for wanted in (False, True, True))
     assert plain.scores == {}
-    assert list(scored.scores) == ["naswot", "synflow", "zen"]
+    assert list(scored.scores) == ["naswot", "swap", "synflow", "zen"]
     values = [score.value for score in scored.scores.values()]
     assert values == [score.value for score in again.scores.values()]
     assert all(value is not None and math.isfinite(value) for value in values)
@@ -108,9 +110,14 @@ def test_a_network_is_scored_before_it_is_trained_where_that_is_wanted() -> None
     assert scored.accuracy == plain.accuracy, "to look at a network must not change how it is trained"
 
 
-def test_a_score_that_is_not_finite_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.training.zero_cost.naswot", lambda *_: -math.inf)
-    assert evaluate(job(scores=True), images=pictures()).scores["naswot"].value is None
+def test_a_cell_without_a_path_has_the_lowest_scores_and_is_trained_all_the_same() -> None:
+    nowhere: Choices = {knob: "none" for knob in nasbench201.knobs(TINY.images)}
+    architecture = nasbench201.architecture(nowhere, TINY.images)
+    measurement = evaluate(job(space="nasbench201", architecture=architecture, scores=True), images=pictures())
+    assert measurement.scores["synflow"].value is measurement.scores["zen"].value is None
+    assert measurement.scores["swap"].value == 1
+    assert measurement.accuracy is not None
+    assert decode(Measurement, json.loads(json.dumps(encode(measurement), allow_nan=False))) == measurement
 
 
 def test_averaged_weights_are_scored_with_and_without_and_are_those_that_are_saved() -> None:

@@ -68,6 +68,17 @@ class TestZeroCost:
         expected = np.linalg.det(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2]]))
         assert zero_cost.naswot(states, images) == pytest.approx(math.log(expected))
 
+    def test_swap(self) -> None:
+        """Five activations are on for images 1, 1 and 2, 1 and 2, none, and 2: four ways of telling two images apart.
+        Behind them two are on for 1 and 2, and none."""
+        first = torch.tensor([[1.0, 2.0, 3.0, -1.0, -1.0], [-1.0, 1.0, 1.0, -2.0, 4.0]]).reshape(2, 1, 1, 5)
+        second = nn.Linear(5, 2, bias=False)
+        second.weight.data = torch.tensor([[1.0] * 5, [-1.0] * 5])
+        states = nn.Sequential(nn.Flatten(), nn.ReLU())
+        assert zero_cost.swap(states, first) == 4
+        assert zero_cost.swap(nn.Sequential(states, second, nn.ReLU()), first) == 4
+        assert zero_cost.swap(nn.Flatten(), first) == 0
+
     def test_synflow(self) -> None:
         """Of y = 3 (|-2| x1 + 1 x2) at (1, 1): both layers' products sum to 9."""
         first, second = nn.Linear(2, 1, bias=False), nn.Linear(1, 1, bias=False)
@@ -104,6 +115,17 @@ class TestZeroCost:
         assert math.isfinite(first)
         assert all(torch.equal(before[key], value) for key, value in built.state_dict().items())
         assert all(parameter.grad is None for parameter in built.parameters())
+
+    @pytest.mark.parametrize("name", zero_cost.SCORES)
+    def test_what_is_dropped_in_training_is_no_part_of_a_score(self, name: str) -> None:
+        stages = (dataclasses.replace(TINY.stages[0], channels=TINY.stem, stride=1, repeats=3),)
+        plain = dataclasses.replace(TINY, stages=stages)
+        images, scores = torch.randn(8, 1, 12, 12), []
+        for dropped in (0.0, 0.9):
+            torch.manual_seed(0)
+            built = network(dataclasses.replace(plain, dropout=dropped, drop_connect=dropped))
+            scores.append(zero_cost.score(name, built, images))
+        assert scores[0] == scores[1]
 
     def test_a_wider_network_scores_higher(self) -> None:
         wide = dataclasses.replace(TINY, stages=(dataclasses.replace(TINY.stages[0], channels=32, expand=6),))
@@ -187,6 +209,17 @@ def test_a_candidate_that_fails_is_left_out_and_named() -> None:
     assert report(SPEC, ended(SPEC, lambda _: slow)).failed == ("latency_ms 3 over the limit of 1",) * 5
 
 
+def test_a_score_that_some_candidates_lack_orders_nothing() -> None:
+    def scored(job: Job) -> Measurement:
+        measured = table(job)
+        newer = {"swap": Score(value=1.0, seconds=0.0)} if job.number == 0 else {}
+        return dataclasses.replace(measured, scores=newer | measured.scores)
+
+    orderings = report(SPEC, ended(SPEC, scored)).orderings
+    assert orderings is not None
+    assert [row.name for row in orderings][3:] == ["zen"]
+
+
 def test_a_score_that_is_not_finite_is_the_lowest() -> None:
     lowest = min(ended(SPEC, table)[:5], key=lambda pair: job_cost(pair[0]))[0].architecture
 
@@ -248,7 +281,7 @@ class TestOnThisMachine:
         assert isinstance(measured, Measurement)
         assert measured.accuracy is not None
         assert measured.mult_adds == job_cost(job) <= 1_500_000
-        assert list(measured.scores) == ["naswot", "synflow", "zen"]
+        assert list(measured.scores) == ["naswot", "swap", "synflow", "zen"]
         failed = proxy._evaluated(dataclasses.replace(job, devices=("toaster",)))
         assert "unknown device 'toaster'" in str(failed)
 

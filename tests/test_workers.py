@@ -170,7 +170,7 @@ def test_measurements_and_proxies_are_done_by_workers(
     assert shown is not None
     assert shown.failed == ()
     assert shown.orderings is not None
-    names = ["cheap recipe", "multiply-adds", "parameters", "naswot", "synflow", "zen"]
+    names = ["cheap recipe", "multiply-adds", "parameters", "naswot", "swap", "synflow", "zen"]
     assert [row.name for row in shown.orderings] == names
 
 

@@ -95,8 +95,8 @@ function candidateTable() {
   const score = (name) =>
     number(
       name,
-      (row) => row.scores[name]?.value ?? null,
-      (value) => decimal(value, 2),
+      ({ scores }) => (name in scores ? (scores[name].value ?? -Infinity) : null),
+      (value) => (value === -Infinity ? "−∞" : decimal(value, 2)),
       true,
     );
   return table({
@@ -110,6 +110,7 @@ function candidateTable() {
       number("Parameters", (row) => row.params, short, true),
       number("Multiply-adds", (row) => row.mult_adds, short, true),
       score("naswot"),
+      score("swap"),
       score("synflow"),
       score("zen"),
     ],
