@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas import plugins, spaces
+from nas import plugins, spaces, zoo
 from nas.codec import decode, encode
 from nas.networks.architecture import Architecture, Choices, Images, Stage, random_choices, round_channels
 from nas.networks.blocks import DropPath
 from nas.networks.counts import counts
 from nas.networks.lowering import lowered
-from nas.networks.scaling import PUBLISHED, CompoundScaling, grid
+from nas.networks.scaling import MEMBERS, PUBLISHED, CompoundScaling, grid
 from nas.plans.growth import member
 from nas.spaces import SearchSpace
 from search_spaces import mbconv
@@ -110,6 +110,36 @@ def test_efficientnet_b7_has_the_published_shape() -> None:
     ]  # fmt: skip
     assert [stage.repeats for stage in grown.stages] == [4, 7, 7, 10, 10, 13, 4]
     assert grown.dropout == 0.5
+
+
+@pytest.mark.parametrize("scaling", [None, CompoundScaling()], ids=["published", "own"])
+@pytest.mark.parametrize("name", SPACES)
+def test_the_first_of_a_family_is_the_network_that_was_searched(name: str, scaling: CompoundScaling | None) -> None:
+    for images in IMAGES:
+        chosen, choices = drawn(name, images, 3)
+        searched = chosen.architecture(choices, images)
+        assert member(searched, "B0", scaling) == searched
+
+
+@pytest.mark.parametrize(
+    ("dropout", "grown"),
+    [
+        (0.0, [0.0, 0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3]),
+        (0.2, [0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5]),
+        (0.6, [0.6] * 8),
+    ],
+)
+def test_a_family_is_regularised_from_what_its_first_network_was(dropout: float, grown: list[float]) -> None:
+    first = dataclasses.replace(b0(), dropout=dropout, drop_connect=0.1)
+    family = [member(first, name) for name in MEMBERS]
+    assert [each.dropout for each in family] == grown
+    assert {each.drop_connect for each in family} == {0.1}
+
+
+def test_published_efficientnets_have_their_own_dropout() -> None:
+    names = [f"EfficientNet-{name}" for name in (*MEMBERS, "B8", "L2")]
+    rates = [getattr(zoo.architecture(name), "dropout", None) for name in names]
+    assert rates == [0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("images", IMAGES, ids=lambda images: str(images.resolution))

@@ -111,7 +111,7 @@ def test_a_network_is_scored_before_it_is_trained_where_that_is_wanted() -> None
 
 
 def test_a_cell_without_a_path_has_the_lowest_scores_and_is_trained_all_the_same() -> None:
-    nowhere: Choices = {knob: "none" for knob in nasbench201.knobs(TINY.images)}
+    nowhere: Choices = dict.fromkeys(nasbench201.knobs(TINY.images), "none")
     architecture = nasbench201.architecture(nowhere, TINY.images)
     measurement = evaluate(job(space="nasbench201", architecture=architecture, scores=True), images=pictures())
     assert measurement.scores["synflow"].value is measurement.scores["zen"].value is None

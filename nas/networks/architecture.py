@@ -23,6 +23,7 @@ Op = Literal["conv", "fused", "mbconv"]
 
 VERSION = 1  # of the JSON of architectures
 MOST_BLOCKS = 2000  # in a network
+MOST_DROPOUT = 0.5  # to which growing raises it, as in EfficientNet-B7
 
 
 def random_choices(knobs: Knobs, draw: random.Random) -> Choices:
@@ -50,12 +51,12 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Factors on depth (repeats), width (channels) and resolution, and the dropout that goes with them."""
+    """Factors on depth (repeats), width (channels) and resolution, and what is added to the dropout with them."""
 
     depth: float
     width: float
     resolution: float
-    dropout: float | None = None
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +171,7 @@ class Architecture:
                 for stage in self.stages
             ),
             head=round_channels(self.head, scale.width),
-            dropout=self.dropout if scale.dropout is None else scale.dropout,
+            dropout=raised(self.dropout, scale.dropout),
         )
 
     def digest(self) -> str:
@@ -190,6 +191,11 @@ def check_version(version: int) -> None:
     if version != VERSION:
         detail = f"version {version} of an architecture is not {VERSION}, the one that is understood here"
         raise Refusal(detail, field="version")
+
+
+def raised(dropout: float, added: float) -> float:
+    """The dropout of a network that has grown: what it was and `added`, up to 0.5; where it was more, that."""
+    return max(dropout, min(MOST_DROPOUT, round(dropout + added, 10))) if added else dropout
 
 
 def round_channels(channels: int, width: float, divisor: int = 8) -> int:

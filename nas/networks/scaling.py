@@ -21,7 +21,7 @@ _RELEASED = {
 }
 
 PUBLISHED: dict[str, Scale] = {
-    name: Scale(width=width, depth=depth, resolution=pixels / 224, dropout=dropout)
+    name: Scale(width=width, depth=depth, resolution=pixels / 224, dropout=round(dropout - _RELEASED["B0"][-1], 10))
     for name, (width, depth, pixels, dropout) in _RELEASED.items()
 }
 

@@ -41,8 +41,8 @@ class GrowthPlan(Listed):
 
 
 def member(architecture: Grown, name: str, scaling: CompoundScaling | None = None) -> Grown:
-    """Member `name` ("B0" to "B7") of the family of `architecture`: by the published coefficients, or by `scaling` with
-    phi the number in the name. Raises ValueError for a network that cannot be scaled."""
+    """Member `name` ("B0", which is `architecture` itself, to "B7") of the family of `architecture`: by the published
+    coefficients, or by `scaling` with phi the number in the name. Raises ValueError for what cannot be scaled."""
     return cast(Grown, _member(architecture, name, scaling))
 
 

@@ -174,7 +174,7 @@ NETWORKS = (
     }
     | {f"EfficientNet-{name}": partial(efficientnet, scale=scale) for name, scale in PUBLISHED.items()}
     | {
-        "EfficientNet-B8": partial(efficientnet, scale=Scale(width=2.2, depth=3.6, resolution=1.0, dropout=0.5)),
-        "EfficientNet-L2": partial(efficientnet, scale=Scale(width=4.3, depth=5.3, resolution=1.0, dropout=0.5)),
+        "EfficientNet-B8": partial(efficientnet, scale=Scale(width=2.2, depth=3.6, resolution=1.0, dropout=0.3)),
+        "EfficientNet-L2": partial(efficientnet, scale=Scale(width=4.3, depth=5.3, resolution=1.0, dropout=0.3)),
     }
 )

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal, Protocol, TypeAlias, cast
 
 from nas import plugins
-from nas.networks.architecture import VERSION, Images, Scale, check_version, digest, round_channels
+from nas.networks.architecture import VERSION, Images, Scale, check_version, digest, raised, round_channels
 from nas.networks.layers import MOST_CHANNELS, Layer
 from nas.networks.network import Part
 from nas.refusal import Refusal, between, bounded, few
@@ -113,7 +113,7 @@ class CellArchitecture:
             cells=math.ceil(scale.depth * self.cells),
             filters=round_channels(self.filters, scale.width),
             stem_filters=round_channels(self.stem_filters, scale.width),
-            dropout=self.dropout if scale.dropout is None else scale.dropout,
+            dropout=raised(self.dropout, scale.dropout),
         )
 
     def digest(self) -> str:
