@@ -40,7 +40,7 @@ class Recipe:
     """The fraction of the epochs, the last ones, whose images are as they are (He et al. 2019)."""
     optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"
     """The optimizer. "sgd" has Nesterov momentum, "rmsprop" is TensorFlow's, and "muon" turns the steps of dense
-    convolutions (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08."""
+    convolutions that a normalisation follows (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08."""
     schedule: Literal["cosine", "one-cycle", "steps"] = "cosine"
     """How the learning rate falls. "cosine": in half a cosine to zero. "one-cycle": in a line to zero, momentum moving
     against it (Smith & Topin 2017). "steps": by a factor every so many epochs (Tan & Le 2019)."""

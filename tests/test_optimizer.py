@@ -10,11 +10,21 @@ import pytest
 import torch
 
 from bench._parallel import Parallel
+from nas import zoo
+from nas.networks import units
+from nas.networks.architecture import Images
 from nas.networks.blocks import network
+from nas.networks.layers import Activate, Conv, Layer, Norm
+from nas.networks.lowering import AnyArchitecture
+from nas.networks.network import Network, Part
+from nas.networks.units import chain, classifier, linear
 from nas.recipes import Recipe
-from nas.training.muon import orthogonal
+from nas.training.muon import normalised, orthogonal
 from nas.training.optimizer import factor, made, momentum
+from search_spaces import nasbench201
 from tests.pictures import RECIPE, TINY
+
+CIFAR = Images(resolution=32, classes=10)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -62,19 +72,40 @@ class TestSchedules:
         assert [factor(recipe, point) for point in (0.5, 1.0)] == [0.5, 1.0]
 
 
-def test_rmsprop_is_tensorflows() -> None:
-    """By hand: squares begin at one, epsilon is near the one under the root, and momentum adds what was stepped."""
+@pytest.mark.parametrize("inertia", [0.0, 0.9])
+def test_rmsprop_is_tensorflows(inertia: float) -> None:
+    """By hand, as tf.train.RMSPropOptimizer documents it: squares begin at one, epsilon is under the root, and momentum
+    adds what was stepped, at the rates that held then."""
     weight = torch.nn.Linear(1, 1, bias=False)
-    recipe = Recipe(optimizer="rmsprop", learning_rate=0.1, momentum=0.9, weight_decay=0.0)
+    recipe = Recipe(optimizer="rmsprop", learning_rate=0.1, momentum=inertia, weight_decay=0.01)
     optimizer = made(weight, recipe)
-    value, square, inertia = float(weight.weight.detach()), 1.0, 0.0
-    for gradient in (2.0, -1.0, 0.5):
+    value, square, moving = float(weight.weight.detach()), 1.0, 0.0
+    for gradient, rate in ((2.0, 0.1), (-1.0, 0.05), (0.0, 0.01), (0.5, 0.2)):
         weight.weight.grad = torch.full((1, 1), gradient)
+        optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
+        gradient += 0.01 * value
         square = 0.9 * square + 0.1 * gradient**2
-        inertia = 0.9 * inertia + gradient / (math.sqrt(square) + math.sqrt(0.001))
-        value -= 0.1 * inertia
+        moving = inertia * moving + rate * gradient / math.sqrt(square + 0.001)
+        value -= moving
         assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
+
+
+def test_rmsprop_goes_on_where_it_was() -> None:
+    ours, again = network(TINY), network(TINY)
+    again.load_state_dict(ours.state_dict())
+    recipe = Recipe(optimizer="rmsprop", learning_rate=0.1)
+    first, second = made(ours, recipe), made(again, recipe)
+    gradients = [[torch.randn_like(parameter) for parameter in ours.parameters()] for _ in range(3)]
+    for number, drawn in enumerate(gradients):
+        if number == 2:
+            second = made(again, recipe)
+            second.load_state_dict(copy.deepcopy(first.state_dict()))
+        for built, optimizer in ((ours, first), (again, second)):
+            for parameter, gradient in zip(built.parameters(), drawn):
+                parameter.grad = gradient.clone()
+            optimizer.step()
+    assert all(torch.equal(mine, its) for mine, its in zip(ours.parameters(), again.parameters()))
 
 
 def test_an_orthogonal_matrix_points_as_the_matrix_does_and_alike_in_every_direction() -> None:
@@ -115,6 +146,51 @@ def test_muon_turns_dense_convolutions_and_descends_with_momentum_elsewhere() ->
         sgd.step()
     for (name, mine), its in zip(ours.named_parameters(), plain.parameters()):
         assert torch.allclose(mine, expected[name] if name in dense else its, atol=1e-5), name
+
+
+def turned(architecture: AnyArchitecture) -> set[str]:
+    """The parameters of its network that Muon turns."""
+    with torch.device("meta"):
+        built = network(architecture)
+    ids = set(map(id, normalised(built)))
+    return {name for name, parameter in built.named_parameters() if id(parameter) in ids}
+
+
+def chained(*layers: Layer) -> Network:
+    parts = (Part(name="body", blocks=layers), Part(name="classifier", blocks=classifier(10)))
+    return Network(images=CIFAR, parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ((Conv(8, 3),), 1),
+        ((Conv(8, 3, bias=True),), 1),
+        ((Conv(8, 3, norm=False),), 0),
+        ((linear(8, 3, norm=False), Norm()), 1),
+        ((linear(8, 3, norm=False), Norm("local")), 0),
+        ((linear(8, 3, norm=False), Activate(), Norm()), 0),
+        ((linear(8, 3, norm=False), chain(Norm(), Activate())), 1),
+        (units.factorized_reduction(8), 2),
+        ((units.dense(3, 4),), 1),
+        ((Conv(8, 3, groups=1), units.preactivated(8, 8, Conv(8, 3), linear(8, 3, norm=False))), 2),
+        ((units.residual(linear(3, 3, norm=False)), Norm()), 0),
+        ((units.squeeze_excite(3, 1), Norm()), 0),
+    ],
+    ids=str,
+)
+def test_muon_turns_what_a_normalisation_follows(layers: tuple[Layer, ...], expected: int) -> None:
+    assert len(turned(chained(*layers))) == expected
+
+
+def test_of_whole_networks_muon_turns_what_is_normalised() -> None:
+    resnet = turned(zoo.architecture("ResNet-18"))
+    assert len(resnet) == 20  # all convolutions
+    assert len(turned(zoo.architecture("DenseNet-121"))) == 1 + 58 + 4  # stem, narrow ones, each block's last
+    cell = nasbench201.architecture(dict.fromkeys(nasbench201.knobs(CIFAR), "nor_conv_3x3"), CIFAR)
+    with torch.device("meta"):
+        convolutions = sum(isinstance(module, torch.nn.Conv2d) for module in network(cell).modules())
+    assert len(turned(cell)) == convolutions - 2  # projections behind the poolings of both residual blocks
 
 
 def test_copies_side_by_side_find_the_gradients_of_the_whole_batch() -> None:

@@ -1,10 +1,13 @@
 """Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", and airbench): a convolution
 moves as far in every direction in which its gradient points."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from nas.networks.blocks import Branches
 
 OTHERS = 10.0  # times the learning rate of convolutions is that of everything else
 
@@ -14,11 +17,7 @@ class Muon(torch.optim.SGD):
     their direction matters; for all other parameters Nesterov's momentum, without it plain descent."""
 
     def __init__(self, network: nn.Module, rate: float, momentum: float, weight_decay: float) -> None:
-        turned = {
-            id(module.weight)
-            for module in network.modules()
-            if isinstance(module, nn.Conv2d) and module.groups == 1 and module.bias is None
-        }
+        turned = set(map(id, normalised(network)))
         kinds: tuple[list[Tensor], ...] = ([], [], [])
         for parameter in network.parameters():
             kinds[0 if id(parameter) in turned else 1 if parameter.ndim > 1 else 2].append(parameter)
@@ -42,6 +41,31 @@ class Muon(torch.optim.SGD):
         for group in others:
             group["lr"] = OTHERS * rate
         super().step(closure)
+
+
+def normalised(module: nn.Module, followed: bool = False) -> Iterator[Tensor]:
+    """The weights of dense convolutions in `module` behind which a normalisation comes at once, so that their length
+    means nothing. `followed`: whether one comes behind `module`."""
+    if isinstance(module, nn.Conv2d):
+        if followed and module.groups == 1:
+            yield module.weight
+    elif isinstance(module, nn.Sequential):
+        for child in reversed(module):
+            yield from normalised(child, followed)
+            followed = _begins(child)
+    elif isinstance(module, Branches):
+        for branch in module.branches:  # in a sum, lengths say how much each counts
+            yield from normalised(branch, followed and module.join == "concat")
+    else:
+        for child in module.children():
+            yield from normalised(child)
+
+
+def _begins(module: nn.Module) -> bool:
+    """Whether what enters `module` is normalised first of all."""
+    while isinstance(module, nn.Sequential) and len(module):
+        module = module[0]
+    return isinstance(module, nn.BatchNorm2d)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

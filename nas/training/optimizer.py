@@ -7,10 +7,8 @@ from torch import nn
 
 from nas.recipes import Recipe
 from nas.training.muon import Muon
+from nas.training.rmsprop import RMSProp
 
-RMSPROP_DECAY = 0.9
-# TensorFlow adds 0.001 under the root and torch adds its epsilon to the root: within a factor of √2 the same.
-RMSPROP_EPSILON = math.sqrt(0.001)
 CYCLED = 0.1  # by which a cycle lowers the momentum at the highest learning rate (Smith & Topin 2017)
 
 
@@ -24,15 +22,7 @@ def made(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     rate, inertia = recipe.learning_rate, recipe.momentum
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=inertia, nesterov=inertia > 0, foreach=True)
-    rmsprop = torch.optim.RMSprop(
-        groups, lr=rate, momentum=inertia, alpha=RMSPROP_DECAY, eps=RMSPROP_EPSILON, foreach=True
-    )
-    for parameter in network.parameters():
-        # TensorFlow's squares begin at one: from torch's zeros the first steps are three times too long.
-        rmsprop.state[parameter] = {"step": torch.zeros(()), "square_avg": torch.ones_like(parameter)}
-        if inertia:
-            rmsprop.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return rmsprop
+    return RMSProp(groups, rate, inertia)
 
 
 def factor(recipe: Recipe, progress: float) -> float:

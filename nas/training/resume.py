@@ -20,7 +20,7 @@ from nas.datasets import DatasetInfo
 from nas.records import Job, Measurement
 from nas.training.train import State
 
-FORMAT = 3
+FORMAT = 4
 log = logging.getLogger(__name__)
 
 
