@@ -151,13 +151,16 @@ def bottleneck(
     return residual(*body, shortcut=_shortcut(entering, out, stride, "projection"), drop=drop, activation="relu")
 
 
-def preactivated(entering: int, out: int, *convolutions: Conv, stride: int = 1, drop: float = 0.0) -> Layer:
+def preactivated(
+    entering: int, out: int, *convolutions: Conv, stride: int = 1, drop: float = 0.0, first: bool = False
+) -> Layer:
     """`convolutions` on normalised, activated input, their sum left alone (He et al. 2016). Where the shape changes,
-    the projection reads the activated input too."""
+    the projection reads the activated input too. The `first` of a network gets it so from the stem."""
+    activated = () if first else (Norm(), Activate())
     if stride == 1 and entering == out:
-        return residual(Norm(), Activate(), *convolutions, drop=drop)
+        return residual(*activated, *convolutions, drop=drop)
     projection = linear(out, stride=stride, norm=False)
-    return chain(Norm(), Activate(), residual(*convolutions, shortcut=projection, drop=drop))
+    return chain(*activated, residual(*convolutions, shortcut=projection, drop=drop))
 
 
 def _shortcut(entering: int, out: int, stride: int, kind: Literal["projection", "zeros"]) -> Layer:

@@ -14,9 +14,10 @@ Unit = Callable[..., Layer]
 
 
 def imagenet(
-    images: Images, *, unit: Unit, repeats: tuple[int, ...], widest: int = 4, last_norm: bool = False
+    images: Images, *, unit: Unit, repeats: tuple[int, ...], widest: int = 4, preactivated: bool = False
 ) -> Network:
-    """Stem of stride 4, then stages of 64, 128, 256 and 512 channels times `widest`."""
+    """Stem of stride 4, then stages of 64, 128, 256 and 512 channels times `widest`. `preactivated`: every unit but the
+    first, which the stem serves, begins with a norm, and the last is followed by one."""
     parts = [
         Part(name="conv1", blocks=(Conv(64, 7, stride=2),)),
         Part(name="pool", blocks=(Pool("max", 3, stride=2),)),
@@ -25,9 +26,11 @@ def imagenet(
     for stage, count in enumerate(repeats):
         out = 64 * widest * 2**stage
         blocks = repeated(unit, channels, out, count, 2 if stage else 1)
+        if preactivated and not stage:
+            blocks = (unit(channels, out, stride=1, first=True), *blocks[1:])
         parts.append(Part(name=f"conv{stage + 2}_x", blocks=blocks))
         channels = out
-    if last_norm:
+    if preactivated:
         parts.append(Part(name="norm", blocks=(Norm(), Activate())))
     parts.append(Part(name="classifier", blocks=classifier(images.classes)))
     return Network(images=images, parts=tuple(parts))
@@ -112,10 +115,10 @@ def wide(entering: int, out: int, *, stride: int) -> Layer:
     return preactivated(entering, out, Conv(out, 3, stride=stride), linear(out, 3, norm=False), stride=stride)
 
 
-def preactivated_bottleneck(entering: int, out: int, *, stride: int) -> Layer:
+def preactivated_bottleneck(entering: int, out: int, *, stride: int, first: bool = False) -> Layer:
     middle = out // 4
     body = (Conv(middle), Conv(middle, 3, stride=stride), linear(out, norm=False))
-    return preactivated(entering, out, *body, stride=stride)
+    return preactivated(entering, out, *body, stride=stride, first=first)
 
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
@@ -125,7 +128,7 @@ NETWORKS = {
     "ResNet-34": partial(imagenet, unit=basic, repeats=(3, 4, 6, 3), widest=1),
     "WRN-50-2 (ImageNet)": partial(imagenet, unit=partial(bottlenecks, width=0.5), repeats=DEPTHS[50]),
     "ResNeXt-101 64x4d": partial(imagenet, unit=partial(bottlenecks, width=1, groups=64), repeats=DEPTHS[101]),
-    "ResNet-200 (pre-act)": partial(imagenet, unit=preactivated_bottleneck, repeats=DEPTHS[200], last_norm=True),
+    "ResNet-200 (pre-act)": partial(imagenet, unit=preactivated_bottleneck, repeats=DEPTHS[200], preactivated=True),
     "SENet (NASNet table)": senet154,
     "ResNet-110 stochastic depth (CIFAR)": partial(stochastic, repeats=18, last=0.5),
     "ResNet-164 (CIFAR)": partial(cifar, unit=preactivated_bottleneck, repeats=18, widen=4, last_norm=True),
