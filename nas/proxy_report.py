@@ -68,18 +68,18 @@ class Report:
 
 def report(spec: ProxySpec, ended: Iterable[tuple[Job, Measurement | str]]) -> Report:
     """From the jobs that have ended so far, each with what came of it, or why nothing did."""
-    cheap: dict[str, tuple[Job, Measurement]] = {}
-    dear: dict[str, Measurement] = {}
-    failed: dict[str, str] = {}
+    cheap: dict[int, tuple[Job, Measurement]] = {}
+    dear: dict[int, Measurement] = {}
+    failed: dict[int, str] = {}
     for job, came in ended:
-        network = job.architecture.digest()
+        candidate = job.number % spec.candidates
         if isinstance(came, str) or came.refused:
-            failed[network] = came if isinstance(came, str) else came.refused or ""
+            failed[candidate] = came if isinstance(came, str) else came.refused or ""
         elif job.recipe == spec.dear:
-            dear[network] = came
+            dear[candidate] = came
         else:
-            cheap[network] = job, came
-    candidates = [_compared(*cheap[network], dear[network]) for network in cheap if network in dear]
+            cheap[candidate] = job, came
+    candidates = [_compared(*cheap[candidate], dear[candidate]) for candidate in cheap if candidate in dear]
     return Report(
         orderings=_orderings(candidates) if len(candidates) >= FEWEST_CANDIDATES else None,
         dear_seconds=_mean([row.dear_seconds for row in candidates]) if candidates else None,

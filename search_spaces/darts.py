@@ -8,7 +8,7 @@ get the paper's ImageNet stacking of 14 cells; others three cells and two reduct
 import itertools
 from typing import TYPE_CHECKING
 
-from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.architecture import TORCH_EPSILON, Choices, Images, Knobs
 from nas.networks.cells import Cell, CellArchitecture, Node
 from nas.networks.cells.darts import OPERATIONS
 
@@ -51,6 +51,7 @@ def architecture(choices: Choices, images: Images) -> CellArchitecture:
         filters=filters,
         stem="small" if small else "large",
         stem_filters=3 * filters if small else filters,
+        norm_epsilon=TORCH_EPSILON,
     )
 
 

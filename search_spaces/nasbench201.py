@@ -8,7 +8,7 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, TypeAlias
 
-from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.architecture import TORCH_EPSILON, Choices, Images, Knobs
 from nas.networks.cells import Cell, CellArchitecture, Node
 from nas.networks.cells.nasbench201 import OPERATIONS
 
@@ -52,6 +52,7 @@ def architecture(choices: Choices, images: Images) -> CellArchitecture:
         filters=16,
         stem="large" if large else "small",
         stem_filters=16,
+        norm_epsilon=TORCH_EPSILON,
     )
 
 

@@ -193,6 +193,16 @@ class TestEverySpace:
         assert copy.digest() == architecture.digest()
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_a_spaces_norms_have_the_epsilon_of_its_paper_when_grown_too(name: str) -> None:
+    chosen, choices = drawn(name, IMAGES[1], 1)
+    for member_name in ("B0", "B2"):
+        with torch.device("meta"):
+            built = chosen.build(member(chosen.architecture(choices, IMAGES[1]), member_name))
+        found = {module.eps for module in built.modules() if isinstance(module, torch.nn.BatchNorm2d)}
+        assert found == {1e-5 if name in ("darts", "nasbench201") else 1e-3}
+
+
 def test_digests_are_stable_across_versions() -> None:
     assert b0().digest() == "a8f23c7c0a09"
     assert dataclasses.replace(b0(), dropout=0.1).digest() != b0().digest()

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from nas import datasets, home
+from nas.codec import encode
 from nas.evaluate import evaluate
 from nas.models import checkpoint
 from nas.models.checkpoint import BadCheckpoint
@@ -122,6 +123,16 @@ def test_one_of_the_first_format_is_read_as_if_it_had_been_saved_today(path: Pat
     ):
         _, read = checkpoint.load(with_card(path, "latencies", format="nas-checkpoint-1", **changes))
         assert read == dataclasses.replace(card, latencies=latencies)
+
+
+def test_one_without_an_epsilon_answers_as_it_did(path: Path) -> None:
+    described = {name: value for name, value in encode(TINY).items() if name != "norm_epsilon"}
+    network, card = checkpoint.load(with_card(path, architecture=described))
+    assert card == checkpoint.card(path)
+    images = torch.randn(4, 1, 12, 12)
+    with torch.no_grad():
+        assert torch.equal(network(images), checkpoint.load(path)[0](images))
+    assert {module.eps for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)} == {1e-3}
 
 
 class TestRefused:

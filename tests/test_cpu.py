@@ -1,6 +1,7 @@
 """The processor as a device: by ONNX Runtime, and by torch, compiled."""
 
 import copy
+import dataclasses
 import sys
 import sysconfig
 import time
@@ -15,7 +16,7 @@ from nas.devices import cpu, cpu_compile
 from nas.metering import DeviceError, onnx
 from nas.metering.runtime import AGREEMENT, exercised
 from nas.networks.blocks import network
-from tests.networks import IMAGES, mbconv
+from tests.networks import IMAGES, mbconv, rows
 
 pytestmark = pytest.mark.usefixtures("own_quiet")
 
@@ -74,6 +75,17 @@ class TestCpu:
         graph = onnx.exported(*exercised(mbconv(8, 1), IMAGES))
         assert b"Conv" in graph
         assert b"BatchNormalization" not in graph
+
+    def test_they_are_folded_with_their_epsilon(self) -> None:
+        answers = []
+        for epsilon in (0.1, 1e-3):
+            torch.manual_seed(0)
+            built, image = exercised(network(dataclasses.replace(rows(8, 1), norm_epsilon=epsilon)), IMAGES)
+            with torch.inference_mode():
+                expected = built(image).numpy()
+            answers.append(onnx.running(onnx.exported(built, image), image.numpy(), 1).answer())
+            assert answers[-1] == pytest.approx(expected, abs=1e-4 * float(abs(expected).max()))
+        assert abs(answers[0] - answers[1]).max() > 1e-2 * abs(answers[0]).max()
 
     def test_what_onnx_cannot_say_is_refused(self) -> None:
         class Unsayable(nn.Module):

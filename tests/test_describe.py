@@ -112,6 +112,7 @@ def test_timms_strings_are_printed_and_read(capsys: pytest.CaptureFixture[str]) 
     said = json.loads(capsys.readouterr().out)
     assert said["arch_def"][1] == ["ir_r2_k3_s2_e6_c24_se0.25"]
     assert (said["stem_size"], said["num_features"], said["drop_path_rate"]) == (32, 1280, 0.2)
+    assert said["bn_eps"] == 1e-3
     assert nas("describe", json.dumps(said["arch_def"])) == 0
     assert "5,288,548" in capsys.readouterr().out
 

@@ -308,6 +308,52 @@ def test_wrong_json_of_an_architecture_is_refused_at_its_place(data: Any, messag
 
 def test_equal_networks_have_equal_digests_whatever_their_version_is_called() -> None:
     one, other = zoo.architecture("ResNet-18"), zoo.architecture("ResNet-18")
-    assert one.digest() == other.digest() == "3364a5f7dc6d"
+    assert one.digest() == other.digest() == "a6c6cc1ee179"
     assert zoo.architecture("ResNet-34").digest() != one.digest()
     assert dataclasses.replace(one, images=Images(resolution=64)).digest() != one.digest()
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("EfficientNet-B0", "a8f23c7c0a09"),
+        ("ResNet-18", "3364a5f7dc6d"),
+        ("NASNet-A (4 @ 1056) mobile", "4be75d7e8ffa"),
+    ],
+)
+def test_a_description_without_an_epsilon_is_what_it_was(name: str, digest: str) -> None:
+    """The digests are those of before architectures had one, when it was 1e-3 everywhere."""
+    data = encode(zoo.architecture(name))
+    del data["norm_epsilon"]
+    earlier: Any = decode(AnyArchitecture, data)  # type: ignore[arg-type]
+    assert earlier.digest() == digest
+    assert epsilons(earlier) == {1e-3}
+    other = dataclasses.replace(earlier, norm_epsilon=1e-4)
+    assert other.digest() != digest
+    assert epsilons(other) == {1e-4}
+
+
+def epsilons(architecture: AnyArchitecture) -> set[float]:
+    with torch.device("meta"):
+        built = network(architecture)
+    return {module.eps for module in built.modules() if isinstance(module, torch.nn.BatchNorm2d)}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("EfficientNet-B0", 1e-3),
+        ("MobileNetV2 1.0", 1e-3),
+        ("Inception V3", 1e-3),
+        ("NASNet-A (4 @ 1056) mobile", 1e-3),
+        ("ResNet-50", 1e-5),
+        ("WRN-16-4 (CIFAR)", 1e-5),
+        ("ResNet-110 stochastic depth (CIFAR)", 1e-5),
+        ("SENet (NASNet table)", 1e-5),
+        ("DenseNet-121", 1e-5),
+        ("DARTS (second order, CIFAR)", 1e-5),
+        ("ShuffleNet v1 1x (g=3)", 1e-5),
+    ],
+)
+def test_norms_have_the_epsilon_of_the_papers_own_code(name: str, expected: float) -> None:
+    assert epsilons(zoo.architecture(name)) == {expected}

@@ -192,6 +192,15 @@ def test_a_report_orders_by_the_dear_recipe() -> None:
     assert len({json.dumps(encode(row.choices)) for row in found.candidates}) == 5
 
 
+def test_a_candidate_is_itself_however_later_versions_describe_it() -> None:
+    def redescribed(job: Job) -> Job:
+        earlier = dataclasses.replace(job.architecture, norm_epsilon=1e-4)
+        return dataclasses.replace(job, architecture=earlier) if job.recipe == CHEAP else job
+
+    found = report(SPEC, [(redescribed(job), came) for job, came in ended(SPEC, table)])
+    assert [row.number for row in found.candidates] == list(range(5))
+
+
 def test_a_report_fills_up_as_trials_end() -> None:
     whole = ended(SPEC, table)
     for count, compared in ((0, 0), (5, 0), (6, 1), (8, 3), (9, 4)):

@@ -1,6 +1,7 @@
 """Interchange with timm. What needs timm itself runs where it is installed: `make test-timm`."""
 
 import dataclasses
+import functools
 import random
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from nas import zoo
 from nas.models import timm_strings
 from nas.models.timm_strings import Unsayable
-from nas.networks.architecture import Architecture, Images, Stage, random_choices
+from nas.networks.architecture import NORM_EPSILON, TORCH_EPSILON, Architecture, Images, Stage, random_choices
 from search_spaces import efficientnetv2, mbconv
 
 MISSING = "timm is not installed: make test-timm"
@@ -68,6 +69,7 @@ def test_a_network_survives_its_strings_or_is_refused_with_the_reason(space: Any
         activation=drawn.activation,
         dropout=drawn.dropout,
         drop_connect=drawn.drop_connect,
+        norm_epsilon=drawn.norm_epsilon,
     )
     assert again == drawn
 
@@ -145,27 +147,30 @@ def test_tensorflow_pads_the_odd_pixel_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "theirs", "tensorflow"),
+    ("name", "theirs", "tensorflow", "epsilon"),
     [
-        ("EfficientNet-B0", "tf_efficientnet_b0", True),
-        ("EfficientNet-B1", "tf_efficientnet_b1", True),
-        ("EfficientNetV2-B0", "tf_efficientnetv2_b0", True),
-        ("EfficientNetV2-S", "tf_efficientnetv2_s", True),
-        ("MnasNet-A1", "semnasnet_100", False),
-        ("MnasNet-B1", "mnasnet_100", False),
+        ("EfficientNet-B0", "tf_efficientnet_b0", True, NORM_EPSILON),
+        ("EfficientNet-B1", "tf_efficientnet_b1", True, NORM_EPSILON),
+        ("EfficientNetV2-B0", "tf_efficientnetv2_b0", True, NORM_EPSILON),
+        ("EfficientNetV2-S", "tf_efficientnetv2_s", True, NORM_EPSILON),
+        ("EfficientNet-B0", "efficientnet_b0", False, TORCH_EPSILON),
+        ("MnasNet-A1", "semnasnet_100", False, TORCH_EPSILON),
+        ("MnasNet-B1", "mnasnet_100", False, TORCH_EPSILON),
     ],
 )
-def test_the_same_weights_give_the_same_answers_as_in_timm(name: str, theirs: str, tensorflow: bool) -> None:
+def test_the_same_weights_give_the_same_answers_as_in_timm(
+    name: str, theirs: str, tensorflow: bool, epsilon: float
+) -> None:
     timm = pytest.importorskip("timm", reason=MISSING)
     torch.manual_seed(0)
-    model = timm.create_model(theirs, bn_eps=1e-3).eval()
+    architecture = dataclasses.replace(staged(name), images=Images(resolution=96), norm_epsilon=epsilon)
+    model = timm.create_model(theirs).eval()
     for module in model.modules():  # running statistics that are not those of a fresh network
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
             module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
     from nas.networks.blocks import network
 
-    architecture = dataclasses.replace(staged(name), images=Images(resolution=96))
     ours = (timm_strings.network if tensorflow else network)(architecture)
     ours.load_state_dict(timm_strings.from_timm(architecture, model.state_dict()))
     images = torch.randn(2, 3, 96, 96)
@@ -183,8 +188,9 @@ def test_timm_builds_our_strings_to_the_network_they_came_from(name: str) -> Non
     architecture = staged(name)
     said = timm_strings.arguments(architecture)
     activation = {"swish": torch.nn.SiLU, "relu": torch.nn.ReLU}[said.pop("act_layer")]
+    norm = functools.partial(torch.nn.BatchNorm2d, eps=said.pop("bn_eps"))
     model = efficientnet.EfficientNet(
-        builder.decode_arch_def(timm_strings.strings(architecture)), act_layer=activation, **said
+        builder.decode_arch_def(timm_strings.strings(architecture)), act_layer=activation, norm_layer=norm, **said
     )
     shapes = {key: value.shape for key, value in model.state_dict().items()}
     with torch.device("meta"):

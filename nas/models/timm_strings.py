@@ -1,14 +1,16 @@
 """Interchange with timm (PyTorch Image Models): architecture definition strings and weights of its EfficientNet family.
 
 A stage row is one string such as "ir_r2_k3_s2_e6_c24_se0.25". What timm's strings, or the stage rows, cannot say is
-refused with the reason. The strings say nothing of stem, head, activation and dropout, which go beside them.
+refused with the reason. The strings say nothing of stem, head, activation, dropout and the norms' epsilon, which go
+beside them. timm's "tf_" models pad as TensorFlow does, as does `network` here, and its others as
+`nas.networks.blocks.network` does; those have an epsilon of 1e-3, and these one of 1e-5.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.architecture import NORM_EPSILON, Architecture, Images, Stage
 from nas.networks.layers import Activation
 from nas.networks.lowering import tensorflow_padded
 
@@ -41,13 +43,14 @@ def strings(architecture: Architecture) -> list[list[str]]:
 
 
 def arguments(architecture: Architecture) -> dict[str, Any]:
-    """What timm is to be told beside the strings, by the names of its model's arguments."""
+    """What timm is to be told beside the strings, by the names of its models' arguments."""
     return {
         "stem_size": architecture.stem,
         "num_features": architecture.head,
         "act_layer": {"swish": "swish", "hswish": "hard_swish"}.get(architecture.activation, architecture.activation),
         "drop_rate": architecture.dropout,
         "drop_path_rate": architecture.drop_connect,
+        "bn_eps": architecture.norm_epsilon,
         "in_chans": architecture.images.channels,
         "num_classes": architecture.images.classes,
     }
@@ -62,6 +65,7 @@ def architecture(
     activation: Activation = "swish",
     dropout: float = 0.0,
     drop_connect: float = 0.0,
+    norm_epsilon: float = NORM_EPSILON,
 ) -> Architecture:
     """The network of a timm `arch_def`; a list of several strings gives as many rows. Raises Unsayable."""
     return Architecture(
@@ -73,6 +77,7 @@ def architecture(
         activation=activation,
         dropout=dropout,
         drop_connect=drop_connect,
+        norm_epsilon=norm_epsilon,
     )
 
 
@@ -81,7 +86,7 @@ def network(architecture: Architecture) -> "nn.Module":
     from nas.networks.blocks import assembled
     from nas.networks.lowering import lowered
 
-    return assembled(tensorflow_padded(lowered(architecture)), architecture.images)
+    return assembled(tensorflow_padded(lowered(architecture)), architecture.images, architecture.norm_epsilon)
 
 
 def names(architecture: Architecture) -> list[str]:

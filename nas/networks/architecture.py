@@ -23,6 +23,8 @@ Op = Literal["conv", "fused", "mbconv"]
 
 VERSION = 1  # of the JSON of architectures
 MOST_BLOCKS = 2000  # in a network
+NORM_EPSILON = 1e-3  # TensorFlow's, as in the MnasNet and EfficientNet releases
+TORCH_EPSILON = 1e-5  # of networks whose papers trained them with torch
 MOST_DROPOUT = 0.5  # to which growing raises it, as in EfficientNet-B7
 
 
@@ -132,6 +134,8 @@ class Architecture:
     drop_connect: float = 0.0
     """The rate at which the last block's residual branch is dropped in training; earlier blocks scale down to zero in a
     line."""
+    norm_epsilon: float = NORM_EPSILON
+    """What normalisations add to the variance under the root: 1e-3 in TensorFlow's networks, 1e-5 in torch's."""
     version: int = VERSION
     """The version of this description, 1."""
 
@@ -142,6 +146,7 @@ class Architecture:
         bounded(self, MOST_PIXELS, "stem_stride")
         between(self, "dropout", 0, 0.999)
         between(self, "drop_connect", 0, 0.999)
+        between(self, "norm_epsilon", 1e-8, 0.1)
         blocks = sum(stage.repeats for stage in self.stages)
         if blocks > MOST_BLOCKS:
             raise Refusal(f"stages have {blocks:,} blocks in all: {MOST_BLOCKS:,} are the most", field="stages")
@@ -180,9 +185,11 @@ class Architecture:
 
 
 def digest(architecture: Any) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out."""
+    """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out, and what older descriptions do
+    not have where it is what they meant."""
     same = decode(type(architecture), encode(architecture))  # 0 and 0.0 are equal, and so their digests must be
-    fields = {name: value for name, value in encode(same).items() if name != "version"}
+    unsaid = {"version": VERSION, "norm_epsilon": NORM_EPSILON}
+    fields = {name: value for name, value in encode(same).items() if (name, value) not in unsaid.items()}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

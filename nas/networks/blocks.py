@@ -8,12 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nas.networks import layers
-from nas.networks.architecture import Images
+from nas.networks.architecture import NORM_EPSILON, Images
 from nas.networks.layers import Activation, Join, Layer, Shape, after, pair
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import Part, walk
-
-NORM_EPSILON = 1e-3  # TensorFlow's, as in the MnasNet and EfficientNet releases
 
 Borders: TypeAlias = tuple[int, int, int, int]
 
@@ -28,15 +26,18 @@ _ACTIVATIONS: dict[Activation, type[nn.Module]] = {
 
 def network(architecture: AnyArchitecture) -> nn.Module:
     """The network of `architecture` with freshly drawn weights; float (N, C, H, W) in, logits (N, classes) out."""
-    return assembled(lowered(architecture), architecture.images)
+    return assembled(lowered(architecture), architecture.images, architecture.norm_epsilon)
 
 
-def assembled(parts: tuple[Part, ...], images: Images) -> nn.Module:
+def assembled(parts: tuple[Part, ...], images: Images, norm_epsilon: float = NORM_EPSILON) -> nn.Module:
     """The network of `parts`, one submodule each."""
     modules = [_part(part, *entering) for part, entering, _ in walk(parts, images)]
-    if any(part.inputs or part.auxiliary for part in parts):
-        return Wired(modules, parts)
-    return nn.Sequential(*modules)
+    wired = any(part.inputs or part.auxiliary for part in parts)
+    built = Wired(modules, parts) if wired else nn.Sequential(*modules)
+    for norm in built.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.eps = norm_epsilon
+    return built
 
 
 def schedule(network: nn.Module, progress: float) -> bool:

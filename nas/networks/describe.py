@@ -53,7 +53,7 @@ def facts(architecture: AnyArchitecture) -> dict[str, str]:
         "activations": f"{counted.activations:,}",
         "digest": architecture.digest(),
     }
-    for name in ("activation", "dropout", "drop_connect", "drop_path", "cells", "filters"):
+    for name in ("activation", "dropout", "drop_connect", "drop_path", "norm_epsilon", "cells", "filters"):
         if (value := getattr(architecture, name, None)) is not None:
             known[name.replace("_", " ")] = str(value)
     return known

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nas.networks.architecture import VERSION, Images, Scale, check_version, digest
+from nas.networks.architecture import NORM_EPSILON, VERSION, Images, Scale, check_version, digest
 from nas.networks.layers import Graph, Layer, Shape, after
-from nas.refusal import Refusal, one_line
+from nas.refusal import Refusal, between, one_line
 
 LONGEST_NAME = 100  # of a part
 
@@ -39,11 +39,14 @@ class Network:
     """What it is for."""
     parts: tuple[Part, ...]
     """Its parts, in order; what the last one gives are the logits."""
+    norm_epsilon: float = NORM_EPSILON
+    """What normalisations add to the variance under the root: 1e-3 in TensorFlow's networks, 1e-5 in torch's."""
     version: int = VERSION
     """The version of this description, 1."""
 
     def __post_init__(self) -> None:
         check_version(self.version)
+        between(self, "norm_epsilon", 1e-8, 0.1)
         if not self.parts:
             raise Refusal("parts is empty: a network needs parts, the last of which gives the logits", field="parts")
         *_, (part, _, logits) = walk(self.parts, self.images)

@@ -4,7 +4,7 @@ well."""
 
 from functools import partial
 
-from nas.networks.architecture import Images
+from nas.networks.architecture import TORCH_EPSILON, Images
 from nas.networks.cells import Cell, CellArchitecture, Node
 
 _SHORT = {
@@ -101,6 +101,7 @@ def darts(images: Images, *, cells: int, filters: int, large: bool = False) -> C
         stem="large" if large else "small",
         stem_filters=filters if large else 3 * filters,
         drop_path=0.0 if large else 0.2,
+        norm_epsilon=TORCH_EPSILON,
     )
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from nas.networks.architecture import Images
+from nas.networks.architecture import TORCH_EPSILON, Images
 from nas.networks.layers import Activate, Conv, Norm, Pool
 from nas.networks.network import Network, Part
 from nas.networks.units import classifier, dense, linear
@@ -28,7 +28,7 @@ def densenet(images: Images, *, repeats: tuple[int, ...]) -> Network:
         Part(name="norm", blocks=(Norm(), Activate())),
         Part(name="classifier", blocks=classifier(images.classes)),
     ]
-    return Network(images=images, parts=tuple(parts))
+    return Network(images=images, parts=tuple(parts), norm_epsilon=TORCH_EPSILON)
 
 
 REPEATS = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32), 264: (6, 12, 64, 48)}

@@ -3,7 +3,7 @@
 
 from functools import partial
 
-from nas.networks.architecture import Images
+from nas.networks.architecture import TORCH_EPSILON, Images
 from nas.networks.layers import Conv, Dropout, GlobalPool, Layer, Pool
 from nas.networks.network import Network, Part
 from nas.networks.units import chain, classifier, fire, repeated, shuffled
@@ -52,7 +52,7 @@ def shufflenet(images: Images, *, stem: int = 24, channels: int, groups: int) ->
         parts.append(Part(name=f"stage {stage + 2}", blocks=blocks))
         entering = out
     parts.append(Part(name="classifier", blocks=classifier(images.classes, bias=False)))
-    return Network(images=images, parts=tuple(parts))
+    return Network(images=images, parts=tuple(parts), norm_epsilon=TORCH_EPSILON)
 
 
 NETWORKS = {

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 
-from nas.networks.architecture import Images
+from nas.networks.architecture import TORCH_EPSILON, Images
 from nas.networks.layers import IDENTITY, Activate, Conv, Layer, Norm, Pool
 from nas.networks.network import Network, Part
 from nas.networks.units import basic, bottleneck, classifier, linear, preactivated, repeated, residual, squeeze_excite
@@ -33,7 +33,7 @@ def imagenet(
     if preactivated:
         parts.append(Part(name="norm", blocks=(Norm(), Activate())))
     parts.append(Part(name="classifier", blocks=classifier(images.classes)))
-    return Network(images=images, parts=tuple(parts))
+    return Network(images=images, parts=tuple(parts), norm_epsilon=TORCH_EPSILON)
 
 
 def cifar(images: Images, *, unit: Unit, repeats: int, widen: int = 1, last_norm: bool = False) -> Network:
@@ -48,7 +48,7 @@ def cifar(images: Images, *, unit: Unit, repeats: int, widen: int = 1, last_norm
     if last_norm:
         parts.append(Part(name="norm", blocks=(Norm(), Activate())))
     parts.append(Part(name="classifier", blocks=classifier(images.classes)))
-    return Network(images=images, parts=tuple(parts))
+    return Network(images=images, parts=tuple(parts), norm_epsilon=TORCH_EPSILON)
 
 
 def stochastic(images: Images, *, repeats: int, last: float) -> Network:
@@ -93,7 +93,7 @@ def senet154(images: Images) -> Network:
         parts.append(Part(name=f"conv{stage + 2}_x", blocks=repeated(unit, channels, out, count, 2 if stage else 1)))
         channels = out
     parts.append(Part(name="classifier", blocks=classifier(images.classes, 0.2)))
-    return Network(images=images, parts=tuple(parts))
+    return Network(images=images, parts=tuple(parts), norm_epsilon=TORCH_EPSILON)
 
 
 def bottlenecks(

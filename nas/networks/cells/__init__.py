@@ -11,7 +11,16 @@ from functools import cache
 from typing import Literal, Protocol, TypeAlias, cast
 
 from nas import plugins
-from nas.networks.architecture import VERSION, Images, Scale, check_version, digest, raised, round_channels
+from nas.networks.architecture import (
+    NORM_EPSILON,
+    VERSION,
+    Images,
+    Scale,
+    check_version,
+    digest,
+    raised,
+    round_channels,
+)
 from nas.networks.layers import MOST_CHANNELS, Layer
 from nas.networks.network import Part
 from nas.refusal import Refusal, between, bounded, few
@@ -79,6 +88,8 @@ class CellArchitecture:
     training."""
     auxiliary: bool = False
     """Whether there is a second classifier at two thirds of the depth, in training only."""
+    norm_epsilon: float = NORM_EPSILON
+    """What normalisations add to the variance under the root: 1e-3 in TensorFlow's networks, 1e-5 in torch's."""
     version: int = VERSION
     """The version of this description, 1."""
 
@@ -92,6 +103,7 @@ class CellArchitecture:
         bounded(self, MOST_CHANNELS, "filters", "stem_filters")
         between(self, "dropout", 0, 0.999)
         between(self, "drop_path", 0, 0.999)
+        between(self, "norm_epsilon", 1e-8, 0.1)
         _check(self.normal, "normal", kind)
         if self.reduction is not None:
             _check(self.reduction, "reduction", kind)
