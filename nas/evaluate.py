@@ -33,7 +33,7 @@ from nas.records import Job, Measurement, Phase, Progress, Score
 from nas.training import TrainingFailed, zero_cost
 from nas.training.accuracy import accuracy, standard_error
 from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
-from nas.training.device import alone, training_device
+from nas.training.device import alone, training_bytes, training_device
 from nas.training.resume import Resume, Unfinished
 from nas.training.train import Diverged, Epoch, train
 
@@ -113,7 +113,8 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         how = normalisation(images.train_images, training)
         view = View(job.architecture.images.resolution, how, device)
         scores = _scores(job, images.train_images[training[:SCORED]], view) if job.scores else {}
-        batches = Batches(images.train_images, images.train_labels, training, recipe, view, device)
+        needed = training_bytes(counted, recipe.batch)
+        batches = Batches(images.train_images, images.train_labels, training, recipe, view, device, needed)
         network, averaged, rate, train_seconds = _trained(
             job, recipe, batches, device, resume, unfinished, costed, report
         )

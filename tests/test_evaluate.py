@@ -34,6 +34,7 @@ from nas.records import Job, Measurement, Progress
 from nas.specs import Limits
 from nas.training import TrainingFailed
 from nas.training.data import Batches
+from nas.training.device import training_bytes
 from nas.training.train import Diverged, train
 from search_spaces import nasbench201
 from tests.log import logged, objects
@@ -97,6 +98,18 @@ def test_without_a_recipe_a_network_is_measured_and_no_images_are_looked_for() -
     assert measurement.latencies["cpu_eager"].device == "cpu_eager"
     assert measurement.accuracy is measurement.test_accuracy is None
     assert [message.phase for message in seen] == ["measuring"]
+
+
+def test_images_are_put_where_the_training_leaves_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed: list[int] = []
+
+    def noted(images: torch.Tensor, device: torch.device, training_bytes: int) -> torch.Tensor:
+        needed.append(training_bytes)
+        return images
+
+    monkeypatch.setattr("nas.training.data._placed", noted)
+    evaluate(job(), images=pictures())
+    assert needed == [training_bytes(counts(TINY), RECIPE.batch)]
 
 
 def test_a_network_is_scored_before_it_is_trained_where_that_is_wanted() -> None:

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from nas import zoo
+from nas.networks.architecture import Images
+from nas.networks.blocks import network
+from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.training import data as data_module
 from nas.training.data import View, everything, normalisation, split
+from nas.training.device import training_bytes
 from tests.pictures import RECIPE, pictures
 from tests.trainings import CPU, PLAIN, batches
 
@@ -85,11 +90,45 @@ def test_mapped_images_that_were_copied_to_the_device_are_asked_for_no_more(
     np.save(tmp_path / "images.npy", pictures().train_images)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     images = data_module.tensor(mapped)
-    assert data_module._placed(images, torch.device("meta")) is not images
-    monkeypatch.setattr(data_module, "_placed", lambda images, _: images.clone())
+    assert data_module._placed(images, torch.device("meta"), 0) is not images
+    monkeypatch.setattr(data_module, "_placed", lambda images, *_: images.clone())
     monkeypatch.setattr(os, "posix_fadvise", lambda *_: pytest.fail("the disk was asked"))
     loader = batches(dataclasses.replace(RECIPE, batch=100), mapped)
     assert len(list(loader.shuffled(torch.Generator().manual_seed(0)))) == 4
+
+
+@pytest.mark.parametrize(("spare", "there"), [(1000, True), (999, False)])
+def test_images_are_on_the_device_where_the_training_fits_beside_them(
+    spare: int, there: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    images, meta = torch.zeros(400, 1, 12, 12, dtype=torch.uint8), torch.device("meta")
+    monkeypatch.setattr(data_module, "free_bytes", lambda _: images.nbytes + spare)
+    with caplog.at_level("WARNING", "nas"):
+        placed = data_module._placed(images, meta, 1000)
+    assert (placed.device == meta) == there
+    assert (placed is images) != there
+    assert ("400 images do not fit on meta beside their training" in caplog.text) != there
+
+
+@pytest.mark.parametrize("name", ["ResNet-18", "DenseNet-121", "EfficientNet-B0", "NASNet-A (4 @ 1056) mobile"])
+def test_what_a_training_takes_is_several_times_what_one_way_back_needs(name: str) -> None:
+    kept: dict[int, int] = {}
+
+    def keep(value: torch.Tensor) -> torch.Tensor:
+        storage = value.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    architecture = zoo.architecture(name, Images(resolution=64, classes=10))
+    built = network(architecture)
+    own = {value.untyped_storage().data_ptr() for value in built.state_dict().values()}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        built(torch.randn(4, 3, 64, 64).to(memory_format=torch.channels_last))
+    way_back = sum(size for place, size in kept.items() if place not in own)
+    counted = counts(architecture)
+    estimated = training_bytes(counted, 4) - training_bytes(counted, 0)
+    assert 2 < estimated / way_back < 8
+    assert training_bytes(counted, 0) > 5 * sum(value.nbytes for value in built.parameters())
 
 
 class TestAugmentation:

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.recipes import Recipe
+from nas.training.device import free_bytes
 
 HELD_OUT = 10  # one training image in so many is kept for validation
 CHUNK_BYTES = 2**24  # of images at a time where all are gone through
@@ -111,8 +113,9 @@ class View:
 class Batches:
     """The training images at `indices`, in shuffled batches, augmented as the recipe says.
 
-    They are kept on `device` as they are, unless it is too small for them; nothing is decoded or copied twice. Mapped
-    from a file they may be more than fits into the memory: a batch is read while the one before it is trained on.
+    They are kept on `device` as they are, unless it is too small for them and `training_bytes` beside; nothing is
+    decoded or copied twice. Mapped from a file they may be more than fits into the memory: a batch is read while the
+    one before it is trained on.
     """
 
     def __init__(
@@ -123,9 +126,10 @@ class Batches:
         recipe: Recipe,
         view: View,
         device: torch.device,
+        training_bytes: int = 0,
     ) -> None:
         raw = tensor(images)
-        self._images = _placed(raw, device)
+        self._images = _placed(raw, device, training_bytes)
         self._ahead = Ahead(images, copied=self._images is not raw)
         self._labels = tensor(labels).to(device)
         self._indices = tensor(indices).to(device)
@@ -195,12 +199,14 @@ class Ahead:
             os.close(self._file)  # type: ignore[arg-type]
 
 
-def _placed(images: Tensor, device: torch.device) -> Tensor:
-    try:
-        return images.to(device)
-    except torch.OutOfMemoryError:
-        log.warning("%d images do not fit on %s: they stay in the host's memory", len(images), device)
-        return images
+def _placed(images: Tensor, device: torch.device, training_bytes: int) -> Tensor:
+    free = free_bytes(device)
+    if free is None or images.nbytes + training_bytes <= free:
+        with suppress(torch.OutOfMemoryError):  # somebody else's was faster
+            return images.to(device)
+    words = "%d images do not fit on %s beside their training: they stay in the host's memory"
+    log.warning(words, len(images), device)
+    return images
 
 
 def _moved(raw: Tensor, pixels: int, draw: torch.Generator, mirrored: Tensor | None) -> Tensor:
