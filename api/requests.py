@@ -8,7 +8,7 @@ from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import CompoundScaling, Member
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
-from nas.specs import MOST_DEVICES, MOST_TRIALS, BenchmarkSpec, GrowthSpec, SearchSpec
+from nas.specs import MOST_DEVICES, MOST_TRIALS, BenchmarkSpec, GrowthSpec, ScoredOn, SearchSpec
 
 WHAT = ("architecture", "published", "model", "networks")
 
@@ -79,6 +79,7 @@ class GrowthRequest:
     parallel: int = 2
     seed: int = 0
     seeds: int = 1
+    scored_on: ScoredOn = "test"
 
     def __post_init__(self) -> None:
         distinct(self, "members", least=1)

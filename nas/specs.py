@@ -13,6 +13,7 @@ from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
 
 Kind = Literal["search", "growth", "benchmark", "proxy"]
+ScoredOn = Literal["validation", "test"]
 MOST_TRIALS = 100_000
 MOST_SEEDS = 100
 MOST_NETWORKS = 1000  # in one benchmark, or one proxy
@@ -186,7 +187,7 @@ class SearchSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSpec:
-    """A family to grow from one architecture: every member is trained on all training images and tested once a seed."""
+    """A family to grow from one architecture: every member is trained and scored once a seed."""
 
     LIKE: ClassVar[tuple[type, ...]] = (SearchSpec,)
 
@@ -207,6 +208,10 @@ class GrowthSpec:
     seed: int = 0
     seeds: int = 1
     """Trainings of each member, by `seed`, `seed + 1` and so on. Its accuracy is their mean, with a standard error."""
+    scored_on: ScoredOn = "test"
+    """The images that members are scored on. "test": the test images, after a training on all others. "validation":
+    those that candidates of a search are ranked on, and that are not trained on; so recipes, members and scalings are
+    compared and the test images are left for the one that is taken."""
 
     def __post_init__(self) -> None:
         if not self.members:

@@ -40,6 +40,35 @@ def test_a_family_of_several_seeds_has_means_errors_and_ties(service: Service) -
     assert sorted(files) == [0, 1, 2]
 
 
+def test_members_are_scored_on_validation_images_where_that_is_asked_for(service: Service) -> None:
+    search = service.search(POINTS)
+    made = service.post("/v1/growths", {"search": search.id, "scored_on": "validation"})
+    assert (made["spec"]["scored_on"], made["hint"]) == ("validation", None)
+    run = service.growth(search, ("B0", "B1"), tested=(0.94, 0.95, 0.96, 0.97), seeds=2, scored_on="validation")
+    rows = service.get(f"/v1/growths/{run.id}")["family"]
+    assert [(row["accuracy"], row["test_accuracy"], row["seeds"]) for row in rows] == [(0.9, None, 2)] * 2
+    rows = service.get(f"/v1/growths/{service.growth(search, tested=(0.94, 0.95)).id}")["family"]
+    assert [(row["accuracy"], row["test_accuracy"]) for row in rows] == [(None, 0.95), (None, 0.94)]
+
+
+def test_who_looks_at_the_test_images_again_is_told_how_often_they_were_looked_at(service: Service) -> None:
+    search, other = service.search(POINTS), service.search(POINTS)
+    said = []
+    for wanted in (search, other, search):
+        for scored_on in ("test", "validation"):
+            made = service.post("/v1/growths", {"search": wanted.id, "scored_on": scored_on})
+            hints = [
+                event["text"]
+                for event in service.get(f"/v1/growths/{made['id']}/events")["events"]
+                if event["kind"] == "hint"
+            ]
+            assert hints == ([made["hint"]] if made["hint"] else [])
+            said.append(made["hint"])
+    assert said[:4] + said[5:] == [None] * 5
+    assert "test images are looked at 2 times for networks of the same search" in said[4]
+    assert "looked at 3 times" in service.post("/v1/growths", {"search": search.id})["hint"]
+
+
 def test_a_member_is_running_while_one_of_its_seeds_is(service: Service) -> None:
     run = service.growth(service.search(POINTS), ("B0",), ended=1, tested=(0.94,), seeds=2)
     (row,) = service.get(f"/v1/growths/{run.id}")["family"]
@@ -98,6 +127,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"members": []}, 422, "/members", "members is empty"),
         ({"members": ["B9"]}, 422, "/members/0", "\"B9\" is not 'B0', 'B1'"),
         ({"members": ["B0", "B0"]}, 422, "/members", "repeat"),
+        ({"scored_on": "train"}, 422, "/scored_on", "\"train\" is not 'validation' or 'test'"),
         ({"seeds": 0}, 422, "/seeds", "seeds 0 is not between 1 and 100"),
         ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members", "resolution 458752"),
         ({"scaling": {"alpha": 0.5}}, 422, "/scaling/alpha", "alpha 0.5 is not between 1 and 4"),

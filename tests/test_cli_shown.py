@@ -89,6 +89,20 @@ def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str
     assert "mean of 2 seeds ± its standard error; tied: B0 = B1" in shown
 
 
+def test_a_family_that_is_compared_says_what_it_is_scored_on(service: Service) -> None:
+    search = service.search([(0.9, 1000)])
+    run = service.growth(search, tested=(0.94, 0.95), scored_on="validation")
+    shown = nas("show", run.id).out
+    assert "scored on the images that the search ranked its candidates on" in " ".join(shown.split())
+    assert shown.count("90.00 ± 0.20 %") == 2
+    assert "Test" not in shown
+    first, again = (nas("grow", search.id, "--members", "B0") for _ in range(2))
+    assert "test images" not in first.out
+    assert "looked at 2 times" in again.out
+    compared = nas("grow", search.id, "--members", "B0", "--scored-on", "validation", "--json").json
+    assert compared["spec"]["scored_on"] == "validation"
+
+
 def test_show_says_what_is_spent_of_what(service: Service) -> None:
     run = service.search([(0.9, 1000)], running=1, trials=9, hours=1.5, compute_hours=3)
     service.store.claims.end(OWNER, 1, run.id, "failed", error="no", compute_seconds=7200)

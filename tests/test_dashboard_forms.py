@@ -173,9 +173,12 @@ def test_a_trial_is_grown_into_a_family(view: View) -> None:
     expect(page.locator(".stages tbody tr").nth(1)).to_contain_text(f"{rows[1].channels}")
     page.get_by_label("B3").uncheck()
     page.get_by_label("Seeds").fill("2")
+    page.get_by_label("Scored on").select_option("validation")
     page.get_by_role("button", name=f"Grow trial {number}").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Fashion, first try · trial {number}")
     expect(page.get_by_role("table", name="family").locator("tbody tr")).to_have_count(3)
     spec = view.service.store.run(page.url.rpartition("/")[2]).spec
     assert isinstance(spec, GrowthSpec)
     assert (spec.source, spec.members, spec.seeds) == ((run.id, number), ("B0", "B1", "B2"), 2)
+    assert spec.scored_on == "validation"
+    expect(page.get_by_role("columnheader", name="Validation accuracy")).to_be_visible()

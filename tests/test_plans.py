@@ -526,6 +526,13 @@ def test_a_family_is_trained_from_the_largest_to_the_smallest() -> None:
     assert all(job.final and job.save_weights and job.recipe == spec.recipe and job.seed == 7 for job in members)
 
 
+def test_a_family_that_is_compared_is_trained_and_scored_as_candidates_are() -> None:
+    spec = GrowthSpec(dataset="fashion_mnist", space="mbconv", architecture=b0(), scored_on="validation")
+    plan = GrowthPlan("g", spec)
+    jobs = [job for number in range(4) if (job := plan.ask(number))]
+    assert [(job.final, job.save_weights) for job in jobs] == [(False, True)] * 4
+
+
 def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trained() -> None:
     spec = BenchmarkSpec(images=IMAGES, networks=3, devices=("cpu", "cpu_eager"), seed=5)
     plan = BenchmarkPlan("m", spec)

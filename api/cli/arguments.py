@@ -3,7 +3,7 @@
 import argparse
 import json
 import math
-from typing import Any
+from typing import Any, get_args
 
 from api.cli.fields import argument
 from api.cli.networks import recipe_text
@@ -11,7 +11,7 @@ from api.requests import GrowthRequest
 from nas.client import Client, ServiceError
 from nas.objective import COSTS, FORMS, Objective
 from nas.recipes import Recipe
-from nas.specs import Fidelity, Limits, SearchSpec
+from nas.specs import Fidelity, Limits, ScoredOn, SearchSpec
 
 Json = dict[str, Any]
 AGAIN = "may be repeated"
@@ -53,6 +53,7 @@ def growth_arguments(parser: argparse.ArgumentParser) -> None:
     argument(parser, GrowthRequest, "scaling", more="such as 1.2,1.1,1.15", type=triple, metavar="α,β,γ")
     argument(parser, GrowthRequest, "name", metavar="TEXT")
     argument(parser, GrowthRequest, "seeds", type=whole, metavar="N")
+    argument(parser, GrowthRequest, "scored_on", choices=get_args(ScoredOn))
     training_arguments(parser, GrowthRequest)
 
 
@@ -116,6 +117,7 @@ def growth_request(options: argparse.Namespace, client: Client) -> Json:
     return _given(
         {
             **{name: getattr(options, name) for name in ("name", "trial", "scaling", "parallel", "seed", "seeds")},
+            "scored_on": options.scored_on,
             "devices": options.device,
             "members": options.members.split(",") if options.members else None,
             "recipe": recipe(options, client),

@@ -173,17 +173,22 @@ def family(growth: Json) -> RenderableType:
             numbers.short(row["params"]),
             numbers.short(row["mult_adds"]),
             *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
-            numbers.percent(row["test_accuracy"], row["accuracy_error"]),
+            numbers.percent(_accuracy(row), row["accuracy_error"]),
             numbers.duration(row["seconds"]),
             row["model"] or why(row) or how_far(row),
         )
         for row in growth["family"]
     ]
-    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), ">Test", ">Took", "Model"]
+    tested = growth["spec"]["scored_on"] == "test"
+    accuracy = ">Test" if tested else ">Validation"
+    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), accuracy, ">Took", "Model"]
+    images = "tested on images that no training and no search has seen"
+    if not tested:
+        images = "scored on the images that the search ranked its candidates on"
     search, number = growth["spec"]["source"] or ("?", "?")
     seeds = growth["spec"]["seeds"]
     parts: list[RenderableType] = [
-        Text(f"Family of trial {number} of search {search}, tested on images that no training and no search has seen"),
+        Text(f"Family of trial {number} of search {search}, {images}"),
         Fitted(headings, rows, flexible=["Model"]),
         Text(MEDIAN, style="dim"),
     ]
@@ -191,7 +196,8 @@ def family(growth: Json) -> RenderableType:
         several = (
             f"mean of {seeds} seeds ± its standard error" if seeds > 1 else "± the standard error of so many images"
         )
-        parts.append(Text(f"Test accuracy: {several}{tied(growth['family'], 'member')}", style="dim"))
+        what = "Test" if tested else "Validation"
+        parts.append(Text(f"{what} accuracy: {several}{tied(growth['family'], 'member')}", style="dim"))
     return Group(*parts)
 
 
@@ -228,8 +234,8 @@ def _best(run: Json) -> float | None:
     if run.get("best"):
         accuracy: float = run["best"]["accuracy"]
         return accuracy
-    family = run.get("family", ())
-    return max((row["test_accuracy"] for row in family if row["test_accuracy"] is not None), default=None)
+    scored = (_accuracy(row) for row in run.get("family", ()))
+    return max((each for each in scored if each is not None), default=None)
 
 
 def latencies(networks: Sequence[Json]) -> RenderableType:

@@ -41,6 +41,8 @@ def grow(session: Session) -> int:
 
 
 def _submitted(session: Session, run: Any) -> int:
+    if run.get("hint"):
+        session.say(f"Note: {run['hint']}")
     if session.options.watch:
         session.say(f"{run['kind'].capitalize()} {run['id']} is submitted")
         return _watched(session, run["id"])

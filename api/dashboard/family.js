@@ -1,4 +1,4 @@
-// A family as a table and as a chart of test accuracy over parameters.
+// A family as a table and as a chart of accuracy over parameters.
 
 import { costly, linear } from "./axis.js";
 import { element, pill, svg } from "./element.js";
@@ -7,7 +7,11 @@ import { accuracy, brief, duration, MEDIAN, milliseconds, short } from "./number
 import { points } from "./points.js";
 import { table } from "./table.js";
 
-export function familyTable({ devices }) {
+export const scored = (row) => row.test_accuracy ?? row.accuracy;
+
+const TITLES = { test: "Test accuracy", validation: "Validation accuracy" };
+
+export function familyTable({ devices, scored_on }) {
   return table({
     label: "family",
     key: (row) => row.member,
@@ -26,9 +30,9 @@ export function familyTable({ devices }) {
         hint: `on ${device}: ${MEDIAN}`,
       })),
       {
-        title: "Test accuracy",
+        title: TITLES[scored_on],
         number: true,
-        text: (row) => accuracy(row.test_accuracy, row.accuracy_error),
+        text: (row) => accuracy(scored(row), row.accuracy_error),
         hint: "± its standard error: of the spread over seeds where there are several, otherwise of the number of images",
       },
       { title: "Seeds", number: true, minor: true, text: (row) => (row.seeds ? String(row.seeds) : "–") },
@@ -61,9 +65,9 @@ export function download(cell, row) {
 }
 
 export function familyChart() {
-  let rows = [];
+  let [rows, title] = [[], TITLES.test];
   const chart = frame({
-    label: "Test accuracy over parameters. Arrow keys walk from member to member.",
+    label: "Accuracy over parameters. Arrow keys walk from member to member.",
     height: 320,
     redraw: draw,
   });
@@ -72,31 +76,31 @@ export function familyChart() {
   chart.root.insertBefore(line, chart.marks);
   chart.over.append(names);
   const showPoints = points(chart, null);
-  const note = element("p", { class: "chart-note muted" }, "No member has been tested yet.");
+  const note = element("p", { class: "chart-note muted" }, "No member has been scored yet.");
   chart.node.append(note);
 
   function draw() {
-    const tested = rows.filter((row) => row.test_accuracy !== null);
+    const tested = rows.filter((row) => scored(row) !== null);
     note.hidden = tested.length > 0;
     const { area } = chart;
     const [least, most] = ends((tested.length ? tested : rows).map((row) => row.params));
     const x = costly(0.9 * least, 1.1 * most, area.left + 8, area.right - 24);
-    const y = linear(...ends(tested.map((row) => row.test_accuracy)), area.bottom - 8, area.top + 12);
+    const y = linear(...ends(tested.map(scored)), area.bottom - 8, area.top + 12);
     chart.axes(
       x,
       y,
-      { x: "Parameters", y: "Test accuracy" },
+      { x: "Parameters", y: title },
       { x: brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
     );
     const placed = tested.map((row) => ({
       key: row.member,
       x: x.at(row.params),
-      y: y.at(row.test_accuracy),
+      y: y.at(scored(row)),
       radius: 6,
       class: "point front",
       title: row.member,
       rows: [
-        ["Test accuracy", accuracy(row.test_accuracy, row.accuracy_error)],
+        [title, accuracy(scored(row), row.accuracy_error)],
         ["Seeds", String(row.seeds)],
         ["Tied with", row.tied_with.join(", ") || "–"],
         ["Parameters", short(row.params)],
@@ -115,8 +119,8 @@ export function familyChart() {
 
   return {
     node: chart.node,
-    show(family) {
-      rows = family;
+    show(family, { scored_on }) {
+      [rows, title] = [family, TITLES[scored_on]];
       draw();
     },
   };

@@ -27,6 +27,12 @@ export async function growForm(search) {
     value: said("/seeds").initial,
     required: true,
   });
+  const images = said("/scored_on");
+  const scored = element(
+    "select",
+    { name: "scored_on", id: "grow-scored-on", title: images.hint },
+    ...images.choices.map((value) => element("option", { value, selected: value === images.initial }, value)),
+  );
   const button = element("button", { class: "primary" }, "Grow this");
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(
@@ -35,7 +41,7 @@ export async function growForm(search) {
     element(
       "fieldset",
       { class: "members" },
-      element("legend", {}, "Grow it into a family, each trained whole and tested once"),
+      element("legend", {}, "Grow it into a family, each trained whole and scored once"),
       ...boxes.map((box) => element("label", {}, box, element("span", {}, box.value))),
     ),
     element(
@@ -45,6 +51,8 @@ export async function growForm(search) {
       epochs,
       element("label", { for: "grow-seeds" }, "Seeds"),
       seeds,
+      element("label", { for: "grow-scored-on" }, "Scored on"),
+      scored,
       button,
     ),
     complaint,
@@ -63,6 +71,7 @@ export async function growForm(search) {
         members,
         recipe: { epochs: epochs.valueAsNumber },
         seeds: seeds.valueAsNumber,
+        scored_on: scored.value,
       });
       location.hash = `#/growths/${encodeURIComponent(growth.id)}`;
     } catch (error) {

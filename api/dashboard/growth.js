@@ -4,7 +4,7 @@ import { get, home } from "./api.js";
 import { named } from "./devices.js";
 import { element } from "./element.js";
 import { events } from "./events.js";
-import { familyChart, familyTable } from "./family.js";
+import { familyChart, familyTable, scored } from "./family.js";
 import { ended, heading } from "./heading.js";
 import { live } from "./live.js";
 
@@ -20,7 +20,7 @@ export function growthPage(page, again, id) {
     top.node,
     running.node,
     family,
-    element("section", { class: "card" }, element("h2", {}, "Test accuracy over parameters"), chart.node),
+    element("section", { class: "card" }, element("h2", {}, "Accuracy over parameters"), chart.node),
     log.node,
   );
 
@@ -46,10 +46,8 @@ export function growthPage(page, again, id) {
       );
       source.hidden = false;
     }
-    const now = JSON.stringify(
-      run.family.map((row) => [row.member, row.test_accuracy, row.accuracy_error, row.tied_with]),
-    );
-    if (now !== drawn) chart.show(run.family);
+    const now = JSON.stringify(run.family.map((row) => [row.member, scored(row), row.accuracy_error, row.tied_with]));
+    if (now !== drawn) chart.show(run.family, run.spec);
     drawn = now;
     await log.refresh(signal);
   };

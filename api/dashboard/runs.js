@@ -3,6 +3,7 @@
 import { get, home, query } from "./api.js";
 import { command } from "./command.js";
 import { bar, element, pill, say } from "./element.js";
+import { scored } from "./family.js";
 import { shownState, trialsEnded } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
 import { table } from "./table.js";
@@ -105,8 +106,8 @@ async function waiting(runs, signal) {
 
 function best(run) {
   if (run.kind !== "growth") return run.best?.accuracy ?? null;
-  const tested = run.family.map((row) => row.test_accuracy).filter((accuracy) => accuracy !== null);
-  return tested.length ? Math.max(...tested) : null;
+  const accuracies = run.family.map(scored).filter((accuracy) => accuracy !== null);
+  return accuracies.length ? Math.max(...accuracies) : null;
 }
 
 function name(cell, run) {

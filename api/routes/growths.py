@@ -33,15 +33,17 @@ def create_growth(
     response: Response,
     history: Histories,
 ) -> Growth:
-    """Every member is trained on all training images, measured, tested once a seed and saved."""
+    """Every member is measured, trained, scored once a seed and saved. Where networks of the same search were tested
+    before, the answer's `hint` and an event say so."""
     remote = request.app.state.remote_workers
     spec, faults = specified(wanted, history, remote_workers=remote), Faults()
     admission.check_devices(faults, spec.devices, history.store.agents.all(), remote)
     if faults:
         raise together(faults)
-    run = history.store.add_run("growth", spec)
+    hint = growth.hint(spec, history.store.tests(wanted.search))
+    run = history.store.add_run("growth", spec, hint)
     response.headers["Location"] = f"/v1/growths/{run.id}"
-    return growth.view(run, ())
+    return growth.view(run, (), hint)
 
 
 def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool = False) -> GrowthSpec:
@@ -69,6 +71,7 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
             parallel=wanted.parallel,
             seed=wanted.seed,
             seeds=wanted.seeds,
+            scored_on=wanted.scored_on,
         )
         for name in spec.members:
             admission.roomy(member(spec.architecture, name, spec.scaling), remote_workers)

@@ -32,17 +32,20 @@ class Member:
     latencies_ms: dict[str, float] = field(default_factory=dict)
     """Its latency on each device: the median of the fastest runs of six rounds, in milliseconds."""
     test_accuracy: float | None = None
-    """The accuracy on the test images, from 0 to 1: the mean over the seeds that were tested."""
+    """The accuracy on the test images, from 0 to 1: the mean over the seeds that were tested. Null where the growth is
+    scored on validation images."""
+    accuracy: float | None = None
+    """The same on the validation images, where the growth is scored on those."""
     accuracy_error: float | None = None
     """The standard error of that; of the number of images, where there is one seed."""
     seeds: int = 0
-    """Seeds that were tested."""
+    """Seeds that were scored."""
     tied_with: tuple[str, ...] = ()
     """The members that it cannot be told apart from."""
     seconds: float | None = None
     """Seconds of its trainings."""
     model: str | None = None
-    """The id of the first seed's model. To pick the best tested one would be to choose by the test images."""
+    """The id of the first seed's model. To pick the best one would be to choose by the images that it is scored on."""
     models: tuple[str, ...] = ()
     """The ids of all its models, in the order of their seeds."""
     progress: Progress | None = None
@@ -57,11 +60,24 @@ class Growth(Shown):
     """What was asked for, as stored."""
     family: tuple[Member, ...]
     """Its members, smallest first."""
+    hint: str | None = None
+    """What to bear in mind of it, in the answer to its submission: that test images were looked at before."""
 
 
-def view(run: Run, trials: Sequence[Trial]) -> Growth:
+def view(run: Run, trials: Sequence[Trial], hint: str | None = None) -> Growth:
     assert isinstance(run.spec, GrowthSpec)
-    return Growth(**common(run, trials, f"/v1/growths/{run.id}"), spec=run.spec, family=family(run.spec, trials))
+    shown = common(run, trials, f"/v1/growths/{run.id}")
+    return Growth(**shown, spec=run.spec, family=family(run.spec, trials), hint=hint)
+
+
+def hint(spec: GrowthSpec, tests: int) -> str | None:
+    """What to bear in mind of a growth, if `tests` of the same search were scored on the test images before."""
+    if spec.scored_on != "test" or not tests:
+        return None
+    return (
+        f"with this growth, test images are looked at {tests + 1} times for networks of the same search: what is "
+        "chosen by them is no longer tested. Compare growths with scored_on validation"
+    )
 
 
 def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
@@ -69,8 +85,8 @@ def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
     begun: dict[str | None, list[Trial]] = {name: [] for name in spec.members}
     for trial in sorted(trials, key=lambda trial: trial.number):
         begun[trial.job.member].append(trial)
-    of_one = noise.spread([row.test_accuracy or 0.0 for row in _tested(trials)] for trials in begun.values())
-    accuracies = {name: _estimate(_tested(begun[name]), of_one) for name in sorted(spec.members)}
+    of_one = noise.spread([_accuracy(row, spec) or 0.0 for row in _scored(trials, spec)] for trials in begun.values())
+    accuracies = {name: _estimate(_scored(begun[name], spec), spec, of_one) for name in sorted(spec.members)}
     return tuple(
         _member(
             name,
@@ -83,15 +99,19 @@ def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
     )
 
 
-def _tested(trials: Sequence[Trial]) -> list[Measurement]:
-    return [row for trial in trials if (row := trial.measurement) and row.test_accuracy is not None]
+def _accuracy(measurement: Measurement, spec: GrowthSpec) -> float | None:
+    return measurement.test_accuracy if spec.scored_on == "test" else measurement.accuracy
 
 
-def _estimate(tested: Sequence[Measurement], of_one: noise.Spread | None) -> noise.Estimate | None:
-    """Of one member's test accuracy."""
-    if not tested:
+def _scored(trials: Sequence[Trial], spec: GrowthSpec) -> list[Measurement]:
+    return [row for trial in trials if (row := trial.measurement) and _accuracy(row, spec) is not None]
+
+
+def _estimate(scored: Sequence[Measurement], spec: GrowthSpec, of_one: noise.Spread | None) -> noise.Estimate | None:
+    """Of one member's accuracy."""
+    if not scored:
         return None
-    return noise.estimate([row.test_accuracy or 0.0 for row in tested], tested[0].accuracy_error, of_one)
+    return noise.estimate([_accuracy(row, spec) or 0.0 for row in scored], scored[0].accuracy_error, of_one)
 
 
 def _member(
@@ -109,7 +129,8 @@ def _member(
         params=counted.params,
         mult_adds=counted.mult_adds,
         latencies_ms=medians(measured),
-        test_accuracy=accuracy.mean if accuracy else None,
+        test_accuracy=accuracy.mean if accuracy and spec.scored_on == "test" else None,
+        accuracy=accuracy.mean if accuracy and spec.scored_on == "validation" else None,
         accuracy_error=accuracy.error if accuracy else None,
         seeds=accuracy.seeds if accuracy else 0,
         tied_with=tied_with,

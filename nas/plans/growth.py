@@ -32,7 +32,7 @@ class GrowthPlan(Listed):
                     devices=spec.devices,
                     recipe=spec.recipe,
                     seed=seed,
-                    final=True,
+                    final=spec.scored_on == "test",
                     save_weights=True,
                 )
                 for number, (name, architecture, seed) in enumerate(trainings)

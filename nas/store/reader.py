@@ -7,7 +7,7 @@ from sqlalchemy import select, tuple_
 
 from nas.networks.lowering import AnyArchitecture
 from nas.records import Event, Latency, Model, Run, Trial, TrialState
-from nas.specs import Kind
+from nas.specs import GrowthSpec, Kind
 from nas.store.database import Database
 from nas.store.queries import bounded, model_row, run_row, trial_row
 from nas.store.rows import run_of, trial_of
@@ -36,6 +36,14 @@ class Reader:
                 query = query.where(RUN.c.serial < run_row(connection, before).serial)
             rows = connection.execute(query).all()
         return [run_of(row) for row in rows]
+
+    def tests(self, search: str) -> int:
+        """How many growths of that search score, or scored, their members on the test images."""
+        source = f'"source":[{json.dumps(plain(search))},'  # as it is written
+        query = select(RUN).where(RUN.c.kind == "growth", RUN.c.spec.contains(source, autoescape=True))
+        with self._database.reading() as connection:
+            runs = [run_of(row) for row in connection.execute(query)]
+        return sum(isinstance(run.spec, GrowthSpec) and run.spec.scored_on == "test" for run in runs)
 
     def trials(
         self, run: str, after: int = -1, limit: int | None = None, state: TrialState | None = None

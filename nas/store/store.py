@@ -52,8 +52,8 @@ class Store(Reader):
         """Close the connections; the next use opens new ones."""
         self._database.close()
 
-    def add_run(self, kind: Kind, spec: Spec) -> Run:
-        """A new run, queued."""
+    def add_run(self, kind: Kind, spec: Spec, hint: str | None = None) -> Run:
+        """A new run, queued; `hint` is what to bear in mind of it, an event."""
         assert isinstance(spec, SPECS[kind])
         run = Run(
             id=secrets.token_hex(6),
@@ -67,6 +67,8 @@ class Store(Reader):
         with self._database.writing() as connection:
             connection.execute(insert(RUN).values({**vars(run), "spec": written(spec)}))
             write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials")
+            if hint:
+                write_event(connection, run.created_at, run.id, "hint", hint)
         return run
 
     def wish(self, run: str, wish: Wish) -> Run:
