@@ -7,6 +7,7 @@ import pytest
 
 from api.views import search
 from bench._searcher_runs import Course, best_measured, follow, landscape, objective, true_reward
+from bench.demo import OTHER_SECONDS, WORKS, Work, fitting
 from nas import plugins
 from nas.confirmation import Measured
 from nas.networks.architecture import Architecture, Choices, Images, Stage
@@ -38,6 +39,24 @@ def trials(measured: list[Measured]) -> list[Trial]:
                     Trial(run="r", number=job.number, state="done", job=job, measurement=result, started_at=0.0)
                 )
     return rows
+
+
+def test_the_demo_does_as_much_as_fits_into_its_minutes() -> None:
+    fast, slow = (5_000, 2_700, 2_200, 1_200), (500, 270, 220, 120)
+    seconds = [work.seconds(slow) for work in WORKS]
+    assert seconds == sorted(seconds, reverse=True)
+    assert fitting(10, fast) == WORKS[0]
+    some = fitting(10, slow)
+    assert WORKS.index(some) > 0
+    assert some.seconds(slow) <= 600 < WORKS[WORKS.index(some) - 1].seconds(slow)
+    assert fitting(0.01, slow) == WORKS[-1]
+
+
+def test_the_demo_reckons_with_two_trainings_at_once() -> None:
+    work = Work(candidates=4, candidate_images=1_000, epochs=2, images=3_000)
+    searched = 4 * 2 * 1_000 / 100 / 2
+    assert work.seconds((100, 100, 100, 100)) == pytest.approx(OTHER_SECONDS + searched + 4 * 60 / 2)
+    assert work.seconds((100, 100, 100, 10)) == pytest.approx(OTHER_SECONDS + searched + 600)
 
 
 def test_the_bench_hands_over_what_a_search_does() -> None:

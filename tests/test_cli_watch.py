@@ -66,6 +66,9 @@ def test_watching_without_a_terminal_prints_a_line_for_each_trial(service: Servi
     process = subprocess.Popen(command("watch", going.id), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     first = process.stdout.readline()
+    assert process.stdout.readline() == "  trial 1   epoch 2 of 4  training  70.00 %  loss 0.500\n"
+    going.progress(1, 3)
+    assert process.stdout.readline() == "  trial 1   epoch 3 of 4  training  70.00 %  loss 0.500\n"
     going.end(state)
     rest, error = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == code, error

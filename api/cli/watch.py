@@ -1,4 +1,5 @@
-"""A run as it goes: a line for every trial that ends, and bars for those that run where the terminal can show them."""
+"""A run as it goes: a line for every trial that ends; of those that run bars where a terminal can show them, else a
+line for every epoch."""
 
 import contextlib
 import time
@@ -48,13 +49,29 @@ class Bars:
             )
 
 
+class Lines:
+    """A line for each epoch of a running trial, of those that end together the last."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: dict[int, int] = {}
+
+    def show(self, run: Json, trials: list[Json]) -> None:
+        for trial in trials:
+            number, progress = trial["number"], trial["progress"]
+            if trial["state"] == "running" and progress and progress["epoch"] > self._said.get(number, 0):
+                self._said[number] = progress["epoch"]
+                words = f"  {called(trial):<9} epoch {progress['epoch']} of {progress['epochs']}  {noted(progress)}"
+                self._console.print(words, soft_wrap=True, highlight=False, markup=False)
+
+
 def watch(client: Client, run: str, console: Console) -> Json:
     """Show the run until it has ended, and give it as it is then. Only lines where `console` is no terminal."""
     history: set[int] | None = None
     best, lonely = NOTHING, False
     began = time.monotonic()
     view: Json = {}
-    with _bars(console) as bars:
+    with _running(console) as running:
         for view, trials in client.watch(run):
             ended = [trial for trial in trials if trial["state"] != "running"]
             if history is None:
@@ -69,8 +86,7 @@ def watch(client: Client, run: str, console: Console) -> Json:
                     better = worth(trial) > best
                     best = max(best, worth(trial))
                     console.print(line(trial, better), soft_wrap=True, highlight=False)
-            if bars:
-                bars.show(view, trials)
+            running.show(view, trials)
             if view["state"] == "queued" and not lonely and time.monotonic() - began > LONELY_SECONDS:
                 lonely = True
                 if client.health()["coordinator"] != "running":
@@ -125,9 +141,9 @@ def noted(progress: Json) -> str:
 
 
 @contextlib.contextmanager
-def _bars(console: Console) -> Iterator[Bars | None]:
+def _running(console: Console) -> Iterator[Bars | Lines]:
     if not console.is_terminal:
-        yield None
+        yield Lines(console)
         return
     columns = (
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
