@@ -80,6 +80,7 @@ class GrowthRequest:
     seed: int = 0
     seeds: int = 1
     scored_on: ScoredOn = "test"
+    inherit: bool = False
 
     def __post_init__(self) -> None:
         distinct(self, "members", least=1)

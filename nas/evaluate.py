@@ -21,6 +21,7 @@ from torch import nn
 from nas import datasets, home, latencies, logs, spaces
 from nas.codec import Malformed, decode, encode
 from nas.datasets import DatasetError, DatasetInfo, ImageSet
+from nas.inheritance import inherited
 from nas.limits import over_limit
 from nas.metering import DeviceError
 from nas.metering.host import processor
@@ -115,8 +116,8 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         scores = _scores(job, images.train_images[training[:SCORED]], view) if job.scores else {}
         needed = training_bytes(counted, recipe.batch)
         batches = Batches(images.train_images, images.train_labels, training, recipe, view, device, needed)
-        network, averaged, rate, train_seconds = _trained(
-            job, recipe, batches, device, resume, unfinished, costed, report
+        network, averaged, rate, share, train_seconds = _trained(
+            job, recipe, batches, images.info.classes, device, resume, unfinished, costed, report
         )
         recipe = dataclasses.replace(recipe, learning_rate=rate)
 
@@ -142,6 +143,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         accuracy_error=standard_error(scored, len(held)),
         unaveraged_accuracy=unaveraged,
         learning_rate=rate,
+        inherited=share,
         train_seconds=train_seconds,
         seconds=time.perf_counter() - begun,
         weights=weights,
@@ -170,6 +172,17 @@ def _build(job: Job) -> nn.Module:
     return space.build(job.architecture)
 
 
+def _begun(job: Job, classes: tuple[str, ...]) -> tuple[nn.Module, float | None]:
+    """The network before its training, and the share of its weights that it inherits, if it has a parent."""
+    network = _build(job)
+    if job.parent is None:
+        return network, None
+    parent, card = checkpoint.load(checkpoint.artifact(job.parent))
+    child = inherited(parent, card.architecture, job.architecture, classes=card.classes, wanted=classes)
+    network.load_state_dict(child.network.state_dict())
+    return network, child.share
+
+
 def _scores(job: Job, few: NDArray[np.uint8], view: View) -> dict[str, Score]:
     batch, scores = view(torch.from_numpy(few)).cpu(), {}
     for name in zero_cost.SCORES:
@@ -183,14 +196,15 @@ def _trained(
     job: Job,
     recipe: Recipe,
     batches: Batches,
+    classes: tuple[str, ...],
     device: torch.device,
     resume: Resume,
     unfinished: Unfinished | None,
     costed: Measurement,
     report: Report,
-) -> tuple[nn.Module, dict[str, Any] | None, float, float]:
-    """The trained network, its averaged weights if there are any, the learning rate that did it, and the seconds it
-    took, those of interrupted evaluations included."""
+) -> tuple[nn.Module, dict[str, Any] | None, float, float | None, float]:
+    """The trained network, its averaged weights if there are any, the learning rate that did it, the share of its
+    weights that it began with from a parent, and the seconds it took, those of interrupted evaluations included."""
     rate = unfinished.learning_rate if unfinished else recipe.learning_rate
     earlier = unfinished.train_seconds if unfinished else 0.0
     start = unfinished.state if unfinished else None
@@ -212,7 +226,8 @@ def _trained(
         )
 
     while True:
-        network = _build(job).to(device)
+        network, share = _begun(job, classes)
+        network = network.to(device)
         done = start.epoch if start else 0
         report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=recipe.epochs))
         try:
@@ -226,7 +241,7 @@ def _trained(
             log.warning("%s; trying once more at a third of it", error)
             rate, start = rate * SECOND_ATTEMPT, None
         else:
-            return network, averaged, rate, earlier + time.perf_counter() - begun
+            return network, averaged, rate, share, earlier + time.perf_counter() - begun
 
 
 def _card(

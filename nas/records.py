@@ -47,6 +47,8 @@ class Job:
     seed: int = 0
     scores: bool = False
     """Whether the scores of the untrained network are wanted too."""
+    parent: str | None = None
+    """The SHA-256 of the checkpoint whose weights it begins with, as far as they go. Null: with random ones."""
     final: bool = False
     """Whether it is trained on all training images and scored on the test images. Otherwise a tenth of the training
     images is kept out, and the accuracy is measured there."""
@@ -153,6 +155,8 @@ class Measurement:
     learning_rate: float | None = None
     """The learning rate that trained it: a third of its recipe's where it diverged at that, null where it was not
     recorded."""
+    inherited: float | None = None
+    """The part of its parameters that it began with from its parent, from 0 to 1; null: it has none."""
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):

@@ -212,6 +212,9 @@ class GrowthSpec:
     """The images that members are scored on. "test": the test images, after a training on all others. "validation":
     those that candidates of a search are ranked on, and that are not trained on; so recipes, members and scalings are
     compared and the test images are left for the one that is taken."""
+    inherit: bool = False
+    """Whether each member begins with the weights of the one before it, the smallest with random ones. A member then
+    waits for the one before."""
 
     def __post_init__(self) -> None:
         if not self.members:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from nas.codec import decode, encode
 from nas.datasets import DatasetError
 from nas.devices import cpu, cpu_eager
 from nas.evaluate import evaluate
+from nas.inheritance import CannotInherit
 from nas.metering import DeviceError, runtime
 from nas.metering.meter import Run, Times, Yardstick, meter
 from nas.models import checkpoint
 from nas.models.score import score
-from nas.networks.architecture import Choices
+from nas.networks.architecture import Choices, Scale
 from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Progress
@@ -145,6 +147,35 @@ def test_averaged_weights_are_scored_with_and_without_and_are_those_that_are_sav
     found = score(checkpoint.artifact(measurement.weights or ""), images=pictures())
     assert found.kept
     assert found.promised == measurement.test_accuracy
+
+
+def test_a_network_begins_where_its_parent_ended() -> None:
+    short = dataclasses.replace(RECIPE, epochs=1, learning_rate=1e-9)
+    parent = evaluate(job(save_weights=True), images=pictures())
+    assert parent.inherited is None
+    larger = TINY.scaled(Scale(depth=1.5, width=2, resolution=1))
+    child = evaluate(job(architecture=larger, parent=parent.weights, recipe=short), images=pictures())
+    assert child.inherited is not None
+    assert 0.1 < child.inherited < 0.5
+    stranger = evaluate(job(architecture=larger, recipe=short), images=pictures())
+    assert parent.accuracy is not None
+    assert child.accuracy is not None
+    assert stranger.accuracy is not None
+    assert child.accuracy > parent.accuracy - 0.1  # it was trained by nothing else
+    assert stranger.accuracy < 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"parent": "0" * 64}, "No such file .*0000.safetensors"),
+        ({"architecture": dataclasses.replace(TINY, activation="swish")}, "activation 'swish' is not the parent's"),
+    ],
+)
+def test_a_parent_that_cannot_be_one_is_named(changes: dict[str, Any], words: str) -> None:
+    parent = evaluate(job(save_weights=True, recipe=dataclasses.replace(RECIPE, epochs=1)), images=pictures())
+    with pytest.raises((OSError, CannotInherit), match=words):
+        evaluate(job(**{"parent": parent.weights} | changes), images=pictures())
 
 
 @pytest.mark.parametrize(

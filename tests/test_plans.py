@@ -533,6 +533,38 @@ def test_a_family_that_is_compared_is_trained_and_scored_as_candidates_are() -> 
     assert [(job.final, job.save_weights) for job in jobs] == [(False, True)] * 4
 
 
+def test_a_family_that_inherits_is_trained_from_the_smallest_each_seed_from_its_own() -> None:
+    spec = GrowthSpec(
+        dataset="fashion_mnist",
+        space="mbconv",
+        architecture=b0(),
+        members=("B2", "B0", "B1"),
+        seeds=2,
+        inherit=True,
+    )
+    plan, again = GrowthPlan("g", spec), GrowthPlan("g", spec)
+
+    def ended(number: int, weights: str | None) -> None:
+        job = plan.ask(number)
+        assert job is not None
+        for each in (plan, again):  # the other one is told the same after a restart
+            each.tell(job, Measurement(params=1, mult_adds=1, weights=weights) if weights else None)
+
+    first = plan.ask(0)
+    assert first is not None
+    assert (first.member, first.parent) == ("B0", None)
+    assert plan.ask(2) is None  # until there is something to inherit
+    ended(0, "a")
+    ended(1, "b")
+    heirs = [job for number in (2, 3) if (job := plan.ask(number))]
+    assert [(job.member, job.seed, job.parent) for job in heirs] == [("B1", 0, "a"), ("B1", 1, "b")]
+    ended(2, None)  # it failed: what it would have inherited is inherited over its head
+    ended(3, "d")
+    heirs = [job for number in (4, 5) if (job := again.ask(number))]
+    assert [(job.member, job.seed, job.parent) for job in heirs] == [("B2", 0, "a"), ("B2", 1, "d")]
+    assert plan.ask(6) is None
+
+
 def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trained() -> None:
     spec = BenchmarkSpec(images=IMAGES, networks=3, devices=("cpu", "cpu_eager"), seed=5)
     plan = BenchmarkPlan("m", spec)

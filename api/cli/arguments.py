@@ -54,6 +54,7 @@ def growth_arguments(parser: argparse.ArgumentParser) -> None:
     argument(parser, GrowthRequest, "name", metavar="TEXT")
     argument(parser, GrowthRequest, "seeds", type=whole, metavar="N")
     argument(parser, GrowthRequest, "scored_on", choices=get_args(ScoredOn))
+    argument(parser, GrowthRequest, "inherit", action="store_true")
     training_arguments(parser, GrowthRequest)
 
 
@@ -118,6 +119,7 @@ def growth_request(options: argparse.Namespace, client: Client) -> Json:
         {
             **{name: getattr(options, name) for name in ("name", "trial", "scaling", "parallel", "seed", "seeds")},
             "scored_on": options.scored_on,
+            "inherit": options.inherit or None,
             "devices": options.device,
             "members": options.members.split(",") if options.members else None,
             "recipe": recipe(options, client),

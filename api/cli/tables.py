@@ -164,7 +164,7 @@ def how_far(trial: Json) -> str:
 
 
 def family(growth: Json) -> RenderableType:
-    devices = latency_columns(growth["spec"]["devices"])
+    devices, inherits = latency_columns(growth["spec"]["devices"]), growth["spec"]["inherit"]
     rows = [
         (
             row["member"],
@@ -174,6 +174,7 @@ def family(growth: Json) -> RenderableType:
             numbers.short(row["mult_adds"]),
             *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
             numbers.percent(_accuracy(row), row["accuracy_error"]),
+            *([numbers.percent(row["inherited"])] if inherits else []),
             numbers.duration(row["seconds"]),
             row["model"] or why(row) or how_far(row),
         )
@@ -181,7 +182,8 @@ def family(growth: Json) -> RenderableType:
     ]
     tested = growth["spec"]["scored_on"] == "test"
     accuracy = ">Test" if tested else ">Validation"
-    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), accuracy, ">Took", "Model"]
+    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), accuracy]
+    headings += [*([">Inherited"] if inherits else []), ">Took", "Model"]
     images = "tested on images that no training and no search has seen"
     if not tested:
         images = "scored on the images that the search ranked its candidates on"

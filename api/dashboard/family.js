@@ -11,7 +11,7 @@ export const scored = (row) => row.test_accuracy ?? row.accuracy;
 
 const TITLES = { test: "Test accuracy", validation: "Validation accuracy" };
 
-export function familyTable({ devices, scored_on }) {
+export function familyTable({ devices, scored_on, inherit }) {
   return table({
     label: "family",
     key: (row) => row.member,
@@ -42,6 +42,17 @@ export function familyTable({ devices, scored_on }) {
         text: (row) => row.tied_with.join(", ") || "–",
         hint: "members whose accuracy is no farther away than chance alone would often bring it",
       },
+      ...(inherit
+        ? [
+            {
+              title: "Inherited",
+              number: true,
+              minor: true,
+              text: (row) => accuracy(row.inherited, null),
+              hint: "the part of its parameters that it began with from the member before",
+            },
+          ]
+        : []),
       { title: "Took", number: true, minor: true, text: (row) => duration(row.seconds) },
       { title: "Checkpoint", text: (row) => row.model ?? "–", fill: download },
     ],

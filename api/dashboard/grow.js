@@ -33,6 +33,8 @@ export async function growForm(search) {
     { name: "scored_on", id: "grow-scored-on", title: images.hint },
     ...images.choices.map((value) => element("option", { value, selected: value === images.initial }, value)),
   );
+  const heirs = said("/inherit");
+  const inherit = element("input", { type: "checkbox", name: "inherit", title: heirs.hint, checked: heirs.initial });
   const button = element("button", { class: "primary" }, "Grow this");
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(
@@ -53,6 +55,7 @@ export async function growForm(search) {
       seeds,
       element("label", { for: "grow-scored-on" }, "Scored on"),
       scored,
+      element("label", { title: heirs.hint }, inherit, element("span", {}, "Inherit")),
       button,
     ),
     complaint,
@@ -72,6 +75,7 @@ export async function growForm(search) {
         recipe: { epochs: epochs.valueAsNumber },
         seeds: seeds.valueAsNumber,
         scored_on: scored.value,
+        inherit: inherit.checked,
       });
       location.hash = `#/growths/${encodeURIComponent(growth.id)}`;
     } catch (error) {

@@ -72,6 +72,7 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
             seed=wanted.seed,
             seeds=wanted.seeds,
             scored_on=wanted.scored_on,
+            inherit=wanted.inherit,
         )
         for name in spec.members:
             admission.roomy(member(spec.architecture, name, spec.scaling), remote_workers)

@@ -42,6 +42,8 @@ class Member:
     """Seeds that were scored."""
     tied_with: tuple[str, ...] = ()
     """The members that it cannot be told apart from."""
+    inherited: float | None = None
+    """The part of its parameters that it began with from the member before, from 0 to 1; null: it did not."""
     seconds: float | None = None
     """Seconds of its trainings."""
     model: str | None = None
@@ -134,6 +136,7 @@ def _member(
         accuracy_error=accuracy.error if accuracy else None,
         seeds=accuracy.seeds if accuracy else 0,
         tied_with=tied_with,
+        inherited=next((row.inherited for row in measured if row.inherited is not None), None),
         seconds=sum(row.seconds for row in measured) if measured else None,
         model=models[0] if models else None,
         models=models,
