@@ -115,6 +115,8 @@ GROWTH = {
     "parallel": 1,
     "seed": 1,
     "seeds": 2,
+    "scored_on": "test",
+    "inherit": False,
 }
 DRAWN = {"networks": 2, "knobs": {"stage1.op": ["conv"]}, "images": encode(GREY)}
 MEASURED = {"name": "x", "space": "mbconv", "devices": ["cpu"], "parallel": 1, "seed": 1}
