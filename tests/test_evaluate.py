@@ -20,7 +20,7 @@ import torch
 
 from nas import home
 from nas.codec import decode, encode
-from nas.datasets import DatasetError
+from nas.datasets import Changed, DatasetError
 from nas.devices import cpu, cpu_eager
 from nas.evaluate import evaluate
 from nas.metering import DeviceError, runtime
@@ -34,7 +34,6 @@ from nas.specs import Limits
 from nas.training import TrainingFailed
 from nas.training.data import Batches
 from nas.training.train import Diverged, train
-from tests.log import logged, objects
 from tests.pictures import RECIPE, TINY, job, pictures
 
 
@@ -221,17 +220,23 @@ def test_a_third_of_a_learning_rate_that_diverges_may_do_and_is_the_one_recorded
     assert "once more at a third" in caplog.text
 
 
-def test_images_that_were_left_out_are_warned_of_with_the_trial_as_subject() -> None:
-    broken = tuple(f"red/{number}.png" for number in range(7))
-    with logged(form="json") as written:
-        evaluate(job(recipe=None, dataset=None))
-        assert written.getvalue() == ""
-        evaluate(
-            job(recipe=dataclasses.replace(RECIPE, epochs=1)), images=dataclasses.replace(pictures(), skipped=broken)
-        )
-    (line,) = (line for line in objects(written) if line["level"] == "warning")
-    said = f"7 images of {job().dataset} are broken and left out: {', '.join(broken[:5])}, …"
-    assert (line["run"], line["trial"], line["message"]) == (job().run, job().number, said)
+def test_validation_images_of_its_own_are_what_a_search_scores_on() -> None:
+    images = pictures(train=60)
+    own = dataclasses.replace(
+        images, validation_images=images.test_images[:40], validation_labels=(images.test_labels[:40] + 1) % 4
+    )
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    errors = [evaluate(job(recipe=recipe), images=each).accuracy_error for each in (images, own)]
+    assert errors[0] != errors[1]
+    wrong, right = evaluate(job(), images=own), evaluate(job(final=True), images=own)
+    assert wrong.accuracy is not None
+    assert right.test_accuracy is not None
+    assert wrong.accuracy < right.test_accuracy, "its labels are all wrong"
+
+
+def test_images_that_are_others_than_those_that_were_meant_are_refused() -> None:
+    with pytest.raises(Changed, match="put the images of pictures back as they were, or submit another run"):
+        evaluate(job(contents="0123"), images=pictures())
 
 
 def test_a_dataset_with_nothing_to_score_is_refused_before_training() -> None:

@@ -53,7 +53,7 @@ class Store(Reader):
         self._database.close()
 
     def add_run(self, kind: Kind, spec: Spec) -> Run:
-        """A new run, queued."""
+        """A new run, queued; what is to be known of its images is an event each."""
         assert isinstance(spec, SPECS[kind])
         run = Run(
             id=secrets.token_hex(6),
@@ -67,6 +67,8 @@ class Store(Reader):
         with self._database.writing() as connection:
             connection.execute(insert(RUN).values({**vars(run), "spec": written(spec)}))
             write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials")
+            for remark in spec.contents.remarks if spec.contents else ():
+                write_event(connection, run.created_at, run.id, "images", remark.text)
         return run
 
     def wish(self, run: str, wish: Wish) -> Run:
