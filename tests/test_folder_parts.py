@@ -97,6 +97,22 @@ def test_what_is_left_of_two_parts_is_refused(images: Path, cache: Path) -> None
         described(images, cache)
 
 
+def test_parts_of_folds_are_no_classes(images: Path, cache: Path) -> None:
+    for fold in ("fold1", "fold2"):
+        fill(images / fold / "train", images=4)
+        fill(images / fold / "test", images=2)
+    with pytest.raises(DatasetError, match=r"the folders fold1, fold2 all have the folders test, train"):
+        described(images, cache)
+
+
+@pytest.mark.parametrize("within", ["test", "test/test", "test/images"])
+def test_test_images_without_classes(images: Path, cache: Path, within: str) -> None:
+    fill(images / "train")
+    draw(images / within / "1.png")
+    with pytest.raises(DatasetError, match=f"{within}/1.png lies in no class: move it"):
+        described(images, cache)
+
+
 @pytest.mark.parametrize("test", ["test", "test1", "Testing"])
 def test_images_that_are_not_sorted_into_classes(images: Path, cache: Path, test: str) -> None:
     for index in range(12):

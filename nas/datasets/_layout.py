@@ -90,9 +90,9 @@ def _parted(path: Path, ways: dict[str, Way], remarks: list[Remark]) -> dict[str
             f"{path}: folder {min(strange)!r} lies beside {some(classes)}, and is by its name a part of the images and "
             f"no class: put the classes into a folder train beside it, or rename it (parts are called {KNOWN})"
         )
-    _refuse_unknown_parts(path, ways, tops, loose)
-    if swapped := _swapped(ways, tops, loose):
+    if swapped := _swapped(ways, tops):
         return _assigned(path, swapped, _names.parts({way[0] for way in swapped.values()}), remarks)
+    _refuse_unknown_parts(path, ways, tops, loose)
     return {name: ("train", way) for name, way in ways.items()}
 
 
@@ -144,7 +144,7 @@ def _assigned(
 
 def _inner(top: str, ways: dict[str, Way]) -> dict[str, Way]:
     """Of a part, without a folder in it that all is in and that is no class: train/train/…, test/images/…."""
-    while all(len(way) > 2 for way in ways.values()) and len(seconds := {way[0] for way in ways.values()}) == 1:
+    while all(len(way) > 1 for way in ways.values()) and len(seconds := {way[0] for way in ways.values()}) == 1:
         second = seconds.pop()
         if second != top and not _names.filling(second):
             break
@@ -152,9 +152,9 @@ def _inner(top: str, ways: dict[str, Way]) -> dict[str, Way]:
     return ways
 
 
-def _swapped(ways: dict[str, Way], tops: dict[str, list[str]], loose: set[str]) -> dict[str, Way] | None:
+def _swapped(ways: dict[str, Way], tops: dict[str, list[str]]) -> dict[str, Way] | None:
     """As part/class/…, where they are class/part/…."""
-    if loose or len(tops) < 2 or not all(len(way) > 2 for way in ways.values()):
+    if len(tops) < 2 or not all(len(way) == 3 for way in ways.values()):
         return None
     parts = _names.parts({way[1] for way in ways.values()})
     if not all(parts.values()) or "train" not in parts.values():
@@ -175,7 +175,7 @@ def _refuse_unknown_parts(path: Path, ways: dict[str, Way], tops: dict[str, list
         return
     shared = frozenset.intersection(*(frozenset(ways[name][1] for name in tops[top]) for top in nested))
     fewest = 1 if _names.numbered(nested) else 2
-    if len(shared) >= fewest and not all(_names.parts(shared).values()):
+    if len(shared) >= fewest:
         raise DatasetError(
             f"{path}: the folders {some(nested)} all have the folders {some(shared)}, as parts of the images have and "
             f"classes have not: parts are called {KNOWN}; rename them, or take the images out of the inner folders"
