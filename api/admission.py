@@ -1,11 +1,14 @@
 """What is checked before a search is taken: that everything it names exists here and fits together."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from api.problems import together
+from api.problems import Problem, together
 from nas import datasets, devices, home, limits, plugins, spaces, zoo
 from nas.agents.errands import Agent
+from nas.datasets import DatasetError, DatasetInfo
 from nas.devices.remote import Remote
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
@@ -14,14 +17,14 @@ from nas.objective import Objective
 from nas.plans.search import searcher
 from nas.refusal import Faults, Refusal, one_line, shown
 from nas.spaces import SearchSpace
-from nas.specs import SearchSpec
+from nas.specs import SearchSpec, Spec
 
 LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
-def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
-    """Raise Problem naming every value of `spec` that cannot work.
+def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> SearchSpec:
+    """What is stored of `spec`: with its images as they are now. Raises Problem naming every value that cannot work.
 
     A device may be one of the `agents`; with `remote_workers` it need not be on this machine.
     """
@@ -32,7 +35,8 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     check_devices(faults, spec.devices, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
-    images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
+    info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, spec.contents))
+    images = info and as_seen(info, spec.resolution)
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(space, images))
@@ -43,8 +47,9 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
     if not faults and images and plugins.is_light(spec.searcher):
         checked("/options", spec.options, lambda: searcher(spec, images))
-    if faults:
+    if faults or info is None:
         raise together(faults)
+    return dataclasses.replace(spec, **about(info, spec.dataset))
 
 
 def name(text: str) -> None:
@@ -91,9 +96,34 @@ def absence(name: str, agents: Sequence[Agent]) -> str | None:
 
 def dataset(text: str, resolution: int | None = None) -> Images:
     """What its images give a network. Raises ValueError."""
+    return as_seen(described(text), resolution)
+
+
+def described(text: str, contents: DatasetInfo | None = None) -> DatasetInfo:
+    """The dataset of that name, which has to be as in `contents` where they are given. Raises ValueError."""
     plugins.check("nas.datasets", text.partition(":")[0])
-    info = datasets.describe(text, home.folder("datasets"))
+    info = datasets.describe(datasets.absolute(text), home.folder("datasets"))
+    datasets.require_same(contents, info)
+    return info
+
+
+def about(info: DatasetInfo, text: str) -> dict[str, Any]:
+    """What a spec says of its dataset: a name that means the same from any folder, and what is there now."""
+    return {"dataset": datasets.absolute(text), "contents": info if info.digest else None}
+
+
+def as_seen(info: DatasetInfo, resolution: int | None) -> Images:
     return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
+
+
+def unchanged(spec: Spec) -> None:
+    """Raise Problem where a run's images are not what they were when it was submitted."""
+    if spec.contents is None:
+        return
+    try:
+        described(spec.dataset, spec.contents)
+    except DatasetError as error:
+        raise Problem(409, str(error)) from error
 
 
 def target(objective: Objective) -> None:

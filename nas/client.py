@@ -17,6 +17,7 @@ import httpx
 
 from nas import settings
 from nas.agents.http import proxy
+from nas.datasets import absolute
 from nas.home import write
 from nas.tokens import for_service
 
@@ -74,12 +75,13 @@ class Client:
     # Runs
 
     def search(self, **spec: Any) -> Json:
-        """Submit a search; the fields are those of SearchSpec."""
-        return self._json("POST", "/v1/searches", body=spec)
+        """Submit a search; the fields are those of SearchSpec. A dataset's path is taken from the folder that this runs
+        in, here as everywhere."""
+        return self._json("POST", "/v1/searches", body=_placed(spec))
 
     def forecast(self, **spec: Any) -> Json:
         """What such a search would take; nothing is submitted."""
-        return self._json("POST", "/v1/forecasts", body=spec)
+        return self._json("POST", "/v1/forecasts", body=_placed(spec))
 
     def grow(self, search: str, **request: Any) -> Json:
         """Grow a search's trial, by default its best, into a family; the fields are those of GrowthRequest."""
@@ -87,11 +89,11 @@ class Client:
 
     def measure(self, **request: Any) -> Json:
         """Measure networks on the workers' devices; the fields are those of BenchmarkRequest."""
-        return self._json("POST", "/v1/benchmarks", body=request)
+        return self._json("POST", "/v1/benchmarks", body=_placed(request))
 
     def proxy(self, **spec: Any) -> Json:
         """Ask what a cheap training is worth; the fields are those of ProxySpec."""
-        return self._json("POST", "/v1/proxies", body=spec)
+        return self._json("POST", "/v1/proxies", body=_placed(spec))
 
     def run(self, run: str) -> Json:
         """A run of any kind."""
@@ -238,7 +240,7 @@ class Client:
         return self._list("/v1/datasets", "datasets")
 
     def dataset(self, name: str) -> Json:
-        return self._json("GET", f"/v1/datasets/{quote(name)}")
+        return self._json("GET", f"/v1/datasets/{quote(absolute(name))}")
 
     def published(self) -> list[Json]:
         return self._list("/v1/published", "published")
@@ -341,3 +343,9 @@ def _check(response: httpx.Response) -> None:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _placed(request: Json) -> Json:
+    """With a dataset whose name means the same wherever the service runs."""
+    dataset = request.get("dataset")
+    return request | {"dataset": absolute(dataset)} if isinstance(dataset, str) else request

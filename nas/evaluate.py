@@ -20,14 +20,13 @@ from torch import nn
 
 from nas import datasets, home, latencies, logs, spaces
 from nas.codec import Malformed, decode, encode
-from nas.datasets import DatasetError, DatasetInfo, ImageSet
+from nas.datasets import DatasetError, ImageSet
 from nas.inheritance import inherited
 from nas.limits import over_limit
 from nas.metering import DeviceError
 from nas.metering.host import processor
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
-from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Phase, Progress, Score
@@ -40,7 +39,6 @@ from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
 SCORED = 32  # images that the scores of an untrained network look at
-NAMED = 5  # of the images that are left out
 SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
 
 log = logging.getLogger(__name__)
@@ -84,10 +82,9 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         checkpoint.require()
     if images is None:
         images = datasets.load(dataset, job.architecture.images.resolution, home.folder("datasets"))
-    _fit(images.info, job.architecture.images)
-    if images.skipped:
-        some = f"{', '.join(images.skipped[:NAMED])}{', …' if len(images.skipped) > NAMED else ''}"
-        log.warning("%d images of %s are broken and left out: %s", len(images.skipped), dataset, some)
+    datasets.require_fitting(images.info, job.architecture.images.channels, job.architecture.images.classes)
+    if job.contents not in (None, images.info.digest):
+        raise datasets.Changed(dataset, "image files have other names, sizes or classes")
     with alone(device):
         resume = Resume(job, images.info)
         unfinished = resume.load()
@@ -102,6 +99,9 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         if job.final:
             training, held = everything(images.train_labels), np.arange(len(images.test_labels))
             unseen, answers = images.test_images, images.test_labels
+        elif images.validation_images is not None and images.validation_labels is not None:
+            training, held = everything(images.train_labels), np.arange(len(images.validation_labels))
+            unseen, answers = images.validation_images, images.validation_labels
         else:
             training, held = split(images.train_labels)
             unseen, answers = images.train_images, images.train_labels
@@ -154,16 +154,6 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
 
 def _phase(job: Job, phase: Phase, epochs: int = 0) -> Progress:
     return Progress(run=job.run, number=job.number, phase=phase, epoch=epochs, epochs=epochs)
-
-
-def _fit(info: DatasetInfo, images: Images) -> None:
-    """Raise ValueError where the network was described for other images than the dataset has."""
-    shape = (info.channels, len(info.classes))
-    if shape != (images.channels, images.classes):
-        raise ValueError(
-            f"dataset {info.name!r} has {shape[0]} channels and {shape[1]} classes, and the network is for "
-            f"{images.channels} and {images.classes}: the dataset has changed since, submit the run again"
-        )
 
 
 def _build(job: Job) -> nn.Module:

@@ -40,6 +40,8 @@ class Job:
     """The name of the published network that it is, if it is one."""
     dataset: str | None = None
     """The images; null, as the recipe is then, where only latency is measured."""
+    contents: str | None = None
+    """The digest of the images that are meant; null: as they are."""
     devices: tuple[str, ...]
     """Where latency is measured; the limits look at the first."""
     recipe: Recipe | None = None

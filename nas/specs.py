@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from nas.datasets import DatasetInfo
 from nas.networks.architecture import Choice, Choices, Images, Knobs
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import MEMBERS, CompoundScaling, Member
@@ -110,6 +111,9 @@ class SearchSpec:
     archive of such a one."""
     space: str = "mbconv"
     """The search space that networks are taken from. `GET /v1/spaces` and `nas spaces` list them."""
+    contents: DatasetInfo | None = None
+    """What the images were when the run was submitted, which the service writes down itself. Where it is given, other
+    images are refused."""
     resolution: int | None = None
     """Pixels a side that images are resized to. Null: as the dataset has them."""
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
@@ -193,6 +197,7 @@ class GrowthSpec:
 
     name: str = ""
     dataset: str
+    contents: DatasetInfo | None = None
     space: str
     architecture: AnyArchitecture
     """The network that it is grown from."""
@@ -240,6 +245,7 @@ class BenchmarkSpec:
 
     LIKE: ClassVar[tuple[type, ...]] = (SearchSpec,)
     dataset: ClassVar[None] = None
+    contents: ClassVar[None] = None
 
     name: str = ""
     space: str = "mbconv"
@@ -283,6 +289,7 @@ class ProxySpec:
 
     name: str = ""
     dataset: str
+    contents: DatasetInfo | None = None
     space: str = "mbconv"
     knobs: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     limits: Limits = Limits()

@@ -14,6 +14,7 @@ from nas.recipes import Recipe
 from nas.records import Measurement
 from nas.specs import Fidelity, ProxySpec, SearchSpec
 from tests.command_line import nas, unwrapped
+from tests.dataset_files import fill
 from tests.service import OWNER, POINTS, UNKNOWN, Service, ended, latency
 
 
@@ -72,6 +73,22 @@ def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:
     run = service.store.runs(limit=1)[0]
     assert f"nas watch {run.id}" in ran.out
     assert run.spec == SearchSpec(dataset="fashion_mnist")
+
+
+def test_images_are_taken_from_the_clients_folder_and_told_of(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fill(tmp_path / "pets") / "cat" / "notes.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    words = "no images that can be opened: 1 .txt"
+    for ran in (nas("search", "--dataset", "folder:pets"), nas("proxy", "--dataset", "folder:pets", "--on-service")):
+        assert words in ran.out, ran.error
+        (run, *_) = service.store.runs(limit=1)
+        assert run.spec.dataset == f"folder:{tmp_path}/pets"
+        assert words in " ".join(nas("show", run.id).out.split())
+    shown = nas("datasets", "folder:pets").out
+    assert "2 classes, 18 + 2 colour images of 20 pixels" in shown
+    assert words in " ".join(shown.split())
 
 
 def test_a_recipe_may_be_a_file_or_json(service: Service, tmp_path: Path) -> None:

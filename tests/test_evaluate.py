@@ -21,7 +21,7 @@ import torch
 
 from nas import home
 from nas.codec import decode, encode
-from nas.datasets import DatasetError
+from nas.datasets import Changed, DatasetError
 from nas.devices import cpu, cpu_eager
 from nas.evaluate import evaluate
 from nas.inheritance import CannotInherit
@@ -39,7 +39,6 @@ from nas.training.data import Batches
 from nas.training.device import training_bytes
 from nas.training.train import Diverged, train
 from search_spaces import nasbench201
-from tests.log import logged, objects
 from tests.pictures import RECIPE, TINY, job, pictures
 
 
@@ -272,17 +271,20 @@ def test_a_third_of_a_learning_rate_that_diverges_may_do_and_is_the_one_recorded
     assert "once more at a third" in caplog.text
 
 
-def test_images_that_were_left_out_are_warned_of_with_the_trial_as_subject() -> None:
-    broken = tuple(f"red/{number}.png" for number in range(7))
-    with logged(form="json") as written:
-        evaluate(job(recipe=None, dataset=None))
-        assert written.getvalue() == ""
-        evaluate(
-            job(recipe=dataclasses.replace(RECIPE, epochs=1)), images=dataclasses.replace(pictures(), skipped=broken)
-        )
-    (line,) = (line for line in objects(written) if line["level"] == "warning")
-    said = f"7 images of {job().dataset} are broken and left out: {', '.join(broken[:5])}, …"
-    assert (line["run"], line["trial"], line["message"]) == (job().run, job().number, said)
+def test_validation_images_of_its_own_are_what_a_search_scores_on() -> None:
+    images = pictures()
+    own = dataclasses.replace(
+        images, validation_images=images.test_images, validation_labels=(images.test_labels + 1) % 4
+    )
+    wrong, right = evaluate(job(), images=own), evaluate(job(final=True), images=own)
+    assert wrong.accuracy is not None
+    assert right.test_accuracy is not None
+    assert wrong.accuracy < right.test_accuracy, "its labels are all wrong"
+
+
+def test_images_that_are_others_than_those_that_were_meant_are_refused() -> None:
+    with pytest.raises(Changed, match="put the images of pictures back as they were, or submit another run"):
+        evaluate(job(contents="0123"), images=pictures())
 
 
 def test_a_dataset_with_nothing_to_score_is_refused_before_training() -> None:

@@ -1,7 +1,6 @@
 """Folders of images of all sorts: which image is in which part and class, and how its pixels are read."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas import datasets
-from nas.datasets import DatasetError, _listing
+from nas.datasets import DatasetError, _archive
 from nas.metering import host
 from nas.training.data import Ahead
 from tests.dataset_files import BLUE, GREEN, RED, Colour, draw, fill, load, pack
@@ -52,14 +51,15 @@ class TestFolderLayout:
         assert np.bincount(found.train_labels).tolist() == [2, 2]
         assert np.bincount(found.test_labels).tolist() == [1, 1]
 
-    def test_train_and_test_folders(self, images: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_train_and_test_folders(self, images: Path, cache: Path) -> None:
         fill(images / "train", images=4)
         fill(images / "test", images=2)
-        fill(images / "val", images=1)
-        with caplog.at_level(logging.WARNING):
-            info = load(images, cache).info
+        fill(images / "extra", images=1)
+        info = load(images, cache).info
         assert (info.classes, info.train_images, info.test_images) == (("cat", "dog"), 8, 4)
-        assert "images in val are not used" in caplog.text
+        assert "2 images of extra are left out: they are in none of the parts" in [
+            remark.text for remark in info.remarks
+        ]
 
     def test_train_alone_is_split(self, images: Path, cache: Path) -> None:
         fill(images / "train")
@@ -107,7 +107,7 @@ class TestFolderLayout:
         info = datasets.describe(f"folder:{archive}", cache)
         (kept,) = cache.rglob("listing-*.json")
         with monkeypatch.context() as patch:
-            patch.setattr(_listing, "_Draft", None)  # nothing is drawn up
+            patch.setattr(_archive, "Draft", None)  # nothing is drawn up
             assert datasets.describe(f"folder:{archive}", cache) == info
         kept.write_text("{}")
         assert datasets.describe(f"folder:{archive}", cache) == info
@@ -280,8 +280,9 @@ class TestFolderImages:
 
     def test_many_broken_images_are_refused(self, images: Path, cache: Path) -> None:
         fill(images, images=100)
-        for index in range(3):
-            (images / "cat" / f"{90 + index:03}.png").write_text("no image")
-        with pytest.raises(DatasetError, match=r"over 1% of 200 images are broken, among them cat/090\.png, .*replace"):
+        for index in range(21):
+            (images / "cat" / f"{70 + index:03}.png").write_text("no image")
+        reason = r"cat/070\.png \(it is no image of a known kind\), .*: replace"
+        with pytest.raises(DatasetError, match=rf"over 10% of 200 images cannot be used, among them {reason}"):
             load(images, cache)
         assert not list(cache.rglob("*.npy"))

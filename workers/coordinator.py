@@ -11,7 +11,7 @@ from concurrent.futures import wait
 from typing import Any, cast
 
 from nas import datasets, home, logs
-from nas.datasets import DatasetError
+from nas.datasets import Changed, DatasetError, Remark
 from nas.networks.architecture import Images
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
@@ -91,9 +91,13 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
             wait([loading], TURN_SECONDS)
         if loading.done():
             loading.result()
+            _tell(store, run, pool.remarks(run.spec.dataset, images.resolution))
         left = drive(store, owner, run, plan, pool, inbox, leave)
     except (LostRun, Conflict, StoreError):
         raise
+    except Changed as error:
+        _pause(store, run, owner, error)
+        return
     except Exception as error:  # whatever is wrong with one run must not keep the others from being driven
         expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, OSError, ImportError))
         log.error("%s", error, exc_info=not expected)
@@ -111,14 +115,39 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
 
 
 def _images(run: Run) -> Images:
-    """What the run's dataset gives a network. Raises DatasetError, and UnknownPlugin for a dataset that is none."""
+    """What the run's dataset gives a network. Raises DatasetError, Changed where a trial that begins now would have
+    other images than those before it, and UnknownPlugin for a dataset that is none."""
     if isinstance(run.spec, BenchmarkSpec):
         return run.spec.images
-    if isinstance(run.spec, GrowthSpec):
+    if isinstance(run.spec, GrowthSpec) and run.spec.contents is None:
         return run.spec.architecture.images
     info = datasets.describe(run.spec.dataset, home.folder("datasets"))
+    if run.wish == "run":
+        datasets.require_same(run.spec.contents, info)
+    if isinstance(run.spec, GrowthSpec):
+        return run.spec.architecture.images
     resolution = run.spec.resolution if isinstance(run.spec, SearchSpec) else None
     return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
+
+
+def _tell(store: Store, run: Run, remarks: tuple[Remark, ...]) -> None:
+    """Write down what was noticed of the images only when they were decoded, once."""
+    known = {remark.text for remark in run.spec.contents.remarks} if run.spec.contents else set[str]()
+    if any(remark.text not in known for remark in remarks):
+        known |= {event.text for event in store.events(run.id, limit=1000) if event.kind == "images"}
+    for remark in remarks:
+        if remark.text not in known:
+            store.note(run.id, "images", remark.text)
+
+
+def _pause(store: Store, run: Run, owner: str, error: Changed) -> None:
+    """Until the images are what they were."""
+    log.warning("%s", error)
+    store.note(run.id, "images changed", f"{error}; resume this one when they are back")
+    wished = store.run(run.id).wish == "run"
+    if wished:  # nothing else has been wished for meanwhile
+        store.wish(run.id, "pause")
+    store.claims.release(run.id, owner, "paused" if wished else "running")
 
 
 def _fail(store: Store, run: Run, owner: str, error: str, traceback: str) -> None:

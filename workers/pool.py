@@ -17,7 +17,7 @@ import ray
 
 import nas.evaluate
 from nas import datasets, home, logs, settings
-from nas.datasets import ImageSet
+from nas.datasets import ImageSet, Remark
 from nas.records import Job, Measurement, Notice, Progress
 from nas.tracebacks import traced
 from workers import head
@@ -121,6 +121,7 @@ class RayPool:
         self._parallel = 1
         self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._loading = threading.Lock()
+        self._remarks: dict[tuple[str | None, int], tuple[Remark, ...]] = {}
         self._folder = None if address else RayFolder()
         try:
             self._start(address)
@@ -170,7 +171,11 @@ class RayPool:
         """For another run: so many evaluations at once, and of each dataset what it is by now."""
         self._parallel = parallel
         # New ones: what loads for another run may go on for long, and is waited for by nobody.
-        self._images, self._loading = OrderedDict(), threading.Lock()
+        self._images, self._loading, self._remarks = OrderedDict(), threading.Lock(), {}
+
+    def remarks(self, dataset: str | None, resolution: int) -> tuple[Remark, ...]:
+        """What there is to be known of images that were loaded since."""
+        return self._remarks.get((dataset, resolution), ())
 
     def evaluate(self, job: Job, report: Callable[[Progress | Notice], None]) -> Evaluation:
         """In a process of Ray's. Returns at once, also where the images have yet to be loaded; raises
@@ -228,11 +233,13 @@ class RayPool:
 
     def _object_ref(self, dataset: str, resolution: int) -> Any:
         key = (dataset, resolution)
-        kept, loading = self._images, self._loading
+        kept, loading, remarks = self._images, self._loading, self._remarks
         with loading:  # of several that want the same images one loads them
             if key not in kept:
                 images = datasets.load(*key, home.folder("datasets"))
-                if images.train_images.nbytes + images.test_images.nbytes > MOST_BYTES:
+                remarks[key] = images.info.remarks
+                parts = (images.train_images, images.test_images, images.validation_images)
+                if sum(part.nbytes for part in parts if part is not None) > MOST_BYTES:
                     kept[key] = None
                     return None
                 own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
@@ -250,8 +257,12 @@ def share(gpus: float, parallel: int) -> float:
 
 def _shareable(images: ImageSet) -> ImageSet:
     """Arrays of numpy's own class: of one mapped from a file every reader would get a copy."""
+    own = images.validation_images
     return dataclasses.replace(
-        images, train_images=np.asarray(images.train_images), test_images=np.asarray(images.test_images)
+        images,
+        train_images=np.asarray(images.train_images),
+        test_images=np.asarray(images.test_images),
+        validation_images=None if own is None else np.asarray(own),
     )
 
 

@@ -18,13 +18,20 @@ def datasets(rows: Sequence[Json]) -> RenderableType:
     for row in rows:
         info = row["info"]
         shape = (
-            f"{len(info['classes'])} classes, {info['train_images']:,} + {info['test_images']:,} "
+            f"{len(info['classes'])} classes, {_parts(info)} "
             f"{'grey' if info['channels'] == 1 else 'colour'} images of {info['resolution']} pixels"
             if info
             else row["problem"]
         )
-        parts += [Text(row["name"], style="bold"), _indented(shape), _indented(_first(row), "dim"), Text()]
+        remarks = [_indented(remark["text"], "yellow") for remark in info["remarks"]] if info else []
+        parts += [Text(row["name"], style="bold"), _indented(shape), *remarks, _indented(_first(row), "dim"), Text()]
     return Group(*parts[:-1])
+
+
+def _parts(info: Json) -> str:
+    """Numbers of images: to train, validate if there are any, and test."""
+    numbers = (info["train_images"], info["validation_images"], info["test_images"])
+    return " + ".join(f"{number:,}" for number in numbers if number)
 
 
 def plugins(rows: Sequence[Json]) -> RenderableType:

@@ -70,6 +70,9 @@ def found_here(spec: ProxySpec, say: Say) -> Report:
             raise ValueError(f"device {name!r} cannot measure here: {reason}")
     cache = home.folder("datasets")
     info = datasets.describe(spec.dataset, cache)
+    for remark in info.remarks:
+        say(remark.text)
+    spec = replace(spec, contents=info if info.digest else None)
     images = Images(resolution=info.resolution, channels=info.channels, classes=len(info.classes))
     same = replace(spec, name="", parallel=1)  # whatever else may differ between an interrupted report and this one
     digest = hashlib.sha256(json.dumps(encode(same), sort_keys=True).encode()).hexdigest()[:12]

@@ -41,14 +41,15 @@ def grow(session: Session) -> int:
 
 
 def _submitted(session: Session, run: Any) -> int:
-    if run.get("hint"):
-        session.say(f"Note: {run['hint']}")
+    remarks = [f"Note: {run['hint']}"] if run.get("hint") else []
+    remarks += [f"Images: {remark['text']}" for remark in (run["spec"].get("contents") or {}).get("remarks", ())]
     if session.options.watch:
-        session.say(f"{run['kind'].capitalize()} {run['id']} is submitted")
+        session.say("\n".join([f"{run['kind'].capitalize()} {run['id']} is submitted", *remarks]))
         return _watched(session, run["id"])
 
     def words(run: Any) -> RenderableType:
-        return f"{run['kind'].capitalize()} {run['id']} is submitted. Follow it with: nas watch {run['id']}"
+        said = f"{run['kind'].capitalize()} {run['id']} is submitted. Follow it with: nas watch {run['id']}"
+        return "\n".join([said, *remarks])
 
     return session.show(run, words)
 
@@ -173,7 +174,9 @@ def raise_budget(session: Session) -> int:
 
 
 def datasets(session: Session) -> int:
-    return session.show(session.client.datasets(), listings.datasets)
+    if session.options.name is None:
+        return session.show(session.client.datasets(), listings.datasets)
+    return session.show(session.client.dataset(session.options.name), lambda row: listings.datasets([row]))
 
 
 def spaces(session: Session) -> int:

@@ -23,6 +23,7 @@ export function shownState(run) {
 export function heading(kind, id, changed) {
   const [title, state] = [element("h1"), element("span")];
   const facts = element("p", { class: "facts muted" });
+  const images = element("p", { class: "remarks muted", "aria-label": "Its images" });
   const objective = element("p", { class: "objective" });
   const count = element("p", { "aria-live": "polite" });
   const times = element("p", { class: "muted" });
@@ -47,6 +48,7 @@ export function heading(kind, id, changed) {
     { class: "card heading" },
     element("div", { class: "title" }, title, state),
     facts,
+    images,
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
     reason,
@@ -78,6 +80,8 @@ export function heading(kind, id, changed) {
       const now = shownState(run);
       if (state.textContent !== now) state.replaceChildren(pill(now));
       say(facts, words.facts);
+      const remarks = run.spec.contents?.remarks ?? [];
+      say(images, remarks.map(({ text }) => `Images: ${text}`).join("\n"));
       say(objective, words.objective);
       const over = trialsEnded(run);
       progress.show(over / run.trials);

@@ -67,7 +67,7 @@ def create_forecast(
 ) -> Forecast:
     """The body is that of a search; nothing is stored or begun."""
     remote = request.app.state.remote_workers
-    admit(spec, history.store.agents.all(), remote_workers=remote)
+    spec = admit(spec, history.store.agents.all(), remote_workers=remote)
     past = _past(history, spec)
     if not past:
         reason = f"no training of space {spec.space!r} on dataset {spec.dataset!r} has been measured yet"

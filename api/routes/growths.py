@@ -1,5 +1,6 @@
 """Growths: one architecture that a search found, grown into a family."""
 
+import dataclasses
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
@@ -12,6 +13,7 @@ from api.requests import GrowthRequest
 from api.routes.runs import run_of
 from api.views import growth, search
 from api.views.growth import Growth
+from nas.datasets import Changed, DatasetInfo, Remark, require_fitting, require_same
 from nas.plans.growth import member
 from nas.records import Trial
 from nas.refusal import Faults
@@ -58,9 +60,15 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
     try:
+        contents = _contents(search.spec, source)
+    except ValueError as error:
+        detail = f"search {wanted.search!r} cannot be grown: {error}"
+        raise refused("/search", wanted.search, detail) from error
+    try:
         spec = GrowthSpec(
             name=wanted.name,
             dataset=search.spec.dataset,
+            contents=contents,
             space=search.spec.space,
             architecture=source.job.architecture,
             source=(search.id, source.number),
@@ -79,6 +87,21 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
     except ValueError as error:
         raise blamed(wanted, error, "members") from error
     return spec
+
+
+def _contents(search: SearchSpec, source: Trial) -> DatasetInfo | None:
+    """The images as they are now, with a word where these are not the search's. Raises ValueError where they do not fit
+    the network."""
+    if search.contents is None:
+        return None
+    info, images = admission.described(search.dataset), source.job.architecture.images
+    require_fitting(info, images.channels, images.classes)
+    try:
+        require_same(search.contents, info)
+    except Changed as error:
+        remark = Remark(kind="changed", text=f"since search {source.run}, {error.what}")
+        return dataclasses.replace(info, remarks=(*info.remarks, remark))
+    return info
 
 
 def _source(wanted: GrowthRequest, spec: SearchSpec, trials: tuple[Trial, ...]) -> Trial:

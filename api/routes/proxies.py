@@ -1,5 +1,6 @@
 """Proxies: what a cheap training is worth, by candidates that a dear one trains as well."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -30,25 +31,27 @@ def create_proxy(
 ) -> Proxy:
     """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
     any training. The report says how well each orders them as the dear recipe does."""
-    admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
+    spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
     run = history.store.add_run("proxy", spec)
     response.headers["Location"] = f"/v1/proxies/{run.id}"
     return proxy.view(run, ())
 
 
-def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
-    """Raise Problem naming every value of `spec` that cannot work."""
+def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> ProxySpec:
+    """What is stored of `spec`: with its images as they are now. Raises Problem naming every value that cannot work."""
     faults = Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
     admission.check_devices(faults, spec.devices, agents, remote_workers)
     space = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
-    images = faults.check("/dataset", spec.dataset, lambda: admission.dataset(spec.dataset))
+    info = faults.check("/dataset", spec.dataset, lambda: admission.described(spec.dataset, spec.contents))
+    images = info and admission.as_seen(info, None)
     if space and images:
         faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
     if images and not faults:
         faults.check("/candidates", spec.candidates, lambda: _drawn(spec, images))
-    if faults:
+    if faults or info is None:
         raise together(faults)
+    return dataclasses.replace(spec, **admission.about(info, spec.dataset))
 
 
 def _drawn(spec: ProxySpec, images: Images) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from api import examples
-from api.admission import admit
+from api.admission import admit, unchanged
 from api.bodies import JSONRoute, strictly
 from api.history import Histories
 from api.problems import TAKES_BODY, documented
@@ -28,7 +28,7 @@ def create_search(
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
-    admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
+    spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
     run = history.store.add_run("search", spec)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return search.view(run, ())
@@ -46,8 +46,8 @@ def raise_budget(
     budget: Annotated[Budget, strictly(Budget), Body(openapi_examples=examples.BUDGETS)],
     history: Histories,
 ) -> Search:
-    """A search that has finished goes on; what it has learnt is kept."""
-    run_of(history.store, "search", run)
+    """A search that has finished goes on; what it has learnt is kept. Its images have to be what they were."""
+    unchanged(run_of(history.store, "search", run).spec)
     raised = history.store.raise_budget(run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours)
     return search.view(raised, history.trials(run))
 

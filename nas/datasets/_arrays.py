@@ -15,17 +15,19 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.datasets import DatasetError, DatasetInfo, ImageSet
+from nas.codec import decode
+from nas.datasets import DatasetError, DatasetInfo, ImageSet, Remark
 
 SPARE_BYTES = 64 << 20  # left free on the disk for everybody else
 FULL = (errno.ENOSPC, errno.EDQUOT)
+REMARKS = "remarks.json"  # in the folder where something is to be said of the images
 DAMAGED = (FileNotFoundError, EOFError, ValueError)  # what reading an array file that is not whole raises
 
 log = logging.getLogger(__name__)
 
 
 class Part:
-    """Writes the images of one part ("train" or "test") one after the other, however many come.
+    """Writes the images of one part ("train", "test" or "validation") one after the other, however many come.
 
     Use as a context manager; images are uint8 (C, H, W) of one `shape`.
     """
@@ -111,15 +113,20 @@ def _fill(folder: Path, fill: Callable[[Path], tuple[str, ...]]) -> None:
 
 def _open(folder: Path, info: DatasetInfo) -> ImageSet:
     arrays: dict[str, Any] = {}
-    for part in ("train", "test"):
+    for part in ("train", "test", "validation"):
+        if part == "validation" and not info.validation_images:
+            continue
         images = np.load(folder / f"{part}_images.npy", mmap_mode="r")
         labels = np.load(folder / f"{part}_labels.npy")
         if len(images) != len(labels):
             raise ValueError(f"{len(images)} images and {len(labels)} labels")
         arrays |= {f"{part}_images": images, f"{part}_labels": labels}
-    numbers: dict[str, Any] = {name: len(array) for name, array in arrays.items() if name.endswith("_images")}
+    changes: dict[str, Any] = {name: len(array) for name, array in arrays.items() if name.endswith("_images")}
     skipped = tuple(json.loads((folder / "skipped.json").read_text()))
-    return ImageSet(info=dataclasses.replace(info, **numbers), skipped=skipped, **arrays)
+    if (folder / REMARKS).exists():
+        noticed = json.loads((folder / REMARKS).read_text())
+        changes["remarks"] = (*info.remarks, *(decode(Remark, remark) for remark in noticed))
+    return ImageSet(info=dataclasses.replace(info, **changes), skipped=skipped, **arrays)
 
 
 @contextlib.contextmanager

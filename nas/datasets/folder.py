@@ -1,29 +1,27 @@
-"""A folder of your own images, "folder:/path": one folder for each class, of JPEG and PNG files of any size.
+"""A folder of your own images, "folder:/path": one folder for each class, of image files of any size.
 
-Either `CLASS/…` or `train/CLASS/…` and `test/CLASS/…`. Without a test folder a tenth of each class, always the same
-images, is kept for testing. A tar archive of such a folder will do as well. Images become squares: scaled by their
-shorter side, cut at the centre, upright by their EXIF; grey if all of a sample are, and in colour otherwise.
+Either `CLASS/…`, or `train/CLASS/…` with `test/CLASS/…` and `val/CLASS/…` beside it, under these and other usual names.
+Without test images those of `val` test; without either a tenth of each class, always the same images. An archive of
+such a folder, tar or zip, will do as well. Images become squares: scaled by their shorter side, cut at the centre,
+upright by their EXIF; grey if all are, and in colour otherwise.
 """
 
 import dataclasses
 import hashlib
-import logging
 import os
-import statistics
 from collections import Counter
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays, _listing, _picture
-from nas.metering import host
-from nas.refusal import one_line, shortened
+from nas.datasets import DatasetError, DatasetInfo, ImageSet, Remark, _arrays, _decoding
+from nas.datasets._archive import source
+from nas.datasets._decoding import Places
+from nas.datasets._facts import facts
+from nas.datasets._layout import layout
+from nas.datasets._listing import Source, digest
+from nas.datasets._picture import Depth
+from nas.refusal import shortened
 
 if TYPE_CHECKING:
     import nas.datasets.folder
@@ -32,68 +30,133 @@ if TYPE_CHECKING:
     _satisfied: Dataset = nas.datasets.folder
 
 DEFAULT_PIXELS = (16, 224)  # between which the default resolution lies
-MOST_SKIPPED = 0.01  # of the images
-BLOCK, CHUNK = 256, 16  # images decoded, and held, at once; images that a thread takes at a time
-Item = TypeVar("Item")
-
-log = logging.getLogger(__name__)
+SMALL_BYTES, SMALL_FILES = 128 << 20, 256 << 20  # of arrays, and of files, that are decoded when they are described
+VERSION = 2  # of how images become arrays
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What lies in the folder: `parts` gives every image's part, "train" or "test", and the number of its class."""
+    """What lies in the folder: `places` gives every image's part and the number of its class."""
 
     info: DatasetInfo
-    source: _listing.Source
-    parts: dict[str, tuple[str, int]]
+    source: Source
+    places: Places
+    own_test: bool
+    """Whether the folder has its own test images."""
+    depth: Depth
+    file_bytes: int
     digest: str
+    """Changes with any image's name, size and time."""
 
 
 def describe(argument: str, cache: Path) -> DatasetInfo:
-    """Lists the files and looks at some headers; `resolution` is the median of their shorter sides, within bounds."""
-    return _survey(argument, cache / "folder").info
+    """What `load` says of a set that is small, or was loaded before. Otherwise the files are listed and many headers
+    looked at; `resolution` is the median of their shorter sides, within bounds."""
+    survey = _survey(argument, cache / "folder")
+    info = survey.info
+    small = _array_bytes(survey, info.resolution) <= SMALL_BYTES and survey.file_bytes <= SMALL_FILES
+    if small or _place(survey, info.resolution, cache).is_dir():
+        return _loaded(survey, info.resolution, cache).info
+    return info
 
 
 def load(argument: str, resolution: int, cache: Path) -> ImageSet:
     """All images at `resolution`; made once per listing (names, sizes, times) and resolution."""
     if not 8 <= resolution <= 2048:
         raise DatasetError(f"resolution {resolution} is not between 8 and 2048 pixels")
-    survey = _survey(argument, cache / "folder")
+    return _loaded(_survey(argument, cache / "folder"), resolution, cache)
+
+
+def _loaded(survey: Survey, resolution: int, cache: Path) -> ImageSet:
     info = dataclasses.replace(survey.info, resolution=resolution)
-    version = 1  # of how images become arrays
-    place = cache / "folder" / f"{survey.digest}-{info.channels}x{resolution}-{version}"
 
     def fill(folder: Path) -> tuple[str, ...]:
-        _arrays.require_space(info.name, cache, len(survey.parts) * info.channels * resolution**2)
-        return _decode(survey, info, folder)
+        _arrays.require_space(info.name, cache, _array_bytes(survey, resolution))
+        return _decoding.shown(_filled(survey, info, folder))
 
-    return _arrays.load(place, info, fill)
+    return _arrays.load(_place(survey, resolution, cache), info, fill)
+
+
+def _filled(survey: Survey, info: DatasetInfo, folder: Path) -> dict[str, str]:
+    """Decode into `folder`. Where all test images of a class are broken that were kept out of it, others are."""
+    broken = _decoding.decoded(survey.source, survey.places, info, survey.depth, folder)
+    left = {place for name, place in survey.places.items() if name not in broken}
+    for number, name in enumerate(info.classes):
+        for part in ("train", "test"):
+            if (part, number) not in left:
+                return _filled_again(survey, info, folder, broken, name)
+    return broken
+
+
+def _filled_again(survey: Survey, info: DatasetInfo, folder: Path, broken: dict[str, str], name: str) -> dict[str, str]:
+    number = info.classes.index(name)
+    whole = [file for file, (_, own) in survey.places.items() if own == number and file not in broken]
+    if survey.own_test or len(whole) < 3:
+        raise DatasetError(
+            f"dataset {info.name!r}: all train or all test images of class {name!r} are broken, such as "
+            f"{_decoding.told({file: why for file, why in broken.items() if survey.places[file][1] == number})}"
+        )
+    first = min(whole, key=_hash)
+    places = survey.places | {first: ("test", number)}
+    return _filled(dataclasses.replace(survey, places=places), info, folder)
+
+
+def _place(survey: Survey, resolution: int, cache: Path) -> Path:
+    name = digest([survey.digest, survey.info.digest, repr(survey.depth)])
+    return cache / "folder" / f"{name}-{survey.info.channels}x{resolution}-{VERSION}"
+
+
+def _array_bytes(survey: Survey, resolution: int) -> int:
+    return len(survey.places) * survey.info.channels * resolution**2
 
 
 def _survey(argument: str, cache: Path) -> Survey:
     if not argument:
         raise DatasetError("dataset 'folder' needs a path: write folder:/path/to/images")
     path = _path(argument)
-    source = _listing.source(path, cache)
-    listing = source.listing()
+    images = source(path, cache)
+    listing = images.listing()
     if not listing.files:
-        raise DatasetError(f"{path} has no images: put {', '.join(_listing.SUFFIXES)} files in a folder for each class")
-    classes, parts = _parts(path, listing)
-    if not listing.shorter_sides:
         raise DatasetError(
-            f"{path}: none of the images looked at, such as {listing.files[0]}, can be opened: replace them"
+            f"{path} has no images: put JPEG, PNG, WebP, GIF, BMP or TIFF files in a folder for each class"
         )
-    numbers = Counter(part for part, _ in parts.values())
+    laid = layout(path, listing)
+    places = laid.places
+    own_test = any(part == "test" for part, _ in places.values())
+    if not own_test:
+        places = _tenth_for_testing(places)
+    known = facts(images, listing, path, cache)
+    numbers = Counter(part for part, _ in places.values())
+    remarks = list(laid.remarks)
+    if known.deep:
+        text = f"greys of more than 8 bits become 8: {known.depth.low:g} is 0, and {known.depth.high:g} is 255"
+        remarks.append(Remark(kind="greys", text=text))
     low, high = DEFAULT_PIXELS
     info = DatasetInfo(
         name=f"folder:{argument}",
-        classes=classes,
-        channels=1 if listing.grey else 3,
-        resolution=min(high, max(low, int(statistics.median(listing.shorter_sides)))),
+        classes=laid.classes,
+        channels=1 if known.grey else 3,
+        resolution=min(high, max(low, known.shorter_side)),
         train_images=numbers["train"],
         test_images=numbers["test"],
+        validation_images=numbers["validation"],
+        digest=digest(
+            [
+                f"{name}\0{listing.files[name]}\0{part}\0{laid.classes[number]}"
+                for name, (part, number) in places.items()
+            ]
+        ),
+        remarks=tuple(remarks),
     )
-    return Survey(info=info, source=source, parts=parts, digest=listing.digest)
+    return Survey(
+        info=info,
+        source=images,
+        places=places,
+        own_test=own_test,
+        depth=known.depth,
+        file_bytes=sum(listing.files[name] for name in places),
+        digest=listing.digest,
+    )
 
 
 def _path(argument: str) -> Path:
@@ -109,135 +172,14 @@ def _path(argument: str) -> Path:
     return path
 
 
-def _parts(path: Path, listing: _listing.Listing) -> tuple[tuple[str, ...], dict[str, tuple[str, int]]]:
-    """The classes, and each image's part and class. Raises DatasetError for a layout that cannot be used."""
-    root = _root(listing)
-    names = {name: tuple(name.removeprefix(root).split("/")) for name in listing.files}
-    folders = {tuple(name.removeprefix(root).split("/")) for name in listing.folders if name.startswith(root)}
-    split = any(len(parts) > 2 and parts[0] == "train" for parts in names.values()) and not any(
-        len(parts) == 2 and parts[0] == "train" for parts in names.values()
-    )
-    if split:
-        others = {parts[0] for parts in names.values()} - {"train", "test"}
-        if others:
-            log.warning("%s: images in %s are not used, only those in train and test", path, ", ".join(sorted(others)))
-    else:
-        names = {name: ("train", *parts) for name, parts in names.items()}
-        folders = {("train", *parts) for parts in folders}
-    images: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}}
-    for parts in sorted(folders):
-        if len(parts) == 2 and parts[0] in images:
-            images[parts[0]][parts[1]] = []
-    for name, parts in names.items():
-        if parts[0] not in images:
-            continue
-        if len(parts) < 3:
-            raise DatasetError(f"{path}: {name} lies in no class: move it into its class's folder, or away")
-        images[parts[0]].setdefault(parts[1], []).append(name)
-    train, test = images["train"], images["test"]
-    classes = tuple(sorted(train))
-    _check(path, train, test)
-    if not test:
-        for name in classes:
-            test[name] = sorted(train[name], key=_hash)[: max(1, round(len(train[name]) / 10))]
-            train[name] = sorted(set(train[name]) - set(test[name]))
-    numbers = {name: number for number, name in enumerate(classes)}
-    return classes, {
-        file: (part, numbers[name]) for part, table in images.items() for name, files in table.items() for file in files
-    }
-
-
-def _root(listing: _listing.Listing) -> str:
-    """The folder that all else is in, as where an archive was made of a folder by its name; "" or "name/"."""
-    tops = {name.split("/")[0] for name in (*listing.files, *listing.folders)}
-    deep = all(name.count("/") >= 2 for name in listing.files)
-    return f"{tops.pop()}/" if len(tops) == 1 and deep and tops != {"train"} else ""
-
-
-def _check(path: Path, train: dict[str, list[str]], test: dict[str, list[str]]) -> None:
-    if len(train) < 2:
-        raise DatasetError(
-            f"{path} has one class ({', '.join(train)}): there is nothing to tell apart; give each class its folder"
-        )
-    for part, table in (("train", train), ("test", test)):
-        for name, files in table.items():
-            if not files:
-                raise DatasetError(f"{path}: class {name!r} has no {part} images: add some, or remove its folder")
-            if not one_line(name):
-                raise DatasetError(f"{path}: class {name!r} has a name that cannot be shown: rename its folder")
-    if test and set(test) != set(train):
-        name = min(set(test) ^ set(train))
-        lacking = "test" if name in train else "train"
-        raise DatasetError(f"{path}: class {name!r} is missing from {lacking}: add its folder there, or remove it")
-    least = 2 if test else 3
-    for name, files in train.items():
-        if len(files) < least:
-            raise DatasetError(
-                f"{path}: class {name!r} has {len(files)} of the {least} images that are needed, "
-                f"one each to train, validate{'' if test else ' and test'}: add some, or remove its folder"
-            )
+def _tenth_for_testing(places: Places) -> Places:
+    """With a tenth of each class to test on, always the same images."""
+    classes: dict[int, list[str]] = {}
+    for name, (_, number) in places.items():
+        classes.setdefault(number, []).append(name)
+    tested = {name for names in classes.values() for name in sorted(names, key=_hash)[: max(1, round(len(names) / 10))]}
+    return {name: ("test" if name in tested else "train", number) for name, (_, number) in places.items()}
 
 
 def _hash(name: str) -> bytes:
     return hashlib.sha256(os.fsencode(name)).digest()
-
-
-def _decode(survey: Survey, info: DatasetInfo, folder: Path) -> tuple[str, ...]:
-    """Write the images as arrays into `folder`; the names of those that are broken come back."""
-    total, skipped = len(survey.parts), list[str]()
-    shape = (info.channels, info.resolution, info.resolution)
-
-    def decoded(files: list[tuple[str, _listing.Opener]]) -> list[NDArray[np.uint8] | _picture.Corrupt]:
-        return [one(*file) for file in files]
-
-    def one(name: str, opener: _listing.Opener) -> NDArray[np.uint8] | _picture.Corrupt:
-        try:
-            with opener() as opened:
-                return _picture.pixels(opened, info.channels, info.resolution)
-        except _picture.Corrupt as error:
-            return error
-        except _picture.TooLarge as error:
-            raise DatasetError(f"{name}: {error} Remove it, or make it smaller.") from error
-        except OSError as error:
-            raise DatasetError(f"{name} cannot be read: {error}") from error
-
-    with (
-        _arrays.Part(folder, "train", shape) as train,
-        _arrays.Part(folder, "test", shape) as test,
-        ThreadPoolExecutor(host.processors()) as pool,
-        _picture.strict(),
-    ):
-        done = 0
-        for block in _blocks(survey.source.files(survey.parts), BLOCK):
-            images = chain.from_iterable(pool.map(decoded, _blocks(iter(block), CHUNK)))
-            for (name, _), image in zip(block, images):
-                part, number = survey.parts[name]
-                if isinstance(image, _picture.Corrupt):
-                    log.warning("%s is skipped: %s", name, image)
-                    skipped.append(name)
-                    if len(skipped) > MOST_SKIPPED * total:
-                        raise DatasetError(
-                            f"dataset {info.name!r}: over {MOST_SKIPPED:.0%} of {total:,} images are broken, among "
-                            f"them {', '.join(skipped[:5])} ({image}): replace or remove them"
-                        )
-                else:
-                    (train if part == "train" else test).add(image, number)
-            done += len(block)
-            if done % (BLOCK * 32) == 0:
-                log.info("%s at %d pixels: %s of %s images", info.name, info.resolution, f"{done:,}", f"{total:,}")
-        if done < total:
-            raise DatasetError(f"dataset {info.name!r} changed while it was read: start again")
-        _check_left(info, train.labels, test.labels)
-    return tuple(os.fsencode(name).decode(errors="replace") for name in skipped)
-
-
-def _check_left(info: DatasetInfo, *parts: Collection[int]) -> None:
-    left = set.intersection(*map(set, parts))
-    for number, name in enumerate(info.classes):
-        if number not in left:
-            raise DatasetError(f"dataset {info.name!r}: all train or all test images of class {name!r} are broken")
-
-
-def _blocks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
-    while block := list(islice(items, size)):
-        yield block

@@ -50,8 +50,11 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
         raw, labels = images.test_images, images.test_labels
     elif card.accuracy is not None:
         part, promised = "validation", card.accuracy
-        _, held = split(images.train_labels)
-        raw, labels = images.train_images[held], images.train_labels[held]
+        if images.validation_images is not None and images.validation_labels is not None:
+            raw, labels = images.validation_images, images.validation_labels
+        else:
+            _, held = split(images.train_labels)
+            raw, labels = images.train_images[held], images.train_labels[held]
     else:
         raise BadCheckpoint(f"{path} promises no accuracy")
     with alone(device):  # as when the promise was made: more threads may sum in another order

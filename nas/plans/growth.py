@@ -31,6 +31,7 @@ class GrowthPlan(Listed):
                     architecture=architecture,
                     member=name,
                     dataset=spec.dataset,
+                    contents=spec.contents.digest if spec.contents else None,
                     devices=spec.devices,
                     recipe=spec.recipe,
                     seed=seed,

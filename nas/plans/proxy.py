@@ -22,6 +22,7 @@ class ProxyPlan(Listed):
                 architecture=architecture,
                 choices=choices,
                 dataset=spec.dataset,
+                contents=spec.contents.digest if spec.contents else None,
                 devices=spec.devices,
                 recipe=spec.cheap,
                 limits=spec.limits,

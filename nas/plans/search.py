@@ -191,6 +191,7 @@ class SearchPlan:
             choices=choices,
             baseline=baseline,
             dataset=self._spec.dataset,
+            contents=self._spec.contents.digest if self._spec.contents else None,
             devices=self._spec.devices,
             recipe=self._recipes[rung or 0],
             limits=Limits() if baseline else self._spec.limits,

@@ -53,7 +53,8 @@ class Store(Reader):
         self._database.close()
 
     def add_run(self, kind: Kind, spec: Spec, hint: str | None = None) -> Run:
-        """A new run, queued; `hint` is what to bear in mind of it, an event."""
+        """A new run, queued. What is to be known of its images is an event each, and so is the `hint`, what to bear in
+        mind of it."""
         assert isinstance(spec, SPECS[kind])
         run = Run(
             id=secrets.token_hex(6),
@@ -69,6 +70,8 @@ class Store(Reader):
             write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials")
             if hint:
                 write_event(connection, run.created_at, run.id, "hint", hint)
+            for remark in spec.contents.remarks if spec.contents else ():
+                write_event(connection, run.created_at, run.id, "images", remark.text)
         return run
 
     def wish(self, run: str, wish: Wish) -> Run:
