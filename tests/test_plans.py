@@ -61,6 +61,8 @@ CLIMB = dataclasses.replace(
     trials=26,
     objective=Objective(w_under=0, w_over=0),
 )
+# Parameters that one of a million random choices keeps, by multilevel splitting; of mbconv, a few more.
+TIGHT = {"darts": 16_834, "mbconv": 8_000, "mnasnet_released": 15_924, "nasnet": 18_350}
 GAINED = (0.0, 0.05, 0.09)  # accuracy on a rung, over that on the lowest
 
 
@@ -140,6 +142,15 @@ class TestEverySearcher:
         plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, knobs=fixed), 100, IMAGES)
         assert len(run(plan, 100)) == 3
         assert plan.exhausted == "no untried network was found for trial 3"
+
+    @pytest.mark.parametrize("space", TIGHT)
+    def test_a_search_begins_where_hardly_any_network_keeps_the_limits(self, name: str, space: str) -> None:
+        limits, trials = Limits(params=TIGHT[space]), 10 if space == "mbconv" else 2
+        spec = dataclasses.replace(SPEC, searcher=name, space=space, limits=limits, trials=trials)
+        plan = SearchPlan("r", spec, trials, IMAGES)
+        jobs = run(plan, trials)
+        assert len({job.architecture.digest() for job in jobs}) == trials, plan.exhausted
+        assert max(counts(job.architecture).params for job in jobs) <= TIGHT[space]
 
     def test_limits_that_no_network_keeps_are_said(self, name: str) -> None:
         plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, limits=Limits(params=1_000)), 5, IMAGES)

@@ -16,10 +16,12 @@ from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
 from nas.records import Job, Measurement
 from nas.refusal import Refusal
-from nas.searchers import MakeSearcher, Outcome, Searcher
+from nas.searchers import REFUSALS, MakeSearcher, Outcome, Searcher
 from nas.specs import Limits, SearchSpec
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
+LED = 200  # where limits are so tight that only what is led within them fits, each by much arithmetic
+ASTRAY = 30  # where not even that does
 PATIENCE = 3  # proposals in a row of which too little is expected, so that one lucky or unlucky trial ends nothing
 
 
@@ -135,6 +137,7 @@ class SearchPlan:
         pending = [job.choices for job in self._running.values() if job.baseline is None and not job.anew]
         refused: list[Choices] = []
         broken: str | None = None
+        astray = 0  # proposals before the first that was within the limits
         for attempt in range(ATTEMPTS):
             choices = self._searcher.ask(number, [*pending, *refused], attempt=attempt)
             if choices is None:
@@ -145,7 +148,10 @@ class SearchPlan:
                 over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
             if over is None and self._network(job) not in self._begun:
                 return dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
-            broken = over or broken
+            if over:
+                broken, astray = over, astray + (astray == attempt)
+            if astray == ASTRAY or (attempt == LED and astray >= REFUSALS):
+                break
             if choices not in refused:
                 refused.append(choices)
         within = "" if self._spec.limits == Limits() else " within the limits"

@@ -4,6 +4,7 @@ A searcher knows nothing of training, storage or HTTP, and keeps no state but wh
 same outcomes in the same order makes it the same searcher.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -15,6 +16,8 @@ from nas.objective import Objective
 CostOf: TypeAlias = Callable[[Choices], float]
 Canonical: TypeAlias = Callable[[Choices], Choices]
 Allowed: TypeAlias = Callable[[Choices], float]
+
+REFUSALS = 20  # refused answers to one proposal, after which what is over the limits is led to what is within them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,25 @@ class Problem:
     def costs(self) -> tuple[CostOf | None, ...]:
         """One for each cost that the objective names; None where a cost is not known before it is measured."""
         return (self.cost, self.also) if self.objective.also else (self.cost,)
+
+    def within(self, choices: Choices, draw: Random, attempt: int = REFUSALS) -> Choices:
+        """`choices`, or where they are over the limits, and so were others for some attempts, what one change after
+        another leads to: a knob and a choice that are drawn, and kept unless the excess rises. That is still over the
+        limits where no change helps any more.
+        """
+        if self.allowed is None or attempt < REFUSALS:
+            return choices
+        changes = [(knob, choice) for knob, options in self.knobs.items() for choice in options]
+        over, before = self.allowed(choices), math.inf
+        while 0 < over < before:
+            before = over
+            for knob, choice in draw.sample(changes, len(changes)):
+                changed = {**choices, knob: choice}
+                if (now := self.allowed(changed)) <= over:  # equal too: many a knob does nothing until another changes
+                    choices, over = changed, now
+                if not over:
+                    break
+        return choices
 
 
 def dice(seed: int, number: int, attempt: int = 0) -> Random:

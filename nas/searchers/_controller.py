@@ -9,7 +9,7 @@ except ImportError as error:
     raise ImportError("this searcher's controller needs torch: pip install 'nas-service[searchers]'") from error
 
 from nas.networks.architecture import Choices
-from nas.searchers import Outcome, Problem
+from nas.searchers import Outcome, Problem, dice
 
 REDRAWS = 32
 
@@ -86,7 +86,7 @@ class ControllerSearch:
         batch: int,
         rate: float,
     ) -> None:
-        self._objective, self._seed, self._batch = problem.objective, seed, batch
+        self._problem, self._seed, self._batch = problem, seed, batch
         self._fixed: Choices = {knob: choices[0] for knob, choices in problem.knobs.items()}
         self._free = {knob: choices for knob, choices in problem.knobs.items() if len(choices) > 1}
         self._waiting: list[tuple[list[int], float]] = []
@@ -104,14 +104,15 @@ class ControllerSearch:
             rows, temperature = (REDRAWS, 1 + block * REDRAWS / 10) if attempt else (1, 1.0)
             self._drawn = ((number, block), self.controller.sample(generator, rows, temperature))
         codes = self._drawn[1][row]
-        return self._fixed | {knob: choices[place] for (knob, choices), place in zip(self._free.items(), codes)}
+        drawn = self._fixed | {knob: choices[place] for (knob, choices), place in zip(self._free.items(), codes)}
+        return self._problem.within(drawn, dice(self._seed, number, attempt), attempt)
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
         self._drawn = ((-1, -1), [])
         if outcome is None or not self._free:
             return
         codes = [options.index(choices[knob]) for knob, options in self._free.items()]
-        self._waiting.append((codes, self._objective.reward(outcome.accuracy, outcome.cost)))
+        self._waiting.append((codes, self._problem.objective.reward(outcome.accuracy, outcome.cost)))
         if len(self._waiting) == self._batch:
             batch, self._waiting = self._waiting, []
             self.learn(torch.tensor([codes for codes, _ in batch]), torch.tensor([reward for _, reward in batch]))

@@ -43,7 +43,8 @@ class OptunaSearcher:
         fronts: bool = True,
         latest: int | None = None,
     ) -> None:
-        self._knobs, self._objective, self._seed = problem.knobs, problem.objective, seed
+        self._problem, self._seed = problem, seed
+        self._knobs, self._objective = problem.knobs, problem.objective
         self._sampler, self._through, self._latest = sampler, through, latest
         self._front = fronts and self._objective.form == "front"
         self._distributions: dict[str, BaseDistribution] = {
@@ -61,7 +62,7 @@ class OptunaSearcher:
     def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
         draw = dice(self._seed, number, attempt)
         if attempt >= PATIENCE and self._refused:
-            return self._near(self._refused, draw, attempt // PATIENCE)
+            return self._problem.within(self._near(self._refused, draw, attempt // PATIENCE), draw, attempt)
         study = self._seeded(draw)
         trial = study.ask(self._distributions)
         study.tell(trial, state=TrialState.FAIL)  # a failed trial is looked at by no sampler

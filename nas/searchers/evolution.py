@@ -9,9 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from nas.networks.architecture import Choices, random_choices
-from nas.searchers import Outcome, Problem, dice
-
-PATIENCE = 20  # attempts at one proposal after which one more knob changes
+from nas.searchers import REFUSALS, Outcome, Problem, dice
 
 
 class Searcher:
@@ -34,13 +32,13 @@ class Searcher:
     def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
         draw, knobs = dice(self._seed, number, attempt), self._problem.knobs
         if len(self._living) < (self._living.maxlen or 0):
-            return random_choices(knobs, draw)
+            return self._problem.within(random_choices(knobs, draw), draw, attempt)
         contest = [draw.choice(self._living) for _ in range(self._sample)]
         child = dict(max(contest, key=lambda candidate: statistics.fmean(candidate[0]))[1])
         mutable = [knob for knob, choices in knobs.items() if len(choices) > 1]
-        for knob in draw.sample(mutable, min(len(mutable), 1 + attempt // PATIENCE)):
+        for knob in draw.sample(mutable, min(len(mutable), 1 + attempt // REFUSALS)):  # one more, the longer it takes
             child[knob] = draw.choice([choice for choice in knobs[knob] if choice != child[knob]])
-        return child
+        return self._problem.within(child, draw, attempt)
 
     def tell(self, choices: Choices, outcome: Outcome | None) -> None:
         if outcome is None:
