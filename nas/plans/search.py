@@ -16,7 +16,7 @@ from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
 from nas.records import Job, Measurement
 from nas.refusal import Refusal
-from nas.searchers import REFUSALS, MakeSearcher, Outcome, Searcher
+from nas.searchers import REFUSALS, Costed, MakeSearcher, Outcome, Searcher
 from nas.specs import Limits, SearchSpec
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
@@ -40,7 +40,7 @@ class SearchPlan:
         self._space = spaces.load(spec.space)
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
-        self._told: list[tuple[Choices, Outcome | None]] = []
+        self._told: list[tuple[Choices, Costed | None]] = []
         self._baselines = [zoo.architecture(name, images) for name in spec.baselines]
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
         self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
@@ -87,17 +87,18 @@ class SearchPlan:
             for arguments in self._told:
                 self._searcher.tell(*arguments)
 
-    def _learn(self, job: Job, outcome: Outcome | None) -> None:
+    def _learn(self, job: Job, told: Costed | None) -> None:
+        outcome = told if isinstance(told, Outcome) else None
         if outcome and job.rung == self._highest:
             first = job.number if job.repeats is None else job.repeats
             self._measured.setdefault(first, (job, []))[1].append(outcome)
         if self._rungs and job.rung is not None:
             if job.repeats is None:
                 self._rungs.end(self._network(job), job.rung, outcome)
-            if outcome and (outcome := self._rungs.level(job.rung, outcome)) is None:
+            if outcome and (told := self._rungs.level(job.rung, outcome)) is None:
                 return  # nothing yet to compare it with
-        self._told.append((job.choices, outcome))
-        self._searcher.tell(job.choices, outcome)
+        self._told.append((job.choices, told))
+        self._searcher.tell(job.choices, told)
 
     def _promotion(self, number: int) -> Job | None:
         """The next network that has done well enough on its rung to be trained on the one above."""
@@ -207,14 +208,23 @@ class SearchPlan:
             rung=rung,
         )
 
-    def _outcome(self, measurement: Measurement | None) -> Outcome | None:
-        if measurement is None or measurement.accuracy is None:
+    def _outcome(self, measurement: Measurement | None) -> Costed | None:
+        if measurement is None:
             return None
-        names, device = self._spec.objective.costs, self._spec.devices[0]
+        names, device, limit_ms = self._spec.objective.costs, self._spec.devices[0], self._spec.limits.latency_ms
         costs = [cost for name in names if (cost := measurement.cost(name, device)) is not None]
         if len(costs) < len(names):
             return None
-        return Outcome(accuracy=measurement.accuracy, cost=costs[0], also=costs[1] if costs[1:] else None)
+        latency_ms = measurement.cost("latency_ms", device)
+        costed = Costed(
+            cost=costs[0],
+            also=costs[1] if costs[1:] else None,
+            load=latency_ms / limit_ms if latency_ms and limit_ms else None,
+        )
+        if measurement.accuracy is None:
+            return costed if measurement.refused else None
+        error = measurement.accuracy_error or 0.0
+        return Outcome(**dataclasses.asdict(costed), accuracy=measurement.accuracy, error=error)
 
 
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:

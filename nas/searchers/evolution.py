@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Sequence
 
 from nas.networks.architecture import Choices, random_choices
-from nas.searchers import REFUSALS, Outcome, Problem, dice
+from nas.searchers import REFUSALS, Costed, Outcome, Problem, dice
 
 
 class Searcher:
     """`population` living candidates, of which `sample` compete to be the parent; the first proposals are random.
 
     0 sizes them: the population to 2·√trials, between 8 and the paper's 100, the sample to a quarter of it, as in the
-    paper. A failed candidate takes no place in the population; one that is trained again is worth its mean.
+    paper. What failed or was refused takes no place in the population; what is trained again is worth its mean.
     """
 
     def __init__(self, problem: Problem, *, seed: int, population: int = 0, sample: int = 0) -> None:
@@ -40,8 +40,8 @@ class Searcher:
             child[knob] = draw.choice([choice for choice in knobs[knob] if choice != child[knob]])
         return self._problem.within(child, draw, attempt)
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
-        if outcome is None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
+        if not isinstance(outcome, Outcome):
             return
         reward = self._problem.objective.reward(outcome.accuracy, outcome.cost)
         again = next((rewards for rewards, living in self._living if living == choices), None)

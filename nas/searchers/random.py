@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nas.networks.architecture import Choices, random_choices
-from nas.searchers import Outcome, Problem, dice
+from nas.searchers import Costed, Problem, dice
 
 
 class Searcher:
@@ -14,5 +14,5 @@ class Searcher:
         draw = dice(self._seed, number, attempt)
         return self._problem.within(random_choices(self._problem.knobs, draw), draw, attempt)
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         """Nothing to learn."""
