@@ -118,6 +118,7 @@ class SearchPlan:
             Measured(
                 costs=tuple(map(statistics.fmean, zip(*(outcome.costs for outcome in outcomes)))),
                 accuracies=tuple(outcome.accuracy for outcome in outcomes),
+                error=statistics.fmean(outcome.error for outcome in outcomes),
                 pending=running.count(first),
             )
             for first, (_, outcomes) in self._measured.items()
