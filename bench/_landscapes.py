@@ -18,6 +18,7 @@ from nas.searchers import Canonical, CostOf
 
 MACRO_STAGES = (2, 3, 3)  # layers; the first of each cannot be skipped, so its identity is a layer of its own
 MACRO_OPS = ("identity", "mbconv_e3_k3", "mbconv_e6_k5")
+MACRO_IMAGES = 10_000  # that each accuracy was found on
 NOISE = 0.0015  # standard deviation of a synthetic training, NAS-Bench-Macro's
 
 
@@ -25,6 +26,7 @@ NOISE = 0.0015  # standard deviation of a synthetic training, NAS-Bench-Macro's
 class Landscape:
     """`trainings(choices)` are the accuracies, in [0, 1], that training the network with other seeds gives.
 
+    `error` is the standard error of such an accuracy, as far as a search knows it.
     `targets` are two multiply-adds, a tight and a loose one; `networks` is every distinct one, None if there are too
     many.
     """
@@ -34,6 +36,7 @@ class Landscape:
     cost: CostOf
     canonical: Canonical
     trainings: Callable[[Choices], tuple[float, ...]]
+    error: Callable[[float], float]
     targets: tuple[float, float]
     networks: tuple[Choices, ...] | None
 
@@ -66,6 +69,7 @@ def nas_bench_macro(path: Path) -> Landscape:
         cost=lambda network: float(table[key(network)]["flops"]),
         canonical=canonical,
         trainings=lambda network: tuple(accuracy / 100 for accuracy in table[key(network)]["test_acc"]),
+        error=lambda accuracy: math.sqrt(accuracy * (1 - accuracy) / MACRO_IMAGES),
         targets=(30e6, 60e6),
         networks=tuple(choices(digits) for digits in sorted(table) if key(canonical(choices(digits))) == digits),
     )
@@ -138,6 +142,7 @@ def synthetic(stages: int, seed: int = 0) -> Landscape:
         cost=cost,
         canonical=canonical,
         trainings=trainings,
+        error=lambda _: NOISE,
         targets=(0.8 * middle, 1.6 * middle),
         networks=networks,
     )

@@ -17,11 +17,12 @@ from nas.confirmation import Measured, confirmation
 from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import hypervolume
-from nas.searchers import Outcome, Problem, Searcher
+from nas.searchers import Costed, Outcome, Problem, Searcher
 
 Point = tuple[float, float]  # cost and accuracy
 COST_RANK = "cost rank"  # no searcher: the most expensive that is allowed comes first
-GOALS = ("accuracy", "soft-tight", "soft-loose", "under-tight", "under-loose", "front")
+GOALS = ("accuracy", "soft-tight", "soft-loose", "under-tight", "under-loose", "capped", "front")
+NO_BEST = ("capped", "front")  # goals of which no network is handed over, nor confirmed
 BUDGETS = (25, 50, 100, 200, 400)
 ATTEMPTS = 1000
 NEAR = 0.001  # of accuracy: 0.1 points
@@ -55,8 +56,8 @@ def landscape(name: str) -> Landscape:
 
 
 def objective(goal: str, targets: tuple[float, float]) -> Objective:
-    target = targets[0] if goal.endswith("tight") else targets[1]
-    if goal == "accuracy":
+    target = targets[0] if goal.endswith("tight") or goal == "capped" else targets[1]
+    if goal in ("accuracy", "capped"):
         return Objective(target=target, w_under=0, w_over=0)
     if goal.startswith("under"):
         return Objective(target=target, w_under=0, w_over=-10)
@@ -84,7 +85,7 @@ class CostRank:
         self._next += 1
         return self._land.networks[self._order[(self._next - 1) % len(self._order)]]
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         """Nothing to learn."""
 
 
@@ -99,7 +100,8 @@ class Trail:
 
 
 def follow(course: Course) -> Trail:
-    """Make the run."""
+    """Make the run. Where the cost is capped it is known of nothing that was not measured, and what is over the cap is
+    refused, which costs a trial."""
     land = landscape(course.landscape)
     aim = objective(course.goal, land.targets)
     draw = random.Random(f"{course.seed}/{course.goal}")
@@ -113,7 +115,7 @@ def follow(course: Course) -> Trail:
         problem = Problem(
             knobs=land.knobs,
             objective=aim,
-            cost=land.cost,
+            cost=None if course.goal == "capped" else land.cost,
             canonical=land.canonical,
             allowed=allowed if course.filtered else None,
             trials=course.trials,
@@ -153,15 +155,19 @@ def follow(course: Course) -> Trail:
             proposed.add(key)
             running.append(choices)
         choices = running.pop(draw.randrange(len(running)))
-        outcome = Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
-        searcher.tell(choices, outcome)
-        trail.points.append((outcome.cost, land.accuracy(choices)))
+        cost, accuracy = land.cost(choices), draw.choice(land.trainings(choices))
+        load = cost / aim.target if course.goal == "capped" else None
+        trail.points.append((cost, land.accuracy(choices)))
+        if load is not None and load > 1:
+            searcher.tell(choices, Costed(cost=cost, load=load))
+            continue
+        searcher.tell(choices, Outcome(accuracy=accuracy, error=land.error(accuracy), cost=cost, load=load))
         if choices not in networks:
             networks.append(choices)
             accuracies.append([])
-        accuracies[networks.index(choices)].append(outcome.accuracy)
+        accuracies[networks.index(choices)].append(accuracy)
         ended = len(trail.points)
-        if (ended in BUDGETS or ended == course.trials) and course.goal != "front":
+        if (ended in BUDGETS or ended == course.trials) and course.goal not in NO_BEST:
             trail.handed[ended] = worth(networks[best_measured(measured(), aim)])
             if hasattr(searcher, "believed"):
                 beliefs = zip(networks, searcher.believed(networks))
@@ -183,7 +189,7 @@ def best_measured(measured: Sequence[Measured], aim: Objective) -> int:
 
 def true_reward(goal: str, aim: Objective, cost: float, accuracy: float) -> float:
     """In points, on the mean over trainings; nothing for what is over a limit."""
-    if goal.startswith("under") and cost > aim.target:
+    if goal.startswith(("under", "capped")) and cost > aim.target:
         return 0.0
     return 100 * aim.reward(accuracy, cost)
 

@@ -19,7 +19,18 @@ from pathlib import Path
 
 from bench._landscapes import Landscape
 from bench._rows import row
-from bench._searcher_runs import BUDGETS, COST_RANK, GOALS, Course, Trail, Yardstick, landscape, objective, trails
+from bench._searcher_runs import (
+    BUDGETS,
+    COST_RANK,
+    GOALS,
+    NO_BEST,
+    Course,
+    Trail,
+    Yardstick,
+    landscape,
+    objective,
+    trails,
+)
 from nas import plugins, settings
 from nas.metering import host
 from nas.networks.architecture import random_choices
@@ -40,10 +51,10 @@ MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and processor time that a pro
 
 
 def courses(options: argparse.Namespace) -> list[Course]:
-    plan = []
+    plan, ranked = [], landscape(options.landscape).networks is not None
     for goal in options.goals:
         for searcher in options.searchers:
-            if searcher == COST_RANK and (goal.startswith("soft") or landscape(options.landscape).networks is None):
+            if searcher == COST_RANK and (not ranked or goal.startswith(("soft", "capped"))):
                 continue
             free = searcher not in (DEFAULT, COST_RANK) and goal.startswith("under")
             for filtered in (False, True) if free else (False,):
@@ -52,7 +63,7 @@ def courses(options: argparse.Namespace) -> list[Course]:
                         plan.append(Course(
                             landscape=options.landscape, searcher=searcher, goal=goal, filtered=filtered, seed=seed,
                             trials=trials, workers=options.workers,
-                            confirm=options.confirm if searcher == DEFAULT and goal != "front" else 0,
+                            confirm=options.confirm if searcher == DEFAULT and goal not in NO_BEST else 0,
                         ))  # fmt: skip
     return plan
 
@@ -65,7 +76,7 @@ def report(options: argparse.Namespace, results: dict[Course, Trail]) -> None:
         for trials in options.trials:
             medians = dict(_medians(of_goal, yardstick, trials))
             _compare(f"{land.name}, {words(goal, land)}, {trials} trials", goal, trials, medians, options.table)
-            if goal != "front":
+            if goal not in NO_BEST:
                 _handed_over(f"{land.name}, {words(goal, land)}, {trials} trials", of_goal, yardstick, trials)
         if goal.startswith("under") and land.networks:
             _near(f"{land.name}, {words(goal, land)}", goal, of_goal, yardstick, options)
@@ -73,6 +84,8 @@ def report(options: argparse.Namespace, results: dict[Course, Trail]) -> None:
 
 def words(goal: str, land: Landscape) -> str:
     millions = objective(goal, land.targets).target / 1e6
+    if goal == "capped":
+        return f"best accuracy under {millions:.3g} M multiply-adds, which are known once a trial was spent on them"
     if goal.startswith("under"):
         return f"best accuracy under {millions:.3g} M multiply-adds"
     if goal.startswith("soft"):

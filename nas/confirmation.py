@@ -10,20 +10,19 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas.noise import spread
+from nas.noise import Estimate, Spread, spread, tied
 from nas.objective import Objective
 from nas.pareto import front
-
-APART = 2.0  # standard errors between the means of a leader and a rival that is beaten
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """A network's cost, or both costs, and its accuracies, one for each training that has ended; `pending` more are
-    under way."""
+    under way. `error` is the standard error that the number of images leaves in each; 0: it is not known."""
 
     costs: tuple[float, ...]
     accuracies: tuple[float, ...]
+    error: float = 0.0
     pending: int = 0
 
     @property
@@ -48,19 +47,22 @@ def confirmation(measured: Sequence[Measured], objective: Objective) -> int | No
     leader = max(range(len(measured)), key=rewards.__getitem__)
     if measured[leader].trainings < 2:
         return leader
-    of_one = spread(one.accuracies for one in measured)
-    if of_one is None:
+    noise = spread(one.accuracies for one in measured)
+    if noise is None:
         return None  # until what is under way has ended
-    noise = max(of_one.deviation, 1e-6)
-
-    def error(one: int) -> float:
-        """Standard error of the mean reward once what is under way has ended."""
-        return objective.terms(measured[one].costs[0])[0] * noise / math.sqrt(measured[one].trainings)
+    if not noise.deviation:  # all alike is chance, too: what the images leave open is there at least
+        noise = Spread(deviation=max(1e-6, *(one.error for one in measured)), freedom=0)
+    # Of the mean rewards, once what is under way has ended.
+    errors = [objective.terms(one.costs[0])[0] * noise.deviation / math.sqrt(one.trainings) for one in measured]
 
     def ahead(rival: int) -> float:
-        return (rewards[leader] - rewards[rival]) / math.hypot(error(leader), error(rival))
+        return (rewards[leader] - rewards[rival]) / math.hypot(errors[leader], errors[rival])
 
     rival = min((one for one in range(len(measured)) if one != leader), key=ahead)
-    if ahead(rival) > APART:
+    pair = [
+        Estimate(mean=rewards[one], error=errors[one], seeds=measured[one].trainings, freedom=noise.freedom)
+        for one in (leader, rival)
+    ]
+    if not tied(*pair):
         return None
     return min(leader, rival, key=lambda one: measured[one].trainings)

@@ -1,5 +1,7 @@
 """Which network is trained again before its lead is believed."""
 
+import dataclasses
+import math
 import random
 import statistics
 
@@ -44,6 +46,23 @@ def test_one_network_has_no_rival() -> None:
 def test_equal_accuracies_say_that_chance_is_small_and_not_that_it_is_none() -> None:
     assert confirmation(rows((0.9, 0.9), (0.9,)), PLAIN) == 1
     assert confirmation(rows((0.9, 0.9), (0.8,)), PLAIN) is None
+
+
+def test_what_few_trainings_say_of_chance_is_uncertain_itself() -> None:
+    """With one degree of freedom 95 % lie within 12.7 standard errors, with four within 2.8."""
+    apart = 5 * math.hypot(0.005 / math.sqrt(2), 0.005)
+    once = rows((0.92 + 0.0025 * math.sqrt(2), 0.92 - 0.0025 * math.sqrt(2)), (0.92 - apart,))
+    assert confirmation(once, PLAIN) == 1
+    often = rows(*[(0.5 + 0.0025 * math.sqrt(2), 0.5 - 0.0025 * math.sqrt(2))] * 3)
+    assert confirmation([*once, *often], PLAIN) is None
+
+
+def test_where_all_trainings_are_alike_the_images_leave_something_open() -> None:
+    def measured(error: float) -> list[Measured]:
+        return [dataclasses.replace(one, error=error) for one in rows((0.9, 0.9), (0.88,))]
+
+    assert confirmation(measured(0.01), PLAIN) == 1
+    assert confirmation(measured(0.005), PLAIN) is None
 
 
 def test_every_network_of_a_front_is_trained_twice() -> None:

@@ -25,7 +25,7 @@ from nas.plans.search import SearchPlan, searcher
 from nas.recipes import Recipe
 from nas.records import Job, Latency, Measurement
 from nas.refusal import Refusal
-from nas.searchers import Outcome, Problem
+from nas.searchers import Costed, Outcome, Problem
 from nas.spaces import narrowed
 from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
 from tests.test_architecture import b0
@@ -61,6 +61,8 @@ CLIMB = dataclasses.replace(
     trials=26,
     objective=Objective(w_under=0, w_over=0),
 )
+# Parameters that one of a million random choices keeps, by multilevel splitting; of mbconv, a few more.
+TIGHT = {"darts": 16_834, "mbconv": 8_000, "mnasnet_released": 15_924, "nasnet": 18_350}
 GAINED = (0.0, 0.05, 0.09)  # accuracy on a rung, over that on the lowest
 
 
@@ -140,6 +142,15 @@ class TestEverySearcher:
         plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, knobs=fixed), 100, IMAGES)
         assert len(run(plan, 100)) == 3
         assert plan.exhausted == "no untried network was found for trial 3"
+
+    @pytest.mark.parametrize("space", TIGHT)
+    def test_a_search_begins_where_hardly_any_network_keeps_the_limits(self, name: str, space: str) -> None:
+        limits, trials = Limits(params=TIGHT[space]), 10 if space == "mbconv" else 2
+        spec = dataclasses.replace(SPEC, searcher=name, space=space, limits=limits, trials=trials)
+        plan = SearchPlan("r", spec, trials, IMAGES)
+        jobs = run(plan, trials)
+        assert len({job.architecture.digest() for job in jobs}) == trials, plan.exhausted
+        assert max(counts(job.architecture).params for job in jobs) <= TIGHT[space]
 
     def test_limits_that_no_network_keeps_are_said(self, name: str) -> None:
         plan = SearchPlan("r", dataclasses.replace(SPEC, searcher=name, limits=Limits(params=1_000)), 5, IMAGES)
@@ -250,7 +261,7 @@ def test_latency_that_is_predicted_is_a_cost_that_the_searcher_knows(monkeypatch
             problems.append(problem)
             told.append([])
 
-        def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+        def tell(self, choices: Choices, outcome: Costed | None) -> None:
             told[-1].append(None if outcome is None else outcome.cost)
 
     monkeypatch.setattr(nas.searchers.random, "Searcher", Listening)
@@ -265,6 +276,23 @@ def test_latency_that_is_predicted_is_a_cost_that_the_searcher_knows(monkeypatch
     plan.tell(second, timed(second, {"processor": "there"}))
     assert problems[1].cost is None, "it knows nothing of that machine"
     assert told[1] == [timed(job).cost("latency_ms", "cpu") for job in (first, second)]
+
+
+def test_what_is_refused_for_its_latency_is_told_with_what_it_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[Costed | None]()
+    monkeypatch.setattr(nas.searchers.random.Searcher, "tell", lambda _, __, outcome: told.append(outcome))
+    plan = SearchPlan("r", dataclasses.replace(LATENCY, limits=Limits(latency_ms=0.1)), 4, IMAGES)
+    jobs = [plan.ask(number) for number in range(4)]
+    slow, fast, failed, other = (job for job in jobs if job)
+    latency_ms = timed(slow).cost("latency_ms", "cpu") or 0.0
+    plan.tell(slow, dataclasses.replace(timed(slow), accuracy=None, refused="latency_ms over the limit"))
+    plan.tell(fast, dataclasses.replace(timed(fast), accuracy_error=0.003))
+    plan.tell(failed, dataclasses.replace(timed(failed), accuracy=None))
+    plan.tell(other, dataclasses.replace(measured(other), accuracy=None, refused="params over the limit"))
+    assert told[0] == Costed(cost=latency_ms, load=latency_ms / 0.1)
+    assert isinstance(told[1], Outcome)
+    assert (told[1].error, told[1].load) == (0.003, told[1].cost / 0.1)
+    assert told[2:] == [None, None]
 
 
 def test_a_failed_trial_is_told_as_failed() -> None:

@@ -18,7 +18,7 @@ from nas import plugins, spaces
 from nas.networks.architecture import Choices, Images, Knobs, random_choices
 from nas.objective import Form, Objective
 from nas.pareto import hypervolume
-from nas.searchers import Outcome, Problem, Searcher, _belief
+from nas.searchers import Costed, Outcome, Problem, Searcher, _belief
 from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
 from nas.searchers._gaussian_process import GaussianProcess, distances
 
@@ -85,6 +85,25 @@ def found(searcher: Searcher, trials: int, aim: Objective = AIM) -> list[tuple[f
     """(cost, accuracy without luck) of what it tried."""
     told = [choices for event, choices in trail(searcher, trials) if event == "tell"]
     return [(LAND.cost(one), LAND.accuracy(one)) for one in told]
+
+
+CAP = sorted(map(LAND.cost, LAND.networks or ()))[len(LAND.networks or ()) // 10]
+ACCURATE = Objective(target=CAP, w_under=0, w_over=0)
+
+
+def capped(searcher: Searcher, trials: int) -> list[tuple[Choices, Costed]]:
+    """What comes of a search where cost is capped, and known once it was measured; a refusal takes a trial."""
+    history, taken = list[tuple[Choices, Costed]](), list[Choices]()
+    for number in range(trials):
+        choices = proposal(searcher, number, taken, [])
+        assert choices is not None
+        taken.append(LAND.canonical(choices))
+        outcome: Costed = dataclasses.replace(measured(choices), load=LAND.cost(choices) / CAP)
+        if outcome.load and outcome.load > 1:
+            outcome = Costed(cost=outcome.cost, load=outcome.load)
+        searcher.tell(choices, outcome)
+        history.append((choices, outcome))
+    return history
 
 
 def depth(choices: Choices) -> float:
@@ -215,6 +234,17 @@ class TestEverySearcher:
         late = [AIM.reward(accuracy, cost) for cost, accuracy in found(searcher, trials)[-trials // 2 :]]
         assert np.mean(late) > AVERAGE + 0.02
 
+    def test_it_goes_on_where_some_or_all_are_refused_for_their_cost(self, name: str) -> None:
+        trials = FEWER_TRIALS.get(name, 24)
+        one, other, hopeless = (on_land(name, ACCURATE, cost=None, trials=trials) for _ in range(3))
+        for choices, outcome in capped(one, trials):
+            other.tell(choices, outcome)
+        assert one.ask(trials, []) == other.ask(trials, [])
+        for number in range(8):
+            refused = hopeless.ask(number, [])
+            assert refused is not None
+            hopeless.tell(refused, Costed(cost=LAND.cost(refused), load=2.0))
+
     def test_options_out_of_range_are_refused(self, name: str) -> None:
         options: dict[str, dict[str, Any]] = {
             "evolution": {"population": 1},
@@ -251,6 +281,21 @@ def test_a_lead_that_was_lucky_is_left_once_it_is_trained_again(name: str) -> No
     for outcome in again:
         searcher.tell(lucky, outcome)
     assert near(lucky) < near(steady)
+
+
+@pytest.mark.parametrize("name", ["ppo", "reinforce", "optuna_tpe", "optuna_nsga2", "surrogate"])
+def test_what_was_refused_for_its_cost_is_avoided(name: str) -> None:
+    """Whatever the accuracy of the others, which is the same for all."""
+    searcher, draw = (
+        make(name, Problem(knobs=LAND.knobs, objective=ACCURATE, canonical=LAND.canonical)),
+        random.Random(0),
+    )
+    for _ in range(60):
+        choices = random_choices(LAND.knobs, draw)
+        dear = choices["stage1.op"] == "fused"
+        searcher.tell(choices, Costed(cost=1.0, load=1.5) if dear else Outcome(accuracy=0.8, cost=1.0, load=0.5))
+    asked = [searcher.ask(number, []) or {} for number in range(60, 100)]
+    assert sum(choices["stage1.op"] == "fused" for choices in asked) < len(asked) / 4
 
 
 class TestTheDefault:
@@ -372,6 +417,43 @@ class TestTheDefault:
         assert one.ask(12, []) == two.ask(12, [])
         assert not one._failed  # type: ignore[attr-defined]
 
+    def test_where_cost_is_capped_and_not_known_it_learns_the_cap_from_refusals(self) -> None:
+        refused, best = 0, list[float]()
+        for seed in range(3):
+            history = capped(on_land("surrogate", ACCURATE, seed=seed, cost=None), 30)
+            refused += sum(not isinstance(outcome, Outcome) for _, outcome in history[15:])
+            best.append(max(LAND.accuracy(one) for one, outcome in history if isinstance(outcome, Outcome)))
+        assert refused < 0.7 * 3 * 15, "of those drawn at random nine in ten are"
+        within = [LAND.accuracy(one) for one in LAND.networks or () if LAND.cost(one) <= CAP]
+        assert min(best) > max(within) - 0.004
+
+    @pytest.mark.parametrize("knobs", [12, 21])
+    @pytest.mark.parametrize("outcomes", [10, 40])
+    def test_of_what_is_noise_by_its_own_error_little_is_believed(self, knobs: int, outcomes: int) -> None:
+        draw, error = random.Random(0), 0.004
+        free: Knobs = {f"knob{number}": (1, 2, 3) for number in range(knobs)}
+        networks = [random_choices(free, draw) for _ in range(outcomes)]
+        accuracies = [draw.gauss(0.9, error) for _ in networks]
+
+        def slope(told: float) -> float:
+            searcher = make("surrogate", Problem(knobs=free, objective=Objective(w_under=0, w_over=0)))
+            for choices, accuracy in zip(networks, accuracies):
+                searcher.tell(choices, Outcome(accuracy=accuracy, cost=1.0, error=told))
+            return statistics.linear_regression(accuracies, searcher.believed(networks)).slope  # type: ignore[attr-defined]
+
+        assert slope(error) < 0.5 < 0.9 < slope(0.0)
+
+    def test_it_is_as_good_where_errors_are_known(self) -> None:
+        for seed in range(3):
+            searcher, taken, best = on_land("surrogate", seed=seed), list[Choices](), 0.0
+            for number in range(30):
+                choices = proposal(searcher, number, taken, [])
+                assert choices is not None
+                taken.append(LAND.canonical(choices))
+                searcher.tell(choices, dataclasses.replace(measured(choices), error=0.0015))
+                best = max(best, AIM.reward(LAND.accuracy(choices), LAND.cost(choices)))
+            assert best > BEST - 0.003
+
     def test_a_lucky_measurement_is_not_believed(self) -> None:
         searcher = on_land("surrogate")
         told = [choices for event, choices in trail(searcher, 30) if event == "tell"]
@@ -390,10 +472,22 @@ class TestTheDefault:
         assert len(searcher._belief._process._z) == 50  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("worst", [0.8, -0.2])
+def test_what_is_refused_earns_less_the_further_it_is_over_the_limit(worst: float) -> None:
+    near, far = (Costed(cost=1.0, load=load).instead(worst) for load in (1.1, 3.0))
+    assert far < near < worst
+
+
 def test_an_outcome_is_finite() -> None:
     for accuracy, cost in ((math.nan, 1.0), (1.2, 1.0), (0.5, math.inf), (0.5, 0.0), (0.5, math.nan)):
         with pytest.raises(ValueError, match="tell None for a failed trial"):
             Outcome(accuracy=accuracy, cost=cost)
+    for load in (0.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="tell None for a failed trial"):
+            Costed(cost=1.0, load=load)
+    for error in (-0.1, math.nan):
+        with pytest.raises(ValueError, match="is neither 0 nor a positive number"):
+            Outcome(accuracy=0.5, cost=1.0, error=error)
 
 
 @pytest.mark.parametrize(
@@ -455,8 +549,8 @@ class TestTheProcess:
         values = codes[:, 0] - 0.5 * (codes[:, 1] == 1) + 0.3 * z + 0.05 * draw.standard_normal(27)
         values = (values - values.mean()) / values.std()
         process = GaussianProcess([distances((1, 2, 3)), distances(("a", "b", "c")), distances(("x", "y", "z"))])
-        process.fit(codes[:20], z[:20], values[:20], 60)
-        process.condition(codes[:20], z[:20], values[:20])
+        process.fit(codes[:20], z[:20], values[:20], np.zeros(20), 60)
+        process.condition(codes[:20], z[:20], values[:20], np.zeros(20))
         return process, codes, z, values
 
     def test_it_predicts_what_it_was_not_told(self) -> None:

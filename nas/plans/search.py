@@ -16,10 +16,12 @@ from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
 from nas.records import Job, Measurement
 from nas.refusal import Refusal
-from nas.searchers import MakeSearcher, Outcome, Searcher
+from nas.searchers import REFUSALS, Costed, MakeSearcher, Outcome, Searcher
 from nas.specs import Limits, SearchSpec
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
+LED = 200  # where limits are so tight that only what is led within them fits, each by much arithmetic
+ASTRAY = 30  # where not even that does
 PATIENCE = 3  # proposals in a row of which too little is expected, so that one lucky or unlucky trial ends nothing
 
 
@@ -38,7 +40,7 @@ class SearchPlan:
         self._space = spaces.load(spec.space)
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
-        self._told: list[tuple[Choices, Outcome | None]] = []
+        self._told: list[tuple[Choices, Costed | None]] = []
         self._baselines = [zoo.architecture(name, images) for name in spec.baselines]
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
         self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
@@ -85,17 +87,18 @@ class SearchPlan:
             for arguments in self._told:
                 self._searcher.tell(*arguments)
 
-    def _learn(self, job: Job, outcome: Outcome | None) -> None:
+    def _learn(self, job: Job, told: Costed | None) -> None:
+        outcome = told if isinstance(told, Outcome) else None
         if outcome and job.rung == self._highest:
             first = job.number if job.repeats is None else job.repeats
             self._measured.setdefault(first, (job, []))[1].append(outcome)
         if self._rungs and job.rung is not None:
             if job.repeats is None:
                 self._rungs.end(self._network(job), job.rung, outcome)
-            if outcome and (outcome := self._rungs.level(job.rung, outcome)) is None:
+            if outcome and (told := self._rungs.level(job.rung, outcome)) is None:
                 return  # nothing yet to compare it with
-        self._told.append((job.choices, outcome))
-        self._searcher.tell(job.choices, outcome)
+        self._told.append((job.choices, told))
+        self._searcher.tell(job.choices, told)
 
     def _promotion(self, number: int) -> Job | None:
         """The next network that has done well enough on its rung to be trained on the one above."""
@@ -115,6 +118,7 @@ class SearchPlan:
             Measured(
                 costs=tuple(map(statistics.fmean, zip(*(outcome.costs for outcome in outcomes)))),
                 accuracies=tuple(outcome.accuracy for outcome in outcomes),
+                error=statistics.fmean(outcome.error for outcome in outcomes),
                 pending=running.count(first),
             )
             for first, (_, outcomes) in self._measured.items()
@@ -135,6 +139,7 @@ class SearchPlan:
         pending = [job.choices for job in self._running.values() if job.baseline is None and not job.anew]
         refused: list[Choices] = []
         broken: str | None = None
+        astray = 0  # proposals before the first that was within the limits
         for attempt in range(ATTEMPTS):
             choices = self._searcher.ask(number, [*pending, *refused], attempt=attempt)
             if choices is None:
@@ -145,7 +150,10 @@ class SearchPlan:
                 over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
             if over is None and self._network(job) not in self._begun:
                 return dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
-            broken = over or broken
+            if over:
+                broken, astray = over, astray + (astray == attempt)
+            if astray == ASTRAY or (attempt == LED and astray >= REFUSALS):
+                break
             if choices not in refused:
                 refused.append(choices)
         within = "" if self._spec.limits == Limits() else " within the limits"
@@ -202,14 +210,23 @@ class SearchPlan:
             rung=rung,
         )
 
-    def _outcome(self, measurement: Measurement | None) -> Outcome | None:
-        if measurement is None or measurement.accuracy is None:
+    def _outcome(self, measurement: Measurement | None) -> Costed | None:
+        if measurement is None:
             return None
-        names, device = self._spec.objective.costs, self._spec.devices[0]
+        names, device, limit_ms = self._spec.objective.costs, self._spec.devices[0], self._spec.limits.latency_ms
         costs = [cost for name in names if (cost := measurement.cost(name, device)) is not None]
         if len(costs) < len(names):
             return None
-        return Outcome(accuracy=measurement.accuracy, cost=costs[0], also=costs[1] if costs[1:] else None)
+        latency_ms = measurement.cost("latency_ms", device)
+        costed = Costed(
+            cost=costs[0],
+            also=costs[1] if costs[1:] else None,
+            load=latency_ms / limit_ms if latency_ms and limit_ms else None,
+        )
+        if measurement.accuracy is None:
+            return costed if measurement.refused else None
+        error = measurement.accuracy_error or 0.0
+        return Outcome(**dataclasses.asdict(costed), accuracy=measurement.accuracy, error=error)
 
 
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:

@@ -4,6 +4,7 @@ A searcher knows nothing of training, storage or HTTP, and keeps no state but wh
 same outcomes in the same order makes it the same searcher.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -15,6 +16,8 @@ from nas.objective import Objective
 CostOf: TypeAlias = Callable[[Choices], float]
 Canonical: TypeAlias = Callable[[Choices], Choices]
 Allowed: TypeAlias = Callable[[Choices], float]
+
+REFUSALS = 20  # refused answers to one proposal, after which what is over the limits is led to what is within them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,25 @@ class Problem:
         """One for each cost that the objective names; None where a cost is not known before it is measured."""
         return (self.cost, self.also) if self.objective.also else (self.cost,)
 
+    def within(self, choices: Choices, draw: Random, attempt: int = REFUSALS) -> Choices:
+        """`choices`, or where they are over the limits, and so were others for some attempts, what one change after
+        another leads to: a knob and a choice that are drawn, and kept unless the excess rises. That is still over the
+        limits where no change helps any more.
+        """
+        if self.allowed is None or attempt < REFUSALS:
+            return choices
+        changes = [(knob, choice) for knob, options in self.knobs.items() for choice in options]
+        over, before = self.allowed(choices), math.inf
+        while 0 < over < before:
+            before = over
+            for knob, choice in draw.sample(changes, len(changes)):
+                changed = {**choices, knob: choice}
+                if (now := self.allowed(changed)) <= over:  # equal too: many a knob does nothing until another changes
+                    choices, over = changed, now
+                if not over:
+                    break
+        return choices
+
 
 def dice(seed: int, number: int, attempt: int = 0) -> Random:
     """All the randomness of one proposal. Attempts were once numbers over 2^32: old seeds still give old searches."""
@@ -47,25 +69,45 @@ def dice(seed: int, number: int, attempt: int = 0) -> Random:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a candidate turned out to be: `accuracy` in [0, 1] and the positive `cost` that the objective names; `also`
-    is the second cost, where it names one."""
+class Costed:
+    """What a candidate cost that was refused for it and not trained: the positive `cost` that the objective names,
+    `also` the second one, where it names one, and `load`, its share of a limit that only measuring tells, where there
+    is one: over 1, it is over the limit."""
 
-    accuracy: float
     cost: float
     also: float | None = None
+    load: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.accuracy <= 1:
-            raise ValueError(f"accuracy {self.accuracy} is not between 0 and 1: tell None for a failed trial")
-        for cost in self.costs:
-            if not 0 < cost < float("inf"):
+        for cost in self.costs if self.load is None else (*self.costs, self.load):
+            if not 0 < cost < math.inf:
                 raise ValueError(f"cost {cost} is not a positive number: tell None for a failed trial")
 
     @property
     def costs(self) -> tuple[float, ...]:
         """The one cost, or both."""
         return (self.cost,) if self.also is None else (self.cost, self.also)
+
+    def instead(self, worst: float) -> float:
+        """The reward of what was refused, to a searcher that learns from rewards alone: less than that of the `worst`
+        that was trained, the less the further it is over the limit."""
+        return worst - abs(worst) * (1 - 1 / max(1.0, self.load or 1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Costed):
+    """What a candidate turned out to be: what it cost, and its `accuracy` in [0, 1], of which `error` is the standard
+    error where it is known; 0: nothing is known of it."""
+
+    accuracy: float
+    error: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.accuracy <= 1:
+            raise ValueError(f"accuracy {self.accuracy} is not between 0 and 1: tell None for a failed trial")
+        if not 0 <= self.error < math.inf:
+            raise ValueError(f"error {self.error} is neither 0 nor a positive number")
 
 
 class Searcher(Protocol):
@@ -85,8 +127,9 @@ class Searcher(Protocol):
         """
         ...
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
-        """What came of `choices`; None: the trial failed."""
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
+        """What came of `choices`: an `Outcome`, or what they cost where they were refused for it; None: the trial
+        failed."""
         ...
 
 

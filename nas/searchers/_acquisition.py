@@ -16,6 +16,11 @@ def warp(accuracy: Floats) -> Floats:
     return -np.log(CEILING - np.minimum(accuracy, 1.0))
 
 
+def warped_error(accuracy: Floats, error: Floats) -> Floats:
+    """Of the warped accuracy, by its slope."""
+    return error / (CEILING - np.minimum(accuracy, 1.0))
+
+
 def unwarp(value: Floats) -> Floats:
     return CEILING - np.exp(-value)
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.searchers._acquisition import unwarp, warp
+from nas.searchers import Costed, Outcome
+from nas.searchers._acquisition import normal_cdf, unwarp, warp, warped_error
 from nas.searchers._candidates import Code
 from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess
 
@@ -19,17 +20,21 @@ class Belief:
     """Told one outcome at a time; `condition`ed before it is asked. Accuracies are warped, see `_acquisition`.
 
     `tables` are the distances between each knob's choices. `log_costs` has for each cost those of networks all over the
-    space, or None where it is not known before it is measured: then a process of its own models it.
+    space, or None where it is not known before it is measured: then a process of its own models it. So does one what is
+    told of the load, a network's share of a limit.
     """
 
     def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None]) -> None:
         self._process = GaussianProcess(tables)
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
+        self._tables = tables
+        self._load: CostModel | None = None
         self._basis = next((place for place, known in enumerate(log_costs) if known is not None), None)
         basis = np.zeros(1) if self._basis is None else np.asarray(log_costs[self._basis])
         self._pivot, self._spread = float(basis.max()), max(float(basis.std()), 1e-3)
         self._codes: list[Code] = []
         self._accuracies: list[float] = []
+        self._errors: list[float] = []
         self._costs: list[tuple[float, ...]] = []
         self._fitted = 0
         self._centre, self._scale = 0.0, 1.0
@@ -37,20 +42,24 @@ class Belief:
     def __len__(self) -> int:
         return len(self._codes)
 
-    def tell(self, code: Code, accuracy: float, costs: tuple[float, ...]) -> None:
-        self._codes.append(code)
-        self._accuracies.append(accuracy)
-        self._costs.append(costs)
-        count = len(self)
-        if count < 4 or count < self._fitted + max(1, count // 20):
-            return
-        self._fitted = count
-        rows, its, accuracies = self.told()
-        steps = 30 if count < 20 else 10
-        self._process.fit(rows, self._z(its), self._standard(accuracies), steps)
-        for model, own in zip(self._models, its.T):
+    def tell(self, code: Code, outcome: Costed) -> None:
+        for model, cost in zip(self._models, outcome.costs):
             if model:
-                model.fit(rows, own, steps)
+                model.tell(code, cost)
+        if outcome.load is not None:
+            self._load = self._load or CostModel(self._tables)
+            self._load.tell(code, outcome.load)
+        if not isinstance(outcome, Outcome):
+            return
+        self._codes.append(code)
+        self._accuracies.append(outcome.accuracy)
+        self._errors.append(outcome.error)
+        self._costs.append(outcome.costs)
+        count = len(self)
+        if steps := _steps(count, self._fitted):
+            self._fitted = count
+            rows, its, accuracies = self.told()
+            self._process.fit(rows, self._z(its), *self._standard(accuracies, np.array(self._errors)), steps)
         if count == MOST_ROWS:
             log.info("after %d outcomes the model sees the best half and the latest half of so many", count)
 
@@ -69,20 +78,26 @@ class Belief:
         expected of them by so many standard deviations.
         """
         codes, costs, accuracies = self.told()
+        errors = np.array(self._errors)
         if len(self) > MOST_ROWS:
             older = np.argsort(-rewards[: -MOST_ROWS // 2], kind="stable")[: MOST_ROWS // 2]
             rows = np.concatenate([np.sort(older), np.arange(len(self) - MOST_ROWS // 2, len(self))])
-            codes, costs, accuracies = codes[rows], costs[rows], accuracies[rows]
-        y = self._standard(accuracies)
-        for model, own in zip(self._models, costs.T):
-            if model:
-                model.condition(codes, own)
-        self._process.condition(codes, self._z(costs), y)
+            codes, costs, accuracies, errors = codes[rows], costs[rows], accuracies[rows], errors[rows]
+        y, errors = self._standard(accuracies, errors)
+        self.condition_costs()
+        self._process.condition(codes, self._z(costs), y, errors)
         if len(supposed):
             supposed_costs = self.costs(supposed, supposed_costs)
             mean, deviation = self._process.predict(supposed, self._z(supposed_costs))
             codes, costs = np.concatenate([codes, supposed]), np.concatenate([costs, supposed_costs])
-            self._process.condition(codes, self._z(costs), np.concatenate([y, mean - short * deviation]))
+            y, errors = np.concatenate([y, mean - short * deviation]), np.append(errors, np.zeros(len(supposed)))
+            self._process.condition(codes, self._z(costs), y, errors)
+
+    def condition_costs(self) -> None:
+        """Take in the costs that were told, also where nothing was trained."""
+        for model in (*self._models, self._load):
+            if model:
+                model.condition()
 
     def costs(self, codes: Codes, known: Floats) -> Floats:
         """`known`, and in columns of costs that are not known before measuring, what is expected."""
@@ -90,6 +105,15 @@ class Belief:
             return known
         columns = [model.expected(codes) if model else own for model, own in zip(self._models, known.T)]
         return np.column_stack(columns)
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything was told of the load."""
+        return self._load is not None
+
+    def within(self, codes: Codes) -> Floats:
+        """The probability that a network's load, once measured, is within its limit."""
+        return self._load.below_one(codes) if self._load else np.ones(len(codes))
 
     def mean(self, codes: Codes, costs: Floats) -> Floats:
         return self._centre + self._scale * self._process.mean(codes, self._z(costs))
@@ -113,10 +137,10 @@ class Belief:
             return np.zeros(len(costs))
         return np.asarray((np.log(costs[:, self._basis]) - self._pivot) / self._spread)
 
-    def _standard(self, accuracies: Floats) -> Floats:
+    def _standard(self, accuracies: Floats, errors: Floats) -> tuple[Floats, Floats]:
         values = warp(accuracies)
         self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
-        return (values - self._centre) / self._scale
+        return (values - self._centre) / self._scale, warped_error(accuracies, errors) / self._scale
 
 
 class CostModel:
@@ -124,18 +148,39 @@ class CostModel:
 
     def __init__(self, tables: list[Floats]) -> None:
         self._process = GaussianProcess(tables)
+        self._codes: list[Code] = []
+        self._costs: list[float] = []
+        self._fitted = 0
         self._centre, self._scale = 0.0, 1.0
 
-    def fit(self, codes: Codes, costs: Floats, steps: int) -> None:
-        self._process.fit(codes, np.zeros(len(codes)), self._standard(costs), steps)
+    def tell(self, code: Code, cost: float) -> None:
+        self._codes.append(code)
+        self._costs.append(cost)
+        if steps := _steps(len(self._codes), self._fitted):
+            self._fitted = len(self._codes)
+            self._process.fit(*self._rows(), steps)
 
-    def condition(self, codes: Codes, costs: Floats) -> None:
-        self._process.condition(codes, np.zeros(len(codes)), self._standard(costs))
+    def condition(self) -> None:
+        self._process.condition(*self._rows())
 
     def expected(self, codes: Codes) -> Floats:
         return np.exp(self._centre + self._scale * self._process.mean(codes, np.zeros(len(codes))))
 
-    def _standard(self, costs: Floats) -> Floats:
-        values = np.log(costs)
+    def below_one(self, codes: Codes) -> Floats:
+        """The probability that it is measured as 1 at most."""
+        mean, deviation = self._process.predict(codes, np.zeros(len(codes)))
+        return normal_cdf(-(self._centre / self._scale + mean) / np.sqrt(deviation**2 + self._process.noise))
+
+    def _rows(self) -> tuple[Codes, Floats, Floats, Floats]:
+        """The latest costs that were told, standardised."""
+        codes, values = np.array(self._codes[-MOST_ROWS:], dtype=np.intp), np.log(self._costs[-MOST_ROWS:])
         self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
-        return np.asarray((values - self._centre) / self._scale)
+        zeros = np.zeros(len(codes))
+        return codes, zeros, np.asarray((values - self._centre) / self._scale), zeros
+
+
+def _steps(count: int, fitted: int) -> int:
+    """For how long to fit a process to so many outcomes, of which it was fitted to so many; 0: not yet again."""
+    if count < 4 or count < fitted + max(1, count // 20):
+        return 0
+    return 30 if count < 20 else 10

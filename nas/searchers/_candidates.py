@@ -15,6 +15,8 @@ from nas.searchers._gaussian_process import Codes, Floats
 Code = tuple[int, ...]
 ENUMERABLE = 20_000  # a space with no more choices is looked at whole
 VAIN_DRAWS = 1000
+VAIN_LEADS = 70  # draws, where none is allowed and each is led to what is
+FIRST_LOOK = 40  # networks; where fewer than one in 20 of them is allowed, one in 100 of all is led to what is
 REMEMBERED = 200_000  # costs of networks, so that memory is bounded
 
 
@@ -22,11 +24,11 @@ class Candidates:
     """Codes of choices, canonical, allowed and costed; `whole` says whether every one of the space is looked at."""
 
     def __init__(self, problem: Problem) -> None:
-        self._knobs = knobs = problem.knobs
+        self._problem, self._knobs = problem, problem.knobs
         self._cost_of, self._canonical, self._allowed = problem.costs, problem.canonical, problem.allowed
-        self._place = [{choice: place for place, choice in enumerate(choices)} for choices in knobs.values()]
-        self._free = [place for place, choices in enumerate(knobs.values()) if len(choices) > 1]
-        self._sizes = [len(choices) for choices in knobs.values()]
+        self._place = [{choice: place for place, choice in enumerate(choices)} for choices in self._knobs.values()]
+        self._free = [place for place, choices in enumerate(self._knobs.values()) if len(choices) > 1]
+        self._sizes = [len(choices) for choices in self._knobs.values()]
         self._costs: dict[Code, tuple[float, ...] | None] = {}
         self._everything: tuple[dict[Code, int], Codes, Floats] | None = None
         self.whole = math.prod(self._sizes) <= ENUMERABLE
@@ -45,7 +47,7 @@ class Candidates:
         return codes
 
     def drawn(self, draw: random.Random, count: int) -> list[Code]:
-        return self._checked([draw.randrange(size) for size in self._sizes] for _ in range(count))
+        return self._reached(draw, [[draw.randrange(size) for size in self._sizes] for _ in range(count)])
 
     def neighbours(self, code: Code) -> list[Code]:
         """Everything that differs in one knob."""
@@ -58,19 +60,25 @@ class Candidates:
 
     def offspring(self, draw: random.Random, parents: Sequence[Code], count: int) -> list[Code]:
         """Crossings of parents with one to three knobs changed."""
-        return self._checked(self._child(draw, parents) for _ in range(count if self._free else 0))
+        return self._reached(draw, [self._child(draw, parents) for _ in range(count if self._free else 0)])
 
     def new(
         self, draw: random.Random, taken: Container[Code], *, near: Code | None = None, knobs: int = 0
     ) -> Code | None:
-        """A random one that is not `taken`, or `near` with so many knobs drawn anew; None after 1000 vain draws."""
-        for _ in range(VAIN_DRAWS):
+        """A random one that is not `taken`, or `near` with so many knobs drawn anew; None after many vain draws."""
+        astray = 0  # draws that were not allowed
+        for attempt in range(VAIN_DRAWS):
             changed = [draw.randrange(size) for size in self._sizes] if near is None else list(near)
             for place in draw.sample(self._free, min(len(self._free), knobs)):
                 changed[place] = draw.randrange(self._sizes[place])
             code = self.code(self.choices(changed))
+            if self._known(code) is None:
+                astray += 1
+                code = self.code(self._problem.within(self.choices(code), draw, astray))
             if code not in taken and self._known(code) is not None:
                 return code
+            if astray > attempt >= VAIN_LEADS:
+                break  # nothing is allowed but what is led there, by much arithmetic
         return None
 
     def costs(self, code: Code) -> tuple[float, ...]:
@@ -98,6 +106,15 @@ class Candidates:
         for place in draw.sample(self._free, min(len(self._free), draw.randint(1, 3))):
             child[place] = draw.randrange(self._sizes[place])
         return child
+
+    def _reached(self, draw: random.Random, proposals: Sequence[Sequence[int]]) -> list[Code]:
+        """Those that are allowed; where hardly any of the first is, what some of them lead to."""
+        few = self._checked(proposals[:FIRST_LOOK])
+        if 20 * len(few) >= len(proposals[:FIRST_LOOK]):
+            return self._checked(proposals)
+        some = proposals[: max(1, len(proposals) // 100)]
+        led = (self.code(self._problem.within(self.choices(proposal), draw)) for proposal in some)
+        return list(dict.fromkeys([*few, *self._checked(led)]))
 
     def _checked(self, proposals: Iterable[Sequence[int]]) -> list[Code]:
         codes: dict[Code, None] = {}

@@ -1,5 +1,6 @@
 """The autoregressive controller of Zoph & Le 2016 and Zoph et al. 2017: an LSTM that chooses one knob after another."""
 
+import math
 from collections.abc import Callable, Sequence
 
 try:
@@ -9,7 +10,7 @@ except ImportError as error:
     raise ImportError("this searcher's controller needs torch: pip install 'nas-service[searchers]'") from error
 
 from nas.networks.architecture import Choices
-from nas.searchers import Outcome, Problem
+from nas.searchers import Costed, Outcome, Problem, dice
 
 REDRAWS = 32
 
@@ -74,6 +75,7 @@ class Controller(nn.Module):
 class ControllerSearch:
     """What REINFORCE and PPO share: proposals drawn from the controller, outcomes gathered into batches of `batch`.
 
+    What was refused for what it cost has earned less than the worst that was trained before.
     `controller` is made for the sizes of the knobs that have a choice; the others are left out.
     """
 
@@ -86,10 +88,11 @@ class ControllerSearch:
         batch: int,
         rate: float,
     ) -> None:
-        self._objective, self._seed, self._batch = problem.objective, seed, batch
+        self._problem, self._seed, self._batch = problem, seed, batch
         self._fixed: Choices = {knob: choices[0] for knob, choices in problem.knobs.items()}
         self._free = {knob: choices for knob, choices in problem.knobs.items() if len(choices) > 1}
         self._waiting: list[tuple[list[int], float]] = []
+        self._worst = math.inf
         self._drawn: tuple[tuple[int, int], list[list[int]]] = ((-1, -1), [])
         self.controller = controller([len(choices) for choices in self._free.values()])
         self._optimizer = torch.optim.Adam(self.controller.parameters(), lr=rate)
@@ -104,14 +107,22 @@ class ControllerSearch:
             rows, temperature = (REDRAWS, 1 + block * REDRAWS / 10) if attempt else (1, 1.0)
             self._drawn = ((number, block), self.controller.sample(generator, rows, temperature))
         codes = self._drawn[1][row]
-        return self._fixed | {knob: choices[place] for (knob, choices), place in zip(self._free.items(), codes)}
+        drawn = self._fixed | {knob: choices[place] for (knob, choices), place in zip(self._free.items(), codes)}
+        return self._problem.within(drawn, dice(self._seed, number, attempt), attempt)
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         self._drawn = ((-1, -1), [])
         if outcome is None or not self._free:
             return
         codes = [options.index(choices[knob]) for knob, options in self._free.items()]
-        self._waiting.append((codes, self._objective.reward(outcome.accuracy, outcome.cost)))
+        if isinstance(outcome, Outcome):
+            reward = self._problem.objective.reward(outcome.accuracy, outcome.cost)
+            self._worst = min(self._worst, reward)
+        elif self._worst < math.inf:
+            reward = outcome.instead(self._worst)
+        else:
+            return  # nothing yet to compare it with
+        self._waiting.append((codes, reward))
         if len(self._waiting) == self._batch:
             batch, self._waiting = self._waiting, []
             self.learn(torch.tensor([codes for codes, _ in batch]), torch.tensor([reward for _, reward in batch]))

@@ -76,9 +76,15 @@ class GaussianProcess:
         """Standard deviation that interactions and additive effects leave far from all measurements."""
         return float(np.sqrt(np.exp(self._logs[1]) + np.exp(self._logs[2])))
 
-    def fit(self, codes: Codes, z: Floats, y: Floats, steps: int) -> None:
-        """Better hyperparameters for `y` (standardised) at `codes` and log-costs `z`, from those of the last fit."""
-        codes, z, y = codes[-FIT_ROWS:], z[-FIT_ROWS:], y[-FIT_ROWS:]
+    @property
+    def noise(self) -> float:
+        """Variance of one measurement around what is modelled, on top of its own error."""
+        return float(np.exp(self._logs[3]))
+
+    def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> None:
+        """Better hyperparameters for `y` (standardised) at `codes` and log-costs `z`, from those of the last fit;
+        `errors` are the standard errors of `y`."""
+        codes, z, y, errors = codes[-FIT_ROWS:], z[-FIT_ROWS:], y[-FIT_ROWS:], errors[-FIT_ROWS:]
         apart = np.stack([table[codes[:, knob]][:, codes[:, knob]] for knob, table in enumerate(self._tables)])
         squares, products, count = (z[:, None] - z) ** 2, z[:, None] * z, len(y)
         flat = apart.reshape(len(apart), -1)
@@ -91,7 +97,7 @@ class GaussianProcess:
             additive = 1 - far / total
             product = terms.product * np.exp(-far - squares / (2 * terms.length**2))
             matrix = terms.trend * products + terms.additive * additive + product + LEVEL
-            matrix.flat[:: count + 1] += terms.noise + JITTER
+            matrix.flat[:: count + 1] += terms.noise + errors**2 + JITTER
             root = np.linalg.cholesky(matrix)
             inverse = np.linalg.inv(matrix)
             alpha = inverse @ y
@@ -119,11 +125,11 @@ class GaussianProcess:
             last = np.where(turned < 0, 0.0, sign)
         self._logs = best[1]
 
-    def condition(self, codes: Codes, z: Floats, y: Floats) -> None:
-        """Take `y` (standardised) at `codes` and log-costs `z` as what was measured."""
+    def condition(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
+        """Take `y` (standardised) at `codes` and log-costs `z` as what was measured, within its standard `errors`."""
         self._codes, self._z = codes, z
         matrix = self._kernel(codes, z)
-        matrix.flat[:: len(y) + 1] += float(np.exp(self._logs[3])) + JITTER
+        matrix.flat[:: len(y) + 1] += self.noise + errors**2 + JITTER
         self._root = np.linalg.inv(np.linalg.cholesky(matrix))
         self._alpha = self._root.T @ (self._root @ y)
 

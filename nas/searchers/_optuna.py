@@ -1,5 +1,6 @@
 """Optuna's samplers behind the searchers' protocol: the study is in memory, made of what was told."""
 
+import math
 import random
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ except ImportError as error:
     raise ImportError("this searcher needs Optuna: pip install 'nas-service[searchers]'") from error
 
 from nas.networks.architecture import Choices
-from nas.searchers import Outcome, Problem, dice
+from nas.searchers import Costed, Outcome, Problem, dice
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -29,7 +30,8 @@ class OptunaSearcher:
     `sampler` makes one from a seed, anew for each proposal, so that nothing but the study is remembered. With `through`
     what is told passes through the sampler, which then writes down on the trial what it will need of it. A sampler that
     draws by a trial's number as well gets a study of the `latest` trials alone, made for each proposal. No sampler
-    minds a refusal: after some, what it proposed last has knobs drawn anew, more of them the longer that takes.
+    minds a refusal: after some, what it proposed last has knobs drawn anew, more of them the longer that takes. What
+    was refused for what it cost is worth less than the worst that was trained before.
     """
 
     def __init__(
@@ -43,7 +45,8 @@ class OptunaSearcher:
         fronts: bool = True,
         latest: int | None = None,
     ) -> None:
-        self._knobs, self._objective, self._seed = problem.knobs, problem.objective, seed
+        self._problem, self._seed = problem, seed
+        self._knobs, self._objective = problem.knobs, problem.objective
         self._sampler, self._through, self._latest = sampler, through, latest
         self._front = fronts and self._objective.form == "front"
         self._distributions: dict[str, BaseDistribution] = {
@@ -56,12 +59,13 @@ class OptunaSearcher:
         self._told: list[FrozenTrial] = []
         self._study = self._new_study()
         self._vain = 0
+        self._worst = math.inf
         self._refused: Choices = {}
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
         draw = dice(self._seed, number, attempt)
         if attempt >= PATIENCE and self._refused:
-            return self._near(self._refused, draw, attempt // PATIENCE)
+            return self._problem.within(self._near(self._refused, draw, attempt // PATIENCE), draw, attempt)
         study = self._seeded(draw)
         trial = study.ask(self._distributions)
         study.tell(trial, state=TrialState.FAIL)  # a failed trial is looked at by no sampler
@@ -69,13 +73,18 @@ class OptunaSearcher:
         self._refused = {knob: choices[trial.params[knob]] for knob, choices in self._knobs.items()}
         return dict(self._refused)
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         if outcome is None:
             return
+        if isinstance(outcome, Outcome):
+            worth = outcome.accuracy if self._front else self._objective.reward(outcome.accuracy, outcome.cost)
+            self._worst = min(self._worst, worth)
+        elif self._worst < math.inf:
+            worth = outcome.instead(self._worst)
+        else:
+            return  # nothing yet to compare it with
         params = {knob: places[choices[knob]] for knob, places in self._places.items()}
-        values = [self._objective.reward(outcome.accuracy, outcome.cost)]
-        if self._front:
-            values = [outcome.accuracy, *outcome.costs]
+        values = [worth, *outcome.costs] if self._front else [worth]
         if self._through:
             study = self._seeded(random.Random(f"{self._seed}/told/{len(self._told)}"))
             study.enqueue_trial(params)

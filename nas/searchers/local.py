@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from nas.networks.architecture import Choices
-from nas.searchers import Outcome, Problem, dice
+from nas.searchers import Costed, Outcome, Problem, dice
 from nas.searchers._candidates import Candidates, Code
 
 START = 5  # random networks, the best of which is where it starts
@@ -36,14 +36,14 @@ class Searcher:
         self._asked[code] = None
         return self._candidates.choices(code)
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         code = self._candidates.code(choices)
         self._asked.pop(code, None)
         rewards = self._seen.setdefault(code, [])
-        if outcome is not None and rewards:
+        if isinstance(outcome, Outcome) and rewards:
             rewards.append(self._objective.reward(outcome.accuracy, outcome.cost))
             self._weigh(code)
-        elif outcome is not None:
+        elif isinstance(outcome, Outcome):
             self._outcomes += 1
             result = (self._objective.reward(outcome.accuracy, outcome.cost), code)
             rewards.append(result[0])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nas.networks.architecture import Choices, random_choices
-from nas.searchers import Outcome, Problem, dice
+from nas.searchers import Costed, Problem, dice
 
 
 class Searcher:
@@ -11,7 +11,8 @@ class Searcher:
         self._problem, self._seed = problem, seed
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices:
-        return random_choices(self._problem.knobs, dice(self._seed, number, attempt))
+        draw = dice(self._seed, number, attempt)
+        return self._problem.within(random_choices(self._problem.knobs, draw), draw, attempt)
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         """Nothing to learn."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.networks.architecture import Choices
 from nas.pareto import Point, front, hypervolume
-from nas.searchers import Outcome, Problem, dice
+from nas.searchers import Costed, Problem, dice
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief
 from nas.searchers._candidates import ENUMERABLE, Candidates, Code
@@ -54,7 +54,7 @@ class Searcher:
         self._failed: list[Code] = []
         self._asked: dict[Code, None] = {}
 
-    def tell(self, choices: Choices, outcome: Outcome | None) -> None:
+    def tell(self, choices: Choices, outcome: Costed | None) -> None:
         code = self._candidates.code(choices)
         self._asked.pop(code, None)
         self._seen.add(code)
@@ -62,7 +62,7 @@ class Searcher:
             if not self._belief.knows(code):  # otherwise it can be trained, and was
                 self._failed = [*self._failed, code][-MOST_FAILED:]
         else:
-            self._belief.tell(code, outcome.accuracy, outcome.costs)
+            self._belief.tell(code, outcome)
 
     def ask(self, number: int, pending: Sequence[Choices] | None = None, *, attempt: int = 0) -> Choices | None:
         busy = list(self._asked) if pending is None else [self._candidates.code(choices) for choices in pending]
@@ -132,7 +132,7 @@ class Searcher:
                 if code not in taken:
                     return code
         if not len(self._belief):
-            return self._anything(draw, taken)
+            return self._cheapest(draw, taken)
         best = self._learn(busy)
         fresh = [code for code in self._around(draw, best) if code not in taken]
         if not fresh:
@@ -180,17 +180,21 @@ class Searcher:
         return self._candidates.offspring(draw, best, 250) + self._candidates.drawn(draw, 50)
 
     def _scores(self, fresh: list[Code]) -> Floats:
-        """Expected improvement; where the candidates are too many, only of those that a first look leaves."""
+        """Expected improvement; where the candidates are too many, only of those that a first look leaves.
+
+        Times the probability that a limit is kept of which only measuring tells (Gardner et al., Gelbart et al. 2014).
+        """
         codes, costs = self._candidates.rows(fresh)
         costs = self._belief.costs(codes, costs)
+        within = self._belief.within(codes)
         most = int(EFFORT / min(len(self._belief), 500) ** 2)
         if len(fresh) <= most:
-            return self._gain(*self._belief.predict(codes, costs), costs)
+            return self._gain(*self._belief.predict(codes, costs), costs) * within
         mean = self._belief.mean(codes, costs)
-        rough = self._gain(mean, np.full(len(mean), self._belief.uncertainty), costs)
+        rough = self._gain(mean, np.full(len(mean), self._belief.uncertainty), costs) * within
         kept = np.argsort(-rough, kind="stable")[:most]
         scores = np.full(len(fresh), -1.0)
-        scores[kept] = self._gain(*self._belief.predict(codes[kept], costs[kept]), costs[kept])
+        scores[kept] = self._gain(*self._belief.predict(codes[kept], costs[kept]), costs[kept]) * within[kept]
         return scores
 
     def _gain(self, mean: Floats, deviation: Floats, costs: Floats) -> Floats:
@@ -201,6 +205,14 @@ class Searcher:
 
     def _rewards(self, accuracies: Floats, costs: Floats) -> Floats:
         return np.array([self._objective.reward(*pair) for pair in zip(accuracies.tolist(), costs[:, 0].tolist())])
+
+    def _cheapest(self, draw: random.Random, taken: set[Code]) -> Code | None:
+        """Where all that was measured was over a limit, what most likely is not."""
+        fresh = [code for code in self._pool if code not in taken]
+        if not self._belief.limited or not fresh:
+            return self._anything(draw, taken)
+        self._belief.condition_costs()
+        return fresh[int(np.argmax(self._belief.within(self._candidates.rows(fresh)[0])))]
 
     def _anything(self, draw: random.Random, taken: set[Code]) -> Code | None:
         if not self._candidates.whole:
