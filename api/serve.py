@@ -143,10 +143,10 @@ class Server(uvicorn.Server):
 
 def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True, login: bool = True) -> int:
     """Serve until SIGINT or SIGTERM; the exit code. Without `login` whoever reaches a loopback address is an admin."""
-    # Evaluators send networks to agents through the API, and what they send is nobody else's business.
-    agent_secret = settings.AGENT_TOKEN.value or (secrets.token_urlsafe(32) if login else None)
     try:
         logs.begin("warning")
+        # Evaluators send networks to agents through the API, and what they send is nobody else's business.
+        agent_secret = settings.agent_token() or (secrets.token_urlsafe(32) if login else None)
         edge = Edge(
             login=login,
             bound=host,

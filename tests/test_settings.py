@@ -76,6 +76,30 @@ def test_passwords_are_not_printed(name: str, value: str, shown: str, monkeypatc
     assert "sesame" not in nas("config").out
 
 
+def test_secrets_may_be_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agent").write_text("sesame\n")
+    (tmp_path / "password").write_text("open/se:s@me\n")
+    monkeypatch.delenv("NAS_AGENT_TOKEN", raising=False)
+    monkeypatch.setenv("NAS_AGENT_TOKEN_FILE", str(tmp_path / "agent"))
+    assert settings.agent_token() == "sesame"
+    monkeypatch.setenv("NAS_AGENT_TOKEN", "its own")
+    assert settings.agent_token() == "its own"
+    monkeypatch.setenv("NAS_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    for url, whole in (
+        ("postgresql://me@host/nas", "postgresql://me:open%2Fse%3As%40me@host/nas"),
+        ("postgresql://me:own@host/nas", "postgresql://me:own@host/nas"),
+        ("sqlite:////state/a@b.db", "sqlite:////state/a@b.db"),
+    ):
+        monkeypatch.setenv("NAS_DATABASE", url)
+        assert home.database_url() == whole
+    (tmp_path / "password").write_text("\n")
+    with pytest.raises(OSError, match="which NAS_DATABASE_PASSWORD_FILE names, is empty"):
+        home.database_url()
+    (tmp_path / "password").unlink()
+    with pytest.raises(FileNotFoundError):
+        home.database_url()
+
+
 def test_defaults_are_put_where_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = Setting(name="ONE", words="", default="1"), Setting(name="OTHER", words="", default="2")
     without = Setting(name="WITHOUT", words="", otherwise="nothing")
