@@ -48,6 +48,11 @@ class Store(Reader):
         self.agents = Agents(self._database, clock)
         self.tokens = Tokens(self._database, clock)
 
+    @property
+    def name(self) -> str:
+        """The database's, for messages: no user, no password."""
+        return self._database.name
+
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         self._database.close()
