@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
+from api.access import Asker
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused, together
@@ -32,6 +33,7 @@ def create_growth(
     request: Request,
     response: Response,
     history: Histories,
+    asker: Asker,
 ) -> Growth:
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     remote = request.app.state.remote_workers
@@ -39,7 +41,7 @@ def create_growth(
     admission.check_devices(faults, spec.devices, history.store.agents.all(), remote)
     if faults:
         raise together(faults)
-    run = history.store.add_run("growth", spec)
+    run = history.store.add_run("growth", spec, asker)
     response.headers["Location"] = f"/v1/growths/{run.id}"
     return growth.view(run, ())
 
