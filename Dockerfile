@@ -1,6 +1,6 @@
 # One image for the API, the coordinator and the Ray workers.
 # Processors only, unless TORCH_INDEX names PyTorch's index for your CUDA version.
-ARG BASE=python:3.12-slim
+ARG BASE=python:3.12.12-slim-bookworm
 FROM ${BASE}
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PATH=/venv/bin:$PATH NAS_HOME=/state RAY_USAGE_STATS_ENABLED=0
@@ -18,6 +18,8 @@ RUN pip install --no-cache-dir --no-deps -e .
 # What `nas --version` names: NAS_BUILD=$(git rev-parse --short HEAD) docker compose build
 ARG NAS_BUILD
 ENV NAS_BUILD=$NAS_BUILD
+RUN useradd --uid 10001 --create-home nas && mkdir /state && chown nas /state
+USER nas
 VOLUME /state
 EXPOSE 8000
 CMD ["nas", "serve", "--host", "0.0.0.0"]

@@ -5,9 +5,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from api.edge import HARMLESS, Edge
 from api.problems import Problem
@@ -73,11 +73,20 @@ def allowed(request: Request) -> Token:
     token = known.token(request.cookies.get(COOKIE, "") if by_cookie else text.strip())
     if token is None:
         raise Problem(401, NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
+    request.state.owner = token.owner  # for the journal
     if by_cookie and request.method not in HARMLESS and not _own_page(request):
         raise Problem(403, f"{request.method} with a session's cookie is taken from this service's own pages alone")
     if not token.allows(needed):
         raise Problem(403, f"this token is for {token.scope!r}, and this takes one for {needed!r}: ask an admin for it")
     return token
+
+
+def owner(token: Annotated[Token, Depends(allowed)]) -> str | None:
+    """A dependency: whose token asks; None where nobody has to sign in."""
+    return token.owner or None
+
+
+Asker = Annotated[str | None, Depends(owner)]
 
 
 def _tag(route: Any) -> str:

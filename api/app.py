@@ -14,12 +14,14 @@ from starlette.types import ASGIApp
 
 from api import document
 from api.access import Access, allowed
+from api.crowd import Crowd
 from api.edge import Edge
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.journal import Journal
 from api.problems import HANDLERS
 from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches, tokens
+from api.waiting import Waiting
 from nas.store import Store
 from nas.version import version
 
@@ -75,6 +77,8 @@ def create_app(
     app.state.remote_workers = remote_workers
     app.state.coordinator = coordinator
     app.state.leaving = lambda: False  # whoever runs the server may know better
+    app.state.waiting = Waiting(store.agents.unanswered, lambda: app.state.leaving())
+    app.add_middleware(Crowd, edge=edge)
     app.add_middleware(Gate, edge=edge)
     app.routers = (
         searches.router,

@@ -12,11 +12,27 @@ ANYWHERE = ("", "0.0.0.0", "::")  # addresses that stand for all of a machine's
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How many connections there may be at once, and of those how many of one client. This machine's own are a
+    browser, workers and agents together: they may have most, and leave some to others."""
+
+    connections: int = 2000
+    of_one: int = 100
+    of_this_machine: int = 1500
+
+    @classmethod
+    def within(cls, connections: int) -> "Limits":
+        """As usual, or fewer where the system allows no more."""
+        most = min(connections, cls.connections)
+        return cls(connections=most, of_one=min(cls.of_one, most // 2), of_this_machine=3 * most // 4)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """How a service is reached. `bound` is the address that it listens at; `hosts` are further names that it has,
     `proxies` the addresses or networks whose forwarded headers it believes, and `prefix` the path that it lives under.
     Without `login` whoever reaches it may do everything, which only a loopback address may allow. `agent_secret` is
-    taken as a token of scope "agent"."""
+    taken as a token of scope "agent", and `limits` are those of clients."""
 
     login: bool = True
     bound: str = "127.0.0.1"
@@ -24,6 +40,7 @@ class Edge:
     proxies: tuple[str, ...] = ()
     prefix: str = ""
     agent_secret: str | None = None
+    limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         if not self.login and self.bound not in LOOPBACK:
@@ -56,11 +73,30 @@ class Edge:
         address = ipaddress.ip_address(peer)
         return any(address in ipaddress.ip_network(proxy) for proxy in self.proxies)
 
+    def most_of(self, peer: str) -> int:
+        """How many connections a client may have, or requests at once. A proxy of ours stands for many clients."""
+        if self.believes(peer):
+            return self.limits.connections
+        ours = _is_address(peer) and _address(peer).is_loopback
+        return self.limits.of_this_machine if ours else self.limits.of_one
+
+    def client(self, peer: str) -> str:
+        """What a client at that address is counted as. Of IPv6 whoever has one address has a network of them."""
+        if _is_address(peer) and (address := _address(peer)).version == 6:
+            return str(ipaddress.ip_network((int(address), 64), strict=False))
+        return peer
+
 
 def hostname(host: str) -> str:
     """The name in a Host header, without its port."""
     match = re.fullmatch(r"\[([^\]]*)\](?::\d*)?|([^:]*)(?::\d*)?", host)
     return ((match[1] or match[2] or "") if match else host).lower().removesuffix(".")
+
+
+def _address(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """That address; an IPv4 one also where it is written as one of IPv6."""
+    address = ipaddress.ip_address(peer)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_address(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What every request passes first: nothing too large, nothing for another host, nothing of another site's page."""
+"""What every request passes first: nothing too large or slow, for another host, or of another site's page."""
 
 import re
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.edge import HARMLESS, Edge
 from api.problems import Problem, refused, response
+from api.steady import Steady
 from nas.agents import errands, parcel
 from nas.refusal import shown
 
@@ -63,11 +64,11 @@ class Gate:
         if problem:
             await response(scope["path"], problem)(scope, receive, marked)
             return
-        received = 0
+        received, steady = 0, Steady(receive)
 
         async def counted() -> Message:
             nonlocal received
-            message = await receive()
+            message = await steady()
             received += len(message.get("body", b""))
             problem = _too_large(received, most)
             if problem:

@@ -16,6 +16,11 @@ SANE = r"[A-Za-z0-9._-]{1,64}"
 log = logging.getLogger("api.access")
 
 
+def audit(what: str, by: str | None) -> None:
+    """Log what somebody did that is no event of a run. As a warning, which is logged unless errors alone are."""
+    log.warning("%s, by %s", what, by or "somebody who need not sign in")
+
+
 class Journal:
     """Around the whole of `app`, its answers to what goes wrong included.
 
@@ -32,6 +37,7 @@ class Journal:
             return
         text = Headers(scope=scope).get(HEADER, "")
         request = text if re.fullmatch(SANE, text) else secrets.token_hex(8)
+        state = scope.setdefault("state", {})  # in which whoever knows the token notes its owner
         logs.bind(request=request)  # for good: the server logs in the same task what is raised here
         begun, status, answered = time.perf_counter(), 500, False
 
@@ -53,6 +59,7 @@ class Journal:
         finally:
             path = scope.get("raw_path", b"").decode("ascii", "replace") or scope["path"]
             fields = {
+                **({"owner": state["owner"]} if "owner" in state else {}),
                 "client": (scope.get("client") or ("-",))[0],
                 "method": scope["method"],
                 "path": path,

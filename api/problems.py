@@ -111,6 +111,8 @@ def response(path: str, problem: HTTPException) -> Response:
 WRITES = {"_403": "POST from a page of https://elsewhere.example is not taken: use this service's own dashboard"}
 TAKES_BODY = WRITES | {
     "_400": "the body is not JSON: Expecting ',' delimiter at character 31",
+    "_408": "the body stalled: within 30 seconds less than 1,024 bytes of it came, and it was not whole: send it "
+    "without pauses",
     "_413": "the body has 5,000,000 bytes or more: 1,000,000 are taken at most",
     "_415": "the body is not declared as JSON: send it with Content-Type: application/json",
 }
@@ -127,6 +129,7 @@ _ANYWHERE = {
     403: "this token is for 'read', and this takes one for 'write': ask an admin for it",
     421: 'host "evil.example" is none that this service answers to: NAS_HOSTS names others',
     422: "limit 0 is not greater than or equal to 1",
+    429: "100 requests of 10.0.0.9 are under way: wait for one of them",
     500: "the service met an error of its own; its log says more",
     503: "the database cannot be reached: connection refused",
 }

@@ -18,13 +18,15 @@ from types import FrameType
 import uvicorn
 
 from api.app import create_app
-from api.edge import ANYWHERE, Edge
+from api.connections import HANDLES_EACH, Configuration, handles
+from api.edge import ANYWHERE, Edge, Limits
 from nas import home, logs, settings, tokens
 from nas.refusal import Refusal
 from nas.store import Store, StoreError
 
 PATIENCE_SECONDS = 30  # for a coordinator that was asked to leave
 LONGEST_PAUSE_SECONDS = 10  # between two starts of one that dies
+QUEUE = 2048  # connections that the system keeps until they are accepted
 STEADY_SECONDS = 60  # after which one that dies is started again at once
 
 log = logging.getLogger("nas.serve")
@@ -122,6 +124,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(QUEUE)  # more than are accepted at once
         if self.started:
             print(f"Dashboard: {self._url}   API: {self._url}/v1   Ctrl-C stops it", flush=True)
             if self._token:
@@ -139,10 +143,10 @@ class Server(uvicorn.Server):
 
 def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True, login: bool = True) -> int:
     """Serve until SIGINT or SIGTERM; the exit code. Without `login` whoever reaches a loopback address is an admin."""
-    # Evaluators send networks to agents through the API, and what they send is nobody else's business.
-    agent_secret = settings.AGENT_TOKEN.value or (secrets.token_urlsafe(32) if login else None)
     try:
         logs.begin("warning")
+        # Evaluators send networks to agents through the API, and what they send is nobody else's business.
+        agent_secret = settings.agent_token() or (secrets.token_urlsafe(32) if login else None)
         edge = Edge(
             login=login,
             bound=host,
@@ -150,6 +154,7 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
             proxies=settings.FORWARDED_BY.entries,
             prefix=settings.PREFIX.value.rstrip("/"),
             agent_secret=agent_secret,
+            limits=Limits.within(handles() // HANDLES_EACH),
         )
         lock = Lock(home.home() / "serve.lock")
         listening = _listen(host, port)
@@ -163,7 +168,7 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
     lock.note(url)
     child = Coordinator(database, url + edge.prefix, agent_secret) if coordinator else None
     app = create_app(store, edge, remote_workers=child is None, coordinator=child.state if child else lambda: None)
-    config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=3)
+    config = Configuration(app, edge, timeout_graceful_shutdown=3)
     server = Server(config, url + edge.prefix, token)
     app.state.leaving = lambda: server.should_exit
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -195,7 +200,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket at that address, before anything is started. Raises CannotServe."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=QUEUE)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         detail = f"{host}:{port} cannot be listened at ({reason})"

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 from nas import settings
 
@@ -32,8 +34,13 @@ def token_file() -> Path:
 
 
 def database_url() -> str:
-    """NAS_DATABASE, else a SQLite file in the home."""
-    return settings.DATABASE.value or f"sqlite:///{home() / 'nas.db'}"
+    """NAS_DATABASE, with the password in NAS_DATABASE_PASSWORD_FILE if it has none; else a SQLite file in the home.
+    Raises OSError."""
+    url = settings.DATABASE.value
+    if not url:
+        return f"sqlite:///{home() / 'nas.db'}"
+    password = quote(settings.DATABASE_PASSWORD_FILE.contents, safe="")
+    return re.sub(r"^([\w+]+://[^:/@]+)@", rf"\1:{password}@", url) if password else url
 
 
 def write(path: Path, data: bytes) -> None:

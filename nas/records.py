@@ -266,6 +266,8 @@ class Run:
     """Seconds in which a coordinator worked on it, pauses left out."""
     reason: str | None = None
     """Why a finished run ended before its budget."""
+    submitted_by: str | None = None
+    """The owner of the token that submitted it. Null: nobody had to sign in, or it is older than such notes."""
 
     def spent(self, compute_seconds: float) -> str | None:
         """Which of its hours are spent, in words, where so much of the devices' time is; None: it may go on."""
@@ -311,3 +313,5 @@ class Event:
     """What kind of event it is, in a word."""
     text: str
     """What happened."""
+    by: str | None = None
+    """The owner of the token whose doing it was. Null: it was the service's own, or nobody had to sign in."""

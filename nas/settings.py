@@ -34,6 +34,18 @@ class Setting:
         return tuple(self.value.replace(",", " ").split())
 
     @property
+    def contents(self) -> str:
+        """What is in the file that it names, without the end of its line; nothing where it names none. Raises
+        OSError."""
+        if not self.value:
+            return ""
+        with open(self.value, encoding="utf-8") as file:
+            text = file.read(1000).strip()
+        if not text:
+            raise OSError(f"{self.value}, which {self.name} names, is empty")
+        return text
+
+    @property
     def shown(self) -> str:
         """Its value for people to read, without passwords."""
         if self.secret and self.value:
@@ -51,6 +63,9 @@ DATABASE = Setting(
     name="NAS_DATABASE",
     words="sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME",
     otherwise="nas.db in NAS_HOME",
+)
+DATABASE_PASSWORD_FILE = Setting(
+    name="NAS_DATABASE_PASSWORD_FILE", words="a file with the password of NAS_DATABASE", otherwise="it has its own"
 )
 URL = Setting(
     name="NAS_URL",
@@ -70,6 +85,9 @@ AGENT_TOKEN = Setting(
     words="what evaluators and agents send the service: a secret that it has as well, or a token for them",
     otherwise="drawn at random for the evaluators of one machine",
     secret=True,
+)
+AGENT_TOKEN_FILE = Setting(
+    name="NAS_AGENT_TOKEN_FILE", words="a file with what NAS_AGENT_TOKEN would be", otherwise="see NAS_AGENT_TOKEN"
 )
 HOSTS = Setting(
     name="NAS_HOSTS", words='names under which the service is reached, "," between them', otherwise="this machine's"
@@ -124,9 +142,17 @@ PROXIES = (
 RAY_TOKEN = Setting(
     name="RAY_AUTH_TOKEN", words="what processes of one Ray cluster know", otherwise="drawn at random", secret=True
 )
+RAY_TOKEN_FILE = Setting(name="RAY_AUTH_TOKEN_PATH", words="a file with that token", otherwise="none")
 RAY = (
     Setting(name="RAY_USAGE_STATS_ENABLED", words="whether Ray reports its use to its makers", default="0"),
+    Setting(name="RAY_AUTH_MODE", words="token: a Ray cluster takes nobody without its token", default="token"),
     RAY_TOKEN,
+    RAY_TOKEN_FILE,
+    Setting(
+        name="RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
+        words="0: Ray on one machine listens at loopback, not at every address; Ray's name for it, on Linux too",
+        default="0",
+    ),
     Setting(
         name="RAY_gcs_rpc_server_reconnect_timeout_s",
         words="for how long Ray's processes look for a head that has died",
@@ -151,10 +177,12 @@ SETTINGS = (
     HOME,
     DATA_HOME,
     DATABASE,
+    DATABASE_PASSWORD_FILE,
     URL,
     TOKEN,
     TOKEN_FILE,
     AGENT_TOKEN,
+    AGENT_TOKEN_FILE,
     HOSTS,
     FORWARDED_BY,
     PREFIX,
@@ -183,6 +211,11 @@ EVALUATORS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
 }
+
+
+def agent_token() -> str:
+    """NAS_AGENT_TOKEN, else what is in NAS_AGENT_TOKEN_FILE, else nothing. Raises OSError."""
+    return AGENT_TOKEN.value or AGENT_TOKEN_FILE.contents
 
 
 def prepare(*settings: Setting) -> None:

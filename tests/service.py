@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from api.app import create_app
+from api.connections import Configuration
 from api.edge import Edge
 from nas.client import Client
 from nas.codec import encode
@@ -44,9 +45,7 @@ HARD = Objective(target=4e6, w_under=0.0, w_over=-1.0)
 @contextlib.contextmanager
 def serving(app: FastAPI, port: int = 0) -> Iterator[str]:
     """The address at which `app` is served."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    )
+    server = uvicorn.Server(Configuration(app, app.state.access.edge, port=port, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -24,7 +24,8 @@ from nas.refusal import Refusal
 from nas.store import NotFound, Store
 from nas.tokens import COVERS, SCOPES, Scope, TokenRequest
 from tests.databases import Clock
-from tests.service import serving
+from tests.service import OPEN, SMALLEST, Service, serving
+from tests.waiting import eventually
 
 AGENTS_SECRET = "a secret of evaluators and agents"
 
@@ -287,3 +288,75 @@ class TestTokens:
         with Client("http://nas.example.com") as elsewhere, Client("http://localhost:8000") as here:
             assert "authorization" not in elsewhere._http.headers
             assert here._http.headers["authorization"] == "Bearer secret"
+
+
+class TestWhoDidWhat:
+    """Is in the events of a run, in its rows, and for what is no run's in the log."""
+
+    def test_runs_and_events_have_the_owner_of_the_token(
+        self, url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NAS_HOME", str(tmp_path))
+        zoe, bert = (store.tokens.create(owner, "write")[1] for owner in ("Zoë", "bert"))
+        run = asked(url, "POST", "/v1/searches", zoe, json=SMALLEST).json()
+        assert run["submitted_by"] == "Zoë"
+        for method, path, body, token in (
+            ("POST", "/pause", None, bert),
+            ("POST", "/resume", None, zoe),
+            ("PATCH", "", {"trials": 9}, bert),
+            ("POST", "/cancel", None, zoe),
+        ):
+            response = asked(url, method, f"/v1/searches/{run['id']}{path}", token, json=body)
+            assert (response.status_code, response.json()["submitted_by"]) == (200, "Zoë")
+        events = asked(url, "GET", f"/v1/searches/{run['id']}/events", bert).json()["events"]
+        assert [(event["kind"], event["by"]) for event in events] == [
+            ("added", "Zoë"),
+            ("wish", "bert"),
+            ("wish", "Zoë"),
+            ("budget", "bert"),
+            ("wish", "Zoë"),
+            ("cancelled", None),
+        ]
+        with Client(url, zoe) as client:
+            (row,) = (each for each in client.runs() if each["id"] == run["id"])
+            assert row["submitted_by"] == "Zoë"
+
+    def test_a_download_is_an_event(
+        self, url: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NAS_HOME", str(tmp_path))
+        bert = store.tokens.create("bert", "read")[1]
+        filled = Service(store, httpx.Client(base_url=url))
+        run = filled.growth(filled.search([(0.9, 1000)]), members=("B0",))
+        (model,) = store.models(run.id)
+        path = f"/v1/models/{model.id}/checkpoint"
+        assert asked(url, "GET", path, bert).status_code == 200
+        assert asked(url, "GET", path, bert, headers={"Range": "bytes=9-"}).status_code == 206
+        asked(url, "HEAD", path, bert)
+        asked(url, "GET", path, bert, headers={"If-None-Match": "*"})
+        events = [(event.text, event.by) for event in store.events(run.id) if event.kind == "downloaded"]
+        assert events == [(f"model {model.id} downloaded", "bert"), (f"model {model.id} downloaded in part", "bert")]
+        filled.http.close()
+
+    def test_where_nobody_signs_in_it_is_nobodys(self, store: Store) -> None:
+        with serving(create_app(store, OPEN)) as open_url:
+            run = asked(open_url, "POST", "/v1/searches", json=SMALLEST).json()
+            assert run["submitted_by"] is None
+            assert [event.by for event in store.events(run["id"])] == [None]
+
+    def test_tokens_and_requests_are_in_the_log(
+        self, url: str, secrets: dict[Scope, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", logger="api")
+        new = asked(url, "POST", "/v1/tokens", secrets["admin"], json={"owner": "bert", "scope": "read"}).json()
+        asked(url, "DELETE", f"/v1/tokens/{new['id']}", secrets["admin"])
+        asked(url, "GET", "/v1/runs")
+        said = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert [record.getMessage() for record in said] == [
+            f"token {new['id']} made for bert, of scope read, by anna",
+            f"token {new['id']} revoked, by anna",
+        ]
+        assert new["token"] not in caplog.text
+        eventually(lambda: len([each for each in caplog.records if hasattr(each, "fields")]) == 3)
+        lines = [each.fields for each in caplog.records if hasattr(each, "fields")]
+        assert [line.get("owner") for line in lines] == ["anna", "anna", None]

@@ -158,8 +158,7 @@ class TestGoingAway:
         return pool.submit(remote.at("pi4").latency, mbconv(8, 1), IMAGES)
 
     def measuring(self, store: Store) -> bool:
-        errand = store.agents.waiting("pi4")
-        return errand is not None and store.agents.look(errand).state == "measuring"
+        return any(store.agents.look(errand).state == "measuring" for errand in store.agents.unanswered())
 
     def killed(self, service: Service, tmp_path: Path, pool: ThreadPoolExecutor) -> "Future[Latency]":
         with quiet.measuring(), agent(service.url, tmp_path, "--name", "pi4") as running:
@@ -323,7 +322,7 @@ class TestAnswers:
 
     def answer(self, service: Service, change: Any) -> None:
         """Do the errand of somebody who waits for it, and change the answer."""
-        eventually(lambda: service.store.agents.waiting("pi4"))
+        eventually(lambda: service.store.agents.unanswered)
         errand = service.store.agents.take("pi4", PI.instance)
         assert errand
         data = service.http.get(f"/v1/errands/{errand}/parcel").content

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from api import agent_program, gate
 from api.app import create_app
 from api.edge import Edge
-from api.routes import agents
+from api.waiting import Waiting
 from nas import codec, devices
 from nas.agents import http, measuring, parcel, program
 from nas.agents.errands import Answer
@@ -64,7 +63,8 @@ class TestService:
         assert "answered already" in problem["detail"]
 
     def test_who_waits_is_told_before_the_time_is_over(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(agents, "time", SimpleNamespace(monotonic=lambda: 0.0))  # it never is
+        until = Waiting.until
+        monkeypatch.setattr(Waiting, "until", lambda self, happened, _, whose: until(self, happened, None, whose))
         service.store.agents.introduce(PI)
         with ThreadPoolExecutor() as pool:
             taken = pool.submit(service.post, f"/v1/agents/pi4/take?instance={PI.instance}&wait_seconds=20", status=200)

@@ -63,9 +63,11 @@ class TestStore:
         with pytest.raises(Conflict, match="was not taken by this agent"):
             store.agents.answer(second, PI.instance, Answer(error="x"))
         store.agents.answer(first, PI.instance, Answer(error="x"))
-        assert store.agents.waiting("pi4") == store.agents.take("pi4", PI.instance) == second
+        assert store.agents.unanswered() == {other: "pi5", second: "pi4"}
+        assert store.agents.take("pi4", PI.instance) == second
         store.agents.answer(second, PI.instance, Answer(error="x"))
-        assert store.agents.waiting("pi4") is store.agents.take("pi4", PI.instance) is None
+        assert store.agents.unanswered() == {other: "pi5"}
+        assert store.agents.take("pi4", PI.instance) is None
         assert store.agents.take("pi5", PI.instance) == other
 
     def test_what_an_agent_dies_of_is_not_given_to_it_for_ever(self, store: Store) -> None:
@@ -91,7 +93,7 @@ class TestStore:
         clock.now += 1
         assert store.agents.take("pi4", PI.instance) == wanted
         store.agents.answer(wanted, PI.instance, Answer(error="x"))
-        assert store.agents.waiting("pi4") is None, "it is not measured for nobody"
+        assert store.agents.unanswered() == {}, "it is not measured for nobody"
         store.agents.heard("pi4", PI.instance)
         with pytest.raises(NotFound, match=f"no errand '{abandoned}'"):
             store.agents.look(abandoned)

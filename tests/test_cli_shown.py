@@ -199,6 +199,14 @@ def test_low_rungs_are_exported_as_pruned(service: Service, tmp_path: Path) -> N
     assert study.trials[0].intermediate_values == {0: 0.99}
 
 
+def test_whose_doing_it_was_is_shown(service: Service) -> None:
+    run = service.store.add_run("search", SearchSpec(dataset="fashion_mnist"), by="Zoë")
+    service.store.wish(run.id, "pause", by="bert")
+    assert re.search(r"Owner +Zoë", nas("show", run.id).out)
+    assert re.search(rf"{run.id}.* Zoë ", nas("list").out)
+    assert re.search(r" bert +pause wished for", nas("events", run.id).out)
+
+
 def test_rungs_and_repetitions_are_shown(service: Service) -> None:
     run = climbed(service)
     shown = nas("trials", run.id).out

@@ -270,3 +270,12 @@ def test_a_refusal_ends_with_1_and_says_why_beside_the_output(arguments: tuple[s
     ran = nas(*arguments)
     assert (ran.code, ran.out) == (1, "")
     assert words in ran.error
+
+
+def test_migrate_verb_makes_a_database_and_brings_it_up_to_date(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/other.db"
+    for _ in range(2):
+        assert nas("migrate", "--database", url).out == f"SQLite database {tmp_path}/other.db is up to date.\n"
+    assert (tmp_path / "other.db").stat().st_size > 0
+    ran = nas("migrate", "--database", "mysql://somewhere/db")
+    assert (ran.code, "unknown kind of database 'mysql'" in ran.error) == (1, True)

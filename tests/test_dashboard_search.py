@@ -157,8 +157,8 @@ def test_progress_and_results_appear_while_they_happen(view: View) -> None:
     expect(page.locator("circle.point")).to_have_count(len(measured(view.service, run)))
     expect(line).to_contain_text("free")
     assert page.evaluate("moved") == 0
-    store.note(run.id, "note", "something happened")
-    expect(page.locator(".log li").first).to_contain_text("something happened")
+    store.note(run.id, "note", "something happened", by="Zoë")
+    expect(page.locator(".log li").first).to_contain_text("something happened, by Zoë")
     # None of it took the focus away.
     expect(page.get_by_role("button", name="Show trial 2")).to_be_focused()
 

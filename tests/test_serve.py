@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -44,11 +45,12 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(home: Path, *arguments: str, login: bool = False) -> Iterator[Serving]:
+def serving(home: Path, *arguments: str, login: bool = False, limits: str = ":") -> Iterator[Serving]:
+    """`limits` is what a shell does before."""
     log = home.with_suffix(".log")
     with open(log, "a") as file, heeded(signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         process = subprocess.Popen(
-            command("--port", "0", *arguments, login=login),
+            ["sh", "-c", f"{limits} && exec {shlex.join(command('--port', '0', *arguments, login=login))}"],
             env=environment(home),
             stdout=subprocess.PIPE,
             stderr=file,

@@ -45,7 +45,7 @@ def test_nobody_else_asks_the_environment() -> None:
 
 
 def test_every_variable_that_is_named_anywhere_is_known() -> None:
-    known = {setting.name for setting in SETTINGS} | {"NAS_PORT", "NAS_IMAGES"}
+    known = {setting.name for setting in SETTINGS} | {"NAS_PORT", "NAS_IMAGES", "NAS_SECRETS"}
     files = [ROOT / name for name in ("Makefile", "Dockerfile", "docker-compose.yml", "README.md")]
     files += [*(ROOT / "docs").glob("*.md"), *(path for part in PRODUCT for path in (ROOT / part).rglob("*.py"))]
     for path in files:
@@ -74,6 +74,30 @@ def test_passwords_are_not_printed(name: str, value: str, shown: str, monkeypatc
     rows = {row["name"]: row for row in nas("config", "--json").json["settings"]}
     assert (rows[name]["value"], rows[name]["given"]) == (shown, True)
     assert "sesame" not in nas("config").out
+
+
+def test_secrets_may_be_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agent").write_text("sesame\n")
+    (tmp_path / "password").write_text("open/se:s@me\n")
+    monkeypatch.delenv("NAS_AGENT_TOKEN", raising=False)
+    monkeypatch.setenv("NAS_AGENT_TOKEN_FILE", str(tmp_path / "agent"))
+    assert settings.agent_token() == "sesame"
+    monkeypatch.setenv("NAS_AGENT_TOKEN", "its own")
+    assert settings.agent_token() == "its own"
+    monkeypatch.setenv("NAS_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    for url, whole in (
+        ("postgresql://me@host/nas", "postgresql://me:open%2Fse%3As%40me@host/nas"),
+        ("postgresql://me:own@host/nas", "postgresql://me:own@host/nas"),
+        ("sqlite:////state/a@b.db", "sqlite:////state/a@b.db"),
+    ):
+        monkeypatch.setenv("NAS_DATABASE", url)
+        assert home.database_url() == whole
+    (tmp_path / "password").write_text("\n")
+    with pytest.raises(OSError, match="which NAS_DATABASE_PASSWORD_FILE names, is empty"):
+        home.database_url()
+    (tmp_path / "password").unlink()
+    with pytest.raises(FileNotFoundError):
+        home.database_url()
 
 
 def test_defaults_are_put_where_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,6 +212,19 @@ def test_what_runs_of_the_first_version_spent_is_what_is_known_of_it(database_ur
     store.close()
 
 
+def test_runs_and_events_from_before_there_were_owners_have_none(database_url: str) -> None:
+    event = {"run": WAITING, "at": 1000.0, "kind": "added", "text": "search added, 8 trials"}
+    holding(database_url, {"run": STORED["run"], "event": [event]}, "0003")
+    store = Store(database_url)
+    assert {run.submitted_by for run in store.runs()} == {None}
+    store.wish(WAITING, "pause", by="anna")
+    assert [(event.text, event.by) for event in store.events(WAITING)] == [
+        ("search added, 8 trials", None),
+        ("pause wished for", "anna"),
+    ]
+    store.close()
+
+
 def test_trials_from_before_there_were_tracebacks_have_none(earlier: str) -> None:
     store = Store(earlier)
     assert {trial.traceback for run in store.runs() for trial in store.trials(run.id)} == {None}

@@ -36,6 +36,7 @@ from tests.waiting import PATIENCE_SECONDS, eventually
 from workers.coordinator import coordinate
 from workers.drive import LEASE_SECONDS, drive
 from workers.pool import RayPool, _Evaluation, _Failure, _settle, share
+from workers.ray_folder import _running_in
 
 # Ray's own sockets and files are left to the garbage collector when it shuts down.
 pytestmark = [
@@ -85,6 +86,42 @@ def store(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     opened = Store(home.database_url())
     yield opened
     opened.close()
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads what is listened at in /proc, which Linux has")
+def test_ray_is_reached_from_this_machine_alone_and_with_its_token(pool: RayPool) -> None:
+    """And its sockets in the file system by this user."""
+    assert pool._folder is not None
+    assert pool._folder.path.stat().st_mode & 0o777 == 0o700
+    own = {os.getpid(), *_running_in(pool._folder.path)}
+    assert len(own) > 3, "head, raylet and what they start"
+    addresses = {address for process in own for address in listening(process)}
+    assert addresses, "it listens somewhere"
+    assert addresses <= {"0100007F", "0000000000000000FFFF00000100007F"}, "127.0.0.1 is 0100007F there"
+    code = f"import workers, ray; ray.init({pool._head!r}, log_to_driver=False); print('in')"
+    for token in ({}, {"RAY_AUTH_TOKEN": "0" * 64}):
+        environment = {**os.environ, "HOME": str(pool._folder.path), **token}
+        if not token:
+            del environment["RAY_AUTH_TOKEN"]
+        ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
+        assert "oken" in ran.stderr
+
+
+def listening(process: int) -> set[str]:
+    """The addresses, in hexadecimal, at which a process listens."""
+    sockets = {}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode, _ = [*line.split()[:10], ""]
+            if state == "0A":
+                sockets[f"socket:[{inode}]"] = local.partition(":")[0]
+    addresses = set()
+    with contextlib.suppress(OSError):  # it has ended
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                addresses.add(sockets.get(os.readlink(file), ""))
+    return addresses - {""}
 
 
 def test_images_too_many_for_the_object_store_are_left_to_the_evaluation(

@@ -143,11 +143,12 @@ class RayPool:
             ray.init(address, **common)
         else:
             assert self._folder is not None
-            settings.prepare(replace(settings.RAY_TOKEN, default=secrets.token_hex(32)))  # no other user is let in
+            if not settings.RAY_TOKEN_FILE.value:  # no other user is let in
+                settings.prepare(replace(settings.RAY_TOKEN, default=secrets.token_hex(32)))
             ray.init(
                 "local",
                 include_dashboard=False,
-                _temp_dir=str(self._folder.path),
+                _temp_dir=str(self._folder.rays),
                 _node_ip_address="127.0.0.1",
                 **common,
             )

@@ -10,14 +10,15 @@ import time
 from pathlib import Path
 
 PREFIX = "nas-ray-"
-LONGEST_PLACE = 20  # characters; Ray's sockets lie some 80 deeper, and their paths may have 103 in all
+LONGEST_PLACE = 18  # characters; Ray's sockets lie some 85 deeper, and their paths may have 103 in all
 STARTING_SECONDS = 60.0  # after which a folder that nobody has locked is nobody's
 ENDING_SECONDS = 5.0  # for which processes that were killed are waited for
 
 
 class RayFolder:
-    """A folder that is this process's as long as it lives, however it ends. Those that others have left behind when
-    they were killed are cleared before, and with them what still runs there."""
+    """A folder that is this process's as long as it lives, however it ends, and that no other user looks into: Ray
+    opens its own, `rays`, to everybody. Those that others have left behind when they were killed are cleared before,
+    and with them what still runs there."""
 
     def __init__(self) -> None:
         usual = tempfile.gettempdir()
@@ -26,6 +27,7 @@ class RayFolder:
             if _left_behind(folder):
                 clear(folder)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        self.rays = self.path / "ray"
         self._lock = open(self.path / "starting", "w")  # noqa: SIM115  # held until this process ends
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         (self.path / "starting").rename(self.path / "lock")  # which is locked whenever it can be seen

@@ -75,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
         help="ask nobody for a token: who can open a port of this machine is an admin",
     )
 
+    migrated = add("migrate", verbs.migrate, "make the database, or bring it up to date; the service does so as well")
+    migrated.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
+
     searched = add("search", verbs.search, "submit a search")
     arguments.search_arguments(searched)
     searched.add_argument("--forecast", action="store_true", help="say what it would take, and submit nothing")

@@ -41,6 +41,8 @@ def run(view: Json) -> RenderableType:
         "Time": spent(view)
         + (f", about {numbers.duration(view['remaining_seconds'])} left" if view["remaining_seconds"] else ""),
     }
+    if view["submitted_by"]:
+        facts["Owner"] = view["submitted_by"]
     if view["kind"] == "benchmark":
         facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
     else:

@@ -223,12 +223,13 @@ def runs(rows: Sequence[Json]) -> RenderableType:
                 f"{over}/{run['trials']}",
                 numbers.percent(_best(run)),
                 numbers.duration(time.time() - run["created_at"]),
+                run["submitted_by"] or "–",
                 run["spec"].get("dataset") or "–",
                 run["name"],
             )
         )
-    headings = ["Run", "Kind", "State", ">Trials", ">Best", ">Age", "Dataset", "Name"]
-    return Fitted(headings, cells, flexible=["Dataset", "Name"])
+    headings = ["Run", "Kind", "State", ">Trials", ">Best", ">Age", "By", "Dataset", "Name"]
+    return Fitted(headings, cells, flexible=["By", "Dataset", "Name"])
 
 
 def _best(run: Json) -> float | None:
@@ -291,8 +292,8 @@ def models(rows: Sequence[Json]) -> RenderableType:
 
 
 def events(rows: Sequence[Json]) -> RenderableType:
-    cells = [(time.strftime("%H:%M:%S", time.localtime(row["at"])), row["text"]) for row in rows]
-    return Fitted(["At", "What"], cells, flexible=["What"])
+    cells = [(time.strftime("%H:%M:%S", time.localtime(row["at"])), row["by"] or "", row["text"]) for row in rows]
+    return Fitted(["At", "By", "What"], cells, flexible=["By", "What"])
 
 
 def fidelity(view: Json) -> RenderableType:

@@ -15,7 +15,7 @@ from api.cli import arguments, listings, measure, proxy, summaries, tables, term
 from api.cli.reasons import fruitless, reasons
 from api.cli.session import Session
 from api.cli.watch import watch
-from nas import settings
+from nas import home, settings
 from nas.client import ServiceError
 from nas.codec import encode
 from nas.extras import require
@@ -256,6 +256,18 @@ def tokens(session: Session) -> int:
         raise ServiceError("whose token is it to be? say --owner NAME")
     request = {"owner": options.owner, "scope": options.scope} | ({"days": options.days} if options.days else {})
     return session.show(client.create_token(**request), lambda answer: answer["token"])
+
+
+def migrate(session: Session) -> int:
+    require("migrate", "serve", "alembic", "sqlalchemy")
+    from nas.store import Store, StoreError
+
+    try:
+        store = Store(session.options.database or home.database_url())
+    except StoreError as error:
+        raise ServiceError(str(error)) from error
+    store.close()
+    return session.show({"database": store.name}, lambda answer: f"{answer['database']} is up to date.")
 
 
 def serve(session: Session) -> int:

@@ -18,10 +18,10 @@ export function events(kind, id) {
   );
   let last = 0;
 
-  function add({ id, at, text }) {
+  function add({ id, at, text, by }) {
     last = id;
     const time = element("time", { datetime: new Date(1000 * at).toISOString(), title: moment(at) }, clock(at));
-    lines.prepend(element("li", {}, time, element("span", {}, text)));
+    lines.prepend(element("li", {}, time, element("span", {}, by ? `${text}, by ${by}` : text)));
     if (lines.children.length > MOST) lines.lastChild.remove();
   }
 

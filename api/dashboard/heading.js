@@ -111,10 +111,11 @@ function saved(run) {
 }
 
 function timing(run) {
-  if (run.started_at === null) return `created ${moment(run.created_at)}`;
+  const by = run.submitted_by === null ? null : `submitted by ${run.submitted_by}`;
+  if (run.started_at === null) return [`created ${moment(run.created_at)}`, by].filter(Boolean).join(" · ");
   const left = run.remaining_seconds >= 1 ? `about ${duration(run.remaining_seconds)} left` : null;
   const compute = run.compute_seconds >= 1 ? `${of(run.compute_seconds, run.spec.compute_hours)} of compute` : null;
-  return [`started ${moment(run.started_at)}`, of(run.seconds, run.spec.hours), compute, left]
+  return [`started ${moment(run.started_at)}`, of(run.seconds, run.spec.hours), compute, left, by]
     .filter(Boolean)
     .join(" · ");
 }

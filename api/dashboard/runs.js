@@ -51,6 +51,7 @@ export function runsPage(page, again) {
       },
       { title: "Data", minor: true, text: (run) => run.spec.dataset ?? "–", value: (run) => run.spec.dataset },
       { title: "Space", minor: true, text: (run) => run.spec.space, value: (run) => run.spec.space },
+      { title: "By", minor: true, text: (run) => run.submitted_by ?? "–", value: (run) => run.submitted_by },
       {
         title: "Created",
         number: true,

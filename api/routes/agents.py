@@ -1,32 +1,32 @@
 """Agents, which measure on machines of their own, and the errands that evaluators send them on."""
 
-import asyncio
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import agent_program, examples
+from api.access import allowed
 from api.bodies import JSONRoute, strictly
 from api.history import Rows
 from api.problems import TAKES_BODY, WRITES, Problem, documented, refused
+from api.waiting import Waiting
 from nas.agents.errands import Agent, Answer, Errand, Introduction
+from nas.tokens import Token
 
-POLL_SECONDS = 0.25  # between two looks at the database, where another process may have written
 BYTES = "application/octet-stream"
 UNKNOWN_AGENT = "no agent 'pi5' has registered: there are pi4"
 UNKNOWN_ERRAND = "there is no errand '0a1b2c3d4e5f6a7b': it is forgotten once nobody asks for it"
 TAKEN_OVER = "another agent has registered as 'pi4' in the meantime: this one is not it any more"
-Found = TypeVar("Found")
+TOO_MANY = "100 requests of token 0a1b2c3d4e5f wait for something to happen: ask again, or wait_seconds=0"
 
 router = APIRouter(tags=["agents"], route_class=JSONRoute)
 Name = Annotated[str, Path(description="the agent's name", examples=["pi4"])]
 Id = Annotated[str, Path(description="the errand's id")]
 Instance = Annotated[str, Query(description="the process of the agent, as it has introduced itself")]
 Wait = Annotated[float, Query(ge=0, le=20, description="how long the answer may be held back for something to happen")]
+Asking = Annotated[Token, Depends(allowed)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +84,15 @@ def heartbeat(name: Name, instance: Instance, store: Rows) -> Agent:
 @router.post(
     "/agents/{name}/take",
     summary="Take an agent's next errand",
-    responses=documented(**WRITES, _404=UNKNOWN_AGENT, _409=TAKEN_OVER),
+    responses=documented(**WRITES, _404=UNKNOWN_AGENT, _409=TAKEN_OVER, _429=TOO_MANY),
 )
-async def take(name: Name, instance: Instance, request: Request, store: Rows, wait_seconds: Wait = 0) -> Taken:
+async def take(
+    name: Name, instance: Instance, request: Request, token: Asking, store: Rows, wait_seconds: Wait = 0
+) -> Taken:
     """As soon as there is one. The same as before where that one is not answered."""
     await run_in_threadpool(store.agents.heard, name, instance)
-    if await _awaited(lambda: store.agents.waiting(name), wait_seconds, request) is None:
-        return Taken(errand=None)
+    if wait_seconds:
+        await _waiting(request).until(lambda errands: name in errands.values(), wait_seconds, _whose(request, token))
     return Taken(errand=await run_in_threadpool(store.agents.take, name, instance))
 
 
@@ -106,21 +108,22 @@ async def send(name: Name, request: Request, store: Rows) -> Errand:
     are served one after another."""
     if request.headers.get("content-type") != BYTES:
         raise Problem(415, f"the body is not declared as a parcel: send it with Content-Type: {BYTES}")
-    return await run_in_threadpool(store.agents.send, name, await request.body())
+    errand = await run_in_threadpool(store.agents.send, name, await request.body())
+    _waiting(request).ring()
+    return errand
 
 
-@router.get("/errands/{errand}", summary="What became of an errand", responses=documented(_404=UNKNOWN_ERRAND))
-async def get_errand(errand: Id, request: Request, store: Rows, wait_seconds: Wait = 0) -> Errand:
+@router.get(
+    "/errands/{errand}",
+    summary="What became of an errand",
+    responses=documented(_404=UNKNOWN_ERRAND, _429=TOO_MANY),
+)
+async def get_errand(errand: Id, request: Request, token: Asking, store: Rows, wait_seconds: Wait = 0) -> Errand:
     """To be asked for again until there is an answer: an errand that nobody has asked for in two minutes is
     forgotten."""
     await run_in_threadpool(store.agents.ask, errand)
-
-    def answered() -> Errand | None:
-        row = store.agents.look(errand)
-        return row if row.answer else None
-
-    if row := await _awaited(answered, wait_seconds, request):
-        return row
+    if wait_seconds:
+        await _waiting(request).until(lambda errands: errand not in errands, wait_seconds, _whose(request, token))
     return await run_in_threadpool(store.agents.look, errand)
 
 
@@ -147,17 +150,20 @@ def answer(
     errand: Id,
     instance: Instance,
     outcome: Annotated[Answer, strictly(Answer), Body(openapi_examples=examples.ANSWERS)],
+    request: Request,
     store: Rows,
 ) -> Errand:
     """With a latency and the logits by which it is believed, or an error."""
-    return store.agents.answer(errand, instance, outcome)
+    answered = store.agents.answer(errand, instance, outcome)
+    _waiting(request).ring()
+    return answered
 
 
-async def _awaited(look: Callable[[], Found | None], seconds: float, request: Request) -> Found | None:
-    """What `look` gives as soon as that is something; None when the time is over or the service stops."""
-    deadline = time.monotonic() + seconds
-    while (value := await run_in_threadpool(look)) is None:
-        if time.monotonic() >= deadline or request.app.state.leaving():
-            break
-        await asyncio.sleep(POLL_SECONDS)
-    return value
+def _waiting(request: Request) -> Waiting[dict[str, str]]:
+    waiting: Waiting[dict[str, str]] = request.app.state.waiting
+    return waiting
+
+
+def _whose(request: Request, token: Token) -> str:
+    """Who waits: whoever has a token of their own, else a client by its address."""
+    return f"token {token.id}" if token.id else request.client.host if request.client else "nobody"

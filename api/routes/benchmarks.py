@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
+from api.access import Asker
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, together
@@ -29,11 +30,12 @@ def create_benchmark(
     request: Request,
     response: Response,
     history: Histories,
+    asker: Asker,
 ) -> Benchmark:
     """Every network is measured on every device by a worker, which is where a device has to be: one that is not there
     fails its own trials alone. Nothing is trained, and no images are read."""
     spec = specified(wanted, history.store, remote_workers=request.app.state.remote_workers)
-    run = history.store.add_run("benchmark", spec)
+    run = history.store.add_run("benchmark", spec, asker)
     response.headers["Location"] = f"/v1/benchmarks/{run.id}"
     return benchmark.view(run, ())
 

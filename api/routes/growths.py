@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
+from api.access import Asker
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused, together
@@ -34,6 +35,7 @@ def create_growth(
     request: Request,
     response: Response,
     history: Histories,
+    asker: Asker,
 ) -> Growth:
     """Every member is measured, trained, scored once a seed and saved. Where networks of the same search were tested
     before, the answer's `hint` and an event say so."""
@@ -43,7 +45,7 @@ def create_growth(
     if faults:
         raise together(faults)
     hint = growth.hint(spec, history.store.tests(wanted.search))
-    run = history.store.add_run("growth", spec, hint)
+    run = history.store.add_run("growth", spec, asker, hint)
     response.headers["Location"] = f"/v1/growths/{run.id}"
     return growth.view(run, (), hint)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import FileResponse
 
+from api.access import Asker
 from api.history import Rows
 from api.problems import Problem, documented
 from api.routes.runs import Id, Limit, Page
@@ -104,7 +105,9 @@ def get_card(model: Id, store: Rows) -> Card:
 )
 def get_checkpoint(
     model: Id,
+    request: Request,
     store: Rows,
+    asker: Asker,
     if_none_match: Annotated[str | None, Header(description='"SHA-256" of the file that is there already')] = None,
     wanted: Annotated[str | None, Header(alias="range", description="a part of the file, such as bytes=1000-")] = None,
 ) -> Response:
@@ -123,6 +126,8 @@ def get_checkpoint(
     if wanted is not None:
         _check_range(wanted, row.bytes)
     name = _trained(row, store.run(row.run), store).file
+    if request.method == "GET":
+        store.note(row.run, "downloaded", f"model {row.id} downloaded" + (" in part" if wanted else ""), asker)
     return FileResponse(path, headers=headers, media_type=FILE, filename=name)
 
 

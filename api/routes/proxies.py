@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
+from api.access import Asker
 from api.bodies import JSONRoute, strictly
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, together
@@ -28,11 +29,12 @@ def create_proxy(
     request: Request,
     response: Response,
     history: Histories,
+    asker: Asker,
 ) -> Proxy:
     """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
     any training. The report says how well each orders them as the dear recipe does."""
     spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
-    run = history.store.add_run("proxy", spec)
+    run = history.store.add_run("proxy", spec, asker)
     response.headers["Location"] = f"/v1/proxies/{run.id}"
     return proxy.view(run, ())
 

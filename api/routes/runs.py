@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
+from api.access import Asker
 from api.history import Histories, History, Rows
 from api.problems import WRITES, documented
 from api.views import benchmark, growth, proxy, search
@@ -174,10 +175,10 @@ def common(kind: Kind) -> APIRouter:
         response_model=view,
         responses=documented(**WRITES, _404=UNKNOWN, _409="run 0a1b2c3d4e5f is finished: it cannot pause any more"),
     )
-    def wish(run: Id, verb: Verb, history: Histories) -> Any:
+    def wish(run: Id, verb: Verb, history: Histories, asker: Asker) -> Any:
         """Written down at once; the coordinator brings it about, within seconds where no trial has to end first."""
         run_of(history.store, kind, run)
-        return seen(history, history.store.wish(run, WISHES[verb]))
+        return seen(history, history.store.wish(run, WISHES[verb], asker))
 
     @router.get(
         "/{run}/trials",
@@ -215,7 +216,7 @@ def common(kind: Kind) -> APIRouter:
         after: Annotated[int, Query(ge=0, description="the id that the page before ended with")] = 0,
         limit: Limit = 200,
     ) -> Events:
-        """Wishes, claims, failures and ends, in words."""
+        """Wishes, claims, downloads, failures and ends, in words, and whose doing it was."""
         run_of(store, kind, run)
         return Events(events=tuple(store.events(run, after=after, limit=limit)))
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from api import examples
+from api.access import Asker
 from api.admission import admit, unchanged
 from api.bodies import JSONRoute, strictly
 from api.history import Histories
@@ -25,11 +26,12 @@ def create_search(
     request: Request,
     response: Response,
     history: Histories,
+    asker: Asker,
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
     spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
-    run = history.store.add_run("search", spec)
+    run = history.store.add_run("search", spec, asker)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return search.view(run, ())
 
@@ -45,10 +47,13 @@ def raise_budget(
     run: Id,
     budget: Annotated[Budget, strictly(Budget), Body(openapi_examples=examples.BUDGETS)],
     history: Histories,
+    asker: Asker,
 ) -> Search:
     """A search that has finished goes on; what it has learnt is kept. Its images have to be what they were."""
     unchanged(run_of(history.store, "search", run).spec)
-    raised = history.store.raise_budget(run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours)
+    raised = history.store.raise_budget(
+        run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours, by=asker
+    )
     return search.view(raised, history.trials(run))
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from api import examples
-from api.access import COOKIE, Access, access, allowed
+from api.access import COOKIE, Access, Asker, access, allowed
 from api.bodies import JSONRoute, strictly
 from api.history import Rows
+from api.journal import audit
 from api.problems import TAKES_BODY, WRITES, Problem, documented
 from nas.tokens import Scope, Token, TokenRequest
 
@@ -65,10 +66,13 @@ def list_tokens(store: Rows) -> Tokens:
 
 @router.post("", status_code=201, summary="Make a token", responses=documented(**TAKES_BODY))
 def create_token(
-    new: Annotated[TokenRequest, strictly(TokenRequest), Body(openapi_examples=examples.TOKENS)], store: Rows
+    new: Annotated[TokenRequest, strictly(TokenRequest), Body(openapi_examples=examples.TOKENS)],
+    store: Rows,
+    asker: Asker,
 ) -> NewToken:
     """Its secret is in this answer and nowhere else."""
     token, text = store.tokens.create(new.owner, new.scope, new.days)
+    audit(f"token {token.id} made for {token.owner}, of scope {token.scope}", asker)
     return NewToken(**vars(token), token=text)
 
 
@@ -79,11 +83,15 @@ def create_token(
     responses=documented(**WRITES, _404="no token '0a1b2c3d4e5f': `nas token list` shows them"),
 )
 def revoke_token(
-    token: Annotated[str, Path(description="the id that its creation answered with")], store: Rows, known: Known
+    token: Annotated[str, Path(description="the id that its creation answered with")],
+    store: Rows,
+    known: Known,
+    asker: Asker,
 ) -> None:
     """With every session that began with it. Other processes of this service may take it for five more seconds."""
     store.tokens.revoke(token)
     known.forget()
+    audit(f"token {token} revoked", asker)
 
 
 @session.post("", summary="Sign in", responses=documented(**TAKES_BODY, _401=NOT_KNOWN))
@@ -98,6 +106,7 @@ def sign_in(
     token = known.token(wanted.token.strip())
     if token is None or not token.id:
         raise Problem(401, NOT_KNOWN, headers={"WWW-Authenticate": "Bearer"})
+    request.state.owner = token.owner
     session_token, text = store.tokens.sign_in(token, SESSION_SECONDS)
     response.set_cookie(
         COOKIE,

@@ -29,6 +29,7 @@ class Shown:
     error: str | None
     reason: str | None
     created_at: float
+    submitted_by: str | None
     started_at: float | None
     ended_at: float | None
     seconds: float | None
@@ -55,6 +56,7 @@ def common(run: Run, trials: Sequence[Trial], address: str, *more: str) -> dict[
         "error": run.error,
         "reason": run.reason,
         "created_at": run.created_at,
+        "submitted_by": run.submitted_by,
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "seconds": run.worked_seconds if run.started_at else None,

@@ -8,6 +8,7 @@ import urllib.parse
 import urllib.request
 
 TIMEOUT_SECONDS = 30.0
+LATER = (408, 429)  # what is refused because of the moment, and may be tried again
 
 
 class NotTaken(RuntimeError):
@@ -39,7 +40,7 @@ def ask(
     except urllib.error.HTTPError as error:
         with error:
             detail = _detail(error)
-        if error.code >= 500:
+        if error.code >= 500 or error.code in LATER:
             raise OSError(detail) from error
         raise NotTaken(detail, error.code) from error
     except http.client.HTTPException as error:

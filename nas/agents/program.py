@@ -35,7 +35,7 @@ class Agent:
 
     def __init__(self, url: str, name: str, edition: str) -> None:
         self._url, self._name, self._instance = url.rstrip("/"), name, secrets.token_hex(8)
-        token = settings.AGENT_TOKEN.value
+        token = settings.agent_token()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         introduction = {"name": name, "edition": edition, "instance": self._instance, "fingerprint": fingerprint()}
         self._introduction = json.dumps(introduction).encode()
@@ -133,6 +133,8 @@ def main(edition: str) -> int:
         print(f"{error.name} is not installed: pip install onnxruntime numpy", file=sys.stderr)
     except http.NotTaken as error:
         print(f"the service does not take this agent: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"the token cannot be read: {error}", file=sys.stderr)
     except (ValueError, KeyError) as error:
         print(f"{options.service} does not answer as the service ({error}): is the address right?", file=sys.stderr)
     except KeyboardInterrupt:

@@ -147,7 +147,7 @@ def _answer(agent: str, parcel: Parcel) -> Answer:
     """What the agent answers, once it does."""
     service = settings.URL.value.rstrip("/")
     try:
-        token = settings.AGENT_TOKEN.value or for_service(service)  # of an evaluator; of whoever measures by hand
+        token = settings.agent_token() or for_service(service)  # of an evaluator; of whoever measures by hand
     except OSError as error:
         raise DeviceError(f"device 'remote:{agent}' needs a token, which cannot be read: {error}") from error
     trusted = {"Authorization": f"Bearer {token}"} if token else {}

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.agents.errands import Agent, Answer, Errand, Introduction
@@ -87,11 +87,13 @@ class Agents:
             row = _errand(connection, errand)
         return self._told(row)
 
-    def waiting(self, agent: str) -> str | None:
-        """The errand that the agent is to do next, or is doing."""
+    def unanswered(self) -> dict[str, str]:
+        """The errands that wait for their agents or are being done, each with its agent, in the order in which they
+        were sent."""
+        query = select(ERRAND.c.id, ERRAND.c.agent).where(ERRAND.c.answer.is_(None), self._wanted())
         with self._database.reading() as connection:
-            row = self._next(connection, agent)
-        return row and row.id
+            rows = connection.execute(query.order_by(ERRAND.c.serial)).all()
+        return {row.id: row.agent for row in rows}
 
     def take(self, agent: str, instance: str) -> str | None:
         """That errand, taken by the agent; None if there is none."""
@@ -144,10 +146,12 @@ class Agents:
         return self._told(row)
 
     def _next(self, connection: Connection, agent: str) -> Row[Any] | None:
-        wanted = ERRAND.c.asked_at > self._clock() - ABANDONED_SECONDS
         columns: list[Any] = [ERRAND.c.id, ERRAND.c.taken_by, ERRAND.c.takings]
-        query = select(*columns).where(ERRAND.c.agent == plain(agent), ERRAND.c.answer.is_(None), wanted)
+        query = select(*columns).where(ERRAND.c.agent == plain(agent), ERRAND.c.answer.is_(None), self._wanted())
         return connection.execute(query.order_by(ERRAND.c.serial).limit(1)).one_or_none()
+
+    def _wanted(self) -> ColumnElement[bool]:
+        return ERRAND.c.asked_at > self._clock() - ABANDONED_SECONDS
 
     def _hold(self, connection: Connection, agent: str, instance: str) -> None:
         """The agent is heard of, and nobody else can take its name before the transaction ends. Raises Conflict."""

@@ -38,9 +38,10 @@ def model_row(connection: Connection, model: str) -> Row[Any]:
     return row
 
 
-def write_event(connection: Connection, at: float, run: str, kind: str, text: str) -> None:
-    """An event. Only ever with the run's row locked, so that a run's events appear in the order of their ids."""
-    connection.execute(insert(EVENT).values(run=run, at=at, kind=plain(kind), text=plain(text)))
+def write_event(connection: Connection, at: float, run: str, kind: str, text: str, by: str | None = None) -> None:
+    """An event, and whose doing it was, if anybody's. Only ever with the run's row locked, so that a run's events
+    appear in the order of their ids."""
+    connection.execute(insert(EVENT).values(run=run, at=at, kind=plain(kind), text=plain(text), by=by))
 
 
 def bounded(number: int, low: int = 0) -> int:

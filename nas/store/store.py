@@ -48,13 +48,18 @@ class Store(Reader):
         self.agents = Agents(self._database, clock)
         self.tokens = Tokens(self._database, clock)
 
+    @property
+    def name(self) -> str:
+        """The database's, for messages: no user, no password."""
+        return self._database.name
+
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
         self._database.close()
 
-    def add_run(self, kind: Kind, spec: Spec, hint: str | None = None) -> Run:
-        """A new run, queued. What is to be known of its images is an event each, and so is the `hint`, what to bear in
-        mind of it."""
+    def add_run(self, kind: Kind, spec: Spec, by: str | None = None, hint: str | None = None) -> Run:
+        """A new run, queued, and who submitted it, if that is known. What is to be known of its images is an event
+        each, and so is the `hint`, what to bear in mind of it."""
         assert isinstance(spec, SPECS[kind])
         run = Run(
             id=secrets.token_hex(6),
@@ -64,17 +69,18 @@ class Store(Reader):
             wish="run",
             trials=spec.trials,
             created_at=self._clock(),
+            submitted_by=by,
         )
         with self._database.writing() as connection:
             connection.execute(insert(RUN).values({**vars(run), "spec": written(spec)}))
-            write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials")
+            write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials", by)
             if hint:
                 write_event(connection, run.created_at, run.id, "hint", hint)
             for remark in spec.contents.remarks if spec.contents else ():
                 write_event(connection, run.created_at, run.id, "images", remark.text)
         return run
 
-    def wish(self, run: str, wish: Wish) -> Run:
+    def wish(self, run: str, wish: Wish, by: str | None = None) -> Run:
         """What the user wants of the run. The coordinator brings it about; a run that nobody works on ends at once.
         Raises Conflict when the run has ended."""
         with self._database.writing() as connection:
@@ -83,7 +89,7 @@ class Store(Reader):
                 raise Conflict(f"run {run} is {row.state}: it cannot {wish} any more")
             now, values = self._clock(), {"wish": wish}
             if row.wish != wish:
-                write_event(connection, now, run, "wish", f"{'resume' if wish == 'run' else wish} wished for")
+                write_event(connection, now, run, "wish", f"{'resume' if wish == 'run' else wish} wished for", by)
             if self._idle(connection, row):
                 values |= self._come_true(row, wish)
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))
@@ -104,7 +110,13 @@ class Store(Reader):
         return {"state": "queued"} if wish == "run" and row.state == "paused" else {}
 
     def raise_budget(
-        self, run: str, trials: int | None = None, *, hours: float | None = None, compute_hours: float | None = None
+        self,
+        run: str,
+        trials: int | None = None,
+        *,
+        hours: float | None = None,
+        compute_hours: float | None = None,
+        by: str | None = None,
     ) -> Run:
         """Another number of trials or hours for a search; what is None stays. A `finished` search that has some of all
         left then is queued again.
@@ -141,14 +153,14 @@ class Store(Reader):
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))
             news = [f"{raised.trials} trials instead of {before.trials}"] if trials is not None else []
             news += [_news(name, getattr(before.spec, name), value) for name, value in changed.items()]
-            write_event(connection, self._clock(), run, "budget", ", ".join(news))
+            write_event(connection, self._clock(), run, "budget", ", ".join(news), by)
         return run_of(row, **values)
 
-    def note(self, run: str, kind: str, text: str) -> None:
-        """Write an event down."""
+    def note(self, run: str, kind: str, text: str, by: str | None = None) -> None:
+        """Write an event down, and whose doing it was, if anybody's."""
         with self._database.writing() as connection:
             run_row(connection, run, lock=True)
-            write_event(connection, self._clock(), run, kind, text)
+            write_event(connection, self._clock(), run, kind, text, by)
 
 
 def _news(name: str, old: float | None, new: float) -> str:

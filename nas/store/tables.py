@@ -44,6 +44,7 @@ RUN = Table(
     Column("reason", Text),  # why it ended before its trials did
     Column("worked_seconds", Double, nullable=False, server_default="0"),  # while it was claimed, until renewed_at
     Column("renewed_at", Double),
+    Column("submitted_by", String),  # whose token did it
     Index(None, "state", "serial"),
 )
 
@@ -86,6 +87,7 @@ EVENT = Table(
     Column("at", Double, nullable=False),
     Column("kind", String, nullable=False),
     Column("text", Text, nullable=False),
+    Column("by", String),  # whose token did it
     Index(None, "run", "id"),
 )
 
