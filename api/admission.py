@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from api.problems import together
 from nas import datasets, devices, home, limits, plugins, spaces, zoo
 from nas.agents.errands import Agent
+from nas.datasets import DatasetInfo
 from nas.devices.remote import Remote
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
@@ -13,6 +14,7 @@ from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.search import searcher
 from nas.refusal import Faults, Refusal, one_line, shown
+from nas.roots import Roots
 from nas.spaces import SearchSpace
 from nas.specs import SearchSpec
 
@@ -20,10 +22,11 @@ LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
-def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> None:
+def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_workers: bool = False) -> None:
     """Raise Problem naming every value of `spec` that cannot work.
 
-    A device may be one of the `agents`; with `remote_workers` it need not be on this machine.
+    Images in folders have to be in the `roots`. A device may be one of the `agents`; with `remote_workers` it need not
+    be on this machine.
     """
     faults = Faults()
     checked = faults.check
@@ -32,7 +35,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     check_devices(faults, spec.devices, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
-    images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, spec.resolution))
+    images = checked("/dataset", spec.dataset, lambda: dataset(spec.dataset, roots, spec.resolution))
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(space, images))
@@ -89,10 +92,16 @@ def absence(name: str, agents: Sequence[Agent]) -> str | None:
     return None
 
 
-def dataset(text: str, resolution: int | None = None) -> Images:
+def described(dataset: str, roots: Roots) -> DatasetInfo:
+    """What is known of a dataset that a request names; nobody else here asks for it. Raises UnknownPlugin, and
+    DatasetError, which is Outside where its images lie in none of the `roots`."""
+    plugins.check("nas.datasets", dataset.partition(":")[0])
+    return datasets.describe(dataset, home.folder("datasets"), roots)
+
+
+def dataset(text: str, roots: Roots, resolution: int | None = None) -> Images:
     """What its images give a network. Raises ValueError."""
-    plugins.check("nas.datasets", text.partition(":")[0])
-    info = datasets.describe(text, home.folder("datasets"))
+    info = described(text, roots)
     return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
 
 

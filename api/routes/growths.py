@@ -36,6 +36,7 @@ def create_growth(
     """Every member is trained on all training images, measured, tested once a seed and saved."""
     remote = request.app.state.remote_workers
     spec, faults = specified(wanted, history, remote_workers=remote), Faults()
+    faults.check("/search", wanted.search, lambda: admission.dataset(spec.dataset, request.app.state.roots))
     admission.check_devices(faults, spec.devices, history.store.agents.all(), remote)
     if faults:
         raise together(faults)

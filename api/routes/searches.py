@@ -28,7 +28,8 @@ def create_search(
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
-    admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
+    state = request.app.state
+    admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
     run = history.store.add_run("search", spec)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return search.view(run, ())

@@ -9,7 +9,7 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol, TypeAlias
 
 from nas.codec import decode, encode
 from nas.datasets import DatasetError, _picture
+from nas.roots import Roots
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SAMPLE, EACH = 256, 4  # headers that are looked at, in all and of each folder
@@ -49,23 +50,26 @@ class Source(Protocol):
         ...
 
 
-def source(path: Path, cache: Path) -> Source:
-    """What lies at `path`; the listings of archives are kept in `cache`, because making one means reading it whole."""
+def source(path: Path, cache: Path, roots: Roots | None = None) -> Source:
+    """What lies at `path`; the listings of archives are kept in `cache`, because making one means reading it whole.
+
+    Where there are `roots`, nothing outside of them is read, whatever links lead there.
+    """
     if path.is_dir():
-        return Folder(path)
+        return Folder(path, roots)
     if not path.exists():
         raise DatasetError(f"{path} does not exist: name a folder with one folder of images for each class")
     with _readable(path):
         if path.is_file() and tarfile.is_tarfile(path):
-            return Archive(path, cache)
+            return Archive(path, cache, roots)
     raise DatasetError(f"{path} is neither a folder nor a tar archive: unpack it into a folder first")
 
 
 class Folder:
     """A folder of folders of images; links to folders are followed, but not in circles."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, roots: Roots | None = None) -> None:
+        self.path, self.roots = path, roots
 
     def listing(self) -> Listing:
         draft = _Draft()
@@ -75,7 +79,7 @@ class Folder:
 
     def files(self, names: Collection[str]) -> Iterator[tuple[str, Opener]]:
         for name in names:
-            yield name, partial(_file, str(self.path / name))
+            yield name, partial(_file, str(self.path / name), self.roots)
 
     def _walk(self, within: str, above: tuple[tuple[int, int], ...], draft: "_Draft") -> None:
         path = self.path / within
@@ -88,19 +92,21 @@ class Folder:
                 name = f"{within}/{entry.name}" if within else entry.name
                 if _hidden(name):
                     continue
+                if self.roots and entry.is_symlink():
+                    self.roots.check(entry.path)
                 if entry.is_dir():
                     draft.folders[name] = None
                     self._walk(name, (*above, here), draft)
                 elif name.lower().endswith(SUFFIXES):
                     status = entry.stat()
-                    draft.add(name, status.st_size, status.st_mtime_ns, partial(_file, entry.path))
+                    draft.add(name, status.st_size, status.st_mtime_ns, partial(_file, entry.path, self.roots))
 
 
 class Archive:
     """A tar archive, compressed or not, of such a folder."""
 
-    def __init__(self, path: Path, cache: Path) -> None:
-        self.path, self.cache = path, cache
+    def __init__(self, path: Path, cache: Path, roots: Roots | None = None) -> None:
+        self.path, self.cache, self.roots = path, cache, roots
 
     def listing(self) -> Listing:
         with _readable(self.path):
@@ -117,7 +123,8 @@ class Archive:
             beside.write_text(json.dumps(encode(listing)))
             beside.replace(kept)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
             raise DatasetError(f"the listing of {self.path} cannot be kept in {self.cache}: {error}") from error
         return listing
 
@@ -147,7 +154,11 @@ class Archive:
         return draft.listing(stamp)
 
     def _members(self) -> Iterator[tuple[str, tarfile.TarInfo, Callable[[], bytes]]]:
-        with _readable(self.path), tarfile.open(self.path, "r|*") as archive:
+        with (
+            _readable(self.path),
+            _file(str(self.path), self.roots) as file,
+            tarfile.open(fileobj=file, mode="r|*") as archive,
+        ):
             for member in archive:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
@@ -205,8 +216,8 @@ def _hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
-def _file(path: str) -> BinaryIO:
-    return open(path, "rb")
+def _file(path: str, roots: Roots | None) -> BinaryIO:
+    return roots.open(path) if roots else open(path, "rb")
 
 
 def _file_of(read: Callable[[], bytes]) -> BinaryIO:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays, _listing, _picture
 from nas.metering import host
 from nas.refusal import one_line, shortened
+from nas.roots import Roots
 
 if TYPE_CHECKING:
     import nas.datasets.folder
@@ -49,16 +50,16 @@ class Survey:
     digest: str
 
 
-def describe(argument: str, cache: Path) -> DatasetInfo:
+def describe(argument: str, cache: Path, roots: Roots | None = None) -> DatasetInfo:
     """Lists the files and looks at some headers; `resolution` is the median of their shorter sides, within bounds."""
-    return _survey(argument, cache / "folder").info
+    return _survey(argument, cache / "folder", roots).info
 
 
-def load(argument: str, resolution: int, cache: Path) -> ImageSet:
+def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None) -> ImageSet:
     """All images at `resolution`; made once per listing (names, sizes, times) and resolution."""
     if not 8 <= resolution <= 2048:
         raise DatasetError(f"resolution {resolution} is not between 8 and 2048 pixels")
-    survey = _survey(argument, cache / "folder")
+    survey = _survey(argument, cache / "folder", roots)
     info = dataclasses.replace(survey.info, resolution=resolution)
     version = 1  # of how images become arrays
     place = cache / "folder" / f"{survey.digest}-{info.channels}x{resolution}-{version}"
@@ -70,11 +71,11 @@ def load(argument: str, resolution: int, cache: Path) -> ImageSet:
     return _arrays.load(place, info, fill)
 
 
-def _survey(argument: str, cache: Path) -> Survey:
+def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
     if not argument:
         raise DatasetError("dataset 'folder' needs a path: write folder:/path/to/images")
-    path = _path(argument)
-    source = _listing.source(path, cache)
+    path = _path(roots.resolved(argument) if roots else argument)
+    source = _listing.source(path, cache, roots)
     listing = source.listing()
     if not listing.files:
         raise DatasetError(f"{path} has no images: put {', '.join(_listing.SUFFIXES)} files in a folder for each class")
