@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -120,12 +120,14 @@ def remove(name: str) -> None:
 
 def clear() -> None:
     """Remove uploads that nobody has gone on with for a day, and what is left of some that were removed."""
-    for path in home.folder("images").iterdir():
-        if path.is_dir() and not re.fullmatch(NAME, path.name):
-            shutil.rmtree(path, ignore_errors=True)
+    with _alone():
+        for path in home.folder("images").iterdir():
+            if path.is_dir() and not re.fullmatch(NAME, path.name):
+                shutil.rmtree(path, ignore_errors=True)
     for one in every():
         if not one.ready and time.time() - (place(one.name) / "archive").stat().st_mtime > FORGOTTEN_SECONDS:
-            _remove(one.name)
+            with suppress(Busy, Missing):  # another service on the same folder knows better
+                remove(one.name)
 
 
 def _require_room(size: int, others: list[Upload]) -> None:
