@@ -16,6 +16,7 @@ from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.search import searcher
 from nas.refusal import Faults, Refusal, one_line, shown
+from nas.roots import Roots
 from nas.spaces import SearchSpace
 from nas.specs import SearchSpec, Spec
 
@@ -23,10 +24,11 @@ LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
-def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> SearchSpec:
+def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_workers: bool = False) -> SearchSpec:
     """What is stored of `spec`: with its images as they are now. Raises Problem naming every value that cannot work.
 
-    A device may be one of the `agents`; with `remote_workers` it need not be on this machine.
+    Images in folders have to be in the `roots`. A device may be one of the `agents`; with `remote_workers` it need not
+    be on this machine.
     """
     faults = Faults()
     checked = faults.check
@@ -35,7 +37,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], *, remote_workers: bool = F
     check_devices(faults, spec.devices, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
-    info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, spec.contents))
+    info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, roots, spec.contents))
     images = info and as_seen(info, spec.resolution)
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
@@ -94,17 +96,19 @@ def absence(name: str, agents: Sequence[Agent]) -> str | None:
     return None
 
 
-def dataset(text: str, resolution: int | None = None) -> Images:
-    """What its images give a network. Raises ValueError."""
-    return as_seen(described(text), resolution)
-
-
-def described(text: str, contents: DatasetInfo | None = None) -> DatasetInfo:
-    """The dataset of that name, which has to be as in `contents` where they are given. Raises ValueError."""
-    plugins.check("nas.datasets", text.partition(":")[0])
-    info = datasets.describe(datasets.absolute(text), home.folder("datasets"))
+def described(dataset: str, roots: Roots, contents: DatasetInfo | None = None) -> DatasetInfo:
+    """What is known of a dataset that a request names, which has to be as in `contents` where they are given; nobody
+    else here asks for it. Raises UnknownPlugin, and DatasetError: Outside where its images lie in none of the `roots`,
+    Changed where they are others."""
+    plugins.check("nas.datasets", dataset.partition(":")[0])
+    info = datasets.describe(datasets.absolute(dataset), home.folder("datasets"), roots)
     datasets.require_same(contents, info)
     return info
+
+
+def dataset(text: str, roots: Roots, resolution: int | None = None) -> Images:
+    """What its images give a network. Raises ValueError."""
+    return as_seen(described(text, roots), resolution)
 
 
 def about(info: DatasetInfo, text: str) -> dict[str, Any]:
@@ -116,12 +120,12 @@ def as_seen(info: DatasetInfo, resolution: int | None) -> Images:
     return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
 
 
-def unchanged(spec: Spec) -> None:
+def unchanged(spec: Spec, roots: Roots) -> None:
     """Raise Problem where a run's images are not what they were when it was submitted."""
     if spec.contents is None:
         return
     try:
-        described(spec.dataset, spec.contents)
+        described(spec.dataset, roots, spec.contents)
     except DatasetError as error:
         raise Problem(409, str(error)) from error
 

@@ -1,5 +1,6 @@
 """The HTTP service: `create_app(store)` puts the API under /v1 and the dashboard at /."""
 
+import asyncio
 import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,12 +21,26 @@ from api.gate import Gate, known_parameters
 from api.history import History
 from api.journal import Journal
 from api.problems import HANDLERS
-from api.routes import agents, benchmarks, catalogue, forecasts, growths, models, proxies, runs, searches, tokens
+from api.routes import (
+    agents,
+    benchmarks,
+    catalogue,
+    forecasts,
+    growths,
+    images,
+    models,
+    proxies,
+    runs,
+    searches,
+    tokens,
+)
 from api.waiting import Waiting
+from nas.roots import Roots
 from nas.store import Store
 from nas.version import version
 
 DASHBOARD = Path(__file__).parent / "dashboard"
+NOWHERE = Roots()
 DESCRIPTION = """Give it images, a device and a latency or compute budget; get the best network that fits.
 
 Submit a search, look at its Pareto front, grow its best network into a family, download the checkpoints. Every error is
@@ -50,11 +65,12 @@ class Service(FastAPI):
 def create_app(
     store: Store,
     edge: Edge,
+    roots: Roots = NOWHERE,
     *,
     remote_workers: bool = False,
     coordinator: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
-    """The service on `store`, reached as `edge` says.
+    """The service on `store`, reached as `edge` says. Images in folders are read in the `roots` alone.
 
     With `remote_workers` a device need not be on this machine to be taken; `coordinator` says how the one beside this
     process is, None where there is none.
@@ -74,6 +90,8 @@ def create_app(
     )
     app.state.history = History(store)
     app.state.access = Access(store, edge)
+    app.state.roots = roots
+    app.state.checking = asyncio.Lock()  # one archive at a time, as each may take 2 GB
     app.state.remote_workers = remote_workers
     app.state.coordinator = coordinator
     app.state.leaving = lambda: False  # whoever runs the server may know better
@@ -93,6 +111,7 @@ def create_app(
         runs.router,
         models.router,
         catalogue.router,
+        images.router,
         agents.router,
         tokens.router,
         tokens.session,

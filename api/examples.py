@@ -102,6 +102,17 @@ BENCHMARKS: dict[str, Any] = {
         "value": {"networks": 40, "space": "mbconv", "images": {"resolution": 28, "channels": 1, "classes": 10}},
     },
 }
+UPLOADS: dict[str, Any] = {
+    "usual": {
+        "summary": "An archive of 104 MB",
+        "value": {
+            "name": "flowers",
+            "bytes": 104857600,
+            "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        },
+    },
+    "unchecked": {"summary": "One whose digest is not known", "value": {"name": "flowers", "bytes": 104857600}},
+}
 PROXIES: dict[str, Any] = {
     "usual": {"summary": "The recipes proxy and short", "value": {"dataset": "fashion_mnist"}},
     "own recipes": {

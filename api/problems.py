@@ -20,12 +20,16 @@ from nas.plugins import UnknownPlugin
 from nas.refusal import MOST_FAULTS, Fault, Faults, Refusal, shortened, shown
 from nas.spaces import BrokenSpace
 from nas.store import Conflict, NotFound, StoreError
+from nas.uploads import Missing
+from nas.uploads.receiving import Busy
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST = 1000  # characters of a detail or a value, whatever was sent
 STATUS: dict[type[Exception], int] = {
     NotFound: 404,
+    Missing: 404,
     Conflict: 409,
+    Busy: 409,
     Refusal: 422,
     UnknownPlugin: 422,
     BrokenSpace: 422,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +23,9 @@ from api.connections import HANDLES_EACH, Configuration, handles
 from api.edge import ANYWHERE, Edge, Limits
 from nas import home, logs, settings, tokens
 from nas.refusal import Refusal
+from nas.roots import Roots
 from nas.store import Store, StoreError
+from nas.uploads import receiving
 
 PATIENCE_SECONDS = 30  # for a coordinator that was asked to leave
 LONGEST_PAUSE_SECONDS = 10  # between two starts of one that dies
@@ -66,9 +69,11 @@ class Lock:
 class Coordinator:
     """`python -m workers` as a child that ends with this process: it leaves when its standard input ends."""
 
-    def __init__(self, database: str, url: str, agent_secret: str | None) -> None:
+    def __init__(self, database: str, url: str, agent_secret: str | None, roots: Roots) -> None:
         secret = {settings.AGENT_TOKEN.name: agent_secret} if agent_secret else {}
-        self._environment = settings.environment(NAS_DATABASE=database, NAS_URL=url, **secret)
+        self._environment = settings.environment(
+            NAS_DATABASE=database, NAS_URL=url, NAS_IMAGES=os.pathsep.join(roots.folders), **secret
+        )
         self._leaving = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="coordinator", daemon=True)
@@ -141,8 +146,17 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(host: str, port: int, database: str | None = None, *, coordinator: bool = True, login: bool = True) -> int:
-    """Serve until SIGINT or SIGTERM; the exit code. Without `login` whoever reaches a loopback address is an admin."""
+def serve(
+    host: str,
+    port: int,
+    database: str | None = None,
+    *,
+    images: Sequence[str] = (),
+    coordinator: bool = True,
+    login: bool = True,
+) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code. Datasets may be folders in those `images` as in NAS_IMAGES.
+    Without `login` whoever reaches a loopback address is an admin."""
     try:
         logs.begin("warning")
         # Evaluators send networks to agents through the API, and what they send is nobody else's business.
@@ -156,7 +170,11 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
             agent_secret=agent_secret,
             limits=Limits.within(handles() // HANDLES_EACH),
         )
+        roots = Roots.named((*settings.IMAGES.folders, *images))
+        for setting in (settings.MOST_UPLOADED, settings.LARGEST_UPLOAD):
+            receiving.limit(setting)
         lock = Lock(home.home() / "serve.lock")
+        receiving.clear()
         listening = _listen(host, port)
         url = _url(host, listening.getsockname()[1])
         database = database or home.database_url()
@@ -166,8 +184,9 @@ def serve(host: str, port: int, database: str | None = None, *, coordinator: boo
         print(f"nas serve: {error}", file=sys.stderr)
         return 1
     lock.note(url)
-    child = Coordinator(database, url + edge.prefix, agent_secret) if coordinator else None
-    app = create_app(store, edge, remote_workers=child is None, coordinator=child.state if child else lambda: None)
+    child = Coordinator(database, url + edge.prefix, agent_secret, roots) if coordinator else None
+    state = child.state if child else lambda: None
+    app = create_app(store, edge, roots, remote_workers=child is None, coordinator=state)
     config = Configuration(app, edge, timeout_graceful_shutdown=3)
     server = Server(config, url + edge.prefix, token)
     app.state.leaving = lambda: server.should_exit

@@ -20,9 +20,12 @@ from nas.agents.http import proxy
 from nas.datasets import absolute
 from nas.home import write
 from nas.tokens import for_service
+from nas.uploads import packing
 
 PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
 TIMEOUT_SECONDS = 60
+CHECK_SECONDS = 3600  # for which a whole archive may be looked through when its last bytes have come
+PIECE_BYTES = 8 << 20  # of an archive, sent at a time
 PAGE = 1000
 
 Json: TypeAlias = dict[str, Any]
@@ -220,6 +223,37 @@ class Client:
         write(path.with_suffix(".json"), card.encode())
         return path
 
+    # Images
+
+    def images(self) -> list[Json]:
+        """What was uploaded, or is being uploaded."""
+        return self._list("/v1/images", "images")
+
+    def upload(
+        self, path: str | Path, name: str | None = None, report: Callable[[int, int], object] | None = None
+    ) -> Json:
+        """Send a folder of images, or an archive of one, under a name, which is by default its own: the upload, whose
+        images are dataset "images:NAME". `report` is told how many bytes have come, and how many there are.
+
+        One that broke off goes on where it was when this is called again. Raises OSError for what cannot be read.
+        """
+        path = Path(path)
+        with packing.packed(path) as archive, open(archive, "rb") as file:
+            size, digest = archive.stat().st_size, _sha256(archive)
+            about = self._begun(name or packing.name_of(path), size, digest)
+            while not about["ready"]:
+                file.seek(about["received"])
+                headers = {"Upload-Offset": str(about["received"]), "Content-Type": "application/octet-stream"}
+                address = f"/v1/images/{quote(about['name'], safe='')}"
+                piece: Json = {"content": file.read(PIECE_BYTES), "headers": headers, "timeout": CHECK_SECONDS}
+                about = self._json("PATCH", address, **piece)
+                if report:
+                    report(about["received"], size)
+        return about
+
+    def delete_images(self, name: str) -> None:
+        self._ask("DELETE", f"/v1/images/{quote(name, safe='')}")
+
     # What there is
 
     def spaces(self) -> list[Json]:
@@ -281,17 +315,33 @@ class Client:
             address = page.get("next")
         return entries[:most]
 
-    def _json(self, method: str, address: str, *, body: Any = None, parameters: Json | None = None) -> Json:
-        response = self._ask(method, address, body=body, parameters=parameters)
+    def _begun(self, name: str, size: int, digest: str) -> Json:
+        """A new upload, or the one of the same archive that is there already."""
+        try:
+            return self._json("POST", "/v1/images", body={"name": name, "bytes": size, "sha256": digest})
+        except ServiceError as error:
+            if error.status != 409:
+                raise
+            there = self._json("GET", f"/v1/images/{quote(name, safe='')}")
+            if (there["bytes"], there["sha256"]) != (size, digest):
+                raise
+            return there
+
+    def _json(
+        self, method: str, address: str, *, body: Any = None, parameters: Json | None = None, **more: Any
+    ) -> Json:
+        response = self._ask(method, address, body=body, parameters=parameters, **more)
         try:
             answer: Json = response.json()
         except ValueError as error:
             raise ServiceError(f"{self.url} answers, but not as this service: is the address right?") from error
         return answer
 
-    def _ask(self, method: str, address: str, *, body: Any = None, parameters: Json | None = None) -> httpx.Response:
+    def _ask(
+        self, method: str, address: str, *, body: Any = None, parameters: Json | None = None, **more: Any
+    ) -> httpx.Response:
         try:
-            response = self._http.request(method, address, json=body, params=parameters)
+            response = self._http.request(method, address, json=body, params=parameters, **more)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         _check(response)

@@ -46,6 +46,11 @@ class Setting:
         return text
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of a list of them."""
+        return tuple(filter(None, self.value.split(os.pathsep)))
+
+    @property
     def shown(self) -> str:
         """Its value for people to read, without passwords."""
         if self.secret and self.value:
@@ -100,6 +105,15 @@ FORWARDED_BY = Setting(
 PREFIX = Setting(
     name="NAS_PREFIX", words="the path that the service has at a proxy, such as /nas", otherwise="it is at the root"
 )
+IMAGES = Setting(
+    name="NAS_IMAGES",
+    words='folders that the service and its workers read images from, ":" between them; nas serve --images names more',
+    otherwise="none: only what is uploaded",
+)
+MOST_UPLOADED = Setting(
+    name="NAS_MOST_UPLOADED", words="bytes of uploaded images in all, kept in NAS_HOME/images", default="20000000000"
+)
+LARGEST_UPLOAD = Setting(name="NAS_LARGEST_UPLOAD", words="bytes of one upload", default="10000000000")
 SPACES = Setting(
     name="NAS_SPACES",
     words='folders of search spaces of your own, ":" between them',
@@ -186,6 +200,9 @@ SETTINGS = (
     HOSTS,
     FORWARDED_BY,
     PREFIX,
+    IMAGES,
+    MOST_UPLOADED,
+    LARGEST_UPLOAD,
     SPACES,
     FASHION_MNIST,
     LOG_LEVEL,

@@ -107,8 +107,8 @@ class SearchSpec:
     name: str = ""
     """What you find it again by. A line of up to 200 characters, in any language."""
     dataset: str
-    """The images: a dataset's name, or folder:/path/to/images. The folder has one of images for each class, or is an
-    archive of such a one."""
+    """The images: a dataset's name, folder:/path/to/images, or images:NAME of an upload. The folder has one of images
+    for each class, or is an archive of such a one; it lies where the service reads images."""
     space: str = "mbconv"
     """The search space that networks are taken from. `GET /v1/spaces` and `nas spaces` list them."""
     contents: DatasetInfo | None = None

@@ -14,8 +14,9 @@ import PIL.Image
 import pytest
 from numpy.typing import NDArray
 
-from nas import datasets
+from nas import datasets, uploads
 from nas.datasets import fashion_mnist
+from nas.uploads import UploadRequest, packing, receiving
 
 Colour = tuple[int, int, int]
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -42,6 +43,17 @@ def pack(path: Path, root: Path, within: str = ".") -> Path:
     ways: dict[str, Callable[[bytes], bytes]] = {".tar": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
     path.write_bytes(ways[path.suffix](data.getvalue()))
     return path
+
+
+def uploaded(name: str, root: Path) -> str:
+    """The dataset that the images in `root` are once they were uploaded under that name."""
+    with packing.packed(root) as archive:
+        data = archive.read_bytes()
+    receiving.begin(UploadRequest(name=name, bytes=len(data)))
+    with receiving.Part(name, 0) as part:
+        part.write(data)
+        part.finish()
+    return uploads.upload(name).dataset
 
 
 def load(root: Path, cache: Path, resolution: int = 8) -> datasets.ImageSet:

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from api.app import create_app
+from api.app import NOWHERE, create_app
 from api.connections import Configuration
 from api.edge import Edge
 from nas.client import Client
@@ -27,6 +27,7 @@ from nas.networks.scaling import Member
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.records import Job, Latency, Measurement, Progress, Run, Trial
+from nas.roots import Roots
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import Store
 from tests.waiting import PATIENCE_SECONDS
@@ -163,10 +164,10 @@ class Service:
 
 
 @contextlib.contextmanager
-def service_over(url: str, edge: Edge = OPEN) -> Iterator[Service]:
+def service_over(url: str, edge: Edge = OPEN, roots: Roots = NOWHERE) -> Iterator[Service]:
     """The service over the database at `url`."""
     store = Store(url)
-    app = create_app(store, edge)
+    app = create_app(store, edge, roots)
     with (
         serving(app) as address,
         httpx.Client(

@@ -114,6 +114,13 @@ class TestEveryRoute:
                 ]
                 assert allowing == [scope for scope in SCOPES if operation.needs in COVERS[scope]], operation
 
+    def test_asks_for_it_too_where_only_headers_are_wanted(self, url: str, secrets: dict[Scope, str]) -> None:
+        for path in ("/v1/images/flowers", "/v1/models/0a1b2c3d4e5f-1/checkpoint"):
+            statuses = [
+                asked(url, "HEAD", path, token).status_code for token in (None, secrets["agent"], secrets["read"])
+            ]
+            assert statuses == [401, 403, 404], path
+
     def test_is_in_the_description(self, app: FastAPI) -> None:
         """So that the test above misses none: beside it are the description itself, and the dashboard's files."""
         assert [route.path for route in app.routes if isinstance(route, Route)] == ["/v1/openapi.json", "/", "/{file}"]

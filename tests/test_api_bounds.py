@@ -118,11 +118,8 @@ LISTS: dict[str, tuple[dict[str, Any], str]] = {
     "a dataset of 900 kB": ({"dataset": LONG}, "unknown dataset"),
     "a path of 6,000 characters": (
         {"dataset": "folder:/" + "a" * 6000},
-        "no path that can be read: File name too",
+        "outside of the folders that this service reads",
     ),
-    "a path of long parts": ({"dataset": "folder:/tmp/" + "a" * 300}, "no path that can be read: File name too"),
-    "nobody's home": ({"dataset": "folder:~nosuchuser/images"}, "'~nosuchuser/images' is no path that can be read"),
-    "a NUL in a path": ({"dataset": "folder:/tmp/a\0b"}, "is no path that can be read: embedded null"),
     "half a character in a path": ({"dataset": "folder:/\ud800"}, "half a character"),
     "half a character in a name": ({"name": "\udfff"}, "half a character"),
     "half a character in a key": ({"\ud800": 1}, "half a character"),

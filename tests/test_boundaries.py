@@ -211,3 +211,14 @@ assert plugins.names("nas.searchers") and plugins.names("nas.devices") and plugi
 """,
         (*SERVICE, "torch", "numpy"),
     )
+
+
+def test_what_a_request_names_is_looked_up_in_one_place() -> None:
+    """Which asks whether its images may be read. The verbs read for the user who calls them."""
+    places = {
+        str(path.relative_to(ROOT))
+        for path in sources("api")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("datasets.describe", "datasets.load")
+    }
+    assert places == {"api/admission.py", "api/cli/proxy.py"}

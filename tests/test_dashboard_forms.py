@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shlex
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from nas.objective import HARD, Objective
 from nas.recipes import Recipe
 from nas.specs import GrowthSpec, Limits, SearchSpec
 from tests.browser import View, excused, measured, small
+from tests.dataset_files import fill, pack
 from tests.past import OWNER
 from tests.waiting import PATIENCE_SECONDS
 
@@ -158,6 +160,29 @@ def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str
     expect(wrong.locator(".error")).to_contain_text(said)
     expect(wrong.get_by_label(label)).to_be_focused()
     assert len(view.service.store.runs()) == count
+    excused(view)
+
+
+def test_images_are_uploaded_and_searched_on(view: View, tmp_path: Path) -> None:
+    page = view.open("#/new")
+    (tmp_path / "no images.tar").write_bytes(b"these are none")
+    page.get_by_label("Upload images").set_input_files(tmp_path / "no images.tar")
+    wrong = page.locator(".field", has=page.get_by_label("Upload images")).locator(".error")
+    expect(wrong).to_contain_text("cannot be used")
+    excused(view)
+    archive = pack(tmp_path / "My flowers.tar", fill(tmp_path / "flowers"))
+    archive.write_bytes(archive.read_bytes() + bytes(9_000_000))
+    page.get_by_label("Upload images").set_input_files(archive)
+    expect(page.get_by_label("Dataset")).to_have_value("images:My-flowers")
+    expect(wrong).to_have_text("")
+    page.get_by_role("button", name="Start the search").click()
+    page.wait_for_url(re.compile("#/searches/"))
+    spec = view.service.store.run(page.url.rpartition("/")[2]).spec
+    assert spec == SearchSpec(dataset="images:My-flowers")
+    page = view.open("#/new")
+    expect(page.locator("datalist option[value='images:My-flowers']")).to_have_text("2 classes, 20 pixels")
+    page.get_by_label("Upload images").set_input_files(archive)  # of the same, which is there already
+    expect(page.get_by_label("Dataset")).to_have_value("images:My-flowers")
     excused(view)
 
 

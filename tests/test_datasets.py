@@ -15,17 +15,20 @@ import pytest
 
 from nas import datasets, plugins
 from nas.datasets import DatasetError, DatasetInfo, _arrays, fashion_mnist
-from tests.dataset_files import fill, way_to
+from tests.dataset_files import fill, uploaded, way_to
 from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("plugin", plugins.names("nas.datasets"))
 class TestEveryDataset:
     @pytest.fixture
-    def name(self, plugin: str, images: Path, clothes: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    def name(self, plugin: str, images: Path, clothes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(fashion_mnist, "WAYS", {"the folder": way_to(clothes)})
         fill(images / "train")
         fill(images / "test", images=3)
+        if plugin == "images":
+            monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+            return uploaded("flowers", images)
         return {"fashion_mnist": "fashion_mnist", "folder": f"folder:{images}"}[plugin]
 
     def test_images_are_as_described(self, name: str, cache: Path) -> None:

@@ -1,6 +1,7 @@
 """`nas serve` as a program: its lock, its port, its signals, and the coordinator that it keeps alive."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,9 @@ import httpx
 import pytest
 
 from api import agent_program
+from api.serve import Coordinator
+from nas.roots import Roots
+from tests.dataset_files import fill, pack
 from tests.waiting import PATIENCE_SECONDS, eventually, heeded
 
 
@@ -240,3 +244,51 @@ def test_the_lock_file_is_for_reading(tmp_path: Path) -> None:
     with serving(tmp_path / "home", "--no-coordinator") as service:
         held = json.loads((tmp_path / "home" / "serve.lock").read_text())
         assert held == {"pid": service.process.pid, "url": service.url}
+
+
+class TestImages:
+    def test_those_named_at_the_start_are_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("one", "other", "third"):
+            fill(tmp_path / name / "flowers")
+        monkeypatch.setenv("NAS_IMAGES", str(tmp_path / "one"))
+        images = ("--images", str(tmp_path / "other"))
+        with serving(tmp_path / "home", "--no-coordinator", *images) as service:
+            for name in ("one", "other"):
+                assert get(f"{service.url}/v1/datasets/folder:{tmp_path}/{name}/flowers").json()["info"]
+            assert get(f"{service.url}/v1/datasets/folder:{tmp_path}/third/flowers").status_code == 404
+
+    def test_one_that_is_no_folder_is_refused(self, tmp_path: Path) -> None:
+        assert "no such" in refused(tmp_path / "home", "--port", "0", "--images", str(tmp_path / "no such"))
+
+    def test_its_coordinator_is_told_of_them(self, tmp_path: Path) -> None:
+        child = Coordinator("sqlite://", "http://127.0.0.1:8000", None, Roots(("/one", "/other")))
+        assert child._environment["NAS_IMAGES"] == "/one:/other"
+
+    def test_an_upload_in_whose_middle_it_is_killed_is_gone_on_with(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path / "flowers")
+        (folder / "cat" / "notes.bin").write_bytes(os.urandom(6_000_000))
+        archive = pack(tmp_path / "flowers.tar", folder).read_bytes()
+        file = tmp_path / "home" / "images" / "flowers" / "archive"
+        sent = {"Content-Type": "application/octet-stream"}
+        with serving(tmp_path / "home", "--no-coordinator") as service:
+            address = f"{service.url}/v1/images"
+            httpx.post(address, json={"name": "flowers", "bytes": len(archive)}, timeout=PATIENCE_SECONDS)
+
+            def broken() -> Iterator[bytes]:
+                yield archive[:4_000_000]
+                eventually(lambda: file.stat().st_size)
+                service.process.kill()
+                service.process.wait()
+                yield archive[4_000_000:]
+
+            with pytest.raises(httpx.HTTPError):
+                httpx.patch(f"{address}/flowers", content=broken(), headers=sent | {"Upload-Offset": "0"})
+        with serving(tmp_path / "home", "--no-coordinator") as service:
+            address = f"{service.url}/v1/images/flowers"
+            assert get(f"{service.url}/v1/datasets/images:flowers").json()["info"] is None
+            offset = int(httpx.head(address, timeout=PATIENCE_SECONDS).headers["upload-offset"])
+            assert 0 < offset <= 4_000_000
+            rest = sent | {"Upload-Offset": str(offset)}
+            done = httpx.patch(address, content=archive[offset:], headers=rest, timeout=PATIENCE_SECONDS)
+            assert done.json()["sha256"] == hashlib.sha256(archive).hexdigest()
+            assert get(f"{service.url}/v1/datasets/images:flowers").json()["info"]["classes"] == ["cat", "dog"]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -29,13 +29,14 @@ from nas.plans import Plan, plan_for
 from nas.plans.search import SearchPlan
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Progress, Run
+from nas.roots import Outside, Roots
 from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import measured
 from tests.waiting import PATIENCE_SECONDS, eventually
 from workers.coordinator import coordinate
 from workers.drive import LEASE_SECONDS, drive
-from workers.pool import RayPool, _Evaluation, _Failure, _settle, share
+from workers.pool import RayPool, _evaluate, _Evaluation, _Failure, _settle, share
 from workers.ray_folder import _running_in
 
 # Ray's own sockets and files are left to the garbage collector when it shuts down.
@@ -160,6 +161,26 @@ def with_ray(store: Store, pool: RayPool, run: Run, function: Callable[..., Meas
         left = drive(store, "me", claimed, plan_for(claimed, IMAGES), pool, pool.inbox())
     assert left is not None
     return left
+
+
+def test_images_outside_of_the_roots_are_not_read(
+    store: Store, pool: RayPool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has written the run down, and wherever its images are read: here, or in an evaluation where they are too
+    many for the object store."""
+    monkeypatch.setattr(pool, "roots", Roots.named([str(tmp_path)]))
+    run = store.add_run("search", spec(folder))
+    coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(run.id).state == "failed"
+    assert str(Outside(str(folder))) in str(store.run(run.id).error)
+    pool.prepare(parallel=1)
+    with pytest.raises(Outside):
+        pool.load(f"folder:{folder}", 24).result()
+    job = plan_for(run, IMAGES).ask(0)
+    failure = cast(Any, _evaluate)._function(lambda *_, images: images, job, print, None, pool.roots)
+    assert failure.text == f"Outside: {Outside(str(folder))}"
+    monkeypatch.setattr(pool, "roots", Roots.named([str(folder)]))
+    assert pool.load(f"folder:{folder}", 24).result() is not None
 
 
 def test_a_search_of_a_folder_is_evaluated_by_ray(store: Store, pool: RayPool, folder: Path) -> None:
@@ -406,8 +427,9 @@ Coordinator = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def coordinator() -> Iterator[Coordinator]:
-    """Starts one with such arguments; what a test leaves behind is killed."""
+def coordinator(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Coordinator]:
+    """Starts one with such arguments, which may read the folder; what a test leaves behind is killed."""
+    monkeypatch.setenv("NAS_IMAGES", str(folder))
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
@@ -508,11 +530,11 @@ class TestACoordinator:
     def test_a_dataset_that_is_gone_fails_the_run_and_says_so(
         self, store: Store, folder: Path, coordinator: Coordinator
     ) -> None:
-        run = store.add_run("search", spec(folder, dataset="folder:/nowhere/at/all"))
+        run = store.add_run("search", spec(folder, dataset=f"folder:{folder}/nowhere/at/all"))
         assert coordinator("--once").wait(PATIENCE_SECONDS) == 0
         left = store.run(run.id)
         assert left.state == "failed"
-        assert "/nowhere/at/all" in (left.error or "")
+        assert "/nowhere/at/all does not exist" in (left.error or "")
 
     def test_a_head_that_dies_takes_its_coordinator_along_and_the_next_goes_on(
         self, store: Store, folder: Path, coordinator: Coordinator, orphans: set[int]

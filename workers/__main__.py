@@ -10,6 +10,7 @@ import threading
 
 from nas import home, logs, settings
 from nas.refusal import Refusal
+from nas.roots import Roots
 from nas.store import Store, StoreError
 from workers import head
 
@@ -40,8 +41,9 @@ def main() -> int:
     if options.until_eof:
         threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
     try:
+        roots = Roots.named(settings.IMAGES.folders)
         store = Store(options.database or home.database_url())
-    except (StoreError, OSError) as error:
+    except (Refusal, StoreError, OSError) as error:
         log.error("%s", error)
         return 1
     # Imported late: a wrong database is told at once, not after the seconds that torch and Ray take.
@@ -52,7 +54,7 @@ def main() -> int:
         return 0
     address = options.ray_address or settings.RAY_ADDRESS.value
     try:
-        pool = RayPool(address)
+        pool = RayPool(address, roots)
     except SystemExit:  # Ray's own answer to a signal while it starts
         return 0
     except Exception as error:  # Ray's own is often no other kind

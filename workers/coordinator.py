@@ -17,6 +17,7 @@ from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
 from nas.records import ENDED, Run
 from nas.refusal import Refusal
+from nas.roots import Roots
 from nas.specs import BenchmarkSpec, GrowthSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from nas.tracebacks import traced
@@ -83,7 +84,7 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
     log.info("%s claimed", run.kind)
     try:
         with logs.heard(lambda text: store.note(run.id, "warning", text)):
-            images = _images(run)
+            images = _images(run, pool.roots)
             plan = plan_for(run, images, prediction(store, run))
         pool.prepare(run.spec.parallel)
         loading = pool.load(run.spec.dataset, images.resolution)
@@ -114,14 +115,14 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
             path.unlink(missing_ok=True)
 
 
-def _images(run: Run) -> Images:
+def _images(run: Run, roots: Roots | None) -> Images:
     """What the run's dataset gives a network. Raises DatasetError, Changed where a trial that begins now would have
     other images than those before it, and UnknownPlugin for a dataset that is none."""
     if isinstance(run.spec, BenchmarkSpec):
         return run.spec.images
     if isinstance(run.spec, GrowthSpec) and run.spec.contents is None:
         return run.spec.architecture.images
-    info = datasets.describe(run.spec.dataset, home.folder("datasets"))
+    info = datasets.describe(run.spec.dataset, home.folder("datasets"), roots)
     if run.wish == "run":
         datasets.require_same(run.spec.contents, info)
     if isinstance(run.spec, GrowthSpec):

@@ -19,6 +19,7 @@ import nas.evaluate
 from nas import datasets, home, logs, settings
 from nas.datasets import ImageSet, Remark
 from nas.records import Job, Measurement, Notice, Progress
+from nas.roots import Roots
 from nas.tracebacks import traced
 from workers import head
 from workers.drive import Evaluation, EvaluationFailed, Pool
@@ -98,11 +99,13 @@ class _Mailbox:
 
 @ray.remote(max_retries=RETRIES)
 def _evaluate(
-    function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet | None
+    function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet | None, roots: Roots | None
 ) -> Measurement | _Failure:
     begun = time.perf_counter()
     try:
         with logs.heard(lambda text: report(Notice(run=job.run, number=job.number, text=text))):
+            if images is None and job.dataset is not None:
+                images = _load(job.dataset, job.architecture.images.resolution, roots)
             return function(job, report, images=images)
     except Exception as error:
         return dataclasses.replace(_failure(error), seconds=time.perf_counter() - begun)
@@ -112,11 +115,13 @@ class RayPool:
     """One evaluation a processor; where there are GPUs, `parallel` evaluations at once share them.
 
     Starts Ray on this machine, or joins the cluster at `address`, until it is closed. A dataset is put into the object
-    store once, and every evaluation on a machine reads that one copy. `function(job, report, images=…)` is what an
+    store once, and every evaluation on a machine reads that one copy; with `roots` none is read from folders outside
+    of them. `function(job, report, images=…)` is what an
     evaluation does.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, roots: Roots | None = None) -> None:
+        self.roots = roots
         self.function: Callable[..., Measurement] = nas.evaluate.evaluate
         self._parallel = 1
         self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
@@ -213,7 +218,7 @@ class RayPool:
             gpus = self._gpus()
             evaluation.share = gpus or 1.0
             task = _evaluate.options(num_cpus=1, num_gpus=gpus)
-            evaluation.object_ref = task.remote(function, job, report, loaded.result())
+            evaluation.object_ref = task.remote(function, job, report, loaded.result(), self.roots)
         except Exception as error:
             _give(evaluation, _failure(error))
             return
@@ -237,7 +242,7 @@ class RayPool:
         kept, loading, remarks = self._images, self._loading, self._remarks
         with loading:  # of several that want the same images one loads them
             if key not in kept:
-                images = datasets.load(*key, home.folder("datasets"))
+                images = _load(*key, self.roots)
                 remarks[key] = images.info.remarks
                 parts = (images.train_images, images.test_images, images.validation_images)
                 if sum(part.nbytes for part in parts if part is not None) > MOST_BYTES:
@@ -249,6 +254,10 @@ class RayPool:
                     kept.popitem(last=False)
             kept.move_to_end(key)
             return kept[key]
+
+
+def _load(dataset: str, resolution: int, roots: Roots | None) -> ImageSet:
+    return datasets.load(dataset, resolution, home.folder("datasets"), roots)
 
 
 def share(gpus: float, parallel: int) -> float:

@@ -68,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
     served.add_argument("--host", default="127.0.0.1", help="the address to listen at; 127.0.0.1 lets nobody else in")
     served.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     served.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
+    served.add_argument(
+        "--images",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder that datasets may be read from, beside those of NAS_IMAGES; may be given several times",
+    )
     served.add_argument("--no-coordinator", action="store_true", help="the workers are elsewhere")
     served.add_argument(
         "--no-login",
@@ -127,6 +134,10 @@ def parser() -> argparse.ArgumentParser:
     argument(raised, Budget, "compute_hours", type=float, metavar="H")
     listed = add("datasets", verbs.datasets, "datasets that are known, or what is known of one")
     listed.add_argument("name", nargs="?", metavar="NAME", help="such as folder:/data/flowers")
+    sent = add("images", verbs.images, "images that were uploaded to the service: list, upload and delete them")
+    sent.add_argument("what", choices=("list", "upload", "delete"))
+    sent.add_argument("images", nargs="?", metavar="PATH|NAME", help="a folder or archive to upload; a name to delete")
+    sent.add_argument("--name", help="what to call an upload: it is dataset images:NAME; by default as the folder is")
     spaced = add("spaces", verbs.spaces, "search spaces, or the knobs of one")
     spaced.add_argument("space", nargs="?", default="mbconv")
     spaced.add_argument("--dataset", metavar="NAME", help="show the knobs for these images")

@@ -34,6 +34,16 @@ def _parts(info: Json) -> str:
     return " + ".join(f"{number:,}" for number in numbers if number)
 
 
+def images(answer: Json) -> RenderableType:
+    if not answer["images"]:
+        return Text("Nothing yet: nas images upload PATH")
+    rows = [
+        (f"images:{row['name']}" if row["ready"] else row["name"], f"{row['received']:,}", f"{row['bytes']:,}")
+        for row in answer["images"]
+    ]
+    return Fitted(["Dataset", ">Received", ">Bytes"], rows)
+
+
 def plugins(rows: Sequence[Json]) -> RenderableType:
     """Spaces, searchers or devices with the first line of their descriptions."""
     parts: list[RenderableType] = []

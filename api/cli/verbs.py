@@ -105,14 +105,19 @@ def download(session: Session) -> int:
     if not rows:
         raise ServiceError(f"run {name} has saved no model: grow it (nas grow {name}), or search with --save-weights")
     files = []
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=session.console, disable=not session.console.is_terminal) as bars:
+    with _bars(session) as bars:
         for model in reversed(rows):
             bar = bars.add_task(model["file"], total=model["bytes"])
             report = functools.partial(_advance, bars, bar)
             files.append(str(client.download(model["id"], session.options.to, report)))
             report(model["bytes"])
     return session.show({"files": files}, lambda data: "\n".join(data["files"]))
+
+
+def _bars(session: Session) -> Progress:
+    """Of bytes that are sent or fetched, in a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    return Progress(*columns, console=session.console, disable=not session.console.is_terminal)
 
 
 def _advance(bars: Progress, bar: TaskID, done: int) -> None:
@@ -177,6 +182,26 @@ def datasets(session: Session) -> int:
     if session.options.name is None:
         return session.show(session.client.datasets(), listings.datasets)
     return session.show(session.client.dataset(session.options.name), lambda row: listings.datasets([row]))
+
+
+def images(session: Session) -> int:
+    options, client = session.options, session.client
+    if options.what == "list":
+        return session.show({"images": client.images()}, listings.images)
+    if options.images is None:
+        raise ServiceError(f"what is to be {options.what.rstrip('e')}ed? give a path to upload, or a name to delete")
+    if options.what == "delete":
+        client.delete_images(options.images)
+        return session.show({"deleted": options.images}, lambda answer: f"Images {answer['deleted']} are deleted.")
+    with _bars(session) as bars:
+        bar = bars.add_task(options.images, total=None)
+
+        def report(received: int, whole: int) -> None:
+            bars.update(bar, completed=received, total=whole)
+
+        about = client.upload(options.images, options.name, report)
+    words = "Images {name} are dataset images:{name}. Search with: nas search --dataset images:{name}"
+    return session.show(about, lambda answer: words.format(**answer))
 
 
 def spaces(session: Session) -> int:
@@ -278,5 +303,10 @@ def serve(session: Session) -> int:
 
     login = not options.no_login
     return run_service(
-        options.host, options.port, options.database, coordinator=not options.no_coordinator, login=login
+        options.host,
+        options.port,
+        options.database,
+        images=options.images,
+        coordinator=not options.no_coordinator,
+        login=login,
     )

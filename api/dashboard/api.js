@@ -15,12 +15,12 @@ export class Problem extends Error {
   }
 }
 
-async function ask(method, path, { body, signal } = {}) {
+async function ask(method, path, { body, bytes, headers, signal } = {}) {
   const options = {
     method,
     signal,
-    headers: body ? { "Content-Type": "application/json" } : {},
-    body: body && JSON.stringify(body),
+    headers: headers ?? (body ? { "Content-Type": "application/json" } : {}),
+    body: bytes ?? (body && JSON.stringify(body)),
   };
   let response;
   try {
@@ -43,6 +43,9 @@ export const get = (path, signal) => ask("GET", path, { signal });
 export const post = (path, body) => ask("POST", path, { body });
 export const remove = (path) => ask("DELETE", path);
 export const patch = (path, body) => ask("PATCH", path, { body });
+// Bytes of a file, of which `offset` have come before.
+export const append = (path, bytes, offset) =>
+  ask("PATCH", path, { bytes, headers: { "Content-Type": "application/octet-stream", "Upload-Offset": offset } });
 
 const PLURALS = { search: "searches", growth: "growths", benchmark: "benchmarks", proxy: "proxies" };
 

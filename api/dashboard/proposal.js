@@ -7,6 +7,7 @@ import { fields } from "./fields.js";
 import { forecast } from "./forecast.js";
 import { PRESETS } from "./objective.js";
 import { blame, cleared, request } from "./request.js";
+import { upload } from "./upload.js";
 
 const SUGGESTED = { latency_ms: 1, params: 3e5 }; // targets of the costs for which the service has no default
 const COSTS = { mult_adds: "multiply-adds", latency_ms: "latency, ms", params: "parameters" };
@@ -47,6 +48,7 @@ export async function proposalPage(page) {
         value: datasets.datasets.find(({ info }) => info)?.name ?? "",
         list: "known-datasets",
       }),
+      upload(uploaded),
       choice("Space", "/space", names(spaces, "spaces")),
       choice("Searcher", "/searcher", names(searchers, "searchers")),
     ]),
@@ -135,6 +137,12 @@ export async function proposalPage(page) {
     ),
   );
   preview();
+
+  function uploaded(dataset) {
+    known.append(element("option", { value: dataset }));
+    form.elements.namedItem("/dataset").value = dataset;
+    preview();
+  }
 
   function preview() {
     const body = request(form);

@@ -18,6 +18,7 @@ from nas.networks.architecture import Images
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.sample import sample
 from nas.refusal import Faults, Refusal
+from nas.roots import Roots
 from nas.specs import BenchmarkSpec
 from nas.store import NotFound, Store
 
@@ -34,13 +35,14 @@ def create_benchmark(
 ) -> Benchmark:
     """Every network is measured on every device by a worker, which is where a device has to be: one that is not there
     fails its own trials alone. Nothing is trained, and no images are read."""
-    spec = specified(wanted, history.store, remote_workers=request.app.state.remote_workers)
+    state = request.app.state
+    spec = specified(wanted, history.store, state.roots, remote_workers=state.remote_workers)
     run = history.store.add_run("benchmark", spec, asker)
     response.headers["Location"] = f"/v1/benchmarks/{run.id}"
     return benchmark.view(run, ())
 
 
-def specified(wanted: BenchmarkRequest, store: Store, *, remote_workers: bool = False) -> BenchmarkSpec:
+def specified(wanted: BenchmarkRequest, store: Store, roots: Roots, *, remote_workers: bool = False) -> BenchmarkSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be measured."""
     faults = Faults()
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
@@ -48,7 +50,7 @@ def specified(wanted: BenchmarkRequest, store: Store, *, remote_workers: bool = 
     space = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
     images = wanted.images
     if (dataset := wanted.dataset) is not None:
-        images = faults.check("/dataset", dataset, lambda: admission.dataset(dataset))
+        images = faults.check("/dataset", dataset, lambda: admission.dataset(dataset, roots))
     if space and images and wanted.networks is not None:
         faults.check("/knobs", wanted.knobs, lambda: spaces.narrowed(space.knobs(images), wanted.knobs))
     if faults:

@@ -7,23 +7,31 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
-from api.admission import absence
+from api.admission import absence, described
 from api.history import Rows
 from api.problems import Problem, documented, refused
-from nas import datasets, home, plugins, zoo
+from nas import plugins, uploads, zoo
 from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
 from nas.networks.architecture import Choice, Images, random_choices
 from nas.networks.counts import Counts, counts
 from nas.plugins import Option
 from nas.recipes import RECIPES, Recipe
+from nas.roots import Outside, Roots
 from nas.spaces import load as load_space
 from nas.version import version
 from nas.zoo import Published
 
+
+def _roots(request: Request) -> Roots:
+    roots: Roots = request.app.state.roots
+    return roots
+
+
 router = APIRouter(tags=["catalogue"])
+Readable = Annotated[Roots, Depends(_roots)]
 DRAWN = 50  # networks that stand for a space
 WAITING_RUNS = 200  # that are looked through for one that waits
 
@@ -226,18 +234,26 @@ def devices(store: Rows) -> Devices:
 
 
 @router.get("/datasets", summary="Datasets", responses=documented())
-def list_datasets() -> Datasets:
-    """Those with a name of their own; your images are one by "folder:/path"."""
-    return Datasets(datasets=tuple(_dataset(name) for name in plugins.names("nas.datasets")))
+def list_datasets(roots: Readable) -> Datasets:
+    """Those with a name of their own, then what was uploaded; a folder that the service reads is one by
+    "folder:/path"."""
+    names = (*plugins.names("nas.datasets"), *(one.dataset for one in uploads.every() if one.ready))
+    return Datasets(datasets=tuple(_dataset(name, roots) for name in names))
 
 
 @router.get(
     "/datasets/{name:path}", summary="A dataset", responses=documented(_404="unknown dataset 'x': there are folder")
 )
-def get_dataset(name: Annotated[str, Path(description="its name", examples=["folder:/data/flowers"])]) -> Dataset:
-    """What is known of its images without decoding them."""
+def get_dataset(
+    name: Annotated[str, Path(description="its name", examples=["folder:/data/flowers"])], roots: Readable
+) -> Dataset:
+    """What is known of its images without decoding them. Answered with 404 for a path outside of the folders that the
+    service reads, whether there is something or not."""
     _known("nas.datasets", name.partition(":")[0])
-    return _dataset(name)
+    try:
+        return _dataset(name, roots)
+    except Outside as error:
+        raise Problem(404, str(error)) from error
 
 
 @router.get("/published", summary="Published networks", responses=documented())
@@ -288,9 +304,11 @@ def _described(package: str, name: str) -> dict[str, str]:
     return {"name": name, "description": plugins.documentation(package, name)}
 
 
-def _dataset(name: str) -> Dataset:
-    described = _described("nas.datasets", name.partition(":")[0]) | {"name": name}
+def _dataset(name: str, roots: Roots) -> Dataset:
+    said = _described("nas.datasets", name.partition(":")[0]) | {"name": name}
     try:
-        return Dataset(**described, info=datasets.describe(name, home.folder("datasets")), problem=None)
+        return Dataset(**said, info=described(name, roots), problem=None)
+    except Outside:
+        raise
     except DatasetError as error:
-        return Dataset(**described, info=None, problem=str(error))
+        return Dataset(**said, info=None, problem=str(error))

@@ -10,17 +10,18 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 
 from api import examples
-from api.admission import admit, dataset
+from api.admission import admit, dataset, described
 from api.bodies import JSONRoute, strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, documented
-from nas import datasets, home, spaces
+from nas import spaces
 from nas.limits import over_limit
 from nas.networks.architecture import random_choices
 from nas.networks.counts import counts
 from nas.plans.rungs import shares
 from nas.recipes import Recipe
 from nas.records import Trial
+from nas.roots import Roots
 from nas.specs import SearchSpec
 from nas.training_time import Training, pace
 
@@ -66,16 +67,16 @@ def create_forecast(
     history: Histories,
 ) -> Forecast:
     """The body is that of a search; nothing is stored or begun."""
-    remote = request.app.state.remote_workers
-    spec = admit(spec, history.store.agents.all(), remote_workers=remote)
+    remote, roots = request.app.state.remote_workers, request.app.state.roots
+    spec = admit(spec, history.store.agents.all(), roots, remote_workers=remote)
     past = _past(history, spec)
     if not past:
         reason = f"no training of space {spec.space!r} on dataset {spec.dataset!r} has been measured yet"
         return Forecast(trials=spec.trials, trainings=0, reason=reason)
-    whole = datasets.describe(spec.dataset, home.folder("datasets")).train_images
+    whole = described(spec.dataset, roots).train_images
     trainings = [_training(trial, whole) for trial in past]
     learnt = pace(trainings)
-    costs, images = sorted(_mult_adds(spec)), _mean_images(spec, whole)
+    costs, images = sorted(_mult_adds(spec, roots)), _mean_images(spec, whole)
     if not costs:
         return Forecast(trials=spec.trials, trainings=len(past), reason=f"{SAMPLE} networks are all over the limits")
     tenth = len(costs) // 10
@@ -148,9 +149,9 @@ def _images(recipe: Recipe, whole: int) -> int:
     return recipe.epochs * min(recipe.train_images or each, each)
 
 
-def _mult_adds(spec: SearchSpec) -> list[int]:
+def _mult_adds(spec: SearchSpec, roots: Roots) -> list[int]:
     """Of networks that the search may try, drawn at random."""
-    space, images = spaces.load(spec.space), dataset(spec.dataset, spec.resolution)
+    space, images = spaces.load(spec.space), dataset(spec.dataset, roots, spec.resolution)
     knobs, draw = spaces.narrowed(space.knobs(images), spec.knobs), random.Random(spec.seed)
     drawn = (random_choices(knobs, draw) for _ in range(SAMPLE))
     counted = (counts(space.architecture(choices, images)) for choices in drawn)

@@ -18,6 +18,7 @@ from nas.datasets import Changed, DatasetInfo, Remark, require_fitting, require_
 from nas.plans.growth import member
 from nas.records import Trial
 from nas.refusal import Faults
+from nas.roots import Roots
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import NotFound
 
@@ -39,8 +40,8 @@ def create_growth(
 ) -> Growth:
     """Every member is measured, trained, scored once a seed and saved. Where networks of the same search were tested
     before, the answer's `hint` and an event say so."""
-    remote = request.app.state.remote_workers
-    spec, faults = specified(wanted, history, remote_workers=remote), Faults()
+    remote, faults = request.app.state.remote_workers, Faults()
+    spec = specified(wanted, history, request.app.state.roots, remote_workers=remote)
     admission.check_devices(faults, spec.devices, history.store.agents.all(), remote)
     if faults:
         raise together(faults)
@@ -50,7 +51,7 @@ def create_growth(
     return growth.view(run, (), hint)
 
 
-def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool = False) -> GrowthSpec:
+def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_workers: bool = False) -> GrowthSpec:
     """What is stored of the request. Raises Problem where it names what is not there or cannot be grown."""
     try:
         admission.name(wanted.name)
@@ -62,7 +63,7 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
     try:
-        contents = _contents(search.spec, source)
+        contents = _contents(search.spec, source, roots)
     except ValueError as error:
         detail = f"search {wanted.search!r} cannot be grown: {error}"
         raise refused("/search", wanted.search, detail) from error
@@ -91,12 +92,12 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
     return spec
 
 
-def _contents(search: SearchSpec, source: Trial) -> DatasetInfo | None:
+def _contents(search: SearchSpec, source: Trial, roots: Roots) -> DatasetInfo | None:
     """The images as they are now, with a word where these are not the search's. Raises ValueError where they do not fit
-    the network."""
+    the network, or must not be read."""
+    info, images = admission.described(search.dataset, roots), source.job.architecture.images
     if search.contents is None:
         return None
-    info, images = admission.described(search.dataset), source.job.architecture.images
     require_fitting(info, images.channels, images.classes)
     try:
         require_same(search.contents, info)

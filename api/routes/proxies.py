@@ -18,6 +18,7 @@ from nas.agents.errands import Agent
 from nas.networks.architecture import Images
 from nas.plans.sample import sample
 from nas.refusal import Faults
+from nas.roots import Roots
 from nas.specs import ProxySpec
 
 router = APIRouter(prefix="/proxies", tags=["proxies"], route_class=JSONRoute)
@@ -33,19 +34,20 @@ def create_proxy(
 ) -> Proxy:
     """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
     any training. The report says how well each orders them as the dear recipe does."""
-    spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
+    state = request.app.state
+    spec = admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
     run = history.store.add_run("proxy", spec, asker)
     response.headers["Location"] = f"/v1/proxies/{run.id}"
     return proxy.view(run, ())
 
 
-def admit(spec: ProxySpec, agents: Sequence[Agent], *, remote_workers: bool = False) -> ProxySpec:
+def admit(spec: ProxySpec, agents: Sequence[Agent], roots: Roots, *, remote_workers: bool = False) -> ProxySpec:
     """What is stored of `spec`: with its images as they are now. Raises Problem naming every value that cannot work."""
     faults = Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
     admission.check_devices(faults, spec.devices, agents, remote_workers)
     space = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
-    info = faults.check("/dataset", spec.dataset, lambda: admission.described(spec.dataset, spec.contents))
+    info = faults.check("/dataset", spec.dataset, lambda: admission.described(spec.dataset, roots, spec.contents))
     images = info and admission.as_seen(info, None)
     if space and images:
         faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))

@@ -30,7 +30,8 @@ def create_search(
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
-    spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
+    state = request.app.state
+    spec = admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
     run = history.store.add_run("search", spec, asker)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return search.view(run, ())
@@ -46,11 +47,12 @@ def create_search(
 def raise_budget(
     run: Id,
     budget: Annotated[Budget, strictly(Budget), Body(openapi_examples=examples.BUDGETS)],
+    request: Request,
     history: Histories,
     asker: Asker,
 ) -> Search:
     """A search that has finished goes on; what it has learnt is kept. Its images have to be what they were."""
-    unchanged(run_of(history.store, "search", run).spec)
+    unchanged(run_of(history.store, "search", run).spec, request.app.state.roots)
     raised = history.store.raise_budget(
         run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours, by=asker
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from nas.roots import Roots
+
 
 class DatasetError(ValueError):
     """These images cannot be used; the message says which, why, and what would do."""
@@ -87,11 +89,11 @@ class ImageSet:
 class Dataset(Protocol):
     """A module in `nas/datasets/`. Both raise DatasetError where the images cannot be used."""
 
-    def describe(self, argument: str, cache: Path) -> DatasetInfo:
+    def describe(self, argument: str, cache: Path, roots: "Roots | None") -> DatasetInfo:
         """Cheap: lists files and reads some headers, decodes a few MB of images at most, downloads nothing."""
         ...
 
-    def load(self, argument: str, resolution: int, cache: Path) -> ImageSet:
+    def load(self, argument: str, resolution: int, cache: Path, roots: "Roots | None") -> ImageSet:
         """Fetched if need be, decoded once into `cache`, memory-mapped from there after that.
 
         Images of a fixed size come in that size whatever `resolution` says; others are resized to it.
@@ -100,10 +102,10 @@ class Dataset(Protocol):
 
 
 def absolute(name: str) -> str:
-    """The dataset's name with the path behind its colon from the root, so that it means the same from any folder."""
-    plugin, colon, argument = name.partition(":")
+    """The dataset's name with a path behind its colon from the root, so that it means the same from any folder."""
+    plugin, _, argument = name.partition(":")
     try:
-        return f"{plugin}{colon}{Path(argument).expanduser().absolute()}" if argument else name
+        return f"folder:{Path(argument).expanduser().absolute()}" if argument and plugin == "folder" else name
     except (OSError, ValueError, RuntimeError):  # nobody's home, or the folder that this runs in is gone
         return name
 
@@ -142,15 +144,15 @@ def _few(names: list[str]) -> str:
     return ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
 
 
-def describe(name: str, cache: Path) -> DatasetInfo:
-    """What is known of the dataset `name` before it is fetched or decoded."""
+def describe(name: str, cache: Path, roots: "Roots | None" = None) -> DatasetInfo:
+    """What is known of the dataset `name` before it is fetched or decoded. With `roots` a path is read only in them."""
     plugin, _, argument = name.partition(":")
-    info: DatasetInfo = plugins.load(__name__, plugin).describe(argument, cache)
+    info: DatasetInfo = plugins.load(__name__, plugin).describe(argument, cache, roots)
     return info
 
 
-def load(name: str, resolution: int, cache: Path) -> ImageSet:
-    """The images of the dataset `name`, from `cache` where they have been loaded before."""
+def load(name: str, resolution: int, cache: Path, roots: "Roots | None" = None) -> ImageSet:
+    """The images of the dataset `name`, from `cache` where they have been loaded before; `roots` as above."""
     plugin, _, argument = name.partition(":")
-    images: ImageSet = plugins.load(__name__, plugin).load(argument, resolution, cache)
+    images: ImageSet = plugins.load(__name__, plugin).load(argument, resolution, cache, roots)
     return images

@@ -18,8 +18,9 @@ from typing import BinaryIO
 
 from nas.codec import decode, encode
 from nas.datasets import DatasetError, _names, _picture
-from nas.datasets._listing import Draft, Folder, Listing, Opener, Source, digest, header, is_image, readable
+from nas.datasets._listing import Draft, Folder, Listing, Opener, Source, digest, file_at, header, is_image, readable
 from nas.datasets._picture import Header
+from nas.roots import Roots
 
 LARGEST_MEMBER = 256 << 20  # bytes; an image in an archive is held in memory
 MOST_MEMBERS = 5_000_000
@@ -30,18 +31,18 @@ ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # what one begins with; the second is empt
 FORMAT = 2  # of kept listings
 
 
-def source(path: Path, cache: Path) -> Source:
-    """What lies at `path`; the listings of archives are kept in `cache`, because making one may mean reading it
-    whole."""
+def source(path: Path, cache: Path, roots: Roots | None = None) -> Source:
+    """What lies at `path`; the listings of archives are kept in `cache`, because making one may mean reading it whole.
+    Where there are `roots`, nothing outside of them is read, whatever links lead there."""
     if path.is_dir():
-        return Folder(path)
+        return Folder(path, roots)
     if not path.exists():
         raise DatasetError(f"{path} does not exist: name a folder with one folder of images for each class")
     with readable(path, *DAMAGES):
         if path.is_file() and _begins(path, ZIP):
-            return Archive(path, cache, _zipped)
+            return Archive(path, cache, _zipped, roots)
         if path.is_file() and tarfile.is_tarfile(path):
-            return Archive(path, cache, _taped, streamed=True)
+            return Archive(path, cache, _taped, roots, streamed=True)
     raise DatasetError(f"{path} is neither a folder nor a tar or zip archive: unpack it into a folder first")
 
 
@@ -61,9 +62,15 @@ class Archive:
     `streamed` is read whole for that, and what the images' headers say is noted on the way."""
 
     def __init__(
-        self, path: Path, cache: Path, members: Callable[[Path], Iterator[Member]], *, streamed: bool = False
+        self,
+        path: Path,
+        cache: Path,
+        members: Callable[[Path, BinaryIO], Iterator[Member]],
+        roots: Roots | None = None,
+        *,
+        streamed: bool = False,
     ) -> None:
-        self.path, self.cache, self._members, self._streamed = path, cache, members, streamed
+        self.path, self.cache, self.roots, self._members, self._streamed = path, cache, roots, members, streamed
         self._listed: Listing | None = None
 
     def listing(self) -> Listing:
@@ -127,12 +134,13 @@ class Archive:
 
     def _clean(self) -> Iterator[Member]:
         """Without what is a system's own. Raises DatasetError for names that reach outside."""
-        for member in self._members(self.path):
-            path = PurePosixPath(member.name)
-            if path.is_absolute() or ".." in path.parts:
-                raise DatasetError(f"{self.path} has a member {member.name!r} outside of itself: make it anew")
-            if path.parts and not _names.junk(str(path)):
-                yield Member(**vars(member) | {"name": str(path)})
+        with file_at(str(self.path), self.roots) as file:
+            for member in self._members(self.path, file):
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise DatasetError(f"{self.path} has a member {member.name!r} outside of itself: make it anew")
+                if path.parts and not _names.junk(str(path)):
+                    yield Member(**vars(member) | {"name": str(path)})
 
 
 def keep(path: Path, record: object, of: Path) -> None:
@@ -148,9 +156,10 @@ def keep(path: Path, record: object, of: Path) -> None:
         raise DatasetError(f"what {of} holds cannot be kept in {path.parent}: {error}") from error
 
 
-def _taped(path: Path) -> Iterator[Member]:
-    with tarfile.open(path, "r|*") as archive:
+def _taped(path: Path, file: BinaryIO) -> Iterator[Member]:
+    with tarfile.open(fileobj=file, mode="r|*") as archive:
         for entry in archive:
+            archive.members.clear()  # type: ignore[attr-defined]  # or a million of them are kept
             name = str(PurePosixPath(entry.name))
             if entry.issym() or entry.islnk():
                 raise DatasetError(
@@ -161,8 +170,8 @@ def _taped(path: Path) -> Iterator[Member]:
                 yield Member(name=entry.name, size=entry.size, time=int(entry.mtime), folder=entry.isdir(), read=read)
 
 
-def _zipped(path: Path) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
+def _zipped(path: Path, file: BinaryIO) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if len(entries) > MOST_MEMBERS:
             raise DatasetError(f"{path} has {len(entries):,} members, and {MOST_MEMBERS:,} are the most: unpack it")

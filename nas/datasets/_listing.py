@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol, TypeAlias
 
 from nas.datasets import DatasetError, _names, _picture
 from nas.datasets._picture import Header
+from nas.roots import Roots
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")  # of images whose names have no suffix
@@ -49,8 +50,8 @@ class Source(Protocol):
 class Folder:
     """A folder of folders of images; links to folders are followed, but not in circles."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, roots: Roots | None = None) -> None:
+        self.path, self.roots = path, roots
 
     def listing(self) -> Listing:
         draft = Draft()
@@ -64,7 +65,7 @@ class Folder:
 
     def files(self, names: Collection[str]) -> Iterator[tuple[str, Opener]]:
         for name in names:
-            yield name, partial(_file, str(self.path / name))
+            yield name, partial(file_at, str(self.path / name), self.roots)
 
     def _walk(self, within: str, above: tuple[tuple[int, int], ...], draft: "Draft") -> None:
         path = self.path / within
@@ -76,11 +77,13 @@ class Folder:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if _names.junk(entry.name):
                     continue
+                if self.roots and entry.is_symlink():
+                    self.roots.check(entry.path)
                 name = f"{within}/{entry.name}" if within else entry.name
                 if entry.is_dir():
                     draft.folders[name] = None
                     self._walk(name, (*above, here), draft)
-                elif is_image(name, partial(_file, entry.path)):
+                elif is_image(name, partial(file_at, entry.path, self.roots)):
                     status = entry.stat()
                     draft.files[name] = (status.st_size, status.st_mtime_ns)
                 else:
@@ -134,8 +137,8 @@ def digest(lines: list[str]) -> str:
     return hashlib.sha256("\0\0".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def _file(path: str) -> BinaryIO:
-    return open(path, "rb")
+def file_at(path: str, roots: Roots | None) -> BinaryIO:
+    return roots.open(path) if roots else open(path, "rb")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import numpy as np
 
 from nas import settings
 from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays
+from nas.roots import Roots
 
 if TYPE_CHECKING:
     import nas.datasets.fashion_mnist
@@ -86,7 +87,7 @@ class NotThere(Exception):
 FAILURES = (NotThere, OSError, EOFError, zlib.error, http.client.HTTPException, subprocess.SubprocessError)
 
 
-def describe(argument: str, cache: Path) -> DatasetInfo:
+def describe(argument: str, cache: Path, roots: Roots | None = None) -> DatasetInfo:
     """Known beforehand."""
     if argument:
         raise DatasetError(f"dataset 'fashion_mnist' takes no argument, and {argument!r} is one: leave it out")
@@ -95,7 +96,7 @@ def describe(argument: str, cache: Path) -> DatasetInfo:
     )
 
 
-def load(argument: str, resolution: int, cache: Path) -> ImageSet:
+def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None) -> ImageSet:
     """All images, at 28 pixels. Raises DatasetError that says for each way why it failed and what to do by hand."""
     return _arrays.load(cache / "fashion_mnist", describe(argument, cache), _fetch)
 

@@ -22,6 +22,7 @@ from nas.datasets._layout import layout
 from nas.datasets._listing import Source, digest
 from nas.datasets._picture import Depth
 from nas.refusal import shortened
+from nas.roots import Roots
 
 if TYPE_CHECKING:
     import nas.datasets.folder
@@ -49,10 +50,10 @@ class Survey:
     """Changes with any image's name, size and time."""
 
 
-def describe(argument: str, cache: Path) -> DatasetInfo:
+def describe(argument: str, cache: Path, roots: Roots | None = None) -> DatasetInfo:
     """What `load` says of a set that is small, or was loaded before. Otherwise the files are listed and many headers
     looked at; `resolution` is the median of their shorter sides, within bounds."""
-    survey = _survey(argument, cache / "folder")
+    survey = _survey(argument, cache / "folder", roots)
     info = survey.info
     small = _array_bytes(survey, info.resolution) <= SMALL_BYTES and survey.file_bytes <= SMALL_FILES
     if small or _place(survey, info.resolution, cache).is_dir():
@@ -60,11 +61,11 @@ def describe(argument: str, cache: Path) -> DatasetInfo:
     return info
 
 
-def load(argument: str, resolution: int, cache: Path) -> ImageSet:
+def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None) -> ImageSet:
     """All images at `resolution`; made once per listing (names, sizes, times) and resolution."""
     if not 8 <= resolution <= 2048:
         raise DatasetError(f"resolution {resolution} is not between 8 and 2048 pixels")
-    return _loaded(_survey(argument, cache / "folder"), resolution, cache)
+    return _loaded(_survey(argument, cache / "folder", roots), resolution, cache)
 
 
 def _loaded(survey: Survey, resolution: int, cache: Path) -> ImageSet:
@@ -110,11 +111,11 @@ def _array_bytes(survey: Survey, resolution: int) -> int:
     return len(survey.places) * survey.info.channels * resolution**2
 
 
-def _survey(argument: str, cache: Path) -> Survey:
+def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
     if not argument:
         raise DatasetError("dataset 'folder' needs a path: write folder:/path/to/images")
-    path = _path(argument)
-    images = source(path, cache)
+    path = _path(roots.resolved(argument) if roots else argument)
+    images = source(path, cache, roots)
     listing = images.listing()
     if not listing.files:
         raise DatasetError(
