@@ -14,6 +14,7 @@ from api.requests import BenchmarkRequest, Budget, GrowthRequest
 from api.routes.tokens import SignIn
 from nas.agents.errands import Answer, Introduction
 from nas.codec import encode, pointer
+from nas.datasets import DatasetInfo, Remark
 from nas.networks.architecture import Architecture, Stage
 from nas.networks.cells import Cell, CellArchitecture, Node
 from nas.networks.layers import (
@@ -83,9 +84,19 @@ LAYERS = Network(
         Part(name="classifier", blocks=(GlobalPool(), Linear(10))),
     ),
 )
+CONTENTS = DatasetInfo(
+    name="fashion_mnist",
+    classes=("bag", "coat"),
+    channels=1,
+    resolution=28,
+    train_images=2,
+    test_images=2,
+    remarks=(Remark(kind="left out", images=1, text="cat/1.png is left out"),),
+)
 SEARCH = SearchSpec(
     name="clothes",
     dataset="fashion_mnist",
+    contents=CONTENTS,
     resolution=28,
     knobs={"stage1.op": ("conv", "fused")},
     options={"first": 3},
@@ -142,7 +153,7 @@ BODIES: list[tuple[str, str, type, dict[str, Any]]] = [
     ("POST", "session", SignIn, {"token": "nas_0a1b2c3d4e5f_x"}),
 ]
 # Text that may be anything, and what the answer says of which is no fault of its place: who it is, or whose.
-FREE = r"/(.*fingerprint/.*|logits|yardstick_logits|error|latency/(device|noisy)|instance|token)"
+FREE = r"/(.*fingerprint/.*|logits|yardstick_logits|error|latency/(device|noisy)|instance|token|contents/(?!.*kind).*)"
 
 
 # Parts that are wrong by what they are a part of: entries of lists, names that are looked up, states of a graph.

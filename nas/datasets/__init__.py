@@ -3,11 +3,13 @@
 A dataset is named "fashion_mnist", or "folder:/path/to/images" where a plug-in takes an argument behind the colon.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from nas import plugins
+from nas.refusal import between
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +45,9 @@ class Remark:
     text: str
     """The remark, in words."""
 
+    def __post_init__(self) -> None:
+        between(self, "images", 0, math.inf)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
@@ -66,6 +71,12 @@ class DatasetInfo:
     """Changes with the name, the size, the part and the class of any image; empty where they are always the same."""
     remarks: tuple[Remark, ...] = ()
     """What is to be known of it: what was left out and why, and what is odd."""
+
+    def __post_init__(self) -> None:
+        between(self, "channels", 1, 3)
+        between(self, "resolution", 1, 2**16)
+        for name in ("train_images", "test_images", "validation_images"):
+            between(self, name, 0, math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,10 +49,6 @@ FILLING = frozenset(  # what names of parts are filled with
 )
 
 
-def image(name: str) -> bool:
-    return suffix(name) in IMAGES
-
-
 def suffix(name: str) -> str:
     """With its dot and in small letters; "" where there is none."""
     stem, dot, last = name.rpartition("/")[2].rpartition(".")
