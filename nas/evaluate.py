@@ -97,13 +97,16 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
 
         if job.final:
-            training, held = everything(images.train_labels), np.arange(len(images.test_labels))
+            training, held = (
+                everything(images.train_labels, balanced=recipe.balanced),
+                np.arange(len(images.test_labels)),
+            )
             unseen, answers = images.test_images, images.test_labels
         elif images.validation_images is not None and images.validation_labels is not None:
             training, held = everything(images.train_labels), np.arange(len(images.validation_labels))
             unseen, answers = images.validation_images, images.validation_labels
         else:
-            training, held = split(images.train_labels)
+            training, held = split(images.train_labels, balanced=recipe.balanced)
             unseen, answers = images.train_images, images.train_labels
         training = training[: recipe.train_images]
         if len(training) < 2 or not len(held):

@@ -17,7 +17,9 @@ class Recipe:
     epochs: int = 2
     """Epochs of a training."""
     train_images: int | None = None
-    """Training images that are taken, a random part with as many of each class. Null: all."""
+    """Training images that are taken, a random part that is in every larger one. Null: all."""
+    balanced: bool = False
+    """Whether such a part has as many of each class as there are. Otherwise it has the classes in proportion."""
     batch: int = 128
     """Images in a step."""
     learning_rate: float = 0.2

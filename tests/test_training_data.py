@@ -35,8 +35,23 @@ class TestSplit:
             for part in (5, 50, 100):
                 assert np.bincount(labels[order[:part]]).tolist() == [part // 5] * 5
 
+    def test_any_first_part_of_unbalanced_classes_is_in_proportion_unless_balance_is_asked_for(self) -> None:
+        labels = np.repeat([0, 1], [9500, 500])
+        for order in (split(labels)[0], everything(labels)):
+            assert np.bincount(labels[order[:400]]).tolist() == [380, 20]
+            assert np.bincount(labels[order[:1000]]).tolist() == [950, 50]
+        for order in (split(labels, balanced=True)[0], everything(labels, balanced=True)):
+            assert np.bincount(labels[order[:400]]).tolist() == [200, 200]
+            assert np.bincount(labels[order[:2000]])[1] == min(500, sum(labels[order]))
+        assert sorted(split(labels)[0]) == sorted(split(labels, balanced=True)[0])
+
+    def test_classes_of_one_size_come_in_one_order_whether_or_not_balance_is_asked_for(self) -> None:
+        labels = np.repeat(np.arange(5), 40)
+        assert everything(labels).tolist() == everything(labels, balanced=True).tolist()
+
     def test_it_is_the_same_tomorrow(self) -> None:
         assert split(np.zeros(100, np.int64))[1].tolist() == [3, 10, 18, 21, 41, 48, 49, 68, 82, 83]
+        assert split(np.repeat([0, 1], 10))[0][:6].tolist() == [5, 18, 7, 11, 4, 16]
 
     def test_the_smallest_class_still_has_an_image_to_validate_on(self) -> None:
         labels = np.array([0] * 50 + [1, 1])

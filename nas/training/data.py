@@ -32,22 +32,32 @@ class Normalisation:
     std: tuple[float, ...]
 
 
-def split(labels: Indices) -> tuple[Indices, Indices]:
-    """Indices to train on and the class-balanced tenth to validate on, the same for everybody: no seed enters.
+def split(labels: Indices, *, balanced: bool = False) -> tuple[Indices, Indices]:
+    """Indices to train on, in the order of `everything`, and the tenth of each class to validate on, the same for
+    everybody: no seed enters.
 
-    A class keeps at least one image for validation where it has two. Indices to train on come so that any first part
-    of them has as many of each class as there are.
+    A class keeps at least one image for validation where it has two.
     """
     rank = _rank(labels)
     sizes = np.bincount(labels)[labels]
     held = rank < np.where(sizes > 1, np.maximum(1, sizes // HELD_OUT), 0)
-    order = np.lexsort((labels, rank))
-    return order[~held[order]], np.flatnonzero(held)
+    return _in_turns(labels, rank, np.flatnonzero(~held), balanced), np.flatnonzero(held)
 
 
-def everything(labels: Indices) -> Indices:
-    """All indices, in such an order that any first part of them has as many of each class as there are."""
-    return np.lexsort((labels, _rank(labels)))
+def everything(labels: Indices, *, balanced: bool = False) -> Indices:
+    """All indices, in such an order that any first part of them has the classes in proportion; `balanced`: as many of
+    each class as there are."""
+    return _in_turns(labels, _rank(labels), np.arange(len(labels)), balanced)
+
+
+def _in_turns(labels: Indices, rank: Indices, chosen: Indices, balanced: bool) -> Indices:
+    """The `chosen` indices, those of each class by rank: of the classes in turns, the larger ones more often unless
+    `balanced`."""
+    classes, order = labels[chosen], np.lexsort((rank[chosen], labels[chosen]))
+    starts = np.searchsorted(classes[order], classes[order])
+    turn = np.empty(len(chosen))
+    turn[order] = np.arange(len(chosen)) - starts + 0.5
+    return chosen[np.lexsort((classes, turn if balanced else turn / np.bincount(classes)[classes]))]
 
 
 def _rank(labels: Indices) -> Indices:
