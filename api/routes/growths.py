@@ -14,6 +14,7 @@ from api.requests import GrowthRequest
 from api.routes.runs import run_of
 from api.views import growth, search
 from api.views.growth import Growth
+from nas import worth
 from nas.datasets import Changed, DatasetInfo, Remark, require_fitting, require_same
 from nas.plans.growth import member
 from nas.records import Trial
@@ -62,6 +63,7 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
     try:
+        info = admission.described(search.spec.dataset)
         contents = _contents(search.spec, source)
     except ValueError as error:
         detail = f"search {wanted.search!r} cannot be grown: {error}"
@@ -77,7 +79,7 @@ def specified(wanted: GrowthRequest, history: History, *, remote_workers: bool =
             members=wanted.members,
             scaling=wanted.scaling,
             devices=search.spec.devices if wanted.devices is None else wanted.devices,
-            recipe=wanted.recipe,
+            recipe=worth.settled(wanted.recipe, info, final=wanted.scored_on == "test"),
             parallel=wanted.parallel,
             seed=wanted.seed,
             seeds=wanted.seeds,

@@ -34,7 +34,11 @@ def create_proxy(
     """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
     any training. The report says how well each orders them as the dear recipe does."""
     spec = admit(spec, history.store.agents.all(), remote_workers=request.app.state.remote_workers)
-    run = history.store.add_run("proxy", spec, asker)
+    info = admission.described(spec.dataset)
+    (cheap, cheap_worth), (dear, dear_worth) = (admission.settled(recipe, info) for recipe in (spec.cheap, spec.dear))
+    run = history.store.add_run("proxy", dataclasses.replace(spec, cheap=cheap, dear=dear), asker)
+    history.store.note(run.id, "worth", f"by the cheap recipe each candidate has {cheap_worth}")
+    history.store.note(run.id, "worth", f"by the dear recipe each candidate has {dear_worth}")
     response.headers["Location"] = f"/v1/proxies/{run.id}"
     return proxy.view(run, ())
 
