@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.problems import Problem, together
-from nas import datasets, devices, home, limits, plugins, spaces, zoo
+from nas import datasets, devices, home, limits, plugins, spaces, worth, zoo
 from nas.agents.errands import Agent
+from nas.codec import encode
 from nas.datasets import DatasetError, DatasetInfo
 from nas.devices.remote import Remote
 from nas.networks.architecture import Images
@@ -15,17 +16,20 @@ from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.search import searcher
+from nas.recipes import Recipe
 from nas.refusal import Faults, Refusal, one_line, shown
 from nas.roots import Roots
 from nas.spaces import SearchSpace
 from nas.specs import SearchSpec, Spec
+from nas.worth import Worth
 
 LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
 def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_workers: bool = False) -> SearchSpec:
-    """What is stored of `spec`: with its images as they are now. Raises Problem naming every value that cannot work.
+    """What is stored of `spec`: with its images as they are now, the epochs and folds that its recipe leaves open, and
+    what its trainings are worth. Raises Problem naming every value that cannot work.
 
     Images in folders have to be in the `roots`. A device may be one of the `agents`; with `remote_workers` it need not
     be on this machine.
@@ -51,7 +55,18 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_wor
         checked("/options", spec.options, lambda: searcher(spec, images))
     if faults or info is None:
         raise together(faults)
-    return dataclasses.replace(spec, **about(info, spec.dataset))
+    recipe, each = settled(spec.recipe, info)
+    stored = {**about(info, spec.dataset), "recipe": recipe, "worth": each}
+    whole = checked("/fidelity", encode(spec.fidelity), lambda: dataclasses.replace(spec, **stored))
+    if whole is None:
+        raise together(faults)
+    return whole
+
+
+def settled(recipe: Recipe, info: DatasetInfo) -> tuple[Recipe, Worth]:
+    """`recipe` as candidates of that dataset are trained by it, and what such a training is worth."""
+    recipe = worth.settled(recipe, info)
+    return recipe, worth.worth(recipe, info)
 
 
 def name(text: str) -> None:

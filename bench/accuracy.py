@@ -139,7 +139,7 @@ def trained(
     """Test accuracy, and the times of the start and of each epoch's end."""
     torch.manual_seed(0)
     built = network(architecture)
-    indices = everything(images.train_labels)[: recipe.train_images]
+    indices = everything(images.train_labels, balanced=recipe.balanced)[: recipe.train_images]
     view = View(IMAGES.resolution, normalisation(images.train_images, indices), CPU)
     batches = Batches(images.train_images, images.train_labels, indices, recipe, view, CPU)
     parallel = Parallel(built, machine.threads)

@@ -55,7 +55,8 @@ class Trainings:
         begun = time.perf_counter()
         train(built, batches, recipe, seed=0, device=CPU, after_epoch=lambda _: None)
         seconds = time.perf_counter() - begun
-        score = accuracy(built, images.train_images, images.train_labels, view, CPU, only=self._held)
+        held = self._held
+        score = accuracy(built, images.train_images[held], images.train_labels[held], view, CPU)
         print(
             f"{counts(architecture).params:,} parameters, {epochs} epochs: {score:.4f} in {seconds:.0f} s",
             file=sys.stderr,

@@ -10,36 +10,34 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor
 
-from nas import datasets, home, latencies, logs, spaces
+from nas import datasets, home, latencies, logs
+from nas.answers import Answers, packed
 from nas.codec import Malformed, decode, encode
 from nas.datasets import DatasetError, ImageSet
-from nas.inheritance import inherited
 from nas.limits import over_limit
 from nas.metering import DeviceError
 from nas.metering.host import processor
+from nas.metrics import Quality, quality
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
 from nas.networks.counts import counts
+from nas.noise import standard_error
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Phase, Progress, Score
-from nas.training import TrainingFailed, zero_cost
-from nas.training.accuracy import accuracy, standard_error
-from nas.training.data import Batches, Normalisation, View, everything, normalisation, split
-from nas.training.device import alone, training_bytes, training_device
+from nas.training import TrainingFailed, folds, zero_cost
+from nas.training.data import Normalisation, View
+from nas.training.device import alone, training_device
+from nas.training.folds import Part, Report, build
 from nas.training.resume import Resume, Unfinished
-from nas.training.train import Diverged, Epoch, train
+from nas.worth import epoch_steps, epochs
 
-Report = Callable[[Progress], None]
 SCORED = 32  # images that the scores of an untrained network look at
-SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     if dataset is None or recipe is None:
         report(_phase(job, "measuring"))
         with alone(device):
-            network = _build(job).eval()
+            network = build(job).eval()
             costed = latencies.measured_again(job, network, latencies.measured(job, network, costed))
             return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
     if job.save_weights:
@@ -85,66 +83,57 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     datasets.require_fitting(images.info, job.architecture.images.channels, job.architecture.images.classes)
     if job.contents not in (None, images.info.digest):
         raise datasets.Changed(dataset, "image files have other names, sizes or classes")
+    divided = folds.parts(job, recipe, images)
+    recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(divided[0].training)))
     with alone(device):
         resume = Resume(job, images.info)
-        unfinished = resume.load()
-        if unfinished is None:
+        stand = resume.load()
+        if stand is None:
             report(_phase(job, "measuring"))
+            costed = latencies.measured(job, build(job).eval(), costed)
+            stand = Unfinished(costed=costed, learning_rate=recipe.learning_rate)
         else:
-            begun -= unfinished.train_seconds  # what interrupted evaluations took of the time counts as well
-        costed = unfinished.costed if unfinished else latencies.measured(job, _build(job).eval(), costed)
+            begun -= stand.train_seconds  # what interrupted evaluations took of the time counts as well
+        costed = stand.costed
         if costed.refused:
             return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
 
-        if job.final:
-            training, held = everything(images.train_labels), np.arange(len(images.test_labels))
-            unseen, answers = images.test_images, images.test_labels
-        elif images.validation_images is not None and images.validation_labels is not None:
-            training, held = everything(images.train_labels), np.arange(len(images.validation_labels))
-            unseen, answers = images.validation_images, images.validation_labels
-        else:
-            training, held = split(images.train_labels)
-            unseen, answers = images.train_images, images.train_labels
-        training = training[: recipe.train_images]
-        if len(training) < 2 or not len(held):
-            raise DatasetError(
-                f"dataset {dataset!r} leaves {len(training)} images to train on and {len(held)} to score: "
-                "there must be 2 and 1 at least"
-            )
-        how = normalisation(images.train_images, training)
-        view = View(job.architecture.images.resolution, how, device)
-        scores = _scores(job, images.train_images[training[:SCORED]], view) if job.scores else {}
-        needed = training_bytes(counted, recipe.batch)
-        batches = Batches(images.train_images, images.train_labels, training, recipe, view, device, needed)
-        network, averaged, rate, share, train_seconds = _trained(
-            job, recipe, batches, images.info.classes, device, resume, unfinished, costed, report
-        )
-        recipe = dataclasses.replace(recipe, learning_rate=rate)
+        how, view = folds.shown(job, images, divided[0], device)
+        scores = _scores(job, images.train_images[divided[0].training[:SCORED]], view) if job.scores else {}
+        stand, share = folds.trained(job, recipe, images, divided, stand, device=device, resume=resume, report=report)
+        recipe = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
 
-        report(_phase(job, "scoring", recipe.epochs))
-        costed = latencies.measured_again(job, _build(job).eval(), costed)
+        costed = latencies.measured_again(job, build(job).eval(), costed)
         if costed.refused:
             resume.remove()
             spent = time.perf_counter() - begun
-            return dataclasses.replace(costed, train_seconds=train_seconds, seconds=spent)
-        scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), None
-        if averaged is not None:
-            network.load_state_dict(averaged)
-            scored, unaveraged = accuracy(network, unseen, answers, view, device, only=held), scored
+            return dataclasses.replace(costed, train_seconds=stand.train_seconds, seconds=spent)
+        right = _right(divided, [fold.taken_for for fold in stand.folds])
+        scored = float(right.mean())
         weights = None
         if job.save_weights:
-            card = _card(job, dataset, recipe, images.info.classes, how, costed, scored)
-            weights = checkpoint.save(network, card)
+            network = build(job)
+            network.load_state_dict(stand.folds[0].weights or {})
+            own = float(_right(divided[:1], [stand.folds[0].taken_for]).mean())
+            card = _card(job, dataset, recipe, images.info.classes, how, costed, own)
+            its = _quality(divided[:1], [stand.folds[0].taken_for], images.info.classes)
+            weights = checkpoint.save(network, dataclasses.replace(card, quality=its))
         resume.remove()
+    without = [fold.unaveraged for fold in stand.folds if fold.unaveraged is not None]
     return dataclasses.replace(
         costed,
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
-        accuracy_error=standard_error(scored, len(held)),
-        unaveraged_accuracy=unaveraged,
-        learning_rate=rate,
+        accuracy_error=standard_error(scored, len(right)),
+        unaveraged_accuracy=float(_right(divided, without).mean()) if without else None,
+        answers=Answers(
+            images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())
+        ),
+        quality=_quality(divided, [fold.taken_for for fold in stand.folds], images.info.classes),
+        steps=recipe.epochs * epoch_steps(recipe, len(divided[0].training)),
+        learning_rate=stand.learning_rate,
         inherited=share,
-        train_seconds=train_seconds,
+        train_seconds=stand.train_seconds,
         seconds=time.perf_counter() - begun,
         weights=weights,
         scores=scores,
@@ -152,86 +141,31 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     )
 
 
-def _phase(job: Job, phase: Phase, epochs: int = 0) -> Progress:
-    return Progress(run=job.run, number=job.number, phase=phase, epoch=epochs, epochs=epochs)
+def _right(divided: list[Part], taken_for: list[Tensor]) -> NDArray[np.bool_]:
+    """Which of the images were taken for what they are, in the order in which the dataset has them."""
+    held = np.concatenate([part.held for part in divided])
+    right: NDArray[np.bool_] = np.concatenate([taken.numpy() for taken in taken_for]) == divided[0].labels[held]
+    return right[np.argsort(held)]
 
 
-def _build(job: Job) -> nn.Module:
-    space = spaces.load(job.space)
-    torch.manual_seed(job.seed)
-    return space.build(job.architecture)
+def _quality(divided: list[Part], taken_for: list[Tensor], classes: tuple[str, ...]) -> Quality:
+    labels = np.concatenate([part.labels[part.held] for part in divided])
+    cells = len(classes) * labels + np.concatenate([taken.numpy() for taken in taken_for])
+    counted = np.bincount(cells, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+    return quality(counted.tolist(), classes)
 
 
-def _begun(job: Job, classes: tuple[str, ...]) -> tuple[nn.Module, float | None]:
-    """The network before its training, and the share of its weights that it inherits, if it has a parent."""
-    network = _build(job)
-    if job.parent is None:
-        return network, None
-    parent, card = checkpoint.load(checkpoint.artifact(job.parent))
-    child = inherited(parent, card.architecture, job.architecture, classes=card.classes, wanted=classes)
-    network.load_state_dict(child.network.state_dict())
-    return network, child.share
+def _phase(job: Job, phase: Phase) -> Progress:
+    return Progress(run=job.run, number=job.number, phase=phase)
 
 
 def _scores(job: Job, few: NDArray[np.uint8], view: View) -> dict[str, Score]:
     batch, scores = view(torch.from_numpy(few)).cpu(), {}
     for name in zero_cost.SCORES:
         begun = time.perf_counter()
-        value = zero_cost.score(name, _build(job), batch, job.seed)
+        value = zero_cost.score(name, build(job), batch, job.seed)
         scores[name] = Score(value=value if math.isfinite(value) else None, seconds=time.perf_counter() - begun)
     return scores
-
-
-def _trained(
-    job: Job,
-    recipe: Recipe,
-    batches: Batches,
-    classes: tuple[str, ...],
-    device: torch.device,
-    resume: Resume,
-    unfinished: Unfinished | None,
-    costed: Measurement,
-    report: Report,
-) -> tuple[nn.Module, dict[str, Any] | None, float, float | None, float]:
-    """The trained network, its averaged weights if there are any, the learning rate that did it, the share of its
-    weights that it began with from a parent, and the seconds it took, those of interrupted evaluations included."""
-    rate = unfinished.learning_rate if unfinished else recipe.learning_rate
-    earlier = unfinished.train_seconds if unfinished else 0.0
-    start = unfinished.state if unfinished else None
-    begun = time.perf_counter()
-
-    def after(epoch: Epoch) -> None:
-        seconds = earlier + time.perf_counter() - begun
-        resume.save(Unfinished(costed=costed, learning_rate=rate, train_seconds=seconds, state=epoch.state))
-        report(
-            Progress(
-                run=job.run,
-                number=job.number,
-                phase="training",
-                epoch=epoch.number,
-                epochs=recipe.epochs,
-                loss=epoch.loss,
-                images_per_second=epoch.images_per_second,
-            )
-        )
-
-    while True:
-        network, share = _begun(job, classes)
-        network = network.to(device)
-        done = start.epoch if start else 0
-        report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=recipe.epochs))
-        try:
-            slower = dataclasses.replace(recipe, learning_rate=rate)
-            averaged = train(network, batches, slower, seed=job.seed, device=device, start=start, after_epoch=after)
-        except Diverged as error:
-            if rate < recipe.learning_rate:
-                raise TrainingFailed(
-                    f"{error}, and before that at {recipe.learning_rate:g}: lower recipe.learning_rate"
-                ) from error
-            log.warning("%s; trying once more at a third of it", error)
-            rate, start = rate * SECOND_ATTEMPT, None
-        else:
-            return network, averaged, rate, share, earlier + time.perf_counter() - begun
 
 
 def _card(
@@ -261,6 +195,7 @@ def _card(
         latencies=costed.latencies,
         recipe=recipe,
         seed=job.seed,
+        shuffle=job.shuffle,
     )
 
 

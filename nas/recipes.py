@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 
 from nas.refusal import between, positive
 
+MOST_EPOCHS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -14,10 +16,21 @@ class Recipe:
     # An unknown field in a request is refused, not ignored; the setting is inert without pydantic.
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
-    epochs: int = 2
-    """Epochs of a training."""
+    epochs: int = 0
+    """Epochs of a training. 0: the fewest with `least_epochs` epochs and `least_steps` steps, which is settled when the
+    run is submitted."""
+    least_epochs: int = 2
+    """Epochs that a training has at least where `epochs` is 0."""
+    least_steps: int = 600
+    """Steps that a training has at least where `epochs` is 0. After a few on few images networks rank by chance."""
     train_images: int | None = None
-    """Training images that are taken, a random part with as many of each class. Null: all."""
+    """Training images that are taken, a random part that is in every larger one. Null: all."""
+    balanced: bool = False
+    """Whether such a part has as many of each class as there are. Otherwise it has the classes in proportion."""
+    folds: int = 0
+    """Parts of the training images that are held out in turns. A candidate is trained once for each, and scored on all
+    of them together; 1: once, with a tenth held out. 0: 5 where there are fewer than 1,000 training images, otherwise
+    1, which is settled when the run is submitted. A family's members are trained on all images."""
     batch: int = 128
     """Images in a step."""
     learning_rate: float = 0.2
@@ -59,7 +72,10 @@ class Recipe:
     """How much of the averaged weights a step keeps; 0: none are averaged."""
 
     def __post_init__(self) -> None:
-        between(self, "epochs", 1, 10_000)
+        between(self, "epochs", 0, MOST_EPOCHS)
+        between(self, "least_epochs", 1, MOST_EPOCHS)
+        between(self, "least_steps", 0, 1_000_000)
+        between(self, "folds", 0, 20)
         between(self, "batch", 2, 65_536)
         positive(self, "learning_rate", "train_images")
         between(self, "momentum", 0, 0.9999)
@@ -77,13 +93,13 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "proxy": Recipe(epochs=2, train_images=20_000),  # ranks candidates: minutes for a search of small images
+    "proxy": Recipe(least_steps=300, train_images=20_000),  # ranks candidates: minutes for a search of small images
     "search": Recipe(),  # what a search takes that names none
     # A good part of the accuracy in minutes: in so few epochs a network is not bored by what it has seen before.
-    "short": Recipe(epochs=5, learning_rate=0.4, warmup=0.1, label_smoothing=0.05, flip=False),
+    "short": Recipe(least_epochs=5, learning_rate=0.4, warmup=0.1, label_smoothing=0.05, flip=False),
     # The same for networks of dense convolutions, which learn more by turned steps; depthwise ones do not.
     "dense": Recipe(
-        epochs=5,
+        least_epochs=5,
         batch=256,
         learning_rate=0.07,
         momentum=0.6,
@@ -95,8 +111,10 @@ RECIPES: dict[str, Recipe] = {
         crop_pixels=1,
         clean=0.35,
     ),
-    "growth": Recipe(epochs=20),  # what a growth takes that names none
-    "full": Recipe(epochs=60, crop_pixels=2, cutout_pixels=8, ema=0.999),  # all that these augmentations give
+    "growth": Recipe(least_epochs=20, least_steps=2000),  # what a growth takes that names none
+    "full": Recipe(
+        least_epochs=60, least_steps=2000, crop_pixels=2, cutout_pixels=8, ema=0.999
+    ),  # all that these augmentations give
     # MnasNet's and EfficientNet's (Tan et al. 2019, Tan & Le 2019), without their augmentations of ImageNet. Dropout is
     # the architecture's: growing by the published coefficients raises it from 0.2 (B0) to 0.5 (B7).
     "paper": Recipe(

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
+from nas.answers import Answers
+from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
@@ -52,8 +54,11 @@ class Job:
     parent: str | None = None
     """The SHA-256 of the checkpoint whose weights it begins with, as far as they go. Null: with random ones."""
     final: bool = False
-    """Whether it is trained on all training images and scored on the test images. Otherwise a tenth of the training
-    images is kept out, and the accuracy is measured there."""
+    """Whether it is trained on all training images and scored on the test images. Otherwise some of the training images
+    are kept out, as the recipe says, and the accuracy is measured there."""
+    shuffle: int = 0
+    """Which images are held out together, where its recipe has several folds; of a trial that repeats another, which
+    is so scored on other folds, from 1."""
     save_weights: bool = False
     """Whether its weights are kept."""
     expected_gain: float | None = None
@@ -147,7 +152,14 @@ class Measurement:
     weights: str | None = None
     """The SHA-256 of the saved checkpoint, which is its name in the artifact folder."""
     accuracy_error: float | None = None
-    """The standard error of the accuracy that was measured, by the number of images alone."""
+    """The standard error of the accuracy that was measured, by the number of images alone; it is that of Agresti and
+    Coull (1998), and not 0 where all were got right."""
+    answers: Answers | None = None
+    """What it answered to the images that it was scored on; null where it was not recorded."""
+    quality: Quality | None = None
+    """What these answers are worth class by class; null where that was not recorded."""
+    steps: int | None = None
+    """Steps of each of its trainings; null where they were not recorded."""
     unaveraged_accuracy: float | None = None
     """The accuracy on the same images without the averaging of weights, where the recipe averages."""
     scores: dict[str, Score] = field(default_factory=dict)

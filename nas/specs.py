@@ -12,6 +12,7 @@ from nas.networks.scaling import MEMBERS, CompoundScaling, Member
 from nas.objective import Objective
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
+from nas.worth import Worth
 
 Kind = Literal["search", "growth", "benchmark", "proxy"]
 ScoredOn = Literal["validation", "test"]
@@ -54,7 +55,7 @@ class Fidelity:
     def recipes(self, highest: Recipe) -> tuple[Recipe, ...]:
         """Of each rung, the lowest first. Raises Refusal where there is too little to divide."""
         whole: int | None = getattr(highest, self.scaled)
-        if whole is None:
+        if not whole:
             detail = f"fidelity scales {self.scaled}, of which the recipe takes all: give recipe.{self.scaled}"
             raise Refusal(detail, field="fidelity")
         parts = [max(1, round(whole / self.eta**below)) for below in reversed(range(self.rungs))]
@@ -70,7 +71,8 @@ class Fidelity:
 def _scaled(recipe: Recipe, **part: int) -> Recipe:
     """`recipe` with a part of its epochs or images, annealed as the whole is."""
     shorter = dataclasses.replace(recipe, **part)  # type: ignore[arg-type]
-    return dataclasses.replace(shorter, decay_epochs=recipe.decay_epochs * shorter.epochs / recipe.epochs)
+    share = shorter.epochs / recipe.epochs if recipe.epochs else 1
+    return dataclasses.replace(shorter, decay_epochs=recipe.decay_epochs * share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,8 @@ class SearchSpec:
     advance; 0: never."""
     recipe: Recipe = RECIPES["search"]
     """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with."""
+    worth: Worth | None = None
+    """What a training is worth, which the service writes down itself when the search is submitted."""
     trials: int = 20
     """Trainings, after which the search ends. Each is a trial, also where a network is trained again."""
     hours: float | None = None
@@ -179,7 +183,8 @@ class SearchSpec:
                 field="trials",
             )
         if self.fidelity:
-            self.fidelity.recipes(self.recipe)
+            if self.recipe.epochs or self.fidelity.scaled != "epochs":  # otherwise once they are settled
+                self.fidelity.recipes(self.recipe)
             needed = self.fidelity.fewest + len(self.baselines)
             if self.trials < needed:
                 raise Refusal(

@@ -15,7 +15,7 @@ from nas.objective import HARD, Objective
 from nas.plans import plan_for
 from nas.plans.growth import GrowthPlan
 from nas.plans.search import SearchPlan
-from nas.recipes import Recipe
+from nas.recipes import RECIPES, Recipe
 from nas.records import Job, Latency, Measurement, Progress, Run, TrialState
 from nas.specs import GrowthSpec, Kind, Limits, SearchSpec, Spec
 from nas.store import Store
@@ -69,6 +69,7 @@ class Past:
             space="mbconv",
             architecture=source.architecture,
             source=(search.id, number),
+            recipe=dataclasses.replace(RECIPES["growth"], epochs=20),
         )
         run = self._claimed("growth", spec)
         plan = GrowthPlan(run.id, spec)

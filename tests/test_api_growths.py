@@ -1,6 +1,7 @@
 """Growths over HTTP: what is grown, and the table of the family; every answer is held against OpenAPI."""
 
 import dataclasses
+import math
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ from nas.networks.counts import counts
 from nas.objective import Objective
 from nas.plans import plan_for
 from nas.plans.growth import member
-from nas.recipes import Recipe
+from nas.recipes import RECIPES
 from nas.records import Measurement
 from nas.specs import GrowthSpec
 from tests.service import GREY, OWNER, POINTS, UNKNOWN, Service
@@ -26,7 +27,9 @@ def test_a_family_of_several_seeds_has_means_errors_and_ties(service: Service) -
     assert {name: row["test_accuracy"] for name, row in rows.items()} == pytest.approx(
         {"B0": 0.943, "B1": 0.928, "B2": 0.942}
     )
-    assert [row["accuracy_error"] for row in rows.values()] == pytest.approx([0.002 / 3**0.5] * 3)
+    assert [row["accuracy_error"] for row in rows.values()] == pytest.approx(
+        [math.hypot(0.002, 0.002 / 3**0.5)] * 3  # of the images, and of three seeds
+    )
     assert {name: (row["seeds"], row["tied_with"]) for name, row in rows.items()} == {
         "B0": (3, ["B2"]),
         "B1": (3, []),
@@ -88,7 +91,7 @@ def test_the_best_trial_is_grown_by_default(service: Service) -> None:
     assert spec.source == (search.id, 1)
     assert spec.architecture == service.store.trial(search.id, 1).job.architecture
     assert (spec.dataset, spec.devices, spec.members) == ("fashion_mnist", ("cpu",), ("B0", "B1", "B2", "B3"))
-    assert spec.recipe == Recipe(epochs=20)
+    assert spec.recipe == dataclasses.replace(RECIPES["growth"], epochs=20)
     assert [row["member"] for row in made["family"]] == ["B0", "B1", "B2", "B3"]
     assert {row["state"] for row in made["family"]} == {"queued"}
     for row in made["family"]:
@@ -110,7 +113,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
     }
     made = service.post("/v1/growths", body)
     assert made["spec"]["source"] == [search.id, 3]
-    assert made["spec"]["recipe"] == dataclasses.asdict(Recipe(epochs=20, batch=64))
+    assert made["spec"]["recipe"] == dataclasses.asdict(dataclasses.replace(RECIPES["growth"], epochs=20, batch=64))
     assert made["spec"]["scaling"] == body["scaling"]
     assert [row["member"] for row in made["family"]] == ["B0", "B2"]
     assert made["family"][1]["resolution"] == 28
@@ -133,7 +136,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"scaling": {"alpha": 0.5}}, 422, "/scaling/alpha", "alpha 0.5 is not between 1 and 4"),
         ({"scaling": {"delta": 2}}, 422, "/scaling/delta", "unknown field 'delta': there are alpha, beta, gamma"),
         ({"devices": ["tpu"]}, 422, "/devices/0", "'tpu'.*cpu"),
-        ({"recipe": {"epochs": 0}}, 422, "/recipe/epochs", "epochs 0"),
+        ({"recipe": {"epochs": -1}}, 422, "/recipe/epochs", "epochs -1"),
         ({"recipe": {"epoch": 1}}, 422, "/recipe/epoch", "unknown field 'epoch'"),
         ({"parallel": 0}, 422, "/parallel", "parallel 0"),
         ({"seed": -1}, 422, "/seed", "seed -1"),

@@ -175,7 +175,7 @@ def test_the_report_fills_up_while_candidates_are_trained(service: Service, clie
         ({"candidates": 3}, "/candidates", "candidates 3 is not between 4 and 1000"),
         ({"limits": {"params": 10}}, "/candidates", "there are only 0 networks in reach, not 12"),
         ({"dear": dataclasses.asdict(ProxySpec.cheap)}, "/cheap", "cheap and dear are the same recipe"),
-        ({"cheap": {"epochs": 0}}, "/cheap/epochs", "epochs 0 is not between"),
+        ({"cheap": {"epochs": -1}}, "/cheap/epochs", "epochs -1 is not between"),
     ],
 )
 def test_a_proxy_that_cannot_be_is_refused(service: Service, changes: Any, pointer: str, words: str) -> None:

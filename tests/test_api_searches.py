@@ -14,10 +14,12 @@ import nas.searchers
 import search_spaces
 from api.app import create_app
 from nas import plugins
+from nas.noise import standard_error
 from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.specs import SearchSpec
 from nas.store import Store
+from nas.worth import Worth
 from tests.service import OPEN, SMALLEST, Service, serving
 from tests.waiting import PATIENCE_SECONDS
 
@@ -29,13 +31,21 @@ def test_a_search_is_taken_with_defaults_and_found_again(service: Service) -> No
     assert response.status_code == 201
     made = response.json()
     assert response.headers["location"] == made["links"]["self"] == f"/v1/searches/{made['id']}"
-    assert made["spec"] == json.loads(json.dumps(dataclasses.asdict(SearchSpec(dataset="fashion_mnist"))))
+    recipe = Recipe(epochs=2, folds=1)
+    worth = Worth(epochs=2, steps=842, folds=1, images=6000, error=standard_error(0.5, 6000))
+    spec = SearchSpec(dataset="fashion_mnist", recipe=recipe, worth=worth)
+    assert made["spec"] == json.loads(json.dumps(dataclasses.asdict(spec)))
     assert (made["state"], made["wish"], made["trials"], made["best"]) == ("queued", "run", 20, None)
     assert set(made["counts"].values()) == {0}
     assert made["seconds"] is made["remaining_seconds"] is None
     assert service.get(made["links"]["self"]) == made
     assert service.get(f"/v1/runs/{made['id']}") == made
-    assert service.store.run(made["id"]).spec == SearchSpec(dataset="fashion_mnist")
+    assert service.store.run(made["id"]).spec == spec
+    assert [event.text for event in service.store.events(made["id"])] == [
+        "search added, 20 trials",
+        "each candidate has a training of 842 steps, 2 epochs, and an accuracy on 6,000 images held out, "
+        "±0.65 points at most",
+    ]
     for link in made["links"].values():
         service.get(link)
 
@@ -51,14 +61,14 @@ def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:
         "limits": {"latency_ms": 2},
     }
     spec = service.post("/v1/searches", body)["spec"]
-    assert spec["recipe"] == dataclasses.asdict(Recipe(epochs=3))
+    assert spec["recipe"] == dataclasses.asdict(Recipe(epochs=3, folds=1))
     assert spec["objective"] == dataclasses.asdict(Objective(target=1.0))
     assert spec["knobs"] == body["knobs"]
     assert spec["options"] == body["options"]
     assert spec["limits"]["latency_ms"] == 2.0
 
 
-RECIPE_FIELDS = "epochs, train_images, batch"
+RECIPE_FIELDS = "epochs, least_epochs, least_steps, train_images, balanced, folds, batch"
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     # what is sent besides the dataset, where it is wrong, what the message says of it
     ({"dataset": "mnist"}, "/dataset", "'mnist'.*there are .*fashion_mnist"),
@@ -90,7 +100,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"resolution": 4096}, "/resolution", "4096"),
     ({"trails": 8}, "/trails", "unknown field 'trails': there are name, dataset.*trials"),
     ({"recipe": {"epoch": 3}}, "/recipe/epoch", f"unknown field 'epoch': there are {RECIPE_FIELDS}"),
-    ({"recipe": {"epochs": 0}}, "/recipe/epochs", "epochs 0 is not between 1 and 10000"),
+    ({"recipe": {"epochs": -1}}, "/recipe/epochs", "epochs -1 is not between 0 and 10000"),
+    ({"recipe": {"folds": 21}}, "/recipe/folds", "folds 21 is not between 0 and 20"),
+    ({"recipe": {"least_steps": -1}}, "/recipe/least_steps", "least_steps -1 is not between 0 and 1000000"),
     ({"recipe": {"learning_rate": 0}}, "/recipe/learning_rate", "learning_rate 0.0 is not a positive number"),
     ({"recipe": {"flip": 1}}, "/recipe/flip", "flip 1 is not a valid boolean"),
     ({"recipe": "short"}, "/recipe", f'recipe "short" is not an object with fields of {RECIPE_FIELDS}'),
@@ -120,7 +132,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"objective": {"form": "sum"}}, "/objective/form", "'product', 'absolute' or 'front'"),
     ({"searcher": "random", "options": {"sample": 4}}, "/options", "no option 'sample': it has none"),
     ({"confirm": 11}, "/confirm", "confirm 11 is not between 0 and 10"),
-    ({"fidelity": {"eta": 3}}, "/fidelity", "give recipe.epochs 9 or more, or fewer rungs"),
+    ({"fidelity": {"eta": 3}, "recipe": {"epochs": 2}}, "/fidelity", "give recipe.epochs 9 or more, or fewer rungs"),
     ({"fidelity": {"kind": "thirds"}}, "/fidelity/kind", "'halving' or 'hyperband'"),
     ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
     ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
@@ -260,7 +272,34 @@ def test_a_device_that_is_not_here_is_refused_unless_the_workers_are_elsewhere(
 
 def test_recipes_can_be_sent_as_they_are(service: Service) -> None:
     for recipe in service.get("/v1/recipes")["recipes"].values():
-        assert service.post("/v1/searches", {**SMALLEST, "recipe": recipe})["spec"]["recipe"] == recipe
+        assert service.post("/v1/searches", {**SMALLEST, "recipe": recipe})["spec"]["recipe"] == {
+            **recipe,
+            "epochs": recipe["epochs"] or recipe["least_epochs"],
+            "folds": 1,
+        }
+
+
+def test_rungs_need_epochs_to_divide_also_where_their_number_is_left_open(service: Service) -> None:
+    problem = service.post("/v1/searches", {**SMALLEST, "fidelity": {"eta": 3}}, status=422)
+    (fault,) = problem["errors"]
+    assert (fault["pointer"], fault["value"]["eta"]) == ("/fidelity", 3)
+    assert "rungs of 1, 1, 2 epochs" in fault["detail"]
+    spec = service.post("/v1/searches", {**SMALLEST, "fidelity": {}, "recipe": {"least_epochs": 9}})["spec"]
+    assert spec["recipe"]["epochs"] == 9
+
+
+def test_what_is_said_of_a_trainings_worth_is_the_services_own(service: Service) -> None:
+    lie = {"epochs": 1, "steps": 1, "folds": 1, "images": 1, "error": 0.0}
+    made = service.post("/v1/searches", {**SMALLEST, "recipe": {"epochs": 1, "folds": 5}, "worth": lie})
+    assert made["spec"]["worth"] == {
+        **lie,
+        "steps": 375,
+        "folds": 5,
+        "images": 60_000,
+        "error": pytest.approx(0.002041, rel=1e-3),
+    }
+    forecast = service.post("/v1/forecasts", SMALLEST)
+    assert forecast["worth"]["steps"] == 842
 
 
 def test_a_least_gain_needs_a_searcher_that_says_what_it_expects(service: Service) -> None:

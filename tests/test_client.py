@@ -34,7 +34,7 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
         assert all(row["name"] for row in rows)
     assert client.dataset("fashion_mnist")["info"]["channels"] == 1
     assert "stage1.op" in client.space("mbconv", 28, 1, 10)["knobs"]
-    assert client.recipes()["growth"]["epochs"] == 20
+    assert client.recipes()["growth"]["least_epochs"] == 20
     assert "LeNet-5" in [row["name"] for row in client.published()]
 
 

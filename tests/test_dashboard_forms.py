@@ -123,18 +123,23 @@ def test_the_form_begins_with_what_the_document_says(view: View) -> None:
     ):
         expect(page.locator(f"[id='field-{name}-hint']")).to_have_text(briefly(record, field))
         initial, there = getattr(record, field), page.locator(f"[name='{name}']").input_value()
-        assert there == ("" if initial is None else initial) or float(there) == initial
+        assert there == ("" if initial in (None, 0) else initial) or float(there) == initial
     page.get_by_role("button", name="Start the search").click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.wait_for_url(re.compile("#/searches/"))
     spec = view.service.store.run(page.url.rpartition("/")[2]).spec
-    assert spec == SearchSpec(dataset="fashion_mnist")
+    assert isinstance(spec, SearchSpec)
+    recipe = dataclasses.replace(Recipe(), epochs=2, folds=1)
+    assert dataclasses.replace(spec, worth=None) == SearchSpec(dataset="fashion_mnist", recipe=recipe)
 
 
 def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> None:
     page = view.open("#/new")
     told = page.locator(".forecast")
-    expect(told).to_have_text("None: no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet.")
+    expect(told).to_have_text(
+        "None: no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet. A training of 842 steps "
+        "(epochs: 2) for each candidate, whose accuracy is found on 6,000 images held out: ±0.645 points at most."
+    )
     page.get_by_label("Trials").fill("0")
     expect(told).to_have_text("None yet: something in the form is missing or wrong.")
     excused(view)

@@ -31,6 +31,7 @@ from nas.models import checkpoint
 from nas.models.score import score
 from nas.networks.architecture import Choices, Scale
 from nas.networks.counts import counts
+from nas.noise import standard_error
 from nas.recipes import Recipe
 from nas.records import Job, Measurement, Progress
 from nas.specs import Limits
@@ -68,9 +69,11 @@ def test_a_candidate_is_counted_measured_trained_and_scored_on_images_it_never_s
     assert measurement.accuracy is not None
     assert measurement.accuracy * 40 == pytest.approx(round(measurement.accuracy * 40))  # a tenth of 400 images
     assert measurement.test_accuracy is None
-    assert measurement.accuracy_error == pytest.approx(
-        (measurement.accuracy * (1 - measurement.accuracy) / 40) ** 0.5  # binomial
-    )
+    assert measurement.accuracy_error == pytest.approx(standard_error(measurement.accuracy, 40))
+    assert measurement.answers is not None
+    assert (measurement.answers.images, measurement.answers.folds) == (40, 1)
+    assert measurement.answers.bits.bit_count() == round(measurement.accuracy * 40)
+    assert measurement.steps == 3 * 11  # of 360 images, 32 or more each
     assert measurement.unaveraged_accuracy is None
     assert measurement.weights is None
     assert [message.phase for message in seen] == ["measuring"] + ["training"] * 4 + ["scoring"]
@@ -245,8 +248,6 @@ def test_a_third_of_a_learning_rate_that_diverges_may_do_and_is_the_one_recorded
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Which rates diverge is chance, so the first attempt is made to; what is trained after it is real."""
-    from nas import evaluate as module
-
     rates: list[float] = []
 
     def first_diverges(network: torch.nn.Module, batches: Batches, recipe: Recipe, **rest: object) -> None:
@@ -257,7 +258,7 @@ def test_a_third_of_a_learning_rate_that_diverges_may_do_and_is_the_one_recorded
             raise Diverged("the loss became nan")
         train(network, batches, recipe, **rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "train", first_diverges)
+    monkeypatch.setattr("nas.training.folds.train", first_diverges)
     recipe = dataclasses.replace(RECIPE, learning_rate=0.3)
     with caplog.at_level("WARNING", "nas"):
         measurement = evaluate(job(recipe=recipe, save_weights=True), images=pictures())

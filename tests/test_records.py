@@ -72,7 +72,7 @@ def test_a_record_survives_json(record: Any) -> None:
             {"dataset": "x", "objective": {"cost": "watts"}},
             "/objective/cost: cost \"watts\" is not 'latency_ms', 'mult_adds' or 'params'",
         ),
-        ({"dataset": "x", "recipe": {"epochs": 0}}, "epochs 0 is not between 1"),
+        ({"dataset": "x", "recipe": {"epochs": -1}}, "epochs -1 is not between 0"),
         ({"dataset": "x", "recipe": []}, r"/recipe: recipe \[\] is not an object with fields of epochs"),
         ({"dataset": "x", "limits": {"params": -1}}, "params -1 is not a positive number"),
         ({"dataset": "x", "limits": {"params": 1.5}}, "/limits/params: params 1.5 is not a valid integer"),
@@ -92,12 +92,12 @@ def test_malformed_json_is_refused_with_path_and_value(data: Any, message: str) 
 
 
 def test_all_that_is_wrong_is_said_at_once_and_what_is_over_ten_is_counted() -> None:
-    wrong = {"dataset": 1, "space": 2, "recipe": {"epochs": 0}, "limits": {"params": "x", "cap": 1}}
+    wrong = {"dataset": 1, "space": 2, "recipe": {"epochs": -1}, "limits": {"params": "x", "cap": 1}}
     with pytest.raises(Malformed) as malformed:
         decode(SearchSpec, wrong)
     places = ["/dataset", "/space", "/recipe/epochs", "/limits/params", "/limits/cap"]
     assert [fault.pointer for fault in malformed.value.faults] == places
-    assert [fault.value for fault in malformed.value.faults] == [1, 2, 0, "x", 1]
+    assert [fault.value for fault in malformed.value.faults] == [1, 2, -1, "x", 1]
     with pytest.raises(Malformed, match=r"/key9: unknown field 'key9': .*; and 15 more$") as malformed:
         decode(SearchSpec, {"dataset": "x"} | {f"key{n}": n for n in range(25)})
     assert (len(list(malformed.value.faults)), len(malformed.value.faults)) == (10, 25)

@@ -16,6 +16,7 @@ from nas.training.accuracy import accuracy
 from nas.training.data import View
 from nas.training.ema import Average
 from nas.training.gradients import Gradients
+from nas.training.optimizer import factor, made
 from nas.training.regularisation import regularised
 from nas.training.train import Diverged, Epoch, train
 from tests.pictures import RECIPE, TINY, pictures
@@ -40,6 +41,21 @@ def test_a_single_step_trains() -> None:
     untrained = network(TINY)
     after, _ = trained(recipe)
     assert any(not torch.equal(one, other) for one, other in zip(untrained.parameters(), after.parameters()))
+
+
+def test_each_step_has_the_rate_of_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of its end, or the last one teaches nothing."""
+    recipe, rates = dataclasses.replace(RECIPE, epochs=2, batch=100, warmup=0.25), list[float]()
+
+    def watched(trained: torch.nn.Module, its: Recipe) -> torch.optim.Optimizer:
+        optimizer = made(trained, its)
+        optimizer.register_step_pre_hook(lambda *_: rates.append(optimizer.param_groups[0]["lr"]))
+        return optimizer
+
+    monkeypatch.setattr("nas.training.train.made", watched)
+    trained(recipe)
+    assert rates == pytest.approx([recipe.learning_rate * factor(recipe, (step + 0.5) / 8) for step in range(8)])
+    assert rates[-1] > 0.01 * recipe.learning_rate
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:

@@ -35,8 +35,40 @@ class TestSplit:
             for part in (5, 50, 100):
                 assert np.bincount(labels[order[:part]]).tolist() == [part // 5] * 5
 
+    def test_any_first_part_of_unbalanced_classes_is_in_proportion_unless_balance_is_asked_for(self) -> None:
+        labels = np.repeat([0, 1], [9500, 500])
+        for order in (split(labels)[0], everything(labels)):
+            assert np.bincount(labels[order[:400]]).tolist() == [380, 20]
+            assert np.bincount(labels[order[:1000]]).tolist() == [950, 50]
+        for order in (split(labels, balanced=True)[0], everything(labels, balanced=True)):
+            assert np.bincount(labels[order[:400]]).tolist() == [200, 200]
+            assert np.bincount(labels[order[:2000]])[1] == min(500, sum(labels[order]))
+        assert sorted(split(labels)[0]) == sorted(split(labels, balanced=True)[0])
+
+    @pytest.mark.parametrize("folds", [2, 3, 5])
+    def test_every_image_is_held_out_once_and_each_fold_is_stratified(self, folds: int) -> None:
+        labels = np.repeat(np.arange(12), [50, *[3] * 10, 7])
+        parts = [split(labels, fold=fold, folds=folds) for fold in range(folds)]
+        assert sorted(np.concatenate([held for _, held in parts])) == list(range(len(labels)))
+        for training, held in parts:
+            assert sorted([*training, *held]) == list(range(len(labels)))
+            assert len(held) in (len(labels) // folds, -(-len(labels) // folds))
+            counted = np.bincount(labels[held], minlength=12)
+            assert all(abs(count - size / folds) < 1 for count, size in zip(counted, np.bincount(labels)))
+
+    def test_another_shuffle_holds_others_out_together(self) -> None:
+        labels = np.repeat(np.arange(5), 40)
+        held, other = (set(split(labels, folds=5, shuffle=shuffle)[1]) for shuffle in (0, 1))
+        assert len(held & other) < 20
+        assert set(split(labels, folds=5)[1]) == held
+
+    def test_classes_of_one_size_come_in_one_order_whether_or_not_balance_is_asked_for(self) -> None:
+        labels = np.repeat(np.arange(5), 40)
+        assert everything(labels).tolist() == everything(labels, balanced=True).tolist()
+
     def test_it_is_the_same_tomorrow(self) -> None:
         assert split(np.zeros(100, np.int64))[1].tolist() == [3, 10, 18, 21, 41, 48, 49, 68, 82, 83]
+        assert split(np.repeat([0, 1], 10))[0][:6].tolist() == [5, 18, 7, 11, 4, 16]
 
     def test_the_smallest_class_still_has_an_image_to_validate_on(self) -> None:
         labels = np.array([0] * 50 + [1, 1])
@@ -135,7 +167,7 @@ class TestAugmentation:
     ramp = np.arange(64 * 36, dtype=np.uint8).reshape(64, 1, 6, 6)
 
     def shown(self, epoch: int = 0, **recipe: object) -> torch.Tensor:
-        plain = Recipe(flip=False, batch=64)
+        plain = Recipe(epochs=2, flip=False, batch=64)
         loader = batches(dataclasses.replace(plain, **recipe), self.ramp)  # type: ignore[arg-type]
         next(loader.shuffled(torch.Generator(), epoch))
         images, labels = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
@@ -173,7 +205,7 @@ class TestAugmentation:
 
     def test_cutout_blanks_one_square(self) -> None:
         bright = np.full((64, 1, 6, 6), 200, np.uint8)
-        loader = batches(Recipe(flip=False, batch=64, cutout_pixels=3), bright)
+        loader = batches(Recipe(epochs=2, flip=False, batch=64, cutout_pixels=3), bright)
         images, _ = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
         blank = (images == 0).flatten(1).sum(1)
         assert blank.min() >= 1

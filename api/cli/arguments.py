@@ -78,6 +78,8 @@ def training_arguments(parser: Any, record: Any) -> None:
     argument(parser, record, "recipe", more="of `nas recipes`, a file of JSON, or JSON", metavar="NAME")
     argument(parser, Recipe, "epochs", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "train_images", told=False, type=whole, metavar="N")
+    argument(parser, Recipe, "balanced", action="store_true")
+    argument(parser, Recipe, "folds", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "batch", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "learning_rate", told=False, type=number, metavar="RATE")
     argument(parser, record, "parallel", type=whole, metavar="N")
@@ -129,8 +131,8 @@ def growth_request(options: argparse.Namespace, client: Client) -> Json:
 
 def recipe(options: argparse.Namespace, client: Client) -> Json:
     """The recipe named, if one is, with the fields given besides."""
-    fields = {name: getattr(options, name) for name in ("epochs", "train_images", "batch", "learning_rate")}
-    return _recipe(options.recipe, client) | _given(fields)
+    fields = {name: getattr(options, name) for name in ("epochs", "train_images", "folds", "batch", "learning_rate")}
+    return _recipe(options.recipe, client) | _given({**fields, "balanced": options.balanced or None})
 
 
 def _recipe(text: str | None, client: Client) -> Json:

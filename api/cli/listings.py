@@ -90,9 +90,13 @@ RECIPE_COLUMNS = {
 
 
 def recipes(named: dict[str, Json]) -> RenderableType:
+    def cell(recipe: Json, one: str) -> str:
+        if one == "epochs" and not recipe[one]:
+            return f"{recipe['least_epochs']}+"
+        return "all" if recipe[one] is None else f"{recipe[one]:g}"
+
     rows = [
-        (name, recipe["optimizer"], *("all" if recipe[one] is None else f"{recipe[one]:g}" for one in RECIPE_COLUMNS))
-        for name, recipe in named.items()
+        (name, recipe["optimizer"], *(cell(recipe, one) for one in RECIPE_COLUMNS)) for name, recipe in named.items()
     ]
     return Fitted(["Recipe", "Optimizer", *RECIPE_COLUMNS.values()], rows)
 

@@ -16,7 +16,7 @@ from typing import Any
 from api.cli.arguments import AGAIN, whole
 from api.cli.fields import argument
 from api.cli.networks import recipe_text
-from nas import datasets, devices, home, settings
+from nas import datasets, devices, home, settings, worth
 from nas.codec import decode, encode
 from nas.metering import host
 from nas.networks.architecture import Images
@@ -59,6 +59,12 @@ def specified(options: argparse.Namespace) -> ProxySpec:
         "devices": options.device and tuple(options.device),
     }
     return ProxySpec(**{name: value for name, value in said.items() if value is not None})
+
+
+def settled(spec: ProxySpec) -> ProxySpec:
+    """With the epochs and folds that its recipes leave open, for the images as they are here. Raises ValueError."""
+    info = datasets.describe(spec.dataset, home.folder("datasets"))
+    return replace(spec, cheap=worth.settled(spec.cheap, info), dear=worth.settled(spec.dear, info))
 
 
 def found_here(spec: ProxySpec, say: Say) -> Report:

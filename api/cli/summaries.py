@@ -8,12 +8,15 @@ from rich.text import Text
 
 from api.cli import numbers
 from api.cli.tables import COSTS, Json, family, fidelity, latencies, objective
+from nas.codec import decode
+from nas.worth import Worth
 
 
 def forecast(answer: Json) -> str:
-    """What a search would take, in a sentence."""
+    """What a search would take, in a sentence, and what each training is worth, in another."""
+    each = f"Each candidate has {decode(Worth, answer['worth'])}"
     if answer["seconds"] is None:
-        return f"No forecast: {answer['reason']}"
+        return f"{each}\nNo forecast: {answer['reason']}"
     whole, compute = (
         f"{numbers.duration(answer[name])} ({' to '.join(map(numbers.duration, answer[f'{name}_range']))})"
         for name in ("seconds", "compute_seconds")
@@ -21,7 +24,7 @@ def forecast(answer: Json) -> str:
     error = f", each {numbers.percent(answer['error'])} off on average" if answer["error"] is not None else ""
     trials = "1 trial" if answer["trials"] == 1 else f"{answer['trials']} trials"
     return (
-        f"Forecast: {trials} of about {numbers.duration(answer['trial_seconds'])} take {whole}, and "
+        f"{each}\nForecast: {trials} of about {numbers.duration(answer['trial_seconds'])} take {whole}, and "
         f"{compute} of compute, by {answer['trainings']} trainings on {answer['trained_on']}{error}"
     )
 
@@ -53,6 +56,8 @@ def run(view: Json) -> RenderableType:
             "Space": f"{spec['space']}, measured on {', '.join(spec['devices'])}",
             "Training": f"{epochs}, {spec['parallel']} at once",
         }
+        if spec.get("worth"):
+            facts["Worth"] = str(decode(Worth, spec["worth"]))
     if knobs := spec.get("knobs"):
         facts["Knobs"] = ", ".join(f"{knob} {' or '.join(map(str, choices))}" for knob, choices in knobs.items())
     if limits := _limits(spec.get("limits", {})):
@@ -80,8 +85,9 @@ def run(view: Json) -> RenderableType:
 
 
 def _epochs(recipe: Json) -> str:
-    images = recipe["train_images"]
-    return f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
+    images, folds = recipe["train_images"], recipe["folds"]
+    epochs = f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
+    return f"{epochs} in each of {folds} folds" if folds > 1 else epochs
 
 
 def _limits(limits: Json) -> str:
@@ -114,10 +120,19 @@ def rungs(fidelity: Json) -> str:
     )
 
 
+def _balanced(quality: Json) -> str:
+    """With what it is to be held against."""
+    balanced = numbers.percent(quality["balanced_accuracy"], quality["balanced_accuracy_error"])
+    worst = f"{numbers.percent(quality['worst_recall'])} of the worst class, {quality['worst_class']}"
+    return f"{balanced} ({worst}; the largest class alone gives {numbers.percent(quality['majority'])})"
+
+
 def _facts(best: Json, device: str) -> tuple[str, ...]:
     trained = f" on average of {best['trainings']} trainings" if best["trainings"] > 1 else ""
+    quality = best["quality"]
     return (
-        numbers.percent(best["accuracy"]) + trained,
+        numbers.percent(best["accuracy"], best["accuracy_error"]) + trained,
+        *((f"balanced {_balanced(quality)}",) if quality else ()),
         f"{numbers.short(best['mult_adds'])} multiply-adds",
         f"{numbers.short(best['params'])} parameters",
         numbers.milliseconds(best["latencies_ms"].get(device)),

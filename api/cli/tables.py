@@ -288,7 +288,19 @@ def models(rows: Sequence[Json]) -> RenderableType:
         for row in rows
     ]
     headings = ["Model", "", ">Accuracy", "on", ">Params", ">Latency", ">Size", "File"]
-    return Fitted(headings, cells, flexible=["File"])
+    return Group(Fitted(headings, cells, flexible=["File"]), *map(_empty, filter(_learnt_nothing, rows)))
+
+
+def _learnt_nothing(model: Json) -> bool:
+    """Whether its accuracy may be no more than the share of the largest class."""
+    accuracy, error, quality = _accuracy(model), model["accuracy_error"] or 0.0, model["quality"]
+    return quality is not None and accuracy is not None and accuracy - 2 * error <= quality["majority"]
+
+
+def _empty(model: Json) -> Text:
+    quality = model["quality"]
+    alone, balanced = numbers.percent(quality["majority"]), numbers.percent(quality["balanced_accuracy"])
+    return Text(f"{model['id']}: the largest class alone gives {alone}; balanced accuracy {balanced}", style="yellow")
 
 
 def events(rows: Sequence[Json]) -> RenderableType:

@@ -237,6 +237,7 @@ def compare(session: Session) -> int:
             raise ValueError("--watch needs --on-service: here it is waited for anyway")
         require("proxy without --on-service", "workers", "torch", "numpy")
         console = terminal.console(error=True)
+        spec = proxy.settled(spec)
         report = proxy.found_here(spec, functools.partial(console.print, highlight=False, markup=False))
     except ValueError as error:
         raise ServiceError(str(error)) from error

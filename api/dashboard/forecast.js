@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { element, say } from "./element.js";
-import { duration, percent } from "./numbers.js";
+import { brief, duration, percent } from "./numbers.js";
 
 const PAUSE = 400; // milliseconds without a change
 
@@ -29,11 +29,22 @@ export function forecast() {
   };
 }
 
-function inWords({ seconds, seconds_range, compute_seconds, trial_seconds, trials, trainings, error, reason }) {
-  if (seconds === null) return `None: ${reason}.`;
+function inWords({ worth, seconds, seconds_range, compute_seconds, trial_seconds, trials, trainings, error, reason }) {
+  if (seconds === null) return `None: ${reason}. ${training(worth)}`;
   const sure = error === null ? "" : `, each missed by ${percent(error, 0)}`;
   return (
     `About ${duration(seconds)} (${seconds_range.map(duration).join(" to ")}): ${trials} trials of ` +
-    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute; by ${trainings} trainings${sure}.`
+    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute; by ${trainings} trainings${sure}. ` +
+    training(worth)
+  );
+}
+
+// What each candidate's training is worth.
+function training({ steps, epochs, folds, images, error }) {
+  const trainings = folds > 1 ? `${folds} trainings` : "A training";
+  const held = folds > 1 ? "held out in turns" : "held out";
+  return (
+    `${trainings} of ${steps.toLocaleString("en")} steps (epochs: ${epochs}) for each candidate, whose accuracy is found ` +
+    `on ${images.toLocaleString("en")} images ${held}: ±${brief(100 * error)} points at most.`
   );
 }

@@ -16,8 +16,8 @@ export async function growForm(search) {
     name: "epochs",
     id: "grow-epochs",
     min: 1,
-    value: said("/recipe/epochs").initial,
-    required: true,
+    placeholder: "auto",
+    title: `${said("/recipe/epochs").hint}; where none are given, as many as it takes`,
   });
   const seeds = element("input", {
     type: "number",
@@ -72,7 +72,7 @@ export async function growForm(search) {
         search,
         trial: number,
         members,
-        recipe: { epochs: epochs.valueAsNumber },
+        recipe: epochs.value ? { epochs: epochs.valueAsNumber } : {},
         seeds: seeds.valueAsNumber,
         scored_on: scored.value,
         inherit: inherit.checked,

@@ -79,6 +79,12 @@ export function duration(seconds) {
     : `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
 }
 
+// How long each network of a run is trained.
+export function epochs({ epochs, folds }, of) {
+  const words = `${epochs} ${epochs === 1 ? "epoch" : "epochs"} ${of}`;
+  return folds > 1 ? `${words} in each of ${folds} folds` : words;
+}
+
 export function ago(time, now = Date.now() / 1000) {
   const seconds = now - time;
   if (seconds < 60) return "just now";

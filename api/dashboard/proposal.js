@@ -30,8 +30,8 @@ export async function proposalPage(page) {
   // Fields with the service's own words and values; `more` is what the form adds to either.
   const line = (label, name, more = {}) =>
     field(label, element("input", { name, value: said(name).initial, autocomplete: "off", ...more }), said(name).hint);
-  const number = (label, name, empty) =>
-    line(label, name, { type: "number", step: "any", ...(empty && { placeholder: empty }) });
+  const number = (label, name, empty, value = said(name).initial) =>
+    line(label, name, { type: "number", step: "any", value, ...(empty && { placeholder: empty }) });
   const choice = (label, name, options, hint = said(name).hint) =>
     field(label, select(name, options, said(name).initial ?? ""), hint);
   const costs = said("/objective/cost").choices.map((cost) => [cost, COSTS[cost]]);
@@ -69,7 +69,8 @@ export async function proposalPage(page) {
         ],
         `${said("/fidelity").hint}; 9 epochs at least`,
       ),
-      number("Epochs", "/recipe/epochs"),
+      number("Epochs", "/recipe/epochs", "as many as it takes", ""),
+      number("Folds", "/recipe/folds", "by the number of images", ""),
       number("Training images", "/recipe/train_images", "all"),
     ]),
     group("Objective", [

@@ -8,6 +8,7 @@ import { growForm } from "./grow.js";
 import { ended, heading } from "./heading.js";
 import { ledger } from "./ledger.js";
 import { live } from "./live.js";
+import { brief, epochs } from "./numbers.js";
 import { inWords } from "./objective.js";
 import { ranking } from "./ranking.js";
 import { accuracy, costOf, scatter, worth } from "./scatter.js";
@@ -120,11 +121,20 @@ export async function searchPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelity, confirm, devices }) {
+function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelity, confirm, devices, worth }) {
   const size = resolution ? `${resolution} pixels` : null;
-  const epochs = `${recipe.epochs} ${recipe.epochs === 1 ? "epoch" : "epochs"} a trial`;
   const rungs = fidelity && `${RUNGS[fidelity.kind]} over ${fidelity.rungs} rungs`;
   const again = confirm ? `leads confirmed by ${confirm} trials` : null;
-  const parts = [dataset, size, `space ${space}`, `searcher ${searcher}`, named(devices), epochs, rungs, again];
+  const parts = [
+    dataset,
+    size,
+    `space ${space}`,
+    `searcher ${searcher}`,
+    named(devices),
+    epochs(recipe, "a trial"),
+    rungs,
+    again,
+    worth && `accuracy on ${worth.images.toLocaleString("en")} images, ±${brief(100 * worth.error)} points at most`,
+  ];
   return [...parts, `${parallel} at once`].filter(Boolean).join(" · ");
 }

@@ -2,6 +2,7 @@
 
 import { element, pill, say } from "./element.js";
 import { accuracy, decimal, duration, latency, MEDIAN, short } from "./numbers.js";
+import { confusion, qualityRows } from "./quality.js";
 import { latencyOn } from "./scatter.js";
 import { imagesOf, stageRows } from "./stages.js";
 
@@ -30,6 +31,7 @@ export function trialCard(back) {
     ),
     body,
   );
+  const classes = confusion();
   const footing = element("p", { class: "muted" });
   const empty = element("p", { class: "muted" }, "The best trial appears here as soon as one has been measured.");
   const node = element(
@@ -38,6 +40,7 @@ export function trialCard(back) {
     element("div", { class: "title" }, title, tag, bestAgain),
     empty,
     figures,
+    classes.node,
     why,
     where,
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Architecture" }, stages),
@@ -63,10 +66,13 @@ export function trialCard(back) {
       say(trace, trial?.traceback ?? "");
       where.hidden = !trial?.traceback;
       where.open = false;
+      classes.show(trial?.measurement?.quality);
       if (!trial) return;
       const measured = trial.measurement;
       const rows = [
         ["Validation accuracy", accuracy(measured?.accuracy, measured?.accuracy_error)],
+        ...(measured?.answers ? [["Found on", foundOn(measured.answers)]] : []),
+        ...qualityRows(measured?.quality),
         ...(measured?.unaveraged_accuracy ? [["Without averaging", accuracy(measured.unaveraged_accuracy)]] : []),
         ...(network?.trainings > 1
           ? [[`Mean of ${network.trainings} trainings`, accuracy(network.accuracy, network.accuracy_error)]]
@@ -79,7 +85,7 @@ export function trialCard(back) {
           return [place ? `On ${device}` : "Latency", latency(its), `on ${device}: ${its?.noisy || MEDIAN}`];
         }),
         ["Parameters", short(measured?.params)],
-        ["Trained in", duration(measured?.train_seconds || null)],
+        ["Trained in", trainedIn(measured)],
         ...(slowedTo(trial) ? [["Learning rate, as it diverged", decimal(slowedTo(trial))]] : []),
       ];
       figures.replaceChildren(
@@ -91,6 +97,16 @@ export function trialCard(back) {
       say(footing, imagesOf(trial.job.architecture));
     },
   };
+}
+
+function foundOn({ images, folds }) {
+  const words = `${images.toLocaleString("en")} held-out images`;
+  return folds > 1 ? `${words}, ${folds} folds` : words;
+}
+
+function trainedIn(measured) {
+  const time = duration(measured?.train_seconds || null);
+  return measured?.steps ? `${time}, ${measured.steps.toLocaleString("en")} steps` : time;
 }
 
 // The learning rate that it was trained at, where it diverged at that of its recipe; otherwise null.

@@ -24,6 +24,7 @@ from nas.records import Trial
 from nas.roots import Roots
 from nas.specs import SearchSpec
 from nas.training_time import Training, pace
+from nas.worth import Worth
 
 MOST_TRAININGS = 200  # the newest
 MOST_RUNS = 100
@@ -58,6 +59,8 @@ class Forecast:
     """The mean relative error with which each of the earlier trainings is foretold from the others."""
     reason: str | None = None
     """Why there is no forecast."""
+    worth: Worth | None
+    """What the training of each candidate is worth."""
 
 
 @router.post("", summary="What a search would take", responses=documented(**TAKES_BODY))
@@ -72,13 +75,14 @@ def create_forecast(
     past = _past(history, spec)
     if not past:
         reason = f"no training of space {spec.space!r} on dataset {spec.dataset!r} has been measured yet"
-        return Forecast(trials=spec.trials, trainings=0, reason=reason)
+        return Forecast(trials=spec.trials, trainings=0, reason=reason, worth=spec.worth)
     whole = described(spec.dataset, roots).train_images
     trainings = [_training(trial, whole) for trial in past]
     learnt = pace(trainings)
     costs, images = sorted(_mult_adds(spec, roots)), _mean_images(spec, whole)
     if not costs:
-        return Forecast(trials=spec.trials, trainings=len(past), reason=f"{SAMPLE} networks are all over the limits")
+        reason = f"{SAMPLE} networks are all over the limits"
+        return Forecast(trials=spec.trials, trainings=len(past), reason=reason, worth=spec.worth)
     tenth = len(costs) // 10
     each = [learnt.seconds(cost, images) for cost in (costs[tenth], sum(costs) / len(costs), costs[-1 - tenth])]
     # What holds whole processors has to wait for one; parts of a GPU are shared out to as many as are asked for.
@@ -98,6 +102,7 @@ def create_forecast(
         compute_seconds=compute[1],
         compute_seconds_range=(compute[0], compute[2]),
         error=learnt.error,
+        worth=spec.worth,
     )
 
 
@@ -144,9 +149,10 @@ def _mean_images(spec: SearchSpec, whole: int) -> int:
 
 
 def _images(recipe: Recipe, whole: int) -> int:
-    """That a training sees, in all epochs together."""
-    each = round(TRAINED_ON * whole)
-    return recipe.epochs * min(recipe.train_images or each, each)
+    """That a candidate's trainings see, in all epochs together."""
+    folds = max(1, recipe.folds)
+    each = round((1 - 1 / folds if folds > 1 else TRAINED_ON) * whole)
+    return folds * recipe.epochs * min(recipe.train_images or each, each)
 
 
 def _mult_adds(spec: SearchSpec, roots: Roots) -> list[int]:

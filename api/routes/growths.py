@@ -14,6 +14,7 @@ from api.requests import GrowthRequest
 from api.routes.runs import run_of
 from api.views import growth, search
 from api.views.growth import Growth
+from nas import worth
 from nas.datasets import Changed, DatasetInfo, Remark, require_fitting, require_same
 from nas.plans.growth import member
 from nas.records import Trial
@@ -63,7 +64,8 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
     assert isinstance(search.spec, SearchSpec)
     source = _source(wanted, search.spec, history.trials(search.id))
     try:
-        contents = _contents(search.spec, source, roots)
+        info = admission.described(search.spec.dataset, roots)
+        contents = _contents(search.spec, source, info)
     except ValueError as error:
         detail = f"search {wanted.search!r} cannot be grown: {error}"
         raise refused("/search", wanted.search, detail) from error
@@ -78,7 +80,7 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
             members=wanted.members,
             scaling=wanted.scaling,
             devices=search.spec.devices if wanted.devices is None else wanted.devices,
-            recipe=wanted.recipe,
+            recipe=worth.settled(wanted.recipe, info, final=wanted.scored_on == "test"),
             parallel=wanted.parallel,
             seed=wanted.seed,
             seeds=wanted.seeds,
@@ -92,12 +94,12 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
     return spec
 
 
-def _contents(search: SearchSpec, source: Trial, roots: Roots) -> DatasetInfo | None:
+def _contents(search: SearchSpec, source: Trial, info: DatasetInfo) -> DatasetInfo | None:
     """The images as they are now, with a word where these are not the search's. Raises ValueError where they do not fit
-    the network, or must not be read."""
-    info, images = admission.described(search.dataset, roots), source.job.architecture.images
+    the network."""
     if search.contents is None:
         return None
+    images = source.job.architecture.images
     require_fitting(info, images.channels, images.classes)
     try:
         require_same(search.contents, info)

@@ -14,6 +14,7 @@ from api.history import Rows
 from api.problems import Problem, documented
 from api.routes.runs import Id, Limit, Page
 from api.views import search
+from nas.metrics import Quality
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
 from nas.records import Job, Measurement, Model, Run
 from nas.specs import GrowthSpec
@@ -38,6 +39,7 @@ class Trained(Model):
     accuracy: float | None
     test_accuracy: float | None
     accuracy_error: float | None
+    quality: Quality | None
     params: int
     mult_adds: int
     latencies_ms: dict[str, float]
@@ -146,6 +148,7 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
         accuracy=measured.accuracy,
         test_accuracy=measured.test_accuracy,
         accuracy_error=measured.accuracy_error,
+        quality=measured.quality,
         params=measured.params,
         mult_adds=measured.mult_adds,
         latencies_ms=search.medians([measured]),

@@ -36,7 +36,11 @@ def create_proxy(
     any training. The report says how well each orders them as the dear recipe does."""
     state = request.app.state
     spec = admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
-    run = history.store.add_run("proxy", spec, asker)
+    info = admission.described(spec.dataset, state.roots)
+    (cheap, cheap_worth), (dear, dear_worth) = (admission.settled(recipe, info) for recipe in (spec.cheap, spec.dear))
+    run = history.store.add_run("proxy", dataclasses.replace(spec, cheap=cheap, dear=dear), asker)
+    history.store.note(run.id, "worth", f"by the cheap recipe each candidate has {cheap_worth}")
+    history.store.note(run.id, "worth", f"by the dear recipe each candidate has {dear_worth}")
     response.headers["Location"] = f"/v1/proxies/{run.id}"
     return proxy.view(run, ())
 

@@ -37,11 +37,12 @@ class Member:
     accuracy: float | None = None
     """The same on the validation images, where the growth is scored on those."""
     accuracy_error: float | None = None
-    """The standard error of that; of the number of images, where there is one seed."""
+    """The standard error of that, of the number of images and of the seeds together, as far as the spread of members
+    that were trained from several seeds says something of these."""
     seeds: int = 0
     """Seeds that were scored."""
     tied_with: tuple[str, ...] = ()
-    """The members that it cannot be told apart from."""
+    """The members that it cannot be told apart from, compared on the same images, one by one."""
     inherited: float | None = None
     """The part of its parameters that it began with from the member before, from 0 to 1; null: it did not."""
     seconds: float | None = None
@@ -113,7 +114,12 @@ def _estimate(scored: Sequence[Measurement], spec: GrowthSpec, of_one: noise.Spr
     """Of one member's accuracy."""
     if not scored:
         return None
-    return noise.estimate([_accuracy(row, spec) or 0.0 for row in scored], scored[0].accuracy_error, of_one)
+    return noise.estimate(
+        [_accuracy(row, spec) or 0.0 for row in scored],
+        [row.accuracy_error for row in scored],
+        of_one,
+        [row.answers for row in scored],
+    )
 
 
 def _member(

@@ -3,10 +3,11 @@
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from api.views.run import Shown, common
 from nas import noise
+from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import Point, front, hypervolume
@@ -29,8 +30,8 @@ class Candidate:
     accuracy: float
     """The accuracy on the validation images, from 0 to 1: the mean over its trainings."""
     accuracy_error: float | None
-    """The standard error of that: of the number of images, where there is one training, and otherwise from the spread
-    of all networks that were trained several times."""
+    """The standard error of that: of the number of images, and of other seeds as far as the spread of all networks that
+    were trained several times says something of these."""
     cost: float
     """The cost that the objective names."""
     also: float | None
@@ -48,8 +49,10 @@ class Candidate:
     accuracy_freedom: int = 0
     """The degrees of freedom of the standard error, where it is from a spread."""
     tied_with: tuple[int, ...] = ()
-    """Those on the front that it cannot be told apart from."""
+    """Those on the front that it cannot be told apart from, compared on the same images, one by one."""
     rung: int | None = None
+    quality: Quality | None = None
+    """What its answers are worth, in its first training, without what is told of each class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,11 @@ def saved_seconds(trials: Iterable[Trial]) -> float | None:
     return refused * sum(trained) / len(trained) if refused and trained else None
 
 
-def among(trials: Iterable[Trial], objective: Objective, device: str) -> list[Candidate]:
+Estimated: TypeAlias = tuple[Candidate, noise.Estimate]
+"""A candidate, and its accuracy as it is compared with others."""
+
+
+def among(trials: Iterable[Trial], objective: Objective, device: str) -> list[Estimated]:
     """The networks among `trials` that have an accuracy and the objective's cost, or both its costs, each once; latency
     is the one on `device`. Where there are rungs, they are of the highest alone that one of
     the search's own has reached: others do not compare with it."""
@@ -150,13 +157,18 @@ def _candidate(
     objective: Objective,
     device: str,
     of_one: noise.Spread | None,
-) -> Candidate:
+) -> Estimated:
     """The network of trial `number`, which these trained, each with an accuracy and the costs."""
-    accuracy = noise.estimate(_accuracies(measured), measured[0].accuracy_error, of_one)
+    accuracy = noise.estimate(
+        _accuracies(measured),
+        [row.accuracy_error for row in measured],
+        of_one,
+        [row.answers for row in measured],
+    )
     first, latencies_ms = measured[0], medians(measured)
     known = {"latency_ms": latencies_ms.get(device, 0.0), "params": first.params, "mult_adds": first.mult_adds}
     cost, *also = (float(known[name]) for name in objective.costs)
-    return Candidate(
+    candidate = Candidate(
         number=number,
         reward=objective.reward(accuracy.mean, cost),
         accuracy=accuracy.mean,
@@ -172,47 +184,44 @@ def _candidate(
         trainings=accuracy.seeds,
         accuracy_freedom=accuracy.freedom,
         rung=job.rung,
+        quality=first.quality and replace(first.quality, classes=(), recalls=(), confusion=()),
     )
+    return candidate, accuracy
 
 
-def best(candidates: Iterable[Candidate]) -> Candidate | None:
+def best(estimated: Iterable[Estimated]) -> Candidate | None:
     """The highest reward that the search itself found; of equal ones the cheapest, then the earliest."""
-    own = (row for row in candidates if row.baseline is None)
+    own = (row for row, _ in estimated if row.baseline is None)
     return max(own, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
 
 
-def standing(candidates: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], Candidate | None]:
+def standing(estimated: Sequence[Estimated]) -> tuple[tuple[Candidate, ...], Candidate | None]:
     """The front of the candidates and the best of them, each with what it is tied with."""
+    candidates = [row for row, _ in estimated]
     unbeaten = [candidates[index] for index in front(list(map(_point, candidates)))]
-    estimates = {row.number: _estimated(row) for row in candidates}
+    accuracies = {row.number: accuracy for row, accuracy in estimated}
 
     def with_ties(row: Candidate) -> Candidate:
         others = (other.number for other in unbeaten if other.number != row.number)
-        return replace(row, tied_with=tuple(o for o in others if noise.tied(estimates[row.number], estimates[o])))
+        return replace(row, tied_with=tuple(o for o in others if noise.tied(accuracies[row.number], accuracies[o])))
 
-    leader = best(candidates)
+    leader = best(estimated)
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
-
-
-def _estimated(row: Candidate) -> noise.Estimate:
-    return noise.Estimate(
-        mean=row.accuracy, error=row.accuracy_error, seeds=row.trainings, freedom=row.accuracy_freedom
-    )
 
 
 def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str) -> Pareto:
     """`device` is one of the search's."""
     assert isinstance(run.spec, SearchSpec)
-    candidates = among(trials, objective, device)
-    unbeaten, leader = standing(candidates)
+    estimated = among(trials, objective, device)
+    unbeaten, leader = standing(estimated)
     return Pareto(
         search=run.id,
         objective=objective,
         device=device,
-        measured=len(candidates),
+        measured=len(estimated),
         front=unbeaten,
         best=leader,
-        hypervolumes=hypervolumes(list(map(_point, candidates))),
+        hypervolumes=hypervolumes([_point(row) for row, _ in estimated]),
     )
 
 
@@ -235,7 +244,7 @@ def _point(row: Candidate) -> Point:
 
 def scored(trial: Trial, objective: Objective | None) -> Scored:
     row = among([trial], objective, trial.job.devices[0]) if objective else []
-    return Scored(**vars(trial), reward=row[0].reward if row else None)
+    return Scored(**vars(trial), reward=row[0][0].reward if row else None)
 
 
 def medians(measured: Iterable[Measurement]) -> dict[str, float]:

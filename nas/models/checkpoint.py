@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas import extras, home, spaces
 from nas.codec import Malformed, decode, encode
+from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
@@ -55,12 +56,17 @@ class Card:
     std: tuple[float, ...]
     """What each channel is divided by then."""
     accuracy: float | None
+    """The accuracy of these weights on the validation images that they were not trained on, from 0 to 1: where the
+    recipe has several folds, those of the first. Null in a final job."""
     test_accuracy: float | None
     params: int
     mult_adds: int
     latencies: dict[str, Latency]
     recipe: Recipe
     seed: int
+    shuffle: int = 0
+    quality: Quality | None = None
+    """What its answers to the same images are worth class by class; null where that was not recorded."""
     tensors: str = ""
     """The SHA-256 of the weights alone."""
 

@@ -53,7 +53,7 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
         if images.validation_images is not None and images.validation_labels is not None:
             raw, labels = images.validation_images, images.validation_labels
         else:
-            _, held = split(images.train_labels)
+            _, held = split(images.train_labels, folds=max(1, card.recipe.folds), shuffle=card.shuffle)
             raw, labels = images.train_images[held], images.train_labels[held]
     else:
         raise BadCheckpoint(f"{path} promises no accuracy")

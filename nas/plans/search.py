@@ -204,6 +204,7 @@ class SearchPlan:
             recipe=self._recipes[rung or 0],
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed if seed is None else seed,
+            shuffle=0 if seed is None else seed - self._spec.seed,
             save_weights=self._spec.save_weights,
             promotes=promotes,
             repeats=repeats,

@@ -59,7 +59,7 @@ class Store(Reader):
 
     def add_run(self, kind: Kind, spec: Spec, by: str | None = None, hint: str | None = None) -> Run:
         """A new run, queued, and who submitted it, if that is known. What is to be known of its images is an event
-        each, and so is the `hint`, what to bear in mind of it."""
+        each, and so are the `hint`, what to bear in mind of it, and what the trainings of a search are worth."""
         assert isinstance(spec, SPECS[kind])
         run = Run(
             id=secrets.token_hex(6),
@@ -78,6 +78,8 @@ class Store(Reader):
                 write_event(connection, run.created_at, run.id, "hint", hint)
             for remark in spec.contents.remarks if spec.contents else ():
                 write_event(connection, run.created_at, run.id, "images", remark.text)
+            if isinstance(spec, SearchSpec) and spec.worth:
+                write_event(connection, run.created_at, run.id, "worth", f"each candidate has {spec.worth}")
         return run
 
     def wish(self, run: str, wish: Wish, by: str | None = None) -> Run:

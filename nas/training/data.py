@@ -16,8 +16,8 @@ from torch import Tensor
 
 from nas.recipes import Recipe
 from nas.training.device import free_bytes
+from nas.worth import HELD_OUT
 
-HELD_OUT = 10  # one training image in so many is kept for validation
 CHUNK_BYTES = 2**24  # of images at a time where all are gone through
 
 Indices = NDArray[np.int64]
@@ -32,27 +32,46 @@ class Normalisation:
     std: tuple[float, ...]
 
 
-def split(labels: Indices) -> tuple[Indices, Indices]:
-    """Indices to train on and the class-balanced tenth to validate on, the same for everybody: no seed enters.
+def split(
+    labels: Indices, *, fold: int = 0, folds: int = 1, shuffle: int = 0, balanced: bool = False
+) -> tuple[Indices, Indices]:
+    """Indices to train on, in the order of `everything`, and those to validate on, the same for everybody: no seed
+    enters.
 
-    A class keeps at least one image for validation where it has two. Indices to train on come so that any first part
-    of them has as many of each class as there are.
+    One fold is a tenth of each class, of which a class keeps at least one image where it has two. Of several each has
+    as many of every class as the others, to within one, and every image is in one of them; another `shuffle` puts
+    others together.
     """
-    rank = _rank(labels)
-    sizes = np.bincount(labels)[labels]
-    held = rank < np.where(sizes > 1, np.maximum(1, sizes // HELD_OUT), 0)
-    order = np.lexsort((labels, rank))
-    return order[~held[order]], np.flatnonzero(held)
+    rank = _rank(labels, shuffle)
+    if folds > 1:
+        place = np.empty(len(labels), np.int64)
+        place[np.lexsort((rank, labels))] = np.arange(len(labels))
+        held = place % folds == fold
+    else:
+        sizes = np.bincount(labels)[labels]
+        held = rank < np.where(sizes > 1, np.maximum(1, sizes // HELD_OUT), 0)
+    return _in_turns(labels, rank, np.flatnonzero(~held), balanced), np.flatnonzero(held)
 
 
-def everything(labels: Indices) -> Indices:
-    """All indices, in such an order that any first part of them has as many of each class as there are."""
-    return np.lexsort((labels, _rank(labels)))
+def everything(labels: Indices, *, balanced: bool = False) -> Indices:
+    """All indices, in such an order that any first part of them has the classes in proportion; `balanced`: as many of
+    each class as there are."""
+    return _in_turns(labels, _rank(labels), np.arange(len(labels)), balanced)
 
 
-def _rank(labels: Indices) -> Indices:
-    """Each image's place among those of its class, in an order that only looks random."""
-    scattered = _scatter(np.arange(len(labels), dtype=np.uint64))
+def _in_turns(labels: Indices, rank: Indices, chosen: Indices, balanced: bool) -> Indices:
+    """The `chosen` indices, those of each class by rank: of the classes in turns, the larger ones more often unless
+    `balanced`."""
+    classes, order = labels[chosen], np.lexsort((rank[chosen], labels[chosen]))
+    starts = np.searchsorted(classes[order], classes[order])
+    turn = np.empty(len(chosen))
+    turn[order] = np.arange(len(chosen)) - starts + 0.5
+    return chosen[np.lexsort((classes, turn if balanced else turn / np.bincount(classes)[classes]))]
+
+
+def _rank(labels: Indices, shuffle: int = 0) -> Indices:
+    """Each image's place among those of its class, in an order that only looks random, another for each `shuffle`."""
+    scattered = _scatter(np.arange(len(labels), dtype=np.uint64) + (np.uint64(shuffle) << np.uint64(32)))
     order = np.lexsort((scattered, labels))
     starts = np.searchsorted(labels[order], labels[order])
     rank = np.empty(len(labels), np.int64)
@@ -128,6 +147,7 @@ class Batches:
         device: torch.device,
         training_bytes: int = 0,
     ) -> None:
+        assert recipe.epochs, "they are settled before a training"
         raw = tensor(images)
         self._images = _placed(raw, device, training_bytes)
         self._ahead = Ahead(images, copied=self._images is not raw)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import torch
+from torch import Tensor
 
 from nas import home
 from nas.codec import decode, encode
@@ -25,16 +26,28 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fold:
+    """A training that has ended: the class (N) that it took each image for that it had held out, where weights are
+    averaged also without that; and its weights, if they are to be saved."""
+
+    taken_for: Tensor
+    unaveraged: Tensor | None = None
+    weights: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """Where a job's evaluation stands: the costs that were measured before training, and the training itself.
+    """Where a job's evaluation stands: the costs that were measured before training, the `folds` whose trainings have
+    ended, and the training under way, None where it has yet to begin.
 
     `learning_rate` is the one in force, which is not the recipe's after a divergence.
     """
 
     costed: Measurement
     learning_rate: float
-    train_seconds: float
-    state: State
+    train_seconds: float = 0.0
+    folds: tuple[Fold, ...] = ()
+    state: State | None = None
 
 
 class Resume:
@@ -61,6 +74,7 @@ class Resume:
                 costed=decode(Measurement, json.loads(data["costed"])),
                 learning_rate=data["learning_rate"],
                 train_seconds=data["train_seconds"],
+                folds=tuple(Fold(**fold) for fold in data["folds"]),
                 state=state,
             )
         except FileNotFoundError:
@@ -70,13 +84,16 @@ class Resume:
             return None
 
     def save(self, unfinished: Unfinished) -> None:
-        """Keep `unfinished`, or what was saved before where that is not possible: a training goes on without."""
+        """Keep `unfinished`, in the middle of a training, or what was saved before where that is not possible: a
+        training goes on without."""
+        assert unfinished.state is not None
         file = io.BytesIO()
         data: dict[str, Any] = {
             "job": self._job,
             "costed": json.dumps(encode(unfinished.costed)),
             "learning_rate": unfinished.learning_rate,
             "train_seconds": unfinished.train_seconds,
+            "folds": [vars(fold) for fold in unfinished.folds],
             "epoch": unfinished.state.epoch,
             "network": unfinished.state.network,
             "optimizer": unfinished.state.optimizer,

@@ -82,9 +82,10 @@ def train(
             total = torch.zeros((), device=device)
             for indices in batches.shuffled(draw, number):
                 with quietly:
+                    progress = (step + 0.5) / steps  # in the middle of the step: at its end the last one's rate is 0
                     for group in optimizer.param_groups:
-                        group["lr"] = recipe.learning_rate * factor(recipe, (step + 1) / max(steps, 2))
-                        group["momentum"] = momentum(recipe, (step + 1) / max(steps, 2))
+                        group["lr"] = recipe.learning_rate * factor(recipe, progress)
+                        group["momentum"] = momentum(recipe, progress)
                     loss = gradients(*batches.batch(indices, draw))
                     if recipe.clip_norm:
                         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)

@@ -1,0 +1,55 @@
+"""A trial's page says what its answers are worth class by class, and on how many images that was found."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from nas.answers import Answers, packed
+from nas.metrics import quality
+from nas.records import Measurement
+from nas.specs import SearchSpec
+from nas.worth import settled, worth
+from tests.browser import View
+from tests.pictures import pictures
+
+NOISE = quality([[1000, 0], [10, 0]], ("plain", "rare"))
+
+
+def test_the_share_of_the_largest_class_stands_beside_the_accuracy(look: Callable[..., View]) -> None:
+    for width, scheme in ((1280, "light"), (360, "dark")):
+        view = look(width, scheme)
+        info = dataclasses.replace(pictures().info, train_images=500)
+        spec = SearchSpec(name="Noise", dataset="fashion_mnist", searcher="random", trials=1)
+        recipe = settled(spec.recipe, info)
+        spec = dataclasses.replace(spec, recipe=recipe, worth=worth(recipe, info))
+        measured = Measurement(
+            params=61_706,
+            mult_adds=416_520,
+            accuracy=NOISE.majority,
+            accuracy_error=0.004,
+            answers=Answers(images=1010, folds=5, right=packed(b"")),
+            quality=NOISE,
+            steps=600,
+            train_seconds=26.0,
+        )
+        page = view.search(view.service.past.other("search", spec, [measured]))
+        card = page.locator(".trial")
+        for name, value in (
+            ("Validation accuracy", "99.01 ± 0.40 %"),
+            ("Found on", "1,010 held-out images, 5 folds"),
+            ("Largest class alone", "99.01 %"),
+            ("Balanced accuracy", "50.00 ± 4.68 %"),
+            ("Worst class", "rare, 0.00 %"),
+            ("Trained in", "26 s, 600 steps"),
+        ):
+            row = card.locator(".figures > div").filter(has=page.get_by_text(name, exact=True))
+            expect(row.locator("dd")).to_have_text(value)
+        expect(page.locator("header")).to_contain_text("200 epochs a trial in each of 5 folds")
+        expect(page.locator("header")).to_contain_text("accuracy on 500 images, ±2.23 points at most")
+        expect(page.locator(".log")).to_contain_text("each candidate has 5 trainings of 600 steps")
+        card.get_by_text("Class by class").click()
+        rows = card.get_by_role("region", name="Class by class").locator("tbody tr")
+        expect(rows).to_have_text([re.compile("plain100.0 %10000"), re.compile("rare0.0 %100")])
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
