@@ -351,19 +351,23 @@ class TestWhoDidWhat:
             assert run["submitted_by"] is None
             assert [event.by for event in store.events(run["id"])] == [None]
 
-    def test_tokens_and_requests_are_in_the_log(
+    def test_tokens_uploads_and_requests_are_in_the_log(
         self, url: str, secrets: dict[Scope, str], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO", logger="api")
         new = asked(url, "POST", "/v1/tokens", secrets["admin"], json={"owner": "bert", "scope": "read"}).json()
         asked(url, "DELETE", f"/v1/tokens/{new['id']}", secrets["admin"])
         asked(url, "GET", "/v1/runs")
+        asked(url, "POST", "/v1/images", secrets["write"], json={"name": "roses", "bytes": 1000})
+        asked(url, "DELETE", "/v1/images/roses", secrets["admin"])
         said = [record for record in caplog.records if record.levelname == "WARNING"]
         assert [record.getMessage() for record in said] == [
             f"token {new['id']} made for bert, of scope read, by anna",
             f"token {new['id']} revoked, by anna",
+            "upload of images 'roses' begun, 1,000 bytes, by anna",
+            "images 'roses' deleted, by anna",
         ]
         assert new["token"] not in caplog.text
-        eventually(lambda: len([each for each in caplog.records if hasattr(each, "fields")]) == 3)
+        eventually(lambda: len([each for each in caplog.records if hasattr(each, "fields")]) == 5)
         lines = [each.fields for each in caplog.records if hasattr(each, "fields")]
-        assert [line.get("owner") for line in lines] == ["anna", "anna", None]
+        assert [line.get("owner") for line in lines] == ["anna", "anna", None, "anna", "anna"]

@@ -57,6 +57,12 @@ def test_nothing_starts_without_secrets() -> None:
     assert ":-" not in "".join(files), "there is no default"
 
 
+def test_whoever_reads_images_does_it_in_the_folder_that_is_there_for_them() -> None:
+    for name in ("api", "coordinator", "worker"):
+        folder = SERVICES[name]["environment"]["NAS_IMAGES"]
+        assert any(volume.endswith(f":{folder}:ro") for volume in SERVICES[name]["volumes"])
+
+
 def test_only_the_service_is_reached_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
 

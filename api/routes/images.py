@@ -8,8 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from api import examples
+from api.access import Asker
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Rows
+from api.journal import audit
 from api.problems import TAKES_BODY, WRITES, Problem, documented, refused
 from nas import uploads
 from nas.records import ENDED
@@ -49,6 +51,7 @@ def list_images() -> Uploads:
 def create_images(
     wanted: Annotated[UploadRequest, strictly(UploadRequest), Body(openapi_examples=examples.UPLOADS)],
     response: Response,
+    asker: Asker,
 ) -> Upload:
     """What is to come is an archive of a folder with one folder of images for each class. Send its bytes with PATCH to
     the `Location` of the answer. It is read from front to back where it is used, and never unpacked."""
@@ -56,6 +59,7 @@ def create_images(
         begun = receiving.begin(wanted)
     except Refusal as error:
         raise blamed(wanted, error, "bytes") from error
+    audit(f"upload of images {begun.name!r} begun, {begun.bytes:,} bytes", asker)
     response.headers["Location"] = f"/v1/images/{begun.name}"
     response.headers[OFFSET] = "0"
     return begun
@@ -116,12 +120,13 @@ async def append_to_images(
     summary="Delete uploaded images",
     responses=documented(**WRITES, _404=UNKNOWN, _409="run 0a1b2c3d4e5f works on images 'flowers': cancel it first"),
 )
-def delete_images(name: Name, store: Rows) -> None:
+def delete_images(name: Name, store: Rows, asker: Asker) -> None:
     """Refused while a run that has not ended works on them."""
     run = _user(store, uploads.upload(name).dataset)
     if run:
         raise Problem(409, f"run {run} works on images {name!r}: wait for its end, or cancel it first")
     receiving.remove(name)
+    audit(f"images {name!r} deleted", asker)
 
 
 def _user(store: Store, dataset: str) -> str | None:
