@@ -322,7 +322,7 @@ class TestAnswers:
 
     def answer(self, service: Service, change: Any) -> None:
         """Do the errand of somebody who waits for it, and change the answer."""
-        eventually(lambda: service.store.agents.unanswered)
+        eventually(lambda: service.store.agents.unanswered())
         errand = service.store.agents.take("pi4", PI.instance)
         assert errand
         data = service.http.get(f"/v1/errands/{errand}/parcel").content
