@@ -96,7 +96,7 @@ def on_gpu(what: str) -> None:
     best, peer, side_by_side = max(ours), max(naive), max(many)
     eager = "Adam, eager NCHW in single precision, images on the GPU"
     row(f"training {what}", best, "images/s", peer=eager, peer_value=peer, ratio=best / peer)
-    candidate = CANDIDATE.epochs * (CANDIDATE.train_images or 0) / 60
+    candidate = CANDIDATE.least_epochs * (CANDIDATE.train_images or 0) / 60
     row(
         f"{SIDE_BY_SIDE} trainings at a time of {what}",
         side_by_side / candidate,

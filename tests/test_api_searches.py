@@ -298,7 +298,7 @@ def test_what_is_said_of_a_trainings_worth_is_the_services_own(service: Service)
         "images": 60_000,
         "error": pytest.approx(0.002041, rel=1e-3),
     }
-    forecast = service.post("/v1/forecasts", SMALLEST)
+    forecast = service.post("/v1/forecasts", SMALLEST, status=200)
     assert forecast["worth"]["steps"] == 842
 
 

@@ -222,7 +222,7 @@ def test_rungs_and_repetitions_are_shown(service: Service) -> None:
     assert "91.00 ± 2.19 %" in front
     assert "2 times" in front
     assert "tied: 0 = 1" in front
-    assert "91.00 % on average of 2 trainings" in unwrapped(nas("show", run.id).out)
+    assert "91.00 ± 2.19 % on average of 2 trainings" in unwrapped(nas("show", run.id).out)
 
 
 def test_why_trials_came_to_nothing_is_shown_with_tracebacks_and_once_for_all_alike(service: Service) -> None:

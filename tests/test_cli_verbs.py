@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from api.cli import proxy
-from nas import proxy_report, zoo
+from nas import datasets, proxy_report, zoo
 from nas.codec import encode
 from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.records import Measurement
 from nas.specs import Fidelity, ProxySpec, SearchSpec
+from nas.worth import worth
 from tests.command_line import nas, unwrapped
 from tests.dataset_files import fill
 from tests.service import OWNER, POINTS, UNKNOWN, Service, ended, latency
@@ -67,12 +68,14 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     assert spec.recipe == Recipe(**{**vars(proxy), "epochs": 1, "train_images": 5000, "balanced": True, "folds": 1})
 
 
-def test_search_verb_leaves_defaults_to_the_service(service: Service) -> None:
+def test_search_verb_leaves_defaults_to_the_service(service: Service, tmp_path: Path) -> None:
     ran = nas("search", "--dataset", "fashion_mnist")
     assert ran.code == 0
     run = service.store.runs(limit=1)[0]
     assert f"nas watch {run.id}" in ran.out
-    assert run.spec == SearchSpec(dataset="fashion_mnist")
+    recipe = Recipe(epochs=2, folds=1)
+    info = datasets.describe("fashion_mnist", tmp_path)
+    assert run.spec == SearchSpec(dataset="fashion_mnist", recipe=recipe, worth=worth(recipe, info))
 
 
 def test_images_are_taken_from_the_clients_folder_and_told_of(
@@ -220,10 +223,12 @@ def test_a_forecast_submits_nothing(service: Service) -> None:
     ran = nas("search", "--dataset", "fashion_mnist", "--trials", "7", "--forecast", "--json")
     assert (ran.code, ran.json["trials"], ran.json["seconds"]) == (0, 7, None)
     told = nas("search", "--dataset", "fashion_mnist", "--forecast")
-    assert told.out.startswith("No forecast: no training of space 'mbconv' on dataset 'fashion_mnist'")
+    assert "No forecast: no training of space 'mbconv' on dataset 'fashion_mnist'" in told.out
     assert len(service.store.runs()) == before
     submitted = nas("search", "--dataset", "fashion_mnist")
-    assert submitted.out.startswith("No forecast: ")
+    assert submitted.out.startswith(
+        "Each candidate has a training of 842 steps, 2 epochs, and an accuracy on 6,000 images"
+    )
     assert "is submitted" in submitted.out
     assert len(service.store.runs()) == before + 1
 
