@@ -18,7 +18,7 @@ from nas.objective import Objective
 from nas.plans.search import searcher
 from nas.recipes import Recipe
 from nas.refusal import Faults, Refusal, one_line, shown
-from nas.roots import Roots
+from nas.roots import Outside, Roots
 from nas.spaces import SearchSpace
 from nas.specs import SearchSpec, Spec
 from nas.worth import Worth
@@ -116,7 +116,10 @@ def described(dataset: str, roots: Roots, contents: DatasetInfo | None = None) -
     else here asks for it. Raises UnknownPlugin, and DatasetError: Outside where its images lie in none of the `roots`,
     Changed where they are others."""
     plugins.check("nas.datasets", dataset.partition(":")[0])
-    info = datasets.describe(datasets.absolute(dataset), home.folder("datasets"), roots)
+    try:
+        info = datasets.describe(datasets.absolute(dataset), home.folder("datasets"), roots)
+    except Outside:  # in the words of the request, which do not tell where this process runs
+        raise Outside(dataset.partition(":")[2]) from None
     datasets.require_same(contents, info)
     return info
 

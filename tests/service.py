@@ -180,12 +180,12 @@ def service_over(url: str, edge: Edge = OPEN, roots: Roots = NOWHERE) -> Iterato
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of a module's own, which the client and the command line find."""
-    home = tmp_path_factory.mktemp("home")
+    """A service of a module's own, which the client and the command line find, and which reads tests' images."""
+    home, roots = tmp_path_factory.mktemp("home"), Roots.named([str(tmp_path_factory.getbasetemp())])
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("NAS_HOME", str(home))
         environment.setenv("COLUMNS", "80")
-        with service_over(f"sqlite:///{home}/nas.db") as running:
+        with service_over(f"sqlite:///{home}/nas.db", roots=roots) as running:
             environment.setenv("NAS_URL", running.url)
             yield running
 

@@ -39,7 +39,7 @@ def test_they_are_written_down_and_told_of(service: Service, pets: Path, monkeyp
     assert answer["spec"]["dataset"] == f"folder:{pets}"
     info = datasets.describe(f"folder:{pets}", home.folder("datasets"))
     spec = service.store.run(answer["id"]).spec
-    assert spec == SearchSpec(dataset=f"folder:{pets}", contents=info)
+    assert (spec.dataset, spec.contents) == (f"folder:{pets}", info)
     said = "files that are left out, as they are no images that can be opened: 1 .txt"
     assert [remark["text"] for remark in answer["spec"]["contents"]["remarks"]] == [said]
     assert texts(service, answer["id"]) == [said]
@@ -79,7 +79,7 @@ def test_what_was_stored_before_they_were_written_down_goes_on(service: Service,
 
 
 def coordinated(service: Service) -> None:
-    pool: Any = SimpleNamespace(inbox=lambda: None)
+    pool: Any = SimpleNamespace(inbox=lambda: None, roots=None)
     coordinator.coordinate(service.store, pool, threading.Event(), once=True)
 
 

@@ -122,8 +122,9 @@ def test_what_is_not_in_a_root_that_may_be_read_is_said(rooted: Service, place: 
 
 
 @pytest.mark.parametrize("path", ["/tmp", "/", "/no such"])
-def test_without_roots_nothing_is_read(service: Service, path: str) -> None:
-    assert REFUSAL in service.get(f"/v1/datasets/folder:{path}", 404)["detail"]
+def test_without_roots_nothing_is_read(tmp_path: Path, path: str) -> None:
+    with service_over(f"sqlite:///{tmp_path}/nas.db") as service:
+        assert REFUSAL in service.get(f"/v1/datasets/folder:{path}", 404)["detail"]
 
 
 def test_a_growth_of_images_that_may_not_be_read_any_more_is_refused(rooted: Service, place: Path) -> None:
