@@ -17,7 +17,7 @@ ALLOWED = {
     "nas/agents/measuring.py": {"numpy", "onnxruntime"},
     "nas/client.py": {"httpx"},
     "nas/correlation.py": {"numpy"},  # only where something is correlated
-    "nas/datasets": {"numpy", "PIL"},
+    "nas/datasets": {"numpy", "PIL", "pyarrow"},
     "nas/devices": {"numpy", "torch", "onnxruntime", "openvino", "tensorrt"},
     "nas/evaluate.py": {"numpy", "torch"},
     "nas/inheritance": {"torch"},

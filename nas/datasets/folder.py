@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.datasets import DatasetError, DatasetInfo, ImageSet, Remark, _arrays, _decoding
+from nas.datasets import DatasetError, DatasetInfo, ImageSet, Remark, _arrays, _decoding, _parquet
 from nas.datasets._archive import source
 from nas.datasets._decoding import Places
 from nas.datasets._facts import facts
 from nas.datasets._layout import layout
-from nas.datasets._listing import Source, digest
+from nas.datasets._listing import Listing, Source, digest
 from nas.datasets._picture import Depth
 from nas.refusal import shortened
 from nas.roots import Roots
@@ -115,8 +115,7 @@ def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
     if not argument:
         raise DatasetError("dataset 'folder' needs a path: write folder:/path/to/images")
     path = _path(roots.resolved(argument) if roots else argument)
-    images = source(path, cache, roots)
-    listing = images.listing()
+    images, listing = _listed(path, cache, roots)
     if not listing.files:
         raise DatasetError(
             f"{path} has no images: put JPEG, PNG, WebP, GIF, BMP or TIFF files in a folder for each class"
@@ -158,6 +157,21 @@ def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
         file_bytes=sum(listing.files[name] for name in places),
         digest=listing.digest,
     )
+
+
+def _listed(path: Path, cache: Path, roots: Roots | None) -> tuple[Source, Listing]:
+    """Where there are tables of images, and no others, those are what is meant."""
+    images: Source
+    if path.suffix == _parquet.SUFFIX and path.is_file():
+        images = _parquet.Tables(path.parent, [path.name], cache, roots)
+        return images, images.listing()
+    images = source(path, cache, roots)
+    listing = images.listing()
+    tables = [name for name in listing.others if name.endswith(_parquet.SUFFIX)]
+    if listing.files or not tables:
+        return images, listing
+    images = _parquet.Tables(path, tables, cache, roots)
+    return images, images.listing()
 
 
 def _path(argument: str) -> Path:
