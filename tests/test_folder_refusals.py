@@ -119,9 +119,13 @@ class TestFolderRefusals:
         (images / "cat" / "self").symlink_to("self")
         self.refused(images, cache, "cannot be read: .*symbolic links")
 
-    def test_a_link_to_nothing(self, images: Path, cache: Path) -> None:
-        (fill(images) / "cat" / "gone.png").symlink_to("nowhere.png")
-        self.refused(images, cache, "cannot be read: .*gone.png")
+    def test_a_link_to_nothing_is_a_broken_image(self, images: Path, cache: Path) -> None:
+        for name in ("gone.png", "gone"):
+            (fill(images) / "cat" / name).symlink_to("nowhere.png")
+        info = datasets.describe(f"folder:{images}", cache)
+        said = "1 image is left out and cannot be used: cat/gone.png (it is a link that leads nowhere)"
+        assert said in [remark.text for remark in info.remarks]
+        assert info.train_images + info.test_images == 20
 
     def test_a_file_that_the_disk_does_not_give(self, images: Path, cache: Path) -> None:
         """Nothing lies at address 0 of a process, so reading there is an input/output error."""

@@ -84,8 +84,7 @@ class Folder:
                     draft.folders[name] = None
                     self._walk(name, (*above, here), draft)
                 elif is_image(name, partial(file_at, entry.path, self.roots)):
-                    status = entry.stat()
-                    draft.files[name] = (status.st_size, status.st_mtime_ns)
+                    draft.files[name] = _sized(entry)
                 else:
                     draft.others.append(name)
 
@@ -128,7 +127,7 @@ def is_image(name: str, opener: Opener) -> bool:
     try:
         with opener() as file:
             start = file.read(12)
-    except IsADirectoryError:
+    except (IsADirectoryError, _picture.Unusable):
         return False
     return start.startswith(STARTS) or (start.startswith(b"RIFF") and start.endswith(b"WEBP"))
 
@@ -138,7 +137,22 @@ def digest(lines: list[str]) -> str:
 
 
 def file_at(path: str, roots: Roots | None) -> BinaryIO:
-    return roots.open(path) if roots else open(path, "rb")
+    """Raises Unusable for a link that leads nowhere, which is no better than a broken image."""
+    try:
+        return roots.open(path) if roots else open(path, "rb")
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise _picture.Unusable("it is a link that leads nowhere") from None
+        raise
+
+
+def _sized(entry: "os.DirEntry[str]") -> tuple[int, int]:
+    """Size and time; of a link that leads nowhere its own."""
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        status = entry.stat(follow_symlinks=False)
+    return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
