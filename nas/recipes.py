@@ -32,7 +32,8 @@ class Recipe:
     of them together; 1: once, with a tenth held out. 0: 5 where there are fewer than 1,000 training images, otherwise
     1, which is settled when the run is submitted. A family's members are trained on all images."""
     batch: int = 128
-    """Images in a step."""
+    """Images in a step. Where `epochs` is 0 it is settled, too: a twelfth of the images at most, and the learning rate
+    smaller in proportion."""
     learning_rate: float = 0.2
     """The learning rate at its peak."""
     momentum: float = 0.9

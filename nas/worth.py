@@ -11,6 +11,7 @@ from nas.recipes import MOST_EPOCHS, Recipe
 HELD_OUT = 10  # one training image in so many is kept for validation
 FEW_IMAGES = 1000  # of fewer a tenth says too little, and all are held out in turns
 FOLDS = 5
+LEAST_STEPS_AN_EPOCH = 12  # of few images a step takes fewer: as many steps of it learn no less, in a fifth of the time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +40,25 @@ class Worth:
 
 def settled(recipe: Recipe, info: DatasetInfo, *, final: bool = False) -> Recipe:
     """`recipe` with the folds and epochs that it leaves open, on that dataset. A `final` training takes all images, and
-    so does one that is scored on validation images of the dataset's own: there are no folds then."""
+    so does one that is scored on validation images of the dataset's own: there are no folds then. Where the epochs are
+    open, steps are smaller on few images."""
     if info.validation_images and not final:
         recipe = dataclasses.replace(recipe, folds=1)
     elif not final:
         folds = recipe.folds or (FOLDS if info.train_images < FEW_IMAGES else 1)
         recipe = dataclasses.replace(recipe, folds=folds)
     images = info.train_images if final else _trained_on(recipe, info)
+    if not recipe.epochs:
+        recipe = _smaller_steps(recipe, min(recipe.train_images or images, images))
     return dataclasses.replace(recipe, epochs=epochs(recipe, images))
+
+
+def _smaller_steps(recipe: Recipe, images: int) -> Recipe:
+    """Gradients of smaller steps are noisier, and want a rate that is smaller in proportion (Goyal et al. 2017); of
+    Muon's the length is given."""
+    batch = min(recipe.batch, max(2, images // LEAST_STEPS_AN_EPOCH))
+    rate = recipe.learning_rate * (1 if recipe.optimizer == "muon" else batch / recipe.batch)
+    return dataclasses.replace(recipe, batch=batch, learning_rate=rate)
 
 
 def epochs(recipe: Recipe, images: int) -> int:

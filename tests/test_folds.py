@@ -123,23 +123,31 @@ def test_large_datasets_are_trained_as_ever() -> None:
         assert settled(RECIPES["growth"], images, final=True).epochs == 20
         assert settled(RECIPES["full"], images, final=True).epochs == 60
         assert {settled(recipe, images).folds for recipe in RECIPES.values()} == {1}
+        assert all(settled(recipe, images).batch == recipe.batch for recipe in RECIPES.values())
+    dense = settled(RECIPES["dense"], of(1500))
+    assert (dense.batch, dense.learning_rate) == (
+        112,
+        0.07,
+    )  # the length of Muon's steps does not hang on their gradients
     assert (RECIPES["paper"].epochs, settled(RECIPES["paper"], of(100)).epochs) == (350, 350)
 
 
 def test_few_images_are_trained_on_for_as_many_steps_and_held_out_in_turns() -> None:
     recipe = settled(Recipe(), of(500))
-    assert (recipe.folds, recipe.epochs) == (5, 200)
+    assert (recipe.folds, recipe.epochs, recipe.batch) == (5, 50, 33)
+    assert recipe.learning_rate == pytest.approx(0.2 * 33 / 128)
+    assert settled(recipe, of(500)) == recipe
     found = worth(recipe, of(500))
     assert (found.steps, found.folds, found.images) == (600, 5, 500)
     assert found.error == pytest.approx(0.0223, abs=1e-4)
     assert str(found) == (
-        "5 trainings of 600 steps, 200 epochs, and an accuracy on 500 images held out in turns, ±2.2 points at most"
+        "5 trainings of 600 steps, 50 epochs, and an accuracy on 500 images held out in turns, ±2.2 points at most"
     )
 
 
 def test_who_gives_epochs_and_folds_gets_them() -> None:
     recipe = settled(Recipe(epochs=2, folds=1), of(460))
-    assert (recipe.epochs, recipe.folds) == (2, 1)
+    assert (recipe.epochs, recipe.folds, recipe.batch, recipe.learning_rate) == (2, 1, 128, 0.2)
     found = worth(recipe, of(460))
     assert (found.steps, found.images) == (6, 46)
     assert str(found) == ("a training of 6 steps, 2 epochs, and an accuracy on 46 images held out, ±7.1 points at most")
