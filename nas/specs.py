@@ -223,8 +223,10 @@ class GrowthSpec:
     those that candidates of a search are ranked on, and that are not trained on; so recipes, members and scalings are
     compared and the test images are left for the one that is taken."""
     inherit: bool = False
-    """Whether each member begins with the weights of the one before it, the smallest with random ones. A member then
-    waits for the one before."""
+    """Whether each member begins with the weights of the one before it, the smallest with those of the search's trial
+    where they were saved, else with random ones. A member then waits for the one before."""
+    parent: str | None = None
+    """The SHA-256 of the checkpoint of that trial, if there is one."""
 
     def __post_init__(self) -> None:
         if not self.members:

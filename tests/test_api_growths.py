@@ -99,6 +99,15 @@ def test_the_best_trial_is_grown_by_default(service: Service) -> None:
         assert (row["params"], row["mult_adds"]) == (counted.params, counted.mult_adds)
 
 
+@pytest.mark.parametrize("inherit", [True, False])
+def test_members_may_begin_with_the_weights_of_the_trial_that_is_grown(service: Service, inherit: bool) -> None:
+    search = service.search([], running=1)
+    job = service.store.trial(search.id, 0).job
+    service.end(job, Measurement(params=1, mult_adds=1, accuracy=0.5, weights="a" * 64), size=1)
+    made = service.post("/v1/growths", {"search": search.id, "inherit": inherit})
+    assert (made["spec"]["inherit"], made["spec"]["parent"]) == (inherit, "a" * 64 if inherit else None)
+
+
 def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
     search = service.search(POINTS)
     body = {

@@ -581,6 +581,9 @@ def test_a_family_that_inherits_is_trained_from_the_smallest_each_seed_from_its_
     first = plan.ask(0)
     assert first is not None
     assert (first.member, first.parent) == ("B0", None)
+    searched = GrowthPlan("g", dataclasses.replace(spec, parent="s")).ask(0)
+    assert searched is not None
+    assert searched.parent == "s"
     assert plan.ask(2) is None  # until there is something to inherit
     ended(0, "a")
     ended(1, "b")

@@ -86,6 +86,7 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
             seeds=wanted.seeds,
             scored_on=wanted.scored_on,
             inherit=wanted.inherit,
+            parent=source.measurement.weights if wanted.inherit and source.measurement else None,
         )
         for name in spec.members:
             admission.roomy(member(spec.architecture, name, spec.scaling), remote_workers)

@@ -41,13 +41,15 @@ class GrowthPlan(Listed):
                 for number, (name, architecture, seed) in enumerate(trainings)
             ]
         )
-        self._inherit, self._seeds = spec.inherit, spec.seeds
+        self._inherit, self._parent, self._seeds = spec.inherit, spec.parent, spec.seeds
         self._weights: dict[int, str | None] = {}  # what there is to inherit from a job that has ended
 
     def ask(self, number: int) -> Job | None:
         job, before = super().ask(number), number - self._seeds
-        if job is None or not self._inherit or before < 0:
+        if job is None or not self._inherit:
             return job
+        if before < 0:
+            return dataclasses.replace(job, parent=self._parent)
         return dataclasses.replace(job, parent=self._weights[before]) if before in self._weights else None
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:
