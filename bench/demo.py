@@ -108,8 +108,8 @@ def main() -> int:
         work = fitting(options.minutes, measured)
         first, *_, last = (f"{speed:,.0f}" for speed in measured)
         say(
-            f"Two trainings at once have {first} images a second each of a network like B0, and {last} of one like B3. "
-            f"In {options.minutes:g} minutes fit {work.candidates} candidates on {work.candidate_images:,} images and "
+            f"Two trainings at once go through {first} images a second each with a network like B0, and {last} with one "
+            f"like B3. In {options.minutes:g} minutes fit {work.candidates} candidates on {work.candidate_images:,} images and "
             f"a family of {work.epochs} epochs on {work.images:,}: about {work.seconds(measured) / 60:.0f} minutes"
         )
         with service(free_port()) as url:
