@@ -109,8 +109,9 @@ def main() -> int:
         first, *_, last = (f"{speed:,.0f}" for speed in measured)
         say(
             f"Two trainings at once go through {first} images a second each with a network like B0, and {last} with one "
-            f"like B3. In {options.minutes:g} minutes fit {work.candidates} candidates on {work.candidate_images:,} images and "
-            f"a family of {work.epochs} epochs on {work.images:,}: about {work.seconds(measured) / 60:.0f} minutes"
+            f"like B3. In {options.minutes:g} minutes fit {work.candidates} candidates on {work.candidate_images:,} "
+            f"images and a family of {work.epochs} epochs on {work.images:,}: about "
+            f"{work.seconds(measured) / 60:.0f} minutes"
         )
         with service(free_port()) as url:
             summary = main_job(url, work)
