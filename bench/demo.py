@@ -108,7 +108,7 @@ def main() -> int:
         work = fitting(options.minutes, measured)
         first, *_, last = (f"{speed:,.0f}" for speed in measured)
         say(
-            f"Two trainings at once go through {first} images a second each with a network like B0, and {last} with one "
+            f"Two trainings at once go through {first} images a second each with a network like B0, {last} with one "
             f"like B3. In {options.minutes:g} minutes fit {work.candidates} candidates on {work.candidate_images:,} "
             f"images and a family of {work.epochs} epochs on {work.images:,}: about "
             f"{work.seconds(measured) / 60:.0f} minutes"
