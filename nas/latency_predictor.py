@@ -15,24 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.correlation import spearman
-from nas.networks.layers import (
-    Activate,
-    Branches,
-    Conv,
-    GlobalPool,
-    Graph,
-    Layer,
-    Linear,
-    Node,
-    Pool,
-    Shape,
-    after,
-    joined,
-    pair,
-)
+from nas.networks.layers import Activate, Branches, Conv, GlobalPool, Graph, Layer, Linear, Node, Pool, pair
 from nas.networks.layers import Sequence as Chain
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import walk
+from nas.networks.shapes import Shape, after, joined
 from nas.records import Latency
 
 FOLDS = 5

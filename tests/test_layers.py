@@ -32,16 +32,15 @@ from nas.networks.layers import (
     Pool,
     Scale,
     Sequence,
-    Shape,
     Shift,
     Shuffle,
     Step,
     Widen,
-    after,
 )
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.network import Network, Part
 from nas.networks.scaling import PUBLISHED
+from nas.networks.shapes import Shape, after
 
 SHAPE = Shape(12, 9, 9)
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nas.networks import layers
 from nas.networks.blocks import Branches
-from nas.networks.layers import IDENTITY, Layer, Shape, after
+from nas.networks.layers import IDENTITY, Layer
+from nas.networks.shapes import Shape, after
 
 Kind = TypeVar("Kind", bound=nn.Module)
 

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from nas.networks import layers
 from nas.networks.architecture import NORM_EPSILON, Images
-from nas.networks.layers import Activation, Join, Layer, Shape, after, pair
+from nas.networks.layers import Activation, Join, Layer, pair
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import Part, walk
+from nas.networks.shapes import Shape, after, joined
 
 Borders: TypeAlias = tuple[int, int, int, int]
 
@@ -110,7 +111,7 @@ class Graph(nn.Module):
         for node in self.nodes:
             self.steps.extend(module(step.applied, shapes[step.state]) for step in node.steps)
             leaving = [after(step.applied, shapes[step.state]) for step in node.steps]
-            shapes.append(layers.joined(leaving, node.join))
+            shapes.append(joined(leaving, node.join))
 
     def forward(self, *entering: Tensor) -> Tensor:
         states: list[Tensor] = [adapter(state) for adapter, state in zip(self.adapters, entering)]
@@ -323,7 +324,7 @@ def _join(branches: list[Tensor], join: Join) -> Tensor:
     if join == "gate":
         gate, one, other = branches
         return gate * one + (1 - gate) * other
-    joined = branches[0]
+    whole = branches[0]
     for branch in branches[1:]:
-        joined = joined + branch if join == "add" else joined * branch
-    return joined
+        whole = whole + branch if join == "add" else whole * branch
+    return whole

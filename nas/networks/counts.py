@@ -4,22 +4,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nas.networks.architecture import Architecture, Stage
-from nas.networks.layers import (
-    Branches,
-    Conv,
-    Graph,
-    Layer,
-    Linear,
-    Node,
-    Norm,
-    Sequence,
-    Shape,
-    after,
-    joined,
-    pair,
-)
+from nas.networks.layers import Branches, Conv, Graph, Layer, Linear, Node, Norm, Sequence, pair
 from nas.networks.lowering import AnyArchitecture, last_parts, lowered, stage_part, stem_part
 from nas.networks.network import Part, walk
+from nas.networks.shapes import Shape, after, joined
 
 MOST_OPERATIONS = 65_536  # that are remembered
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from nas.networks.layers import Branches, Conv, Graph, Layer, Linear, Pool, Sequence, Shape, after, made, pair
+from nas.networks.layers import Branches, Conv, Graph, Layer, Linear, Pool, Sequence, pair
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import walk
+from nas.networks.shapes import Shape, after, made
 
 TALLEST, THICKEST, THINNEST = 150.0, 46.0, 3.0
 GAP, BETWEEN, MARGIN, WIDTH = 2.0, 26.0, 24.0, 1240.0

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nas.networks.architecture import NORM_EPSILON, VERSION, Images, Scale, check_version, digest
-from nas.networks.layers import Graph, Layer, Shape, after
+from nas.networks.layers import Graph, Layer
+from nas.networks.shapes import Shape, after
 from nas.refusal import Refusal, between, one_line
 
 LONGEST_NAME = 100  # of a part

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from nas.networks.cells import Cell, CellArchitecture
-from nas.networks.layers import Activate, Conv, Graph, Layer, Linear, Pool, Sequence, Shape, after
+from nas.networks.layers import Activate, Conv, Graph, Layer, Linear, Pool, Sequence
 from nas.networks.network import Part
+from nas.networks.shapes import Shape, after
 from nas.networks.units import classifier
 
 # From a cell, the shapes of the last state and of the one before it (None: there is none), filters, stride and drop

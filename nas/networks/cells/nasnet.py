@@ -9,19 +9,9 @@ from functools import lru_cache
 from nas.networks import layers
 from nas.networks.cells import Cell, CellArchitecture, Operation
 from nas.networks.cells._stack import Stack
-from nas.networks.layers import (
-    Activate,
-    Conv,
-    DropPath,
-    Graph,
-    Layer,
-    Pool,
-    Shape,
-    Step,
-    after,
-    joined,
-)
+from nas.networks.layers import Activate, Conv, DropPath, Graph, Layer, Pool, Step
 from nas.networks.network import Part
+from nas.networks.shapes import Shape, after, joined
 from nas.networks.units import chain, factorized_reduction, linear, separable
 
 INPUTS = 2
