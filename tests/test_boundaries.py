@@ -15,7 +15,7 @@ SERVICE = ("sqlalchemy", "alembic", "optuna", "ray", "fastapi", "starlette", "py
 ALLOWED = {
     "nas/agents/parcel.py": {"numpy"},
     "nas/agents/measuring.py": {"numpy", "onnxruntime"},
-    "nas/client.py": {"httpx"},
+    "nas/service.py": {"httpx"},
     "nas/correlation.py": {"numpy"},  # only where something is correlated
     "nas/datasets": {"numpy", "PIL", "pyarrow"},
     "nas/devices": {"numpy", "torch", "onnxruntime", "openvino", "tensorrt"},
