@@ -42,7 +42,7 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_wor
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
     info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, roots, spec.contents))
-    images = info and as_seen(info, spec.resolution)
+    images = info and info.as_seen(spec.resolution)
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(space, images))
@@ -126,16 +126,12 @@ def described(dataset: str, roots: Roots, contents: DatasetInfo | None = None) -
 
 def dataset(text: str, roots: Roots, resolution: int | None = None) -> Images:
     """What its images give a network. Raises ValueError."""
-    return as_seen(described(text, roots), resolution)
+    return described(text, roots).as_seen(resolution)
 
 
 def about(info: DatasetInfo, text: str) -> dict[str, Any]:
     """What a spec says of its dataset: a name that means the same from any folder, and what is there now."""
     return {"dataset": datasets.absolute(text), "contents": info if info.digest else None}
-
-
-def as_seen(info: DatasetInfo, resolution: int | None) -> Images:
-    return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
 
 
 def unchanged(spec: Spec, roots: Roots) -> None:

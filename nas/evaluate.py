@@ -83,9 +83,10 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     datasets.require_fitting(images.info, job.architecture.images.channels, job.architecture.images.classes)
     if job.contents not in (None, images.info.digest):
         raise datasets.Changed(dataset, "image files have other names, sizes or classes")
-    divided = folds.parts(job, recipe, images)
-    recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(divided[0].training)))
     with alone(device):
+        divided = folds.parts(job, recipe, images)
+        first = divided[0]
+        recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(first.training)))
         resume = Resume(job, images.info)
         stand = resume.load()
         if stand is None:
@@ -98,8 +99,9 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         if costed.refused:
             return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
 
-        how, view = folds.shown(job, images, divided[0], device)
-        scores = _scores(job, images.train_images[divided[0].training[:SCORED]], view) if job.scores else {}
+        scores = {}
+        if job.scores:
+            scores = _scores(job, images.train_images[first.training[:SCORED]], folds.view(job, first, device))
         stand, share = folds.trained(job, recipe, images, divided, stand, device=device, resume=resume, report=report)
         recipe = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
 
@@ -114,9 +116,9 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         if job.save_weights:
             network = build(job)
             network.load_state_dict(stand.folds[0].weights or {})
-            own = float(_right(divided[:1], [stand.folds[0].taken_for]).mean())
-            card = _card(job, dataset, recipe, images.info.classes, how, costed, own)
-            its = _quality(divided[:1], [stand.folds[0].taken_for], images.info.classes)
+            own = float(_right([first], [stand.folds[0].taken_for]).mean())
+            card = _card(job, dataset, recipe, images.info.classes, first.how, costed, own)
+            its = _quality([first], [stand.folds[0].taken_for], images.info.classes)
             weights = checkpoint.save(network, dataclasses.replace(card, quality=its))
         resume.remove()
     without = [fold.unaveraged for fold in stand.folds if fold.unaveraged is not None]
@@ -130,7 +132,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())
         ),
         quality=_quality(divided, [fold.taken_for for fold in stand.folds], images.info.classes),
-        steps=recipe.epochs * epoch_steps(recipe, len(divided[0].training)),
+        steps=recipe.epochs * epoch_steps(recipe, len(first.training)),
         learning_rate=stand.learning_rate,
         inherited=share,
         train_seconds=stand.train_seconds,

@@ -127,8 +127,7 @@ def _images(run: Run, roots: Roots | None) -> Images:
         datasets.require_same(run.spec.contents, info)
     if isinstance(run.spec, GrowthSpec):
         return run.spec.architecture.images
-    resolution = run.spec.resolution if isinstance(run.spec, SearchSpec) else None
-    return Images(resolution=resolution or info.resolution, channels=info.channels, classes=len(info.classes))
+    return info.as_seen(run.spec.resolution if isinstance(run.spec, SearchSpec) else None)
 
 
 def _tell(store: Store, run: Run, remarks: tuple[Remark, ...]) -> None:

@@ -19,7 +19,6 @@ from api.cli.networks import recipe_text
 from nas import datasets, devices, home, settings, worth
 from nas.codec import decode, encode
 from nas.metering import host
-from nas.networks.architecture import Images
 from nas.plans.proxy import ProxyPlan
 from nas.proxy_report import Report, report
 from nas.recipes import RECIPES, Recipe
@@ -79,10 +78,9 @@ def found_here(spec: ProxySpec, say: Say) -> Report:
     for remark in info.remarks:
         say(remark.text)
     spec = replace(spec, contents=info if info.digest else None)
-    images = Images(resolution=info.resolution, channels=info.channels, classes=len(info.classes))
     same = replace(spec, name="", parallel=1)  # whatever else may differ between an interrupted report and this one
     digest = hashlib.sha256(json.dumps(encode(same), sort_keys=True).encode()).hexdigest()[:12]
-    plan = ProxyPlan(f"proxy-{digest}", spec, images)
+    plan = ProxyPlan(f"proxy-{digest}", spec, info.as_seen())
     jobs = [job for number in range(plan.trials) if (job := plan.ask(number))]
     datasets.load(spec.dataset, info.resolution, cache)  # once, before several processes want it
     folder = home.folder("fidelity") / jobs[0].run

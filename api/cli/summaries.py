@@ -1,7 +1,5 @@
 """What the command line prints of one run, and of what a search would take."""
 
-from collections.abc import Sequence
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -52,7 +50,7 @@ def run(view: Json) -> RenderableType:
         recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
         epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}{_epochs(its)}" for name, its in recipes)
         facts |= {
-            "Dataset": "\n".join([spec["dataset"], *(remark["text"] for remark in _remarks(spec))]),
+            "Dataset": "\n".join([spec["dataset"], *remarks(spec)]),
             "Space": f"{spec['space']}, measured on {', '.join(spec['devices'])}",
             "Training": f"{epochs}, {spec['parallel']} at once",
         }
@@ -140,7 +138,6 @@ def _facts(best: Json, device: str) -> tuple[str, ...]:
     )
 
 
-def _remarks(spec: Json) -> Sequence[Json]:
+def remarks(spec: Json) -> list[str]:
     """What was to be known of its images when it was submitted."""
-    remarks: Sequence[Json] = (spec.get("contents") or {}).get("remarks", ())
-    return remarks
+    return [remark["text"] for remark in (spec.get("contents") or {}).get("remarks", ())]

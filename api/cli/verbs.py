@@ -42,7 +42,7 @@ def grow(session: Session) -> int:
 
 def _submitted(session: Session, run: Any) -> int:
     remarks = [f"Note: {run['hint']}"] if run.get("hint") else []
-    remarks += [f"Images: {remark['text']}" for remark in (run["spec"].get("contents") or {}).get("remarks", ())]
+    remarks += [f"Images: {text}" for text in summaries.remarks(run["spec"])]
     if session.options.watch:
         session.say("\n".join([f"{run['kind'].capitalize()} {run['id']} is submitted", *remarks]))
         return _watched(session, run["id"])

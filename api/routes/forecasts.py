@@ -10,18 +10,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 
 from api import examples
-from api.admission import admit, dataset, described
+from api.admission import admit, described
 from api.bodies import JSONRoute, strictly
 from api.history import Histories, History
 from api.problems import TAKES_BODY, documented
 from nas import spaces
 from nas.limits import over_limit
-from nas.networks.architecture import random_choices
+from nas.networks.architecture import Images, random_choices
 from nas.networks.counts import counts
 from nas.plans.rungs import shares
 from nas.recipes import Recipe
 from nas.records import Trial
-from nas.roots import Roots
 from nas.specs import SearchSpec
 from nas.training_time import Training, pace
 from nas.worth import Worth
@@ -76,10 +75,11 @@ def create_forecast(
     if not past:
         reason = f"no training of space {spec.space!r} on dataset {spec.dataset!r} has been measured yet"
         return Forecast(trials=spec.trials, trainings=0, reason=reason, worth=spec.worth)
-    whole = described(spec.dataset, roots).train_images
+    info = spec.contents or described(spec.dataset, roots)
+    whole = info.train_images
     trainings = [_training(trial, whole) for trial in past]
     learnt = pace(trainings)
-    costs, images = sorted(_mult_adds(spec, roots)), _mean_images(spec, whole)
+    costs, images = sorted(_mult_adds(spec, info.as_seen(spec.resolution))), _mean_images(spec, whole)
     if not costs:
         reason = f"{SAMPLE} networks are all over the limits"
         return Forecast(trials=spec.trials, trainings=len(past), reason=reason, worth=spec.worth)
@@ -155,9 +155,9 @@ def _images(recipe: Recipe, whole: int) -> int:
     return folds * recipe.epochs * min(recipe.train_images or each, each)
 
 
-def _mult_adds(spec: SearchSpec, roots: Roots) -> list[int]:
+def _mult_adds(spec: SearchSpec, images: Images) -> list[int]:
     """Of networks that the search may try, drawn at random."""
-    space, images = spaces.load(spec.space), dataset(spec.dataset, roots, spec.resolution)
+    space = spaces.load(spec.space)
     knobs, draw = spaces.narrowed(space.knobs(images), spec.knobs), random.Random(spec.seed)
     drawn = (random_choices(knobs, draw) for _ in range(SAMPLE))
     counted = (counts(space.architecture(choices, images)) for choices in drawn)

@@ -36,7 +36,7 @@ def create_proxy(
     any training. The report says how well each orders them as the dear recipe does."""
     state = request.app.state
     spec = admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
-    info = admission.described(spec.dataset, state.roots)
+    info = spec.contents or admission.described(spec.dataset, state.roots)
     (cheap, cheap_worth), (dear, dear_worth) = (admission.settled(recipe, info) for recipe in (spec.cheap, spec.dear))
     run = history.store.add_run("proxy", dataclasses.replace(spec, cheap=cheap, dear=dear), asker)
     history.store.note(run.id, "worth", f"by the cheap recipe each candidate has {cheap_worth}")
@@ -52,7 +52,7 @@ def admit(spec: ProxySpec, agents: Sequence[Agent], roots: Roots, *, remote_work
     admission.check_devices(faults, spec.devices, agents, remote_workers)
     space = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
     info = faults.check("/dataset", spec.dataset, lambda: admission.described(spec.dataset, roots, spec.contents))
-    images = info and admission.as_seen(info, None)
+    images = info and info.as_seen()
     if space and images:
         faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
     if images and not faults:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from nas import plugins
+from nas.networks.architecture import Images
 from nas.refusal import between
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class DatasetInfo:
         between(self, "resolution", 1, 2**16)
         for name in ("train_images", "test_images", "validation_images"):
             between(self, name, 0, math.inf)
+
+    def as_seen(self, resolution: int | None = None) -> Images:
+        """What its images give a network, at that resolution or their own. Raises ValueError."""
+        return Images(resolution=resolution or self.resolution, channels=self.channels, classes=len(self.classes))
 
 
 @dataclass(frozen=True, kw_only=True)

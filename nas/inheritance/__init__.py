@@ -47,6 +47,7 @@ def inherited(
     drawn. Answers go by name, from the parent's `classes` to the `wanted` ones; without names by number where there are
     as many. Raises CannotInherit, naming the part that is no relative of the parent's."""
     drawn = network(child)
+    old, new = _modules(parent), _modules(drawn)
     theirs, ours = lowered(of), lowered(child)
     answers = _answers(of.images.classes, child.images.classes, classes, wanted)
     states, walk = [same(child.images.channels)], Walk()
@@ -62,14 +63,14 @@ def inherited(
         # Behind one more cell a part reads other channels than its relative does.
         widths = zip(entering, had[place])
         entering = [each if each.width == width else unknown(len(each), width) for each, width in widths]
-        their_module, our_module = _modules(parent)[place], _modules(drawn)[number]
+        module = old[place]
         if number == 0 and of.images.channels != child.images.channels:
-            their_module = _seeing(their_module, child.images.channels)
+            module = _seeing(module, child.images.channels)
         try:
             if _behind(before, place) != _behind(part, number) or before.auxiliary != part.auxiliary:
                 raise CannotInherit("it reads other parts than its relative")
             last = answers if part is ours[-1] or part.auxiliary else None
-            states.append(_part(walk, (before, their_module), (part, our_module), entering, last))
+            states.append(_part(walk, (before, module), (part, new[number]), entering, last))
         except CannotInherit as error:
             raise CannotInherit(f"part {part.name!r} from the parent's {before.name!r}: {error}") from None
     weights = sum(each.numel() for each in drawn.parameters())

@@ -34,10 +34,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Indices of the training images to learn from, and of the images to be scored on, which lie in `unseen` and have
-    these labels."""
+    """Indices of the training images to learn from, which give the normalisation, and of the images to be scored on,
+    which lie in `unseen` and have these labels."""
 
     training: Indices
+    how: Normalisation
     held: Indices
     unseen: NDArray[np.uint8]
     labels: Indices
@@ -65,8 +66,8 @@ def parts(job: Job, recipe: Recipe, images: ImageSet) -> list[Part]:
                 f"{len(held)} to score: there must be 2 and 1 at least"
             )
     return [
-        Part(training=training[: recipe.train_images], held=held, unseen=unseen, labels=answered)
-        for training, held in divided
+        Part(training=some, how=normalisation(images.train_images, some), held=held, unseen=unseen, labels=answered)
+        for some, held in ((training[: recipe.train_images], held) for training, held in divided)
     ]
 
 
@@ -77,10 +78,9 @@ def build(job: Job) -> nn.Module:
     return space.build(job.architecture)
 
 
-def shown(job: Job, images: ImageSet, part: Part, device: torch.device) -> tuple[Normalisation, View]:
-    """How the images of a part are normalised, and so shown to the job's network."""
-    how = normalisation(images.train_images, part.training)
-    return how, View(job.architecture.images.resolution, how, device)
+def view(job: Job, part: Part, device: torch.device) -> View:
+    """How the images of a part are shown to the job's network."""
+    return View(job.architecture.images.resolution, part.how, device)
 
 
 def trained(
@@ -99,8 +99,8 @@ def trained(
     share, needed = None, training_bytes(counts(job.architecture), recipe.batch)
     while len(stand.folds) < len(divided):
         part = divided[len(stand.folds)]
-        _, view = shown(job, images, part, device)
-        batches = Batches(images.train_images, images.train_labels, part.training, recipe, view, device, needed)
+        seen = view(job, part, device)
+        batches = Batches(images.train_images, images.train_labels, part.training, recipe, seen, device, needed)
         progress = Progress(
             run=job.run,
             number=job.number,
@@ -112,10 +112,10 @@ def trained(
             job, recipe, images.info.classes, batches, stand, progress, device, resume, report
         )
         report(dataclasses.replace(progress, phase="scoring", epoch=progress.epoch + recipe.epochs))
-        taken_for, unaveraged = answers(network, part.unseen, view, device, only=part.held), None
+        taken_for, unaveraged = answers(network, part.unseen, seen, device, only=part.held), None
         if averaged is not None:
             network.load_state_dict(averaged)
-            taken_for, unaveraged = answers(network, part.unseen, view, device, only=part.held), tensor(taken_for)
+            taken_for, unaveraged = answers(network, part.unseen, seen, device, only=part.held), tensor(taken_for)
         weights = {name: value.cpu() for name, value in network.state_dict().items()} if job.save_weights else None
         fold = Fold(taken_for=tensor(taken_for), unaveraged=unaveraged, weights=None if stand.folds else weights)
         stand = dataclasses.replace(stand, folds=(*stand.folds, fold), state=None)
