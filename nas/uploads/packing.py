@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nas.datasets._names import junk
+
 SUFFIXES = re.compile(r"(\.(tar|gz|tgz|bz2|tbz2|xz|txz|zip))+$", re.IGNORECASE)
 
 
@@ -33,7 +35,7 @@ def packed(path: Path) -> Iterator[Path]:
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Without what differs from machine to machine, and without the system's own files."""
     name = os.path.basename(member.name)
-    if name.startswith("__MACOSX") or (name.startswith(".") and name != "."):
+    if name != "." and junk(name):
         return None
     member.uid = member.gid = 0
     member.uname = member.gname = ""
