@@ -72,7 +72,10 @@ def run(view: Json) -> RenderableType:
     lines = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         lines.add_row(Text(name, style="dim"), Text(value))
-    parts: list[RenderableType] = [Text(f"{view['kind'].capitalize()} {view['id']}", style="bold"), lines]
+    parts: list[RenderableType] = [Text(f"{view['kind'].capitalize()} {view['id']}", style="bold")]
+    if view.get("verdict"):
+        parts.append(Text(view["verdict"]))
+    parts.append(lines)
     if view["kind"] == "growth":
         parts += [Text(), family(view)]
     elif view["kind"] == "benchmark":

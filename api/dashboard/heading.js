@@ -25,6 +25,7 @@ export function heading(kind, id, changed) {
   const facts = element("p", { class: "facts muted" });
   const images = element("p", { class: "remarks muted", "aria-label": "Its images" });
   const objective = element("p", { class: "objective" });
+  const verdict = element("p", { class: "verdict" });
   const count = element("p", { "aria-live": "polite" });
   const times = element("p", { class: "muted" });
   const reason = element("p", { class: "reason muted" });
@@ -47,6 +48,7 @@ export function heading(kind, id, changed) {
     "header",
     { class: "card heading" },
     element("div", { class: "title" }, title, state),
+    verdict,
     facts,
     images,
     objective,
@@ -79,6 +81,7 @@ export function heading(kind, id, changed) {
       say(title, run.name || run.id);
       const now = shownState(run);
       if (state.textContent !== now) state.replaceChildren(pill(now));
+      say(verdict, run.verdict ?? "");
       say(facts, words.facts);
       const remarks = run.spec.contents?.remarks ?? [];
       say(images, remarks.map(({ text }) => `Images: ${text}`).join("\n"));

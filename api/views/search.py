@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from api.views.run import Shown, common
+from api.views.verdict import verdict
 from nas import noise
 from nas.metrics import Quality
 from nas.networks.architecture import Choices
@@ -100,16 +101,21 @@ class Search(Shown):
     null before there is one of each."""
     best: Candidate | None
     """The candidate with the highest reward."""
+    verdict: str | None
+    """What it has come to, in words, and what to do next; null before there is anything to say."""
 
 
 def view(run: Run, trials: Sequence[Trial]) -> Search:
     assert isinstance(run.spec, SearchSpec)
+    estimated = among(trials, run.spec.objective, run.spec.devices[0])
+    unbeaten, leader = standing(estimated)
     return Search(
         **common(run, trials, f"/v1/searches/{run.id}", "pareto"),
         spec=run.spec,
         expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
         saved_seconds=saved_seconds(trials),
-        best=standing(among(trials, run.spec.objective, run.spec.devices[0]))[1],
+        best=leader,
+        verdict=verdict(run, trials, estimated, unbeaten, leader),
     )
 
 

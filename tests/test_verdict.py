@@ -1,0 +1,69 @@
+"""What a search has come to, in words, as the service tells it."""
+
+from dataclasses import replace
+
+import pytest
+
+from nas.metrics import quality
+from nas.objective import Objective
+from nas.records import Measurement, Run
+from tests.service import OWNER, Service
+
+ACCURACY = Objective(w_under=0.0, w_over=0.0)
+
+
+def said(service: Service, run: Run, state: str = "finished") -> str | None:
+    if state != "running":
+        service.store.claims.release(run.id, OWNER, state)  # type: ignore[arg-type]
+    text: str | None = service.get(f"/v1/searches/{run.id}")["verdict"]
+    return text
+
+
+def test_nothing_is_said_before_a_network_was_trained(service: Service) -> None:
+    assert said(service, service.search([], running=2), "running") is None
+
+
+def test_the_leader_its_ties_and_what_the_last_ones_brought(service: Service) -> None:
+    points = [(0.80, 1_000_000), (0.905, 4_000_000), (0.90, 2_000_000), (0.70, 8_000_000)]
+    run = service.search(points, error=0.01, objective=ACCURACY)
+    leads = (
+        "trial 1 leads with 90.5 ± 1.0 %. It cannot be told apart from trial 2, which costs 50 % less. "
+        "The last network brought nothing better."
+    )
+    assert said(service, run, "running") == f"So far: {leads}"
+    assert said(service, run) == f"Done: {leads} Next: grow it."
+
+
+def test_more_trials_are_advised_while_they_bring_something(service: Service) -> None:
+    run = service.search([(0.5, 4_000_000), (0.6, 4_000_001), (0.6, 4_000_002), (0.9, 4_000_003)], objective=ACCURACY)
+    text = said(service, run, "stopped")
+    assert text is not None
+    assert text.startswith("Ended early: trial 3 leads with 90.0 %.")
+    assert text.endswith("The last network raised the best reward by 50 %. Next: more trials, as it still gains.")
+
+
+@pytest.mark.parametrize(("right", "chance"), [(52, True), (80, False)])
+def test_what_always_answering_the_largest_class_gives_is_no_result(service: Service, right: int, chance: bool) -> None:
+    run = service.search([], running=1)
+    measured = Measurement(params=1, mult_adds=1, accuracy=right / 100, accuracy_error=0.05)
+    its = quality([[right, 50 - right // 2], [right // 2, 0]], ("cat", "dog"))
+    its = replace(its, majority=0.5)
+    service.store.claims.end(OWNER, 0, run.id, "done", replace(measured, quality=its))
+    text = said(service, run)
+    assert text is not None
+    assert ("no better than chance" in text and "gives 50.0 %" in text) is chance
+    assert ("grow it" in text) is not chance
+
+
+def test_a_search_that_trained_nothing_says_why(service: Service) -> None:
+    run = service.search([], running=3)
+    refused = Measurement(params=9, mult_adds=1, refused="params 9 over the limit of 2")
+    for number in (0, 1):
+        service.store.claims.end(OWNER, number, run.id, "refused", refused)
+    service.store.claims.end(OWNER, 2, run.id, "failed", error="no images")
+    text = said(service, run)
+    assert text is not None
+    assert "2 of 3 networks were refused, the last for params 9 over the limit of 2. Raise the limits" in text
+    run = service.search([], running=1)
+    service.store.claims.end(OWNER, 0, run.id, "failed", error="no images")
+    assert said(service, run) == "Nothing was trained: 1 of 1 trials failed, the last with: no images"
