@@ -16,7 +16,7 @@ def said(service: Service, run: Run, state: str = "finished") -> str | None:
     if state != "running":
         service.store.claims.release(run.id, OWNER, state)  # type: ignore[arg-type]
     text: str | None = service.get(f"/v1/searches/{run.id}")["verdict"]
-    return text
+    return text and text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_nothing_is_said_before_a_network_was_trained(service: Service) -> None:
@@ -24,22 +24,33 @@ def test_nothing_is_said_before_a_network_was_trained(service: Service) -> None:
 
 
 def test_the_leader_its_ties_and_what_the_last_ones_brought(service: Service) -> None:
-    points = [(0.80, 1_000_000), (0.905, 4_000_000), (0.90, 2_000_000), (0.70, 8_000_000)]
+    points = [(0.80, 1_000_000), (0.905, 4_000_000), (0.90, 2_000_000), *((0.70, 8_000_000 + n) for n in range(9))]
     run = service.search(points, error=0.01, objective=ACCURACY)
     leads = (
         "trial 1 leads with 90.5 ± 1.0 %. It cannot be told apart from trial 2, which costs 50 % less. "
-        "The last network brought nothing better."
+        "The last 3 networks brought nothing better."
     )
     assert said(service, run, "running") == f"So far: {leads}"
     assert said(service, run) == f"Done: {leads} Next: grow it."
 
 
 def test_more_trials_are_advised_while_they_bring_something(service: Service) -> None:
-    run = service.search([(0.5, 4_000_000), (0.6, 4_000_001), (0.6, 4_000_002), (0.9, 4_000_003)], objective=ACCURACY)
-    text = said(service, run, "stopped")
+    points = [*((0.6, 4_000_000 + number) for number in range(9)), (0.7, 5_000_000), (0.9, 5_000_001), (0.8, 5_000_002)]
+    text = said(service, service.search(points, objective=ACCURACY), "stopped")
     assert text is not None
-    assert text.startswith("Ended early: trial 3 leads with 90.0 %.")
-    assert text.endswith("The last network raised the best reward by 50 %. Next: more trials, as it still gains.")
+    assert text.startswith("Ended early: trial 10 leads with 90.0 %.")
+    assert text.endswith("The last 3 networks raised the best reward by 50 %. Next: more trials, as it still gains.")
+
+
+def test_of_a_few_networks_the_last_ones_say_nothing(service: Service) -> None:
+    points = [(0.9, 1_000_000), (0.905, 2_000_000)]
+    tie = "It cannot be told apart from trial 0, which costs 50 % less."
+    assert said(service, service.search(points, error=0.01, objective=ACCURACY)) == (
+        f"Done: trial 1 leads with 90.5 ± 1.0 %. {tie} Next: grow it."
+    )
+    dear = "Done: trial 0 leads with 90.0 ± 1.0 %. It cannot be told apart from trial 1, and is the cheaper one."
+    run = service.search(points, error=0.01, objective=Objective(target=1e6, w_under=-1.0, w_over=-1.0))
+    assert said(service, run) == f"{dear} Next: grow it."
 
 
 @pytest.mark.parametrize(("right", "chance"), [(52, True), (80, False)])

@@ -8,7 +8,8 @@ from nas.records import ENDED, Run, Trial
 if TYPE_CHECKING:
     from api.views.search import Candidate, Estimated
 
-LAST = 4  # one part in so many of the networks, the last ones, should bring something yet
+LAST = 4  # one part in so many of the networks, the last ones, should bring something yet,
+FEWEST = 3  # where they are so many
 STILL_RISING = 0.005  # of the reward, by which they make more of them worth while
 CERTAIN = 2  # standard errors
 
@@ -30,31 +31,25 @@ def verdict(
         assert leader.quality
         sentences.append(
             f"That is no better than chance: to answer the largest class each time gives "
-            f"{_percent(leader.quality.majority)} %. Train longer, on more images, or begin with a parent."
+            f"{100 * leader.quality.majority:.1f} %. Train longer, on more images, or begin with a parent."
         )
         return " ".join(sentences)
     sentences += _ties(leader, front)
     own = [row for row, _ in estimated if row.baseline is None]
-    last = own[-(len(own) // LAST) :] if len(own) >= LAST else []
+    last = own[-(len(own) // LAST) :] if len(own) >= FEWEST * LAST else []
     before = max((row.reward for row in own[: len(own) - len(last)]), default=leader.reward)
     gain = leader.reward / before - 1 if last and before > 0 else 0.0
     if last:
         brought = f"raised the best reward by {100 * gain:.2g} %" if gain > 0 else "brought nothing better"
-        sentences.append(f"The last {f'{len(last)} networks' if len(last) > 1 else 'network'} {brought}.")
+        sentences.append(f"The last {len(last)} networks {brought}.")
     if over:
         sentences.append(f"Next: {'more trials, as it still gains' if gain > STILL_RISING else 'grow it'}.")
     return " ".join(sentences)
 
 
 def _told(row: "Candidate") -> str:
-    accuracy = f"{_percent(row.accuracy)} %"
-    if row.accuracy_error is not None:
-        accuracy = f"{_percent(row.accuracy)} ± {_percent(row.accuracy_error)} %"
-    return f"trial {row.number} leads with {accuracy}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"
+    error = "" if row.accuracy_error is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{100 * row.accuracy_error:.1f}"
+    return f"trial {row.number} leads with {100 * row.accuracy:.1f}{error}\N{NO-BREAK SPACE}%"
 
 
 def _is_chance(row: "Candidate") -> bool:
@@ -69,7 +64,7 @@ def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
     others = f"{len(tied)} others of the front" if len(tied) > 1 else f"trial {tied[0].number}"
     cheapest = min(tied, key=lambda row: row.cost)
     if cheapest.cost >= leader.cost:
-        return [f"It cannot be told apart from {others}, and is the cheapest of them."]
+        return [f"It cannot be told apart from {others}, and is the cheape{'st of them' if tied[1:] else 'r one'}."]
     which = f", of which trial {cheapest.number}" if len(tied) > 1 else ", which"
     saved = round(100 * (1 - cheapest.cost / leader.cost))
     return [f"It cannot be told apart from {others}{which} costs {saved} % less."]
