@@ -1,4 +1,4 @@
-"""What a search has come to, in words, as the service tells it."""
+"""What a run has come to, in words, as the service tells it."""
 
 from dataclasses import replace
 
@@ -78,3 +78,19 @@ def test_a_search_that_trained_nothing_says_why(service: Service) -> None:
     run = service.search([], running=1)
     service.store.claims.end(OWNER, 0, run.id, "failed", error="no images")
     assert said(service, run) == "Nothing was trained: 1 of 1 trials failed, the last with: no images"
+
+
+def test_members_of_a_family_that_are_not_worth_what_they_cost(service: Service) -> None:
+    search = service.search([(0.9, 4_000_000)])
+    tested = (0.93, 0.90, 0.935, 0.90)  # the largest is trained first
+    run = service.growth(search, ("B0", "B1", "B2", "B3"), tested=tested)
+    shown = service.get(f"/v1/growths/{run.id}")
+    assert shown["verdict"] is not None
+    sizes = {row["member"]: row["mult_adds"] for row in shown["family"]}
+    text = shown["verdict"].replace("\N{NO-BREAK SPACE}", " ")
+    assert text == (
+        "B1 leads with 93.5 ± 0.2 %. "
+        f"B2 is no better than B1 and costs {sizes['B2'] / sizes['B1']:.1f} times as much: leave it out. "
+        f"B3 cannot be told apart from B1 and costs {sizes['B3'] / sizes['B1']:.1f} times as much."
+    )
+    assert service.get(f"/v1/growths/{service.growth(search, ('B0', 'B1'), ended=1).id}")["verdict"] is None

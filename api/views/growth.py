@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
 from api.views.search import medians
+from api.views.verdict import of_growth
 from nas import noise
 from nas.networks.counts import counts
 from nas.plans.growth import member
@@ -63,6 +64,8 @@ class Growth(Shown):
     """What was asked for, as stored."""
     family: tuple[Member, ...]
     """Its members, smallest first."""
+    verdict: str | None = None
+    """Which of them are worth what they cost, in words; null before two can be compared."""
     hint: str | None = None
     """What to bear in mind of it, in the answer to its submission: that test images were looked at before."""
 
@@ -70,7 +73,8 @@ class Growth(Shown):
 def view(run: Run, trials: Sequence[Trial], hint: str | None = None) -> Growth:
     assert isinstance(run.spec, GrowthSpec)
     shown = common(run, trials, f"/v1/growths/{run.id}")
-    return Growth(**shown, spec=run.spec, family=family(run.spec, trials), hint=hint)
+    members = family(run.spec, trials)
+    return Growth(**shown, spec=run.spec, family=members, verdict=of_growth(members), hint=hint)
 
 
 def hint(spec: GrowthSpec, tests: int) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from api.views.run import Shown, common
-from api.views.verdict import verdict
+from api.views.verdict import of_search
 from nas import noise
 from nas.metrics import Quality
 from nas.networks.architecture import Choices
@@ -115,7 +115,7 @@ def view(run: Run, trials: Sequence[Trial]) -> Search:
         expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
         saved_seconds=saved_seconds(trials),
         best=leader,
-        verdict=verdict(run, trials, estimated, unbeaten, leader),
+        verdict=of_search(run, trials, estimated, unbeaten, leader),
     )
 
 

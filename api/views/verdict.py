@@ -1,4 +1,4 @@
-"""What a search has come to, in words: the first thing that whoever looks at it wants to know."""
+"""What a run has come to, in words: the first thing that whoever looks at it wants to know."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from nas.records import ENDED, Run, Trial
 
 if TYPE_CHECKING:
+    from api.views.growth import Member
     from api.views.search import Candidate, Estimated
 
 LAST = 4  # one part in so many of the networks, the last ones, should bring something yet,
@@ -14,7 +15,7 @@ STILL_RISING = 0.005  # of the reward, by which they make more of them worth whi
 CERTAIN = 2  # standard errors
 
 
-def verdict(
+def of_search(
     run: Run,
     trials: Sequence[Trial],
     estimated: "Sequence[Estimated]",
@@ -47,9 +48,37 @@ def verdict(
     return " ".join(sentences)
 
 
+def of_growth(family: "Sequence[Member]") -> str | None:
+    """Of a family, smallest first: which members are not worth what they cost. None before there are two to compare."""
+    scored = [(row, score) for row in family if (score := _score(row)) is not None]
+    if len(scored) < 2:
+        return None
+    best, highest = max(scored, key=lambda pair: pair[1])
+    sentences = [f"{best.member} leads with {_percent(highest, best.accuracy_error)}."]
+    for place, (row, score) in enumerate(scored):
+        smaller = [(one, its) for one, its in scored[:place] if one.mult_adds < row.mult_adds]
+        if not smaller:
+            continue
+        rival, its = max(smaller, key=lambda pair: pair[1])
+        times = f"costs {row.mult_adds / rival.mult_adds:.1f} times as much"
+        if rival.member in row.tied_with:
+            sentences.append(f"{row.member} cannot be told apart from {rival.member} and {times}.")
+        elif score <= its:
+            sentences.append(f"{row.member} is no better than {rival.member} and {times}: leave it out.")
+    return " ".join(sentences)
+
+
+def _score(row: "Member") -> float | None:
+    return row.accuracy if row.test_accuracy is None else row.test_accuracy
+
+
 def _told(row: "Candidate") -> str:
-    error = "" if row.accuracy_error is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{100 * row.accuracy_error:.1f}"
-    return f"trial {row.number} leads with {100 * row.accuracy:.1f}{error}\N{NO-BREAK SPACE}%"
+    return f"trial {row.number} leads with {_percent(row.accuracy, row.accuracy_error)}"
+
+
+def _percent(accuracy: float, error: float | None) -> str:
+    known = "" if error is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{100 * error:.1f}"
+    return f"{100 * accuracy:.1f}{known}\N{NO-BREAK SPACE}%"
 
 
 def _is_chance(row: "Candidate") -> bool:
