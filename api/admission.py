@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.problems import Problem, together
-from nas import datasets, devices, home, limits, plugins, spaces, worth, zoo
+from nas import datasets, devices, home, limits, parents, plugins, spaces, worth, zoo
 from nas.agents.errands import Agent
 from nas.codec import encode
 from nas.datasets import DatasetError, DatasetInfo
@@ -48,6 +48,8 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_wor
         checked("/resolution", images.resolution, lambda: fits(space, images))
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: published(baseline, images))  # noqa: B023  # called at once
+    if spec.parent is not None:
+        checked("/parent", spec.parent, lambda: parents.described(spec.parent or ""))
     if not faults:
         checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))

@@ -52,7 +52,8 @@ class Job:
     scores: bool = False
     """Whether the scores of the untrained network are wanted too."""
     parent: str | None = None
-    """The SHA-256 of the checkpoint whose weights it begins with, as far as they go. Null: with random ones."""
+    """The SHA-256 of the checkpoint, or the name of the parent, whose weights it begins with, as far as they go. Null:
+    with random ones."""
     final: bool = False
     """Whether it is trained on all training images and scored on the test images. Otherwise some of the training images
     are kept out, as the recipe says, and the accuracy is measured there."""

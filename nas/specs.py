@@ -140,6 +140,9 @@ class SearchSpec:
     advance; 0: never."""
     recipe: Recipe = RECIPES["search"]
     """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with."""
+    parent: str | None = None
+    """A trained network whose weights every candidate begins with, as far as they go: a name that `GET /v1/parents` and
+    `nas parents` list, model:RUN-NUMBER, or file:/path/to/a.safetensors. Null: candidates begin with random ones."""
     worth: Worth | None = None
     """What a training is worth, which the service writes down itself when the search is submitted."""
     trials: int = 20

@@ -14,9 +14,11 @@ from nas.codec import decode, encode
 from nas.networks.architecture import Architecture, Choices, Images, Stage, random_choices, round_channels
 from nas.networks.blocks import DropPath
 from nas.networks.counts import counts
-from nas.networks.lowering import lowered
+from nas.networks.describe import facts
+from nas.networks.lowering import lowered, tensorflow_padded
 from nas.networks.scaling import MEMBERS, PUBLISHED, CompoundScaling, grid
 from nas.plans.growth import member
+from nas.refusal import Refusal
 from nas.spaces import SearchSpace
 from search_spaces import mbconv
 
@@ -206,6 +208,17 @@ def test_a_spaces_norms_have_the_epsilon_of_its_paper_when_grown_too(name: str) 
 def test_digests_are_stable_across_versions() -> None:
     assert b0().digest() == "a8f23c7c0a09"
     assert dataclasses.replace(b0(), dropout=0.1).digest() != b0().digest()
+
+
+def test_a_network_pads_as_its_weights_were_trained() -> None:
+    padded = dataclasses.replace(b0(), padding="tensorflow")
+    assert padded.digest() != b0().digest()
+    assert lowered(padded) == tensorflow_padded(lowered(b0())) != lowered(b0())
+    assert counts(padded) == counts(b0())
+    assert member(padded, "B3").padding == "tensorflow"
+    assert (facts(padded).get("padding"), facts(b0()).get("padding")) == ("tensorflow", None)
+    with pytest.raises(Refusal, match="padding 'valid' is neither same nor tensorflow"):
+        dataclasses.replace(b0(), padding="valid")  # type: ignore[arg-type]
 
 
 def test_equal_networks_have_equal_digests_however_their_numbers_are_written() -> None:

@@ -24,7 +24,6 @@ from nas.codec import decode, encode
 from nas.datasets import Changed, DatasetError
 from nas.devices import cpu, cpu_eager
 from nas.evaluate import evaluate
-from nas.inheritance import CannotInherit
 from nas.metering import DeviceError, runtime
 from nas.metering.meter import Run, Times, Yardstick, meter
 from nas.models import checkpoint
@@ -167,16 +166,29 @@ def test_a_network_begins_where_its_parent_ended() -> None:
     assert stranger.accuracy < 0.5
 
 
+def test_images_are_shown_as_the_parent_saw_them_and_the_card_says_so() -> None:
+    short = dataclasses.replace(RECIPE, epochs=1)
+    parent = evaluate(job(save_weights=True, recipe=short), images=pictures())
+    brighter = dataclasses.replace(pictures(), train_images=pictures().train_images + np.uint8(5))
+    cards = [
+        checkpoint.card(checkpoint.artifact(evaluate(each, images=brighter).weights or ""))
+        for each in (job(save_weights=True, recipe=short), job(save_weights=True, recipe=short, parent=parent.weights))
+    ]
+    inherited = checkpoint.card(checkpoint.artifact(parent.weights or ""))
+    assert (cards[1].mean, cards[1].std) == (inherited.mean, inherited.std)
+    assert cards[0].mean == pytest.approx([inherited.mean[0] + 5 / 255], abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"parent": "0" * 64}, "No such file .*0000.safetensors"),
+        ({"parent": "0" * 64}, "no checkpoint 0+ is kept here"),
         ({"architecture": dataclasses.replace(TINY, activation="swish")}, "activation 'swish' is not the parent's"),
     ],
 )
 def test_a_parent_that_cannot_be_one_is_named(changes: dict[str, Any], words: str) -> None:
     parent = evaluate(job(save_weights=True, recipe=dataclasses.replace(RECIPE, epochs=1)), images=pictures())
-    with pytest.raises((OSError, CannotInherit), match=words):
+    with pytest.raises(ValueError, match=words):
         evaluate(job(**{"parent": parent.weights} | changes), images=pictures())
 
 

@@ -66,6 +66,13 @@ TIGHT = {"darts": 16_834, "mbconv": 8_000, "mnasnet_released": 15_924, "nasnet":
 GAINED = (0.0, 0.05, 0.09)  # accuracy on a rung, over that on the lowest
 
 
+def test_every_candidate_begins_with_the_parent_on_every_rung_and_in_confirmations() -> None:
+    spec = dataclasses.replace(CLIMB, parent="0" * 64)
+    jobs = run(SearchPlan("run", spec, spec.trials, IMAGES), spec.trials)
+    assert {job.parent for job in jobs} == {"0" * 64}
+    assert {job.anew for job in jobs} == {True, False}
+
+
 def noisy(job: Job) -> Measurement:
     """The same landscape with luck, which is that of the seed, and lower on low rungs."""
     clean = measured(job)

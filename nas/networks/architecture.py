@@ -136,6 +136,9 @@ class Architecture:
     line."""
     norm_epsilon: float = NORM_EPSILON
     """What normalisations add to the variance under the root: 1e-3 in TensorFlow's networks, 1e-5 in torch's."""
+    padding: Literal["same", "tensorflow"] = "same"
+    """Where convolutions that move by several pixels pad. "same": alike on all sides. "tensorflow": the odd pixel at
+    the end, as TensorFlow does."""
     version: int = VERSION
     """The version of this description, 1."""
 
@@ -147,6 +150,8 @@ class Architecture:
         between(self, "dropout", 0, 0.999)
         between(self, "drop_connect", 0, 0.999)
         between(self, "norm_epsilon", 1e-8, 0.1)
+        if self.padding not in ("same", "tensorflow"):
+            raise Refusal(f"padding {self.padding!r} is neither same nor tensorflow", field="padding")
         blocks = sum(stage.repeats for stage in self.stages)
         if blocks > MOST_BLOCKS:
             raise Refusal(f"stages have {blocks:,} blocks in all: {MOST_BLOCKS:,} are the most", field="stages")
@@ -188,7 +193,7 @@ def digest(architecture: Any) -> str:
     """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out, and what older descriptions do
     not have where it is what they meant."""
     same = decode(type(architecture), encode(architecture))  # 0 and 0.0 are equal, and so their digests must be
-    unsaid = {"version": VERSION, "norm_epsilon": NORM_EPSILON}
+    unsaid = {"version": VERSION, "norm_epsilon": NORM_EPSILON, "padding": "same"}
     fields = {name: value for name, value in encode(same).items() if (name, value) not in unsaid.items()}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -56,6 +56,8 @@ def facts(architecture: AnyArchitecture) -> dict[str, str]:
     for name in ("activation", "dropout", "drop_connect", "drop_path", "norm_epsilon", "cells", "filters"):
         if (value := getattr(architecture, name, None)) is not None:
             known[name.replace("_", " ")] = str(value)
+    if (padding := getattr(architecture, "padding", "same")) != "same":
+        known["padding"] = padding
     return known
 
 

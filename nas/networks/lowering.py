@@ -27,7 +27,8 @@ def lowered(architecture: AnyArchitecture) -> tuple[Part, ...]:
         drops = tuple(drop * (index + place) / blocks for place in range(stage.repeats))
         parts.append(stage_part(stage, channels, activation, drops))
         channels, index = stage.channels, index + stage.repeats
-    return (*parts, *last_parts(architecture.head, architecture.images.classes, activation, architecture.dropout))
+    parts.extend(last_parts(architecture.head, architecture.images.classes, activation, architecture.dropout))
+    return tuple(parts) if architecture.padding == "same" else tensorflow_padded(tuple(parts))
 
 
 def stem_part(channels: int, stride: int, activation: Activation = "relu") -> Part:

@@ -202,6 +202,7 @@ class SearchPlan:
             contents=self._spec.contents.digest if self._spec.contents else None,
             devices=self._spec.devices,
             recipe=self._recipes[rung or 0],
+            parent=self._spec.parent,
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed if seed is None else seed,
             shuffle=0 if seed is None else seed - self._spec.seed,

@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nas import spaces
+from nas import parents, spaces
 from nas.datasets import DatasetError, ImageSet
 from nas.inheritance import inherited
-from nas.models import checkpoint
 from nas.networks.counts import counts
 from nas.recipes import Recipe
 from nas.records import Job, Progress
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Indices of the training images to learn from, which give the normalisation, and of the images to be scored on,
+    """Indices of the training images to learn from, how images are normalised, and indices of those to be scored on,
     which lie in `unseen` and have these labels."""
 
     training: Indices
@@ -66,9 +65,17 @@ def parts(job: Job, recipe: Recipe, images: ImageSet) -> list[Part]:
                 f"{len(held)} to score: there must be 2 and 1 at least"
             )
     return [
-        Part(training=some, how=normalisation(images.train_images, some), held=held, unseen=unseen, labels=answered)
+        Part(training=some, how=_normalisation(job, images, some), held=held, unseen=unseen, labels=answered)
         for some, held in ((training[: recipe.train_images], held) for training, held in divided)
     ]
+
+
+def _normalisation(job: Job, images: ImageSet, training: Indices) -> Normalisation:
+    """That of the images to learn from; where the network has a parent, what its weights are used to."""
+    if job.parent is None:
+        return normalisation(images.train_images, training)
+    mean, std = parents.described(job.parent).preprocessing(images.info.channels)
+    return Normalisation(mean=mean, std=std)
 
 
 def build(job: Job) -> nn.Module:
@@ -127,8 +134,8 @@ def _begun(job: Job, classes: tuple[str, ...]) -> tuple[nn.Module, float | None]
     network = build(job)
     if job.parent is None:
         return network, None
-    parent, card = checkpoint.load(checkpoint.artifact(job.parent))
-    child = inherited(parent, card.architecture, job.architecture, classes=card.classes, wanted=classes)
+    weights, parent = parents.load(job.parent)
+    child = inherited(weights, parent.architecture, job.architecture, classes=parent.classes, wanted=classes)
     network.load_state_dict(child.network.state_dict())
     return network, child.share
 

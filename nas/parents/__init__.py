@@ -1,0 +1,116 @@
+"""Parents: trained networks whose weights another one begins with, a file a kind.
+
+`described` needs the standard library only, and `load` torch. What is shown to a network has to look like what its
+parent was trained on, so the preprocessing travels with the weights.
+"""
+
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+
+from nas import plugins
+from nas.extras import NotInstalled
+from nas.networks.lowering import AnyArchitecture
+from nas.refusal import shortened
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LONGEST = 200  # characters of a name that are repeated
+
+
+class UnknownParent(ValueError):
+    """No parent of that name; the message says which there are, and how others are named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """What is known of a trained network before its weights are read."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: str
+    """What it is asked for by."""
+    architecture: AnyArchitecture
+    """The network."""
+    classes: tuple[str, ...] = ()
+    """The names of its answers, in the order of the logits; empty where they are not known."""
+    mean: tuple[float, ...]
+    """What is subtracted from each channel of an image. Images go in as (value / 255 - mean) / std."""
+    std: tuple[float, ...]
+    """What each channel is divided by then."""
+    dataset: str
+    """The images that it was trained on."""
+    accuracy: float | None = None
+    """Its accuracy on such images that it was not trained on, from 0 to 1; null where it is not known."""
+    source: str
+    """Where its weights are from."""
+    licence: str | None = None
+    """What its weights may be used by; null where they are the user's own."""
+    sha256: str | None = None
+    """The SHA-256 of the file of its weights, where that is known in advance."""
+    missing: str | None = field(default=None, compare=False)
+    """Why its weights are not to be had here, and how to get them; null: they are."""
+
+    def preprocessing(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation for images of so many channels: grey ones are shown as a colour image whose
+        channels are alike would be, on the average."""
+        if channels == len(self.mean):
+            return self.mean, self.std
+        return (statistics.fmean(self.mean),) * channels, (statistics.fmean(self.std),) * channels
+
+
+class Kind(Protocol):
+    """A module of this package: parents from one place."""
+
+    FORM: str
+    """How its parents are named, in a few words."""
+
+    def names(self) -> tuple[str, ...]:
+        """Those that can be listed."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether a name is one of this kind's, be there such a parent or not."""
+        ...
+
+    def described(self, name: str) -> Parent:
+        """Raises UnknownParent, or another ValueError where what is there cannot be a parent."""
+        ...
+
+    def load(self, name: str) -> "nn.Module":
+        """The network in evaluation mode. Raises ValueError where its file is not what it should be."""
+        ...
+
+
+def described(name: str) -> Parent:
+    """What is known of the parent of that name. Raises UnknownParent, and other ValueErrors for what cannot be one."""
+    return _kind(name).described(name)
+
+
+def load(name: str) -> "tuple[nn.Module, Parent]":
+    """The network in evaluation mode, and what is known of it. Raises NotInstalled and ValueError."""
+    kind = _kind(name)
+    parent = kind.described(name)
+    if parent.missing:
+        raise NotInstalled(parent.missing)
+    return kind.load(name), parent
+
+
+def listed() -> tuple[Parent, ...]:
+    """All that have names of their own."""
+    return tuple(kind.described(name) for kind in kinds() for name in kind.names())
+
+
+def kinds() -> tuple[Kind, ...]:
+    return tuple(cast(Kind, plugins.load(__name__, kind)) for kind in plugins.names(__name__))
+
+
+def _kind(name: str) -> Kind:
+    for kind in kinds():
+        if kind.has(name):
+            return kind
+    names = ", ".join(name for kind in kinds() for name in kind.names())
+    forms = ", ".join(kind.FORM for kind in kinds() if not kind.names())
+    listing = f"there are {names}; and {forms}" if names else f"there are {forms}"
+    raise UnknownParent(f"unknown parent {shortened(name, LONGEST)!r}: {listing}")
