@@ -3,7 +3,12 @@
 import numpy as np
 
 from nas.datasets import DatasetInfo, ImageSet
+from nas.models import checkpoint
+from nas.models.checkpoint import Card
 from nas.networks.architecture import Architecture, Images, Stage
+from nas.networks.blocks import network
+from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe
 from nas.records import Job
 
@@ -56,3 +61,28 @@ def job(**changes: object) -> Job:
         "recipe": RECIPE,
     }
     return Job(**(plain | changes))  # type: ignore[arg-type]
+
+
+def saved(architecture: AnyArchitecture = TINY, run: str = "0a1b2c3d4e5f", number: int = 3) -> str:
+    """The SHA-256 of a checkpoint of untrained weights."""
+    counted = counts(architecture)
+    card = Card(
+        space="mbconv",
+        architecture=architecture,
+        choices={},
+        run=run,
+        number=number,
+        member=None,
+        dataset="pictures",
+        classes=CLASSES,
+        mean=(0.4,) * architecture.images.channels,
+        std=(0.2,) * architecture.images.channels,
+        accuracy=0.75,
+        test_accuracy=None,
+        params=counted.params,
+        mult_adds=counted.mult_adds,
+        latencies={},
+        recipe=RECIPE,
+        seed=0,
+    )
+    return checkpoint.save(network(architecture), card)

@@ -1,7 +1,9 @@
 """Inverted bottlenecks as stage rows: MobileNetV2 (Sandler et al. 2018), MnasNet (Tan et al. 2019), Single-Path NAS
-(Stamoulis et al. 2019), EfficientNet (Tan & Le 2019) and EfficientNetV2 (Tan & Le 2021)."""
+(Stamoulis et al. 2019), EfficientNet (Tan & Le 2019), EfficientNet-Lite (Liu 2020) and EfficientNetV2 (Tan & Le
+2021)."""
 
 import dataclasses
+import math
 from functools import partial
 
 from nas.networks.architecture import Activation, Architecture, Images, Op, Scale, Stage, round_channels
@@ -151,6 +153,22 @@ def efficientnet(images: Images, *, scale: Scale) -> Architecture:
     return base.scaled(dataclasses.replace(scale, resolution=1.0))
 
 
+def efficientnet_lite(images: Images, *, depth: float = 1.0, width: float = 1.0, dropout: float = 0.2) -> Architecture:
+    """EfficientNet without gates and swish; stem, head, and how often the first and the last stage repeat, are not
+    scaled. It pads as TensorFlow does, as the weights that go with it are trained."""
+    first, *middle, last = (dataclasses.replace(stage, se_ratio=0.0) for stage in EFFICIENTNET)
+    deeper = (dataclasses.replace(stage, repeats=math.ceil(depth * stage.repeats)) for stage in middle)
+    network = staged(
+        images,
+        stages=(first, *deeper, last),
+        activation="relu6",
+        width=width,
+        dropout=dropout,
+        drop_connect=0.2,
+    )
+    return dataclasses.replace(network, padding="tensorflow")
+
+
 mobilenet_v2 = partial(staged, stages=MOBILENET_V2, activation="relu6")
 efficientnet_v2 = partial(staged, activation="swish", drop_connect=0.2)
 
@@ -176,5 +194,10 @@ NETWORKS = (
     | {
         "EfficientNet-B8": partial(efficientnet, scale=Scale(width=2.2, depth=3.6, resolution=1.0, dropout=0.3)),
         "EfficientNet-L2": partial(efficientnet, scale=Scale(width=4.3, depth=5.3, resolution=1.0, dropout=0.3)),
+        "EfficientNet-Lite0": efficientnet_lite,
+        "EfficientNet-Lite1": partial(efficientnet_lite, depth=1.1),
+        "EfficientNet-Lite2": partial(efficientnet_lite, width=1.1, depth=1.2, dropout=0.3),
+        "EfficientNet-Lite3": partial(efficientnet_lite, width=1.2, depth=1.4, dropout=0.3),
+        "EfficientNet-Lite4": partial(efficientnet_lite, width=1.4, depth=1.8, dropout=0.3),
     }
 )
