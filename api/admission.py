@@ -5,8 +5,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from api import descent
+from api.descent import Models
 from api.problems import Problem, together
-from nas import datasets, devices, home, limits, parents, plugins, spaces, worth, zoo
+from nas import datasets, devices, home, limits, plugins, spaces, worth, zoo
 from nas.agents.errands import Agent
 from nas.codec import encode
 from nas.datasets import DatasetError, DatasetInfo
@@ -15,7 +17,7 @@ from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
-from nas.plans.search import searcher
+from nas.plans.search import PARENT, searcher
 from nas.recipes import Recipe
 from nas.refusal import Faults, Refusal, one_line, shown
 from nas.roots import Outside, Roots
@@ -27,9 +29,12 @@ LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
-def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_workers: bool = False) -> SearchSpec:
-    """What is stored of `spec`: with its images as they are now, the epochs and folds that its recipe leaves open, and
-    what its trainings are worth. Raises Problem naming every value that cannot work.
+def admit(
+    spec: SearchSpec, agents: Sequence[Agent], roots: Roots, models: Models, *, remote_workers: bool = False
+) -> SearchSpec:
+    """What is stored of `spec`: with its images as they are now, the epochs and folds that its recipe leaves open, what
+    its trainings are worth, and its parent by a name that the workers know. Raises Problem naming every value that
+    cannot work.
 
     Images in folders have to be in the `roots`. A device may be one of the `agents`; with `remote_workers` it need not
     be on this machine.
@@ -42,14 +47,19 @@ def admit(spec: SearchSpec, agents: Sequence[Agent], roots: Roots, *, remote_wor
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
     info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, roots, spec.contents))
-    images = info and info.as_seen(spec.resolution)
+    images = info.as_seen(spec.resolution) if info else None
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(space, images))
         for index, baseline in enumerate(spec.baselines):
-            checked(f"/baselines/{index}", baseline, lambda: published(baseline, images))  # noqa: B023  # called at once
-    if spec.parent is not None:
-        checked("/parent", spec.parent, lambda: parents.described(spec.parent or ""))
+            checked(f"/baselines/{index}", baseline, lambda: compared(baseline, spec, images))  # noqa: B023  # at once
+    if (parent := spec.parent) is not None:
+        kept = checked(
+            "/parent", parent, lambda: descent.parent(parent, roots, models, images, remote_workers=remote_workers)
+        )
+        spec = dataclasses.replace(spec, parent=kept)
+    if not faults and spec.parent and space and images:
+        checked("/parent", parent, lambda: descent.related(spec, space, images))
     if not faults:
         checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
@@ -161,6 +171,14 @@ def least_gain(spec: SearchSpec) -> None:
             f"least_gain {spec.least_gain:g} needs a searcher that says what it expects to gain, which "
             f"{spec.searcher!r} does not: give {' or '.join(can)}"
         )
+
+
+def compared(baseline: str, spec: SearchSpec, images: Images) -> None:
+    """Raise ValueError unless there is such a baseline, and the images are large enough for it."""
+    if baseline != PARENT:
+        published(baseline, images)
+    elif spec.parent is None:
+        raise ValueError(f"baseline {baseline!r} is the parent of a search, and this one has none: give parent")
 
 
 def published(baseline: str, images: Images) -> None:

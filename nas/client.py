@@ -230,6 +230,10 @@ class Client(Service):
     def published(self) -> list[Json]:
         return self._list("/v1/published", "published")
 
+    def parents(self) -> list[Json]:
+        """Trained networks that a search can begin with, besides models and files."""
+        return self._list("/v1/parents", "parents")
+
     def recipes(self) -> dict[str, Json]:
         recipes: dict[str, Json] = self._json("GET", "/v1/recipes")["recipes"]
         return recipes

@@ -126,8 +126,8 @@ class SearchSpec:
     options: dict[str, Choice] = field(default_factory=dict)
     """The searcher's own options, such as a population of 10."""
     baselines: tuple[str, ...] = ()
-    """Published networks to compare with. They are the first trials, trained and measured like the others, and no limit
-    refuses them; `GET /v1/published` and `nas published` list them."""
+    """Published networks to compare with; "parent" is the search's own parent. They are the first trials, trained and
+    measured like the others, and no limit refuses them; `GET /v1/published` and `nas published` list them."""
     objective: Objective = Objective()
     """What the search maximises."""
     limits: Limits = Limits()

@@ -9,11 +9,12 @@ import pytest
 
 from api.cli import numbers
 from nas.objective import Form, Objective
+from nas.plans import plan_for
 from nas.recipes import Recipe
 from nas.records import Measurement
 from nas.specs import Limits, SearchSpec
 from tests.command_line import climbed, nas, unwrapped
-from tests.service import OWNER, Service, latency
+from tests.service import GREY, OWNER, Service, latency
 
 
 @pytest.mark.parametrize("form", ["product", "front"])
@@ -256,3 +257,19 @@ def test_a_training_that_diverged_is_shown_with_the_rate_that_did_it(service: Se
         service.end(job, measured)
     rates = re.findall(r"^ *(\d+) .*at rate (\S+)", nas("trials", run.id).out, re.MULTILINE)
     assert rates == [("1", "0.0125")]
+
+
+def test_parents_are_listed_named_and_shown_with_what_trials_had_of_them(service: Service) -> None:
+    lite = next(line for line in nas("parents").out.splitlines() if "efficientnet_lite0" in line)
+    assert {"75.1%", "4.65", "Apache-2.0"} <= set(lite.split())
+    assert "unknown parent 'resnet'" in nas("search", "--dataset", "fashion_mnist", "--parent", "resnet").error
+    (model, *_) = service.get(f"/v1/models?run={service.growth(service.search([(0.9, 1000)])).id}")["models"]
+    asked = nas("search", "--dataset", "fashion_mnist", "--parent", f"model:{model['id']}", "--baseline", "parent")
+    assert asked.code == 0, asked.error
+    run = service.claimed(service.store.runs(limit=1)[0])
+    assert model["sha256"] in nas("show", run.id).out.replace("\n", "")
+    job = plan_for(run, GREY).ask(0)
+    assert job is not None
+    service.store.claims.begin(OWNER, job)
+    service.end(job, Measurement(params=10, mult_adds=100, accuracy=0.9, inherited=0.876))
+    assert "88 % inherited" in unwrapped(nas("trials", run.id).out)

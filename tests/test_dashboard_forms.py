@@ -153,7 +153,12 @@ def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> N
 
 @pytest.mark.parametrize(
     ("label", "value", "said"),
-    [("Trials", "0", "trials 0"), ("Target", "-1", "target -1"), ("Dataset", "unheard_of", "unheard_of")],
+    [
+        ("Trials", "0", "trials 0"),
+        ("Target", "-1", "target -1"),
+        ("Dataset", "unheard_of", "unheard_of"),
+        ("Parent", "unheard_of", "efficientnet_lite0"),
+    ],
 )
 def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str, said: str) -> None:
     page = view.open("#/new")

@@ -1,16 +1,21 @@
 """The page of a search, in a real browser against the real service on a real store."""
 
 import dataclasses
+import random
 import re
 
 from playwright.sync_api import expect
 
+from nas import spaces
+from nas.networks.architecture import random_choices
 from nas.networks.counts import counts
 from nas.objective import HARD, Objective
 from nas.pareto import front
 from nas.specs import Limits
 from tests.browser import View, best, excused, keys, measured, small, unbeaten
 from tests.past import OWNER, SEARCH
+from tests.pictures import saved
+from tests.service import GREY
 
 
 def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> None:
@@ -54,6 +59,14 @@ def test_a_published_network_is_named_beside_its_point(view: View) -> None:
     assert point
     assert name
     assert point["y"] < name["y"] + name["height"] / 2 < point["y"] + point["height"]
+
+
+def test_a_parent_is_named_on_the_page_and_where_it_is_a_baseline_beside_its_point(view: View) -> None:
+    space = spaces.load("mbconv")
+    parent = saved(space.architecture(random_choices(space.knobs(GREY), random.Random(0)), GREY))
+    page = view.search(small(view.service, parent=parent, baselines=("parent",), limits=Limits()))
+    expect(page.locator(".heading")).to_contain_text(f"begins with checkpoint {parent[:12]} ·")
+    expect(page.locator(".names text")).to_have_text(["parent"])
 
 
 def test_another_objective_ranks_what_was_measured_again(view: View) -> None:

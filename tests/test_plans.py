@@ -5,14 +5,16 @@ import itertools
 import random
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 import nas.searchers.random
-from nas import plugins, spaces
+from nas import parents, plugins, spaces
+from nas.kinship import obstacles
 from nas.latency_predictor import Predictor
-from nas.networks.architecture import Choice, Choices, Images
+from nas.networks.architecture import Choice, Choices, Images, random_choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
@@ -28,6 +30,7 @@ from nas.refusal import Refusal
 from nas.searchers import Costed, Outcome, Problem
 from nas.spaces import narrowed
 from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
+from tests.pictures import saved
 from tests.test_architecture import b0
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -66,11 +69,36 @@ TIGHT = {"darts": 16_834, "mbconv": 8_000, "mnasnet_released": 15_924, "nasnet":
 GAINED = (0.0, 0.05, 0.09)  # accuracy on a rung, over that on the lowest
 
 
-def test_every_candidate_begins_with_the_parent_on_every_rung_and_in_confirmations() -> None:
-    spec = dataclasses.replace(CLIMB, parent="0" * 64)
-    jobs = run(SearchPlan("run", spec, spec.trials, IMAGES), spec.trials)
-    assert {job.parent for job in jobs} == {"0" * 64}
+@pytest.fixture
+def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A checkpoint of a network of the space mbconv."""
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+    space = spaces.load("mbconv")
+    return saved(space.architecture(random_choices(space.knobs(IMAGES), random.Random(1)), IMAGES))
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "local", "surrogate"])
+def test_every_candidate_is_a_relative_of_the_parent_and_begins_with_it(name: str, parent: str) -> None:
+    spec = dataclasses.replace(CLIMB, searcher=name, parent=parent)
+    jobs = run(SearchPlan("run", spec, 20, IMAGES), 20)
+    assert len(jobs) == 20
+    assert {job.parent for job in jobs} == {parent}
     assert {job.anew for job in jobs} == {True, False}
+    known = parents.described(parent).architecture
+    assert {obstacles(known, job.architecture) for job in jobs} == {()}
+
+
+def test_a_baseline_begins_with_the_parent_if_it_is_a_relative(parent: str) -> None:
+    spec = dataclasses.replace(SPEC, parent=parent, baselines=("parent", "ResNet-20 (CIFAR)"))
+    plan = SearchPlan("run", spec, spec.trials, IMAGES)
+    whole, stranger, candidate = (plan.ask(number) for number in range(3))
+    assert whole
+    assert stranger
+    assert candidate
+    assert whole.architecture == parents.described(parent).architecture
+    assert (whole.baseline, whole.parent) == ("parent", parent)
+    assert (stranger.baseline, stranger.parent) == ("ResNet-20 (CIFAR)", None)
+    assert candidate.parent == parent
 
 
 def noisy(job: Job) -> Measurement:

@@ -143,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     spaced.add_argument("--dataset", metavar="NAME", help="show the knobs for these images")
     add("searchers", verbs.searchers, "searchers and their options")
     add("devices", verbs.devices, "devices that latency can be measured on")
+    add("parents", verbs.parents, "trained networks whose weights the candidates of a search can begin with")
     add("recipes", verbs.recipes, "recipes for training, by name")
     compared = add("proxy", verbs.compare, "what a cheap training is worth: does it order candidates like a dear one?")
     proxy.arguments(compared)

@@ -32,6 +32,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     argument(what, SearchSpec, "least_gain", type=number, metavar="R")
     argument(what, SearchSpec, "searcher", metavar="NAME")
     argument(what, SearchSpec, "options", "--option", type=assignment, metavar="NAME=VALUE", **several)
+    argument(what, SearchSpec, "parent", metavar="NAME")
     argument(what, SearchSpec, "baselines", "--baseline", metavar="NAME", **several)
     argument(what, SearchSpec, "confirm", type=whole, metavar="N")
     ranking_arguments(ranking)
@@ -96,7 +97,8 @@ def search_request(options: argparse.Namespace, client: Client) -> Json:
                 for name in ("name", "dataset", "space", "resolution", "trials", "hours", "compute_hours", "searcher")
             },
             **{
-                name: getattr(options, name) for name in ("least_gain", "predict_within", "parallel", "seed", "confirm")
+                name: getattr(options, name)
+                for name in ("least_gain", "predict_within", "parallel", "seed", "confirm", "parent")
             },
             "devices": options.device,
             "fidelity": _given(fidelity),

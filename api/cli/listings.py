@@ -68,6 +68,28 @@ def knobs(space: Json) -> RenderableType:
     )
 
 
+def parents(rows: Sequence[Json]) -> RenderableType:
+    table = [
+        (
+            row["name"],
+            f"{row['dataset']}, {row['images']['resolution']} px",
+            "" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}%",
+            numbers.short(row["params"]),
+            numbers.short(row["mult_adds"]),
+            row["licence"] or "",
+        )
+        for row in rows
+    ]
+    missing = dict.fromkeys(row["missing"] for row in rows if row["missing"])
+    return Group(
+        Fitted(
+            ["Parent", "Trained on", ">Accuracy", ">Params", ">Mult-adds", "Licence"], table, flexible=["Trained on"]
+        ),
+        Text("Or model:RUN-NUMBER of `nas models`, or file:/path/to/a.safetensors"),
+        *(Text(f"not here: {reason}", style="yellow") for reason in missing),
+    )
+
+
 def health(answer: Json) -> RenderableType:
     waiting = answer["waiting_seconds"]
     lines = [f"nas-service {answer['version']}: {answer['status']}, database {answer['database']}"]

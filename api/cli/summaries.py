@@ -54,6 +54,8 @@ def run(view: Json) -> RenderableType:
             "Space": f"{spec['space']}, measured on {', '.join(spec['devices'])}",
             "Training": f"{epochs}, {spec['parallel']} at once",
         }
+        if spec.get("parent"):
+            facts["Parent"] = spec["parent"]
         if spec.get("worth"):
             facts["Worth"] = str(decode(Worth, spec["worth"]))
     if knobs := spec.get("knobs"):

@@ -135,10 +135,12 @@ def why(trial: Json) -> str:
 
 
 def purpose(trial: Json) -> str:
-    """Which training of its network a trial is, where there are several, and the learning rate where it is not that
-    of its recipe."""
+    """Which training of its network a trial is, where there are several, the learning rate where it is not that of its
+    recipe, and the share of its weights that it had from a parent."""
     rate = _slowed_to(trial)
-    return ", ".join(filter(None, (_which(trial["job"]), f"at rate {rate:g}" if rate else "")))
+    inherited = (trial["measurement"] or {}).get("inherited")
+    begun = "" if inherited is None else f"{100 * inherited:.0f} % inherited"
+    return ", ".join(filter(None, (_which(trial["job"]), f"at rate {rate:g}" if rate else "", begun)))
 
 
 def _which(job: Json) -> str:

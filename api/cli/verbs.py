@@ -223,6 +223,10 @@ def devices(session: Session) -> int:
     return session.show(session.client.devices(), listings.plugins)
 
 
+def parents(session: Session) -> int:
+    return session.show(session.client.parents(), listings.parents)
+
+
 def recipes(session: Session) -> int:
     return session.show(session.client.recipes(), listings.recipes)
 

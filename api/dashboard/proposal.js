@@ -14,9 +14,9 @@ const COSTS = { mult_adds: "multiply-adds", latency_ms: "latency, ms", params: "
 
 export async function proposalPage(page) {
   document.title = "New search · Architecture search";
-  const [said, datasets, spaces, searchers, devices] = await Promise.all([
+  const [said, datasets, parents, spaces, searchers, devices] = await Promise.all([
     fields("SearchSpec"),
-    ...["datasets", "spaces", "searchers", "devices"].map((list) => get(list)),
+    ...["datasets", "parents", "spaces", "searchers", "devices"].map((list) => get(list)),
   ]);
   const names = (answer, list) => answer[list].map((each) => each.name);
   const here = devices.devices.filter(({ available }) => available).map(({ name }) => name);
@@ -25,6 +25,13 @@ export async function proposalPage(page) {
     { id: "known-datasets" },
     ...datasets.datasets.map(({ name, info }) =>
       element("option", { value: name }, info ? `${info.classes.length} classes, ${info.resolution} pixels` : ""),
+    ),
+  );
+  const ancestors = element(
+    "datalist",
+    { id: "known-parents" },
+    ...parents.parents.map(({ name, missing, dataset }) =>
+      element("option", { value: name }, missing ?? `trained on ${dataset}`),
     ),
   );
   // Fields with the service's own words and values; `more` is what the form adds to either.
@@ -42,6 +49,7 @@ export async function proposalPage(page) {
     "form",
     { class: "card proposal", novalidate: true, submit, input: preview },
     known,
+    ancestors,
     group("What", [
       line("Name", "/name"),
       line("Dataset", "/dataset", {
@@ -49,6 +57,7 @@ export async function proposalPage(page) {
         list: "known-datasets",
       }),
       upload(uploaded),
+      line("Parent", "/parent", { placeholder: "none", list: "known-parents" }),
       choice("Space", "/space", names(spaces, "spaces")),
       choice("Searcher", "/searcher", names(searchers, "searchers")),
     ]),

@@ -121,7 +121,11 @@ export async function searchPage(page, again, id) {
   };
 }
 
-function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelity, confirm, devices, worth }) {
+// A parent by its name; a checkpoint by the beginning of its hash.
+const ancestor = (parent) => (/^[0-9a-f]{64}$/.test(parent) ? `checkpoint ${parent.slice(0, 12)}` : parent);
+
+function facts(spec) {
+  const { dataset, space, searcher, recipe, parallel, parent, resolution, fidelity, confirm, devices, worth } = spec;
   const size = resolution ? `${resolution} pixels` : null;
   const rungs = fidelity && `${RUNGS[fidelity.kind]} over ${fidelity.rungs} rungs`;
   const again = confirm ? `leads confirmed by ${confirm} trials` : null;
@@ -129,6 +133,7 @@ function facts({ dataset, space, searcher, recipe, parallel, resolution, fidelit
     dataset,
     size,
     `space ${space}`,
+    parent && `begins with ${ancestor(parent)}`,
     `searcher ${searcher}`,
     named(devices),
     epochs(recipe, "a trial"),

@@ -86,6 +86,7 @@ export function trialCard(back) {
         }),
         ["Parameters", short(measured?.params)],
         ["Trained in", trainedIn(measured)],
+        ...((measured?.inherited ?? null) === null ? [] : [["Inherited", accuracy(measured.inherited)]]),
         ...(slowedTo(trial) ? [["Learning rate, as it diverged", decimal(slowedTo(trial))]] : []),
       ];
       figures.replaceChildren(

@@ -73,10 +73,17 @@ export function trialsTable(reward, pick, { devices }) {
 const took = (trial) => (trial.ended_at === null ? null : trial.ended_at - trial.started_at);
 const why = (trial) => trial.error ?? trial.measurement?.refused ?? purpose(trial);
 
-// Which training of its network a trial is, where there are several, and how it was slowed down.
+// Which training of its network a trial is, where there are several, how it was slowed down, and what it began with.
 function purpose(trial) {
   const rate = slowedTo(trial);
-  return [which(trial.job), rate && `at rate ${decimal(rate)}`].filter(Boolean).join(", ");
+  const inherited = trial.measurement?.inherited ?? null;
+  return [
+    which(trial.job),
+    rate && `at rate ${decimal(rate)}`,
+    inherited !== null && `${Math.round(100 * inherited)} % inherited`,
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function which({ baseline, repeats, promotes, rung }) {

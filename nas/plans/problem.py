@@ -2,7 +2,8 @@
 
 import functools
 
-from nas import spaces
+from nas import parents, spaces
+from nas.kinship import obstacles
 from nas.latency_predictor import Predictor
 from nas.limits import excess
 from nas.networks.architecture import Choice, Choices, Images
@@ -19,6 +20,7 @@ def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None
     ValueError for an unknown space or knob."""
     space = spaces.load(spec.space)
     knobs = spaces.narrowed(space.knobs(images), spec.knobs)
+    parent = parents.described(spec.parent).architecture if spec.parent else None
     first = {knob: options[0] for knob, options in knobs.items()}
 
     @functools.lru_cache(maxsize=REMEMBERED)
@@ -37,9 +39,10 @@ def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None
         return timed(tuple(choices[knob] for knob in knobs))
 
     def allowed(choices: Choices) -> float:
+        strange = len(obstacles(parent, space.architecture(choices, images))) if parent else 0
         if predictor is None:
-            return excess(spec.limits, counted(choices))
-        return excess(spec.limits, counted(choices), predicted(choices), predictor.error)
+            return strange + excess(spec.limits, counted(choices))
+        return strange + excess(spec.limits, counted(choices), predicted(choices), predictor.error)
 
     def cost_of(name: Cost | None) -> CostOf | None:
         if name is None:

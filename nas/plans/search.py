@@ -5,12 +5,14 @@ import heapq
 import statistics
 from typing import cast
 
-from nas import plugins, spaces, zoo
+from nas import parents, plugins, spaces, zoo
 from nas.confirmation import Measured, confirmation
+from nas.kinship import fitted, obstacles
 from nas.latency_predictor import Predictor
 from nas.limits import far_over, over_limit
 from nas.networks.architecture import Choices, Images
 from nas.networks.counts import counts
+from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
 from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
@@ -19,6 +21,7 @@ from nas.refusal import Refusal
 from nas.searchers import REFUSALS, Costed, MakeSearcher, Outcome, Searcher
 from nas.specs import Limits, SearchSpec
 
+PARENT = "parent"  # the baseline that is the search's parent, whole
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
 LED = 200  # where limits are so tight that only what is led within them fits, each by much arithmetic
 ASTRAY = 30  # where not even that does
@@ -41,7 +44,8 @@ class SearchPlan:
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
         self._told: list[tuple[Choices, Costed | None]] = []
-        self._baselines = [zoo.architecture(name, images) for name in spec.baselines]
+        self._parent = parents.described(spec.parent).architecture if spec.parent else None
+        self._baselines = [self._baseline(name) for name in spec.baselines]
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
         self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
         self._recipes = spec.fidelity.recipes(spec.recipe) if spec.fidelity else (spec.recipe,)
@@ -148,6 +152,8 @@ class SearchPlan:
             over = over_limit(job.limits, counts(job.architecture))
             if over is None and self._predictor:
                 over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
+            if over is None and self._parent:
+                over = next(iter(obstacles(self._parent, job.architecture)), None)
             if over is None and self._network(job) not in self._begun:
                 return dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
             if over:
@@ -157,6 +163,7 @@ class SearchPlan:
             if choices not in refused:
                 refused.append(choices)
         within = "" if self._spec.limits == Limits() else " within the limits"
+        within += " that can begin with the parent" if self._parent else ""
         last = f": the last proposal had {broken}" if broken else ""
         self.exhausted = f"no untried network{within} was found for trial {number}{last}"
         return None
@@ -172,6 +179,11 @@ class SearchPlan:
             return None
         most = max(self._gains[number] for number in last)
         return f"no gain of {least:g} is expected any more: of the last {wanted} proposals {most:.2g} at most"
+
+    def _baseline(self, name: str) -> AnyArchitecture:
+        if name == PARENT and self._parent:
+            return fitted(self._parent, self._images)
+        return zoo.architecture(name, self._images)
 
     def _network(self, job: Job) -> str:
         """Equal for jobs whose choices build the same network, though grown they may differ (a skip inert at B0)."""
@@ -190,19 +202,22 @@ class SearchPlan:
         repeats: int | None = None,
         seed: int | None = None,
     ) -> Job:
-        """A baseline has no choices of the space, so the searcher never hears of it, and no limits."""
+        """A baseline has no choices of the space, so the searcher never hears of it, and no limits. It begins with the
+        parent's weights too, where it is a relative."""
+        architecture = self._baselines[number] if baseline else self._space.architecture(choices, self._images)
+        related = self._parent and not (baseline and obstacles(self._parent, architecture))
         return Job(
             run=self._run,
             number=number,
             space=self._spec.space,
-            architecture=self._baselines[number] if baseline else self._space.architecture(choices, self._images),
+            architecture=architecture,
             choices=choices,
             baseline=baseline,
             dataset=self._spec.dataset,
             contents=self._spec.contents.digest if self._spec.contents else None,
             devices=self._spec.devices,
             recipe=self._recipes[rung or 0],
-            parent=self._spec.parent,
+            parent=self._spec.parent if related else None,
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed if seed is None else seed,
             shuffle=0 if seed is None else seed - self._spec.seed,

