@@ -172,9 +172,7 @@ def service_over(url: str, edge: Edge = OPEN, roots: Roots = NOWHERE) -> Iterato
     app = create_app(store, edge, roots)
     with (
         serving(app) as address,
-        httpx.Client(
-            base_url=address, timeout=PATIENCE_SECONDS, event_hooks={"response": [contract().check]}
-        ) as http,
+        httpx.Client(base_url=address, timeout=PATIENCE_SECONDS, event_hooks={"response": [contract().check]}) as http,
     ):
         yield Service(store, http)
     store.close()
