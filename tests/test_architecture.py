@@ -2,7 +2,7 @@
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -40,15 +40,6 @@ for _stage, (_kernel, _expand, _repeats) in enumerate(
         f"stage{_stage}.repeats": _repeats,
         f"stage{_stage}.skip": "identity",
     }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on a busy machine take twenty times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def b0() -> Architecture:
