@@ -6,6 +6,7 @@ EfficientNet-B0 is one point of the space for images of 128 pixels and more.
 """
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 from nas.networks.architecture import Activation, Architecture, Choices, Images, Knobs, Stage, round_channels
@@ -81,27 +82,11 @@ def knobs(images: Images) -> Knobs:
 def architecture(choices: Choices, images: Images) -> Architecture:
     """Width factors round to multiples of 8; `fused` without expansion is the plain convolution it amounts to."""
     plan = skeleton(images)
-    stages = []
-    for number, (stride, channels, _) in enumerate(plan.stages, 1):
-        values: dict[str, Any] = {name: choices[f"stage{number}.{name}"] for name in _KNOBS}
-        plain = values["op"] == "conv" or (values["op"] == "fused" and values["expand"] == 1)
-        stages.append(
-            Stage(
-                op="conv" if plain else values["op"],
-                kernel=values["kernel"],
-                stride=stride,
-                expand=1 if plain else values["expand"],
-                channels=round_channels(channels, values["width"]),
-                repeats=values["repeats"],
-                se_ratio=values["se_ratio"],
-                skip=values["skip"] == "identity",
-            )
-        )
     return Architecture(
         images=images,
         stem=plan.stem,
         stem_stride=plan.stem_stride,
-        stages=tuple(stages),
+        stages=_stages(choices, plan),
         head=plan.head,
         activation=plan.activation,
         dropout=plan.dropout,
@@ -109,13 +94,36 @@ def architecture(choices: Choices, images: Images) -> Architecture:
     )
 
 
+def _stages(choices: Choices, plan: Skeleton) -> tuple[Stage, ...]:
+    return tuple(
+        _stage(stride, channels, *[choices[f"stage{number}.{name}"] for name in _KNOBS])
+        for number, (stride, channels, _) in enumerate(plan.stages, 1)
+    )
+
+
+@functools.lru_cache(maxsize=4096, typed=True)  # a searcher describes thousands of networks, of few stages
+def _stage(
+    stride: int, channels: int, op: Any, kernel: Any, expand: Any, se_ratio: Any, width: Any, repeats: Any, skip: Any
+) -> Stage:
+    plain = op == "conv" or (op == "fused" and expand == 1)
+    return Stage(
+        op="conv" if plain else op,
+        kernel=kernel,
+        stride=stride,
+        expand=1 if plain else expand,
+        channels=round_channels(channels, width),
+        repeats=repeats,
+        se_ratio=se_ratio,
+        skip=skip == "identity",
+    )
+
+
 def canonical(choices: Choices, images: Images) -> Choices:
     """Expansion of a plain convolution is 1; a skip that no block of the stage can take is "identity"; of widths that
     round to the same channels it is the narrowest."""
-    table = dict(choices)
-    built = architecture(choices, images)
-    channels = built.stem
-    for number, (stage, (_, reference, _)) in enumerate(zip(built.stages, skeleton(images).stages), 1):
+    table, plan = dict(choices), skeleton(images)
+    channels = plan.stem
+    for number, (stage, (_, reference, _)) in enumerate(zip(_stages(choices, plan), plan.stages), 1):
         same = (width for width in _WIDTHS if round_channels(reference, width) == stage.channels)
         table[f"stage{number}.width"] = next(same)
         if stage.op == "conv":

@@ -1,9 +1,11 @@
 """The service on a port of its own, over a store that a test fills by hand."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -170,9 +172,7 @@ def service_over(url: str, edge: Edge = OPEN, roots: Roots = NOWHERE) -> Iterato
     app = create_app(store, edge, roots)
     with (
         serving(app) as address,
-        httpx.Client(
-            base_url=address, timeout=PATIENCE_SECONDS, event_hooks={"response": [Contract(app).check]}
-        ) as http,
+        httpx.Client(base_url=address, timeout=PATIENCE_SECONDS, event_hooks={"response": [contract().check]}) as http,
     ):
         yield Service(store, http)
     store.close()
@@ -215,8 +215,8 @@ def growth(service: Service, search: str) -> str:
 class Contract:
     """What the OpenAPI document promises, held against real answers."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._document = app.openapi()
+    def __init__(self, document: Any) -> None:
+        self._document = document
         self._operations = [
             (re.compile(re.sub(r"{(\w+)(:path)?}", lambda name: ".+" if name[2] else "[^/]+", path)), method, operation)
             for path, operations in self._document["paths"].items()
@@ -240,6 +240,13 @@ class Contract:
 
     def valid(self, schema: Any, body: Any) -> None:
         Draft202012Validator({**schema, "components": self._document["components"]}).validate(body)
+
+
+@functools.cache
+def contract() -> Contract:
+    """That of every service: its document takes a second to be made, and is the same whatever the store."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Store(f"sqlite:///{folder}/nas.db")) as store:
+        return Contract(create_app(store, OPEN).openapi())
 
 
 def ended(store: Store, owner: str, run: Run, came: Sequence[Measurement | str]) -> None:

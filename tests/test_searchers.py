@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from bench._landscapes import Landscape, synthetic
 from nas import plugins, spaces
@@ -113,12 +112,6 @@ def depth(choices: Choices) -> float:
 
 REWARDS = [AIM.reward(LAND.accuracy(one), LAND.cost(one)) for one in LAND.networks or ()]
 BEST, AVERAGE = max(REWARDS), sum(REWARDS) / len(REWARDS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    """More only wait for each other, on networks as small as a controller."""
-    torch.set_num_threads(1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,6 @@
 """Routes that runs of every kind share: lists, wishes, trials, events."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -139,6 +140,7 @@ def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
             return proxy.view(run, trials, whole=whole)
 
 
+@functools.cache
 def common(kind: Kind) -> APIRouter:
     """The routes of /searches and its like that are the same for every kind."""
     plural, (view, listed) = PLURAL[kind], VIEWS[kind]

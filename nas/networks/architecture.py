@@ -1,6 +1,7 @@
 """Networks as data: stage rows, and the architecture that they make up."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -189,6 +190,7 @@ class Architecture:
         return digest(self)
 
 
+@functools.lru_cache(maxsize=4096)  # a millisecond each, and a search asks for those of its networks again and again
 def digest(architecture: Any) -> str:
     """Twelve hexadecimal digits of the SHA-256 of a record's JSON, its version left out, and what older descriptions do
     not have where it is what they meant."""
