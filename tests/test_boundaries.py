@@ -16,17 +16,19 @@ ALLOWED = {
     "nas/agents/parcel.py": {"numpy"},
     "nas/agents/measuring.py": {"numpy", "onnxruntime"},
     "nas/service.py": {"httpx"},
+    "nas/classify.py": {"numpy", "onnxruntime", "PIL"},
     "nas/correlation.py": {"numpy"},  # only where something is correlated
     "nas/datasets": {"numpy", "PIL", "pyarrow"},
     "nas/devices": {"numpy", "torch", "onnxruntime", "openvino", "tensorrt"},
     "nas/evaluate.py": {"numpy", "torch"},
+    "nas/exporters": {"numpy", "torch", "onnx"},
     "nas/inheritance": {"torch"},
     "nas/latencies.py": {"torch"},
     "nas/latency_predictor.py": {"numpy"},  # only where a predictor is learnt
     "nas/measure.py": {"torch"},
     "nas/metering/onnx.py": {"numpy", "torch", "onnxruntime"},
     "nas/metering/runtime.py": {"torch"},
-    "nas/models": {"torch", "safetensors"},
+    "nas/models": {"numpy", "torch", "safetensors"},
     "nas/networks/blocks.py": {"torch"},
     "nas/searchers": {"numpy", "torch", "optuna"},
     "nas/spaces.py": {"torch"},  # only where a network is built
@@ -104,7 +106,8 @@ def test_parts_use_only_the_parts_below_them(part: str) -> None:
 
 
 def test_evaluation_does_not_know_the_store() -> None:
-    for place in ("evaluate.py", "training", "metering", "devices", "agents", "models", "datasets", "networks"):
+    places = ("training", "metering", "devices", "agents", "models", "exporters", "datasets", "networks")
+    for place in ("evaluate.py", *places):
         for path in sources(f"nas/{place}"):
             assert "nas.store" not in path.read_text(), path
 
