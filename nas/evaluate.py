@@ -200,6 +200,7 @@ def _card(
         shuffle=job.shuffle,
         pixels=images.train_images.shape[-1],
         greys=images.info.greys,
+        scored_on=training_device().type,
     )
 
 

@@ -23,7 +23,7 @@ from nas.codec import encode
 from nas.datasets import _picture
 from nas.evaluate import evaluate
 from nas.models import archive, checkpoint, manifest, score
-from nas.models.manifest import BadArchive, Manifest, Score
+from nas.models.manifest import BadArchive, FileScore, Manifest
 from nas.networks.architecture import Images
 from tests.pictures import CLASSES, RECIPE, TINY, job, pictures
 from tests.waiting import PATIENCE_SECONDS
@@ -107,7 +107,9 @@ def test_every_file_has_scored_what_was_promised_by_its_own_runtime(
     assert set(ways) == {"model.safetensors", "model.onnx", "model.pt2"}
     for way in ways.values():
         assert way.refused is None
-        assert way.score == Score(accuracy=promised or 0, promised=promised or 0, images=60, part="test")
+        assert way.score
+        assert (way.score.accuracy, way.score.promised) == (promised, promised)
+        assert (way.score.images, way.score.part) == (60, "test")
     metrics = json.loads((built[0] / "metrics.json").read_text())
     assert metrics["test_accuracy"] == promised
     assert metrics["files"]["model.onnx"]["accuracy"] == promised
@@ -243,7 +245,9 @@ def test_a_file_that_does_not_keep_the_promise_is_not_offered(
     monkeypatch.setattr(
         archive,
         "_scored",
-        lambda path, _: Score(accuracy=0.5 if path.suffix == ".onnx" else 0.9, promised=0.9, images=60, part="test"),
+        lambda path, _: FileScore(
+            accuracy=0.5 if path.suffix == ".onnx" else 0.9, promised=0.9, images=60, part="test"
+        ),
     )
 
     def broken(*_: object) -> None:
@@ -288,7 +292,7 @@ def test_where_the_images_are_gone_nothing_is_offered_and_the_reason_is_said(tra
 @pytest.mark.parametrize(("undecided", "kept"), [(0, False), (1, False), (2, True), (100, False)])
 def test_a_network_that_answers_all_alike_keeps_no_promise(undecided: int, kept: bool) -> None:
     off = 0.8 if undecided == 100 else 0.898
-    assert Score(accuracy=off, promised=0.9, images=1000, part="test", undecided=undecided).kept is kept
+    assert FileScore(accuracy=off, promised=0.9, images=1000, part="test", undecided=undecided).kept is kept
 
 
 @pytest.mark.parametrize("packing", ["zip", "tar"])

@@ -38,7 +38,9 @@ ALLOWED = {
     "search_spaces": {"torch"},  # only where a network is built
     "workers/pool.py": {"ray", "numpy"},
     "api/access.py": {"fastapi"},
+    "api/aliases.py": {"fastapi"},
     "api/app.py": {"fastapi", "starlette"},
+    "api/archives.py": {"fastapi"},
     "api/bodies.py": {"fastapi", "pydantic"},
     "api/cli": {"rich"},
     "api/connections.py": {"uvicorn"},
@@ -50,6 +52,7 @@ ALLOWED = {
     "api/problems.py": {"fastapi", "starlette"},
     "api/ranking.py": {"pydantic"},
     "api/routes": {"fastapi", "starlette"},
+    "api/sending.py": {"fastapi", "starlette"},
     "api/serve.py": {"uvicorn"},
     "api/steady.py": {"starlette"},
     "api/waiting.py": {"starlette"},

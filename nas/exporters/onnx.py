@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "model.onnx"
 PACKAGES = ("onnx", "onnxruntime")
-AGREES = 1e-4
+AGREES = 1e-3  # a GPU, which may have made the promise, multiplies 10 bits of mantissa
 
 
 def export(source: Source, path: Path) -> None:

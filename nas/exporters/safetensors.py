@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "model.safetensors"
 PACKAGES = ("safetensors",)
-AGREES = 0.0
+AGREES = 1e-3  # where the promise was made on another kind of device
 
 
 def export(source: Source, path: Path) -> None:

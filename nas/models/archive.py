@@ -7,6 +7,7 @@ was promised.
 
 import argparse
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from nas import exporters, extras
 from nas.codec import decode, encode
 from nas.models import checkpoint, manifest, readme
 from nas.models.checkpoint import BadCheckpoint, Card
-from nas.models.manifest import File, Manifest, Score, Way
+from nas.models.manifest import File, FileScore, Manifest, Way
 from nas.refusal import shortened
 
 PROGRAM = "classify.py"
 LONGEST = 500  # characters of a reason
+MOST_MEMORY_BYTES = 16 << 30  # of a bounded process and of each that it starts, beside files that are mapped
+MOST_SECONDS = 1800  # of processor time, likewise
 
 
 def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
@@ -73,14 +76,14 @@ def _way(name: str, source: exporters.Source, folder: Path, dataset: str | None)
     return Way(exporter=name, file=exporter.FILE, score=score, refused=refused)
 
 
-def _scored(path: Path, dataset: str | None) -> Score:
+def _scored(path: Path, dataset: str | None) -> FileScore:
     """In a fresh process. Raises BadCheckpoint."""
     command = [sys.executable, "-m", "nas.models.score", str(path), "--json"]
     command += ["--dataset", dataset] if dataset else []
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if ran.returncode not in (0, 1):  # 1: it was scored, and the promise is not kept
         raise BadCheckpoint(f"it could not be scored: {ran.stderr.strip()[-LONGEST:]}")
-    return decode(Score, json.loads(ran.stdout))
+    return decode(FileScore, json.loads(ran.stdout))
 
 
 def _describe(card: Card, ways: tuple[Way, ...], folder: Path) -> None:
@@ -111,7 +114,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dataset", help="where its images are now, if its card's name for them does not hold here")
+    parser.add_argument("--bounded", action="store_true", help="with bounds on memory and time, as a service builds")
     options = parser.parse_args(arguments)
+    if options.bounded:
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         whole = build(options.checkpoint, options.folder, options.dataset)
     except (ValueError, OSError, ModuleNotFoundError) as error:

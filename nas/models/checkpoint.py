@@ -73,6 +73,8 @@ class Card:
     """Pixels a side that a picture becomes first, cut at its centre; null: those of the architecture."""
     greys: tuple[float, float] | None = None
     """The greys, of pictures of more than 8 bits, that become 0 and 255 then; null: the higher 8 of 16 bits."""
+    scored_on: str | None = None
+    """Where that accuracy was measured, cpu or cuda, which round differently; null where it was not recorded."""
     tensors: str = ""
     """The SHA-256 of the weights alone."""
 

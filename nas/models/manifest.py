@@ -47,7 +47,7 @@ class File:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class FileScore:
     """`accuracy` found and `promised`, on so many `images`."""
 
     accuracy: float
@@ -77,7 +77,7 @@ class Way:
     """What made it."""
     file: str
     """The name of its file in the archive."""
-    score: Score | None = None
+    score: FileScore | None = None
     """How it scored; null where it did not come to that."""
     refused: str | None = None
     """Why it is not offered; null: it is."""

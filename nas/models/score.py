@@ -16,7 +16,7 @@ from nas.codec import encode
 from nas.datasets import DatasetError, ImageSet
 from nas.exporters import Logits
 from nas.models.checkpoint import BadCheckpoint, Card, card
-from nas.models.manifest import CHECKPOINT, Score
+from nas.models.manifest import CHECKPOINT, FileScore
 from nas.training.accuracy import BATCH
 from nas.training.data import Indices, split
 from nas.training.device import alone, training_device
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = None) -> Score:
+def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = None) -> FileScore:
     """Score the checkpoint at `path`, or another file of an archive's folder by its own runtime, on its own dataset, or
     on `dataset` where that has another name by now.
 
@@ -39,9 +39,12 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
     images = images or datasets.load(dataset or known.dataset, resolution, home.folder("datasets"))
     _check(images, known)
     promised, part, raw, labels = _promise(known, images, path)
-    with alone(training_device()):  # as when the promise was made: more threads may sum in another order
-        right, undecided = _right(logits, raw, labels, exporter.AGREES)
-    return Score(accuracy=right / len(labels), promised=promised, images=len(labels), part=part, undecided=undecided)
+    device = training_device()
+    same = is_checkpoint and known.scored_on in (None, device.type)  # nothing is rounded otherwise than it was then
+    with alone(device):  # as when the promise was made: more threads may sum in another order
+        right, undecided = _right(logits, raw, labels, 0.0 if same else exporter.AGREES)
+    found = right / len(labels)
+    return FileScore(accuracy=found, promised=promised, images=len(labels), part=part, undecided=undecided)
 
 
 def _promise(known: Card, images: ImageSet, path: Path) -> tuple[float, str, "NDArray[np.uint8]", Indices]:
