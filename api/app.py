@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from api import document
 from api.access import Access, allowed
+from api.archives import Archives
 from api.crowd import Crowd
 from api.edge import Edge
 from api.gate import Gate, known_parameters
@@ -25,6 +26,7 @@ from api.routes import (
     agents,
     benchmarks,
     catalogue,
+    files,
     forecasts,
     growths,
     images,
@@ -92,6 +94,7 @@ def create_app(
     app.state.access = Access(store, edge)
     app.state.roots = roots
     app.state.checking = asyncio.Lock()  # one archive at a time, as each may take 2 GB
+    app.state.archives = Archives()
     app.state.remote_workers = remote_workers
     app.state.coordinator = coordinator
     app.state.leaving = lambda: False  # whoever runs the server may know better
@@ -110,6 +113,7 @@ def create_app(
         runs.common("proxy"),
         runs.router,
         models.router,
+        files.router,
         catalogue.router,
         images.router,
         agents.router,

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from nas.datasets import absolute
 from nas.home import write
-from nas.service import Json, Report, Service
+from nas.service import Download, Json, Report, Service
 from nas.service import ServiceError as ServiceError
 from nas.uploads import packing
 
@@ -21,6 +21,8 @@ PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
 CHECK_SECONDS = 3600  # for which a whole archive may be looked through when its last bytes have come
 PIECE_BYTES = 8 << 20  # of an archive, sent at a time
 PAGE = 1000
+CHECKPOINT = "safetensors"
+PACKINGS = ("zip", "tar")
 
 
 class Client(Service):
@@ -146,32 +148,74 @@ class Client(Service):
         return self._list(f"/v1/models?limit={PAGE}" + (f"&run={quote(run, safe='')}" if run else ""), "models")
 
     def model(self, model: str) -> Json:
+        """By its id, or as RUN@best, RUN@latest, RUN@b0 to RUN@b7: so wherever a model is named."""
         return self._json("GET", f"/v1/models/{quote(model, safe='')}")
 
     def card(self, model: str) -> Json:
         return self._json("GET", f"/v1/models/{quote(model, safe='')}/card")
 
-    def download(self, model: str, to: str | Path = ".", report: Report | None = None) -> Path:
-        """Fetch a checkpoint and its card into the folder `to`; `report` is told how many bytes there are.
+    def files(self, model: str) -> Json:
+        """What a model is handed out as, as far as that has been made."""
+        return self._json("GET", f"/v1/models/{quote(model, safe='')}/files")
+
+    def make_files(self, model: str, seconds: float = 1.0) -> Json:
+        """The same once it has been made; asks every so many seconds. What is there already is not made again, unless
+        something of it was refused."""
+        files = self._json("POST", f"/v1/models/{quote(model, safe='')}/files")
+        while files["state"] == "building":
+            time.sleep(seconds)
+            files = self.files(files["model"])
+        if files["state"] != "built":
+            raise ServiceError(f"the files of model {files['model']} could not be made: {files['reason']}")
+        return files
+
+    def offered(self, model: str, kind: str = CHECKPOINT) -> Download:
+        """A model as a file of that kind, made now if it is not there: safetensors, which is the checkpoint, onnx, pt2,
+        or all of it as zip or tar."""
+        about = self.model(model)
+        if kind == CHECKPOINT:
+            address = about["links"]["checkpoint"]
+            return Download(name=about["file"], bytes=about["bytes"], sha256=about["sha256"], address=address)
+        files = self.files(about["id"])
+        if kind in PACKINGS:
+            if files["state"] != "built":
+                files = self.make_files(about["id"])
+            headers = self._ask("HEAD", files["links"][kind]).headers
+            size, digest = int(headers["content-length"]), headers["etag"].strip('"')
+            return Download(name=f"{files['name']}.{kind}", bytes=size, sha256=digest, address=files["links"][kind])
+        if kind not in [file["exporter"] for file in files["files"]]:
+            files = self.make_files(about["id"])
+        for file in files["files"]:
+            if file["exporter"] == kind:
+                return Download(name=file["save_as"], bytes=file["bytes"], sha256=file["sha256"], address=file["link"])
+        reasons = {row["exporter"]: row["reason"] for row in files["refused"]}
+        there = ", ".join(file["exporter"] for file in files["files"] if file["exporter"])
+        why = reasons.get(kind, f"there are {there}, {' and '.join(PACKINGS)}")
+        raise ServiceError(f"model {about['id']} is not handed out as {kind!r}: {why}")
+
+    def download(self, model: str, to: str | Path = ".", report: Report | None = None, kind: str = CHECKPOINT) -> Path:
+        """Fetch a model as a file of that kind, see `offered`, into the folder `to`, and with a checkpoint its card;
+        `report` is told how many bytes there are.
 
         A download that broke off goes on where it was. The file is checked against its SHA-256 and appears whole or
         not at all. Raises OSError where the disk is full or not writable.
         """
-        about = self.model(model)
+        wanted = self.offered(model, kind)
         folder = Path(to)
         folder.mkdir(parents=True, exist_ok=True)
-        path: Path = folder / about["file"]
-        if not (path.exists() and _sha256(path) == about["sha256"]):
+        path: Path = folder / wanted.name
+        if not (path.exists() and _sha256(path) == wanted.sha256):
             part = path.with_name(f".{path.name}.part")
-            self._fetch(about, part, report)
+            self._fetch(wanted, part, report)
             digest = _sha256(part)
-            if digest != about["sha256"]:
+            if digest != wanted.sha256:
                 part.unlink()
-                detail = f"what came of model {model} has the SHA-256 {digest} instead of {about['sha256']}"
+                detail = f"what came of model {model} has the SHA-256 {digest} instead of {wanted.sha256}"
                 raise ServiceError(f"{detail}: it is thrown away, try again")
             part.replace(path)
-        card = json.dumps(self.card(model), indent=2, ensure_ascii=False) + "\n"
-        write(path.with_suffix(".json"), card.encode())
+        if kind == CHECKPOINT:
+            card = json.dumps(self.card(model), indent=2, ensure_ascii=False) + "\n"
+            write(path.with_suffix(".json"), card.encode())
         return path
 
     # Images

@@ -117,7 +117,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             network = build(job)
             network.load_state_dict(stand.folds[0].weights or {})
             own = float(_right([first], [stand.folds[0].taken_for]).mean())
-            card = _card(job, dataset, recipe, images.info.classes, first.how, costed, own)
+            card = _card(job, dataset, recipe, images, first.how, costed, own)
             its = _quality([first], [stand.folds[0].taken_for], images.info.classes)
             weights = checkpoint.save(network, dataclasses.replace(card, quality=its))
         resume.remove()
@@ -174,7 +174,7 @@ def _card(
     job: Job,
     dataset: str,
     recipe: Recipe,
-    classes: tuple[str, ...],
+    images: ImageSet,
     how: Normalisation,
     costed: Measurement,
     scored: float,
@@ -187,7 +187,7 @@ def _card(
         number=job.number,
         member=job.member,
         dataset=dataset,
-        classes=classes,
+        classes=images.info.classes,
         mean=how.mean,
         std=how.std,
         accuracy=None if job.final else scored,
@@ -198,6 +198,9 @@ def _card(
         recipe=recipe,
         seed=job.seed,
         shuffle=job.shuffle,
+        pixels=images.train_images.shape[-1],
+        greys=images.info.greys,
+        scored_on=training_device().type,
     )
 
 

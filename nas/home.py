@@ -21,8 +21,9 @@ def home() -> Path:
 
 
 def folder(name: str) -> Path:
-    """The folder `name` in the home: "datasets", "images" (uploads), "artifacts" (finished checkpoints), "resume"
-    (running trainings), "probes" (what pays on this machine), "yardsticks" (how fast it is)."""
+    """The folder `name` in the home: "datasets", "images" (uploads), "artifacts" (finished checkpoints), "archives"
+    (what they are handed out as), "downloads", "resume" (running trainings), "probes" (what pays on this machine),
+    "yardsticks" (how fast it is)."""
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
     return path

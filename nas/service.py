@@ -3,6 +3,7 @@ refuses."""
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -26,6 +27,17 @@ class ServiceError(RuntimeError):
     def __init__(self, detail: str, status: int | None = None, faults: list[Json] | None = None) -> None:
         super().__init__(detail)
         self.detail, self.status, self.faults = detail, status, faults or []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """A file that the service has."""
+
+    name: str
+    """What it is to be called."""
+    bytes: int
+    sha256: str
+    address: str
 
 
 class Service:
@@ -90,15 +102,15 @@ class Service:
         _check(response)
         return response
 
-    def _fetch(self, about: Json, part: Path, report: Report | None) -> None:
+    def _fetch(self, wanted: Download, part: Path, report: Report | None) -> None:
         """Complete the file `part`, from where it broke off if what is there belongs to the same file."""
         have = part.stat().st_size if part.exists() else 0
-        if have >= about["bytes"]:
+        if have >= wanted.bytes:
             have = 0
-        tag = f'"{about["sha256"]}"'
+        tag = f'"{wanted.sha256}"'
         headers = {"Range": f"bytes={have}-", "If-Range": tag} if have else {}
         try:
-            with self._http.stream("GET", about["links"]["checkpoint"], headers=headers) as response:
+            with self._http.stream("GET", wanted.address, headers=headers) as response:
                 if response.is_error:
                     response.read()
                 _check(response)

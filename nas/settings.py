@@ -114,6 +114,11 @@ MOST_UPLOADED = Setting(
     name="NAS_MOST_UPLOADED", words="bytes of uploaded images in all, kept in NAS_HOME/images", default="20000000000"
 )
 LARGEST_UPLOAD = Setting(name="NAS_LARGEST_UPLOAD", words="bytes of one upload", default="10000000000")
+MOST_ARCHIVED = Setting(
+    name="NAS_MOST_ARCHIVED",
+    words="bytes of the files that models are handed out as, kept in NAS_HOME/archives; what was used last stays",
+    default="10000000000",
+)
 SPACES = Setting(
     name="NAS_SPACES",
     words='folders of search spaces of your own, ":" between them',
@@ -203,6 +208,7 @@ SETTINGS = (
     IMAGES,
     MOST_UPLOADED,
     LARGEST_UPLOAD,
+    MOST_ARCHIVED,
     SPACES,
     FASHION_MNIST,
     LOG_LEVEL,

@@ -11,8 +11,8 @@ from api.cli import arguments, measure, offline, proxy, terminal, verbs
 from api.cli.fields import argument
 from api.cli.session import Session
 from api.requests import Budget
-from nas import settings
-from nas.client import ServiceError
+from nas import plugins, settings
+from nas.client import CHECKPOINT, PACKINGS, ServiceError
 from nas.extras import NotInstalled
 from nas.tokens import SCOPES, TokenRequest
 from nas.version import version
@@ -103,9 +103,21 @@ def parser() -> argparse.ArgumentParser:
     grown.add_argument("run", metavar="search")
     arguments.growth_arguments(grown)
     grown.add_argument("--watch", action="store_true", help="and watch it until it has ended")
-    fetched = add("download", verbs.download, "fetch checkpoints and their cards")
-    fetched.add_argument("what", metavar="model|run", help="one model, or all of a growth or search")
+    fetched = add("download", verbs.download, "fetch trained networks, as whatever runs them")
+    fetched.add_argument(
+        "what", metavar="model|RUN@NAME|run", help="one model, best, latest or b0 to b7 of a run, or all of a run"
+    )
+    fetched.add_argument(
+        "--as",
+        dest="kind",
+        choices=(*plugins.names("nas.exporters"), *PACKINGS),
+        default=CHECKPOINT,
+        help="a checkpoint with its card (safetensors, the default), another runtime's file, or all of it in one",
+    )
     fetched.add_argument("--to", default=".", metavar="FOLDER", help="where to put them")
+    handed = add("files", verbs.files, "what a model is handed out as, and what each file scored in its own runtime")
+    handed.add_argument("model", metavar="model|RUN@NAME")
+    handed.add_argument("--make", action="store_true", help="make them first; what was refused is tried again")
     scored = add("score", verbs.score, "reload checkpoints and compare their accuracy with what was promised")
     scored.add_argument("checkpoint", nargs="+")
     scored.add_argument("--dataset", metavar="NAME", help="where its images are now, if not where they were")

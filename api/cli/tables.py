@@ -293,6 +293,27 @@ def models(rows: Sequence[Json]) -> RenderableType:
     return Group(Fitted(headings, cells, flexible=["File"]), *map(_empty, filter(_learnt_nothing, rows)))
 
 
+def files(answer: Json) -> RenderableType:
+    """What a model is handed out as."""
+    if answer["state"] != "built":
+        words = {"failed": f"could not be made: {answer['reason']}", "building": "are being made"}
+        said = words.get(answer["state"], f"are not made yet: nas files {answer['model']} --make")
+        return Text(f"The files of model {answer['model']} {said}")
+    cells = [
+        (
+            row["name"],
+            f"{numbers.short(row['bytes'])}B",
+            f"{numbers.percent(row['score']['accuracy'])} on {row['score']['images']:,}" if row["score"] else "",
+            row["sha256"][:12],
+            row["save_as"],
+        )
+        for row in answer["files"]
+    ]
+    refused = [Text(f"not as {row['exporter']}: {row['reason']}", style="yellow") for row in answer["refused"]]
+    headings = ["File", ">Size", ">Accuracy", "SHA-256", "Saved as"]
+    return Group(Fitted(headings, cells, flexible=["Saved as"]), *refused)
+
+
 def _learnt_nothing(model: Json) -> bool:
     """Whether its accuracy may be no more than the share of the largest class."""
     accuracy, error, quality = _accuracy(model), model["accuracy_error"] or 0.0, model["quality"]

@@ -101,17 +101,24 @@ def models(session: Session) -> int:
 
 def download(session: Session) -> int:
     name, client = session.options.what, session.client
-    rows = [client.model(name)] if "-" in name else client.models(name)
+    rows = [client.model(name)] if "-" in name or "@" in name else client.models(name)
     if not rows:
         raise ServiceError(f"run {name} has saved no model: grow it (nas grow {name}), or search with --save-weights")
     files = []
     with _bars(session) as bars:
         for model in reversed(rows):
-            bar = bars.add_task(model["file"], total=model["bytes"])
+            bar = bars.add_task(f"{model['id']} as {session.options.kind}", total=None)
+            wanted = client.offered(model["id"], session.options.kind)  # which may have to be made first
+            bars.update(bar, description=wanted.name, total=wanted.bytes)
             report = functools.partial(_advance, bars, bar)
-            files.append(str(client.download(model["id"], session.options.to, report)))
-            report(model["bytes"])
+            files.append(str(client.download(model["id"], session.options.to, report, session.options.kind)))
+            report(wanted.bytes)
     return session.show({"files": files}, lambda data: "\n".join(data["files"]))
+
+
+def files(session: Session) -> int:
+    client, model = session.client, session.options.model
+    return session.show(client.make_files(model) if session.options.make else client.files(model), tables.files)
 
 
 def _bars(session: Session) -> Progress:

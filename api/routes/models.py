@@ -1,18 +1,19 @@
 """Trained networks: list, card, and the checkpoint as a file that can be fetched in parts and checked."""
 
-import base64
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import FileResponse
 
 from api.access import Asker
+from api.aliases import Named
 from api.history import Rows
 from api.problems import Problem, documented
-from api.routes.runs import Id, Limit, Page
+from api.routes.runs import Limit, Page
+from api.sending import BAD_RANGE, Wanted
 from api.views import search
 from nas.metrics import Quality
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
@@ -45,7 +46,7 @@ class Trained(Model):
     latencies_ms: dict[str, float]
     """Its latency on each device: the median of the fastest runs of six rounds, in milliseconds."""
     links: dict[str, str]
-    """Where it is, its checkpoint and its card."""
+    """Where it is, its checkpoint and its card, what it is handed out as, and all of that in one archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +73,18 @@ def list_models(
 
 
 @router.get("/{model}", summary="A trained network", responses=documented(_404=UNKNOWN))
-def get_model(model: Id, store: Rows) -> Trained:
+def get_model(model: Named, store: Rows) -> Trained:
     """What was measured of it, and where its checkpoint and card are."""
-    row = store.model(model)
-    return _trained(row, store.run(row.run), store)
+    return _trained(model, store.run(model.run), store)
 
 
 @router.get("/{model}/card", summary="A trained network's card", responses=documented(_404=UNKNOWN, _410=GONE))
-def get_card(model: Id, store: Rows) -> Card:
+def get_card(model: Named) -> Card:
     """What stands in the header of its checkpoint: all that is needed to rebuild the network, feed it and check it."""
-    row = store.model(model)
     try:
-        return card(_file(row))
+        return card(file_of(model))
     except BadCheckpoint as error:
-        raise Problem(410, f"the checkpoint of model {row.id} is damaged: {error}") from error
+        raise Problem(410, f"the checkpoint of model {model.id} is damaged: {error}") from error
 
 
 @router.head("/{model}/checkpoint", include_in_schema=False)
@@ -97,40 +96,29 @@ def get_card(model: Id, store: Rows) -> Card:
         200: {"description": "The safetensors file", "content": {FILE: {"schema": {"type": "string"}}}},
         206: {"description": "The part of it that the Range names"},
         304: {"description": "The file that If-None-Match names is still the one"},
-        **documented(
-            _404=UNKNOWN,
-            _410=GONE,
-            _400="Range 'bytes=a-b' cannot be read: write it like bytes=1000-",
-            _416="Range 'bytes=9999-' begins behind the end: the file has 1,234 bytes",
-        ),
+        **documented(_404=UNKNOWN, _410=GONE, **BAD_RANGE),
     },
 )
 def get_checkpoint(
-    model: Id,
+    model: Named,
     request: Request,
     store: Rows,
     asker: Asker,
-    if_none_match: Annotated[str | None, Header(description='"SHA-256" of the file that is there already')] = None,
-    wanted: Annotated[str | None, Header(alias="range", description="a part of the file, such as bytes=1000-")] = None,
+    wanted: Wanted,
 ) -> Response:
     """Weights with the card in the header. The ETag and Repr-Digest are the SHA-256 of the whole file, so a download
     that broke off goes on with Range and If-Range and can be checked."""
-    row = store.model(model)
-    digest = base64.b64encode(bytes.fromhex(row.sha256)).decode()
-    headers = {
-        "ETag": f'"{row.sha256}"',
-        "Repr-Digest": f"sha-256=:{digest}:",
-        "Cache-Control": "private, no-cache",
-    }
-    path = _file(row)
-    if if_none_match and _matches(if_none_match, row.sha256):
-        return Response(status_code=304, headers=headers)
-    if wanted is not None:
-        _check_range(wanted, row.bytes)
-    name = _trained(row, store.run(row.run), store).file
-    if request.method == "GET":
-        store.note(row.run, "downloaded", f"model {row.id} downloaded" + (" in part" if wanted else ""), asker)
-    return FileResponse(path, headers=headers, media_type=FILE, filename=name)
+    name = _trained(model, store.run(model.run), store).file
+    answer = wanted.response(file_of(model), model.sha256, model.bytes, name, FILE)
+    note(store, model, request, answer, asker)
+    return answer
+
+
+def note(store: Store, model: Model, request: Request, answer: Response, asker: str | None, what: str = "") -> None:
+    """Write down that something was downloaded, if it is."""
+    if request.method == "GET" and answer.status_code == 200:
+        part = " in part" if request.headers.get("range") is not None else ""
+        store.note(model.run, "downloaded", f"model {model.id} downloaded{what}{part}", asker)
 
 
 def _trained(model: Model, run: Run, store: Store) -> Trained:
@@ -152,11 +140,17 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
         params=measured.params,
         mult_adds=measured.mult_adds,
         latencies_ms=search.medians([measured]),
-        links={"self": address, "checkpoint": f"{address}/checkpoint", "card": f"{address}/card"},
+        links={
+            "self": address,
+            "checkpoint": f"{address}/checkpoint",
+            "card": f"{address}/card",
+            "files": f"{address}/files",
+            "archive": f"{address}/archive",
+        },
     )
 
 
-def _file(model: Model) -> Path:
+def file_of(model: Model) -> Path:
     """Where the checkpoint is. Raises Problem where it is not there any more."""
     path = artifact(model.sha256)
     try:
@@ -168,18 +162,3 @@ def _file(model: Model) -> Path:
         detail = f"the checkpoint of model {model.id} is damaged: {path} has {size:,} of {model.bytes:,} bytes"
         raise Problem(410, detail)
     return path
-
-
-def _matches(tags: str, sha256: str) -> bool:
-    return tags.strip() == "*" or f'"{sha256}"' in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-
-
-def _check_range(wanted: str, size: int) -> None:
-    """Raise Problem for what the file response would answer without a document."""
-    parts = re.fullmatch(r"bytes=((?:\d+-\d*|-\d+)(?:\s*,\s*(?:\d+-\d*|-\d+))*)", wanted.strip())
-    bounds = [part.strip().split("-") for part in parts[1].split(",")] if parts else []
-    if not bounds or any(first and last and int(last) < int(first) for first, last in bounds):
-        raise Problem(400, f"Range {wanted!r} cannot be read: write it like bytes=1000- or bytes=0-999")
-    if any(int(first or 0) >= size for first, _ in bounds):
-        detail = f"Range {wanted!r} begins behind the end: the file has {size:,} bytes"
-        raise Problem(416, detail, headers={"Content-Range": f"bytes */{size}"})

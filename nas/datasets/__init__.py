@@ -72,6 +72,8 @@ class DatasetInfo:
     """Changes with the name, the size, the part and the class of any image; empty where they are always the same."""
     remarks: tuple[Remark, ...] = ()
     """What is to be known of it: what was left out and why, and what is odd."""
+    greys: tuple[float, float] | None = None
+    """The greys, of pictures of more than 8 bits, that become 0 and 255; null: the higher 8 of 16 bits."""
 
     def __post_init__(self) -> None:
         between(self, "channels", 1, 3)

@@ -147,6 +147,7 @@ def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
             ]
         ),
         remarks=tuple(remarks),
+        greys=(known.depth.low, known.depth.high) if known.deep else None,
     )
     return Survey(
         info=info,

@@ -23,8 +23,9 @@ class Running:
     answer: Callable[[], "ndarray"]
 
 
-def exported(network: "nn.Module", image: "Tensor") -> bytes:
-    """The network in ONNX. Raises DeviceError where ONNX has no words for it."""
+def exported(network: "nn.Module", image: "Tensor", *, any_number: bool = False) -> bytes:
+    """The network in ONNX, for as many images as `image` has, or for `any_number`. Raises DeviceError where ONNX has no
+    words for it."""
     import torch
 
     file = io.BytesIO()
@@ -33,7 +34,9 @@ def exported(network: "nn.Module", image: "Tensor") -> bytes:
             # Its successor takes ten to twenty times as long for the same graph, and a search exports every candidate.
             warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based", DeprecationWarning)
             warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
-            torch.onnx.export(network, (image,), file, dynamo=False)  # type: ignore[arg-type]  # this exporter takes a file
+            names = {"input_names": ["images"], "output_names": ["logits"]}
+            axes = {name: {0: "number"} for name in ("images", "logits")} if any_number else None
+            torch.onnx.export(network, (image,), file, dynamo=False, dynamic_axes=axes, **names)  # type: ignore[arg-type]  # this exporter takes a file
     except Exception as error:  # whatever it is, the network cannot be measured here
         raise DeviceError(f"the network cannot be exported to ONNX: {error}") from error
     return file.getvalue()

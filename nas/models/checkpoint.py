@@ -6,6 +6,8 @@
 import dataclasses
 import hashlib
 import json
+import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +69,12 @@ class Card:
     shuffle: int = 0
     quality: Quality | None = None
     """What its answers to the same images are worth class by class; null where that was not recorded."""
+    pixels: int | None = None
+    """Pixels a side that a picture becomes first, cut at its centre; null: those of the architecture."""
+    greys: tuple[float, float] | None = None
+    """The greys, of pictures of more than 8 bits, that become 0 and 255 then; null: the higher 8 of 16 bits."""
+    scored_on: str | None = None
+    """Where that accuracy was measured, cpu or cuda, which round differently; null where it was not recorded."""
     tensors: str = ""
     """The SHA-256 of the weights alone."""
 
@@ -102,30 +110,51 @@ def artifact(sha256: str) -> Path:
 def card(path: Path) -> Card:
     """The card in the header of the checkpoint at `path`. Raises BadCheckpoint; OSError where there is no such file."""
     with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if not 2 <= size <= MOST_HEADER_BYTES:
-            raise BadCheckpoint(f"{path} is not a safetensors file: its header would be {size:,} bytes")
-        header = file.read(size)
+        start = file.read(8)
+        size = int.from_bytes(start, "little")
+        header = file.read(size) if size <= MOST_HEADER_BYTES else b""
         file.seek(0, 2)
-        behind = file.tell() - 8 - size
+        return _header(start + header, file.tell(), str(path)).card
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    card: Card
+    table: dict[str, Any]
+    """Of each tensor, its kind, shape and place behind the header."""
+    size: int
+    """Bytes until the first of them."""
+
+
+def _header(data: bytes | bytearray, whole: int, where: str) -> _Header:
+    """What the beginning of a file of `whole` bytes says. Raises BadCheckpoint, whose message begins with `where`."""
+    size = int.from_bytes(data[:8], "little")
+    if not 2 <= size <= MOST_HEADER_BYTES:
+        raise BadCheckpoint(f"{where} is not a safetensors file: its header would be {size:,} bytes")
     try:
-        table = json.loads(header)
-        ends = [entry["data_offsets"][1] for name, entry in table.items() if name != "__metadata__"]
-        text = table.get("__metadata__", {}).get(KEY)
+        table = json.loads(data[8 : 8 + size])
+        text = table.pop("__metadata__", {}).get(KEY)
+        wanted = max((entry["data_offsets"][1] for entry in table.values()), default=0)
+        odd = whole - 8 - size - wanted
     except (ValueError, AttributeError, LookupError, TypeError) as error:
-        raise BadCheckpoint(f"{path} is not a safetensors file: its header is not what it should be") from error
+        raise BadCheckpoint(f"{where} is not a safetensors file: its header is not what it should be") from error
     if text is None:
-        raise BadCheckpoint(f"{path} has no card of this service in its header: it was saved by something else")
-    whole = max(ends, default=0)
-    if behind != whole:
-        raise BadCheckpoint(f"{path} has {behind:,} bytes of weights instead of {whole:,}: it was cut off")
+        raise BadCheckpoint(f"{where} has no card of this service in its header: it was saved by something else")
+    if odd:
+        raise BadCheckpoint(f"{where} has {wanted + odd:,} bytes of weights instead of {wanted:,}: it was cut off")
     try:
-        record = decode(Card, _in_our_words(json.loads(text)))
+        said = _in_our_words(json.loads(text))
+        edition = said.get("format", FORMAT) if isinstance(said, dict) else FORMAT
+        if edition != FORMAT:
+            raise BadCheckpoint(
+                f"{where} is of format {edition!r}, and this version reads {FORMAT!r}: take the version that saved it, "
+                "or a newer one"
+            )
+        return _Header(card=decode(Card, said), table=table, size=8 + size)
+    except BadCheckpoint:
+        raise
     except (Malformed, ValueError) as error:
-        raise BadCheckpoint(f"{path} has a card that cannot be read: {error}") from error
-    if record.format != FORMAT:
-        raise BadCheckpoint(f"{path} is of format {record.format!r}, and this version reads {FORMAT!r}")
-    return record
+        raise BadCheckpoint(f"{where} has a card that cannot be read: {error}") from error
 
 
 def _in_our_words(data: Any) -> Any:
@@ -146,28 +175,68 @@ def load(path: Path) -> tuple["nn.Module", Card]:
 
     Raises BadCheckpoint where file, weights and card do not fit together.
     """
-    require()
-    import safetensors.torch
-
-    record = card(path)
-    data = path.read_bytes()
+    data = read(path)
     if re.fullmatch("[0-9a-f]{64}", path.stem) and hashlib.sha256(data).hexdigest() != path.stem:
         raise BadCheckpoint(f"{path} is not what its name promises: it was changed or damaged, download it again")
+    return loaded(data, str(path))
+
+
+def read(path: Path) -> bytearray:
+    """The bytes of the file at `path`, which `loaded` may keep."""
+    with open(path, "rb") as file:
+        data = bytearray(os.fstat(file.fileno()).st_size)
+        del data[file.readinto(data) :]
+    return data
+
+
+def loaded(data: bytearray, where: str) -> tuple["nn.Module", Card]:
+    """The network in evaluation mode and its card, of the bytes of a checkpoint. They are its weights from then on:
+    nothing is copied.
+
+    Raises BadCheckpoint, whose message begins with `where`.
+    """
+    header = _header(data, len(data), where)
+    record = header.card
     try:
-        tensors = safetensors.torch.load(data)
-    except Exception as error:
-        raise BadCheckpoint(f"{path} cannot be read: {error}") from error
+        tensors = {name: _tensor(data, header.size, entry) for name, entry in header.table.items()}
+    except (ValueError, RuntimeError, LookupError, TypeError) as error:
+        raise BadCheckpoint(f"{where} cannot be read: {error}") from error
     if _digest(tensors) != record.tensors:
-        raise BadCheckpoint(f"{path} has other weights than its card says: it was changed or damaged")
+        raise BadCheckpoint(f"{where} has other weights than its card says: it was changed or damaged")
     counted = counts(record.architecture)
     if (counted.params, counted.mult_adds) != (record.params, record.mult_adds):
-        raise BadCheckpoint(f"{path} has a card whose counts are not those of its architecture: it was changed")
+        raise BadCheckpoint(f"{where} has a card whose counts are not those of its architecture: it was changed")
     network = spaces.load(record.space).build(record.architecture)
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise BadCheckpoint(f"{path} has weights that do not fit its architecture: {error}") from error
+        raise BadCheckpoint(f"{where} has weights that do not fit its architecture: {error}") from error
     return network.eval(), record
+
+
+def _tensor(data: bytearray, start: int, entry: dict[str, Any]) -> "Tensor":
+    """What an entry of a safetensors header describes, in the memory of `data`."""
+    import torch
+
+    kinds = {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+        "I64": torch.int64,
+        "I32": torch.int32,
+        "I16": torch.int16,
+        "I8": torch.int8,
+        "U8": torch.uint8,
+        "BOOL": torch.bool,
+    }
+    kind, shape, (first, last) = kinds[entry["dtype"]], entry["shape"], entry["data_offsets"]
+    count, odd = divmod(last - first, kind.itemsize)
+    if first < 0 or count < 0 or odd or count != math.prod(shape):
+        raise ValueError(f"{last - first} bytes are no {entry['dtype']} of shape {shape}")
+    if not count:
+        return torch.empty(shape, dtype=kind)
+    return torch.frombuffer(data, dtype=kind, count=count, offset=start + first).view(shape)
 
 
 def _digest(tensors: "dict[str, Tensor]") -> str:

@@ -4,62 +4,73 @@ Reloads the network, runs it on the images that its accuracy was measured on, an
 """
 
 import argparse
+import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from nas import datasets, home
+from nas import datasets, exporters, home
+from nas.codec import encode
 from nas.datasets import DatasetError, ImageSet
-from nas.models.checkpoint import BadCheckpoint, Card, load
-from nas.training.accuracy import accuracy
-from nas.training.data import Normalisation, View, split
+from nas.exporters import Logits
+from nas.models.checkpoint import BadCheckpoint, Card, card
+from nas.models.manifest import CHECKPOINT, FileScore
+from nas.training.accuracy import BATCH
+from nas.training.data import Indices, split
 from nas.training.device import alone, training_device
 
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """`accuracy` found and `promised`, on so many `images`: test images, or validation images of a search's trial."""
-
-    accuracy: float
-    promised: float
-    images: int
-    part: str
-
-    @property
-    def kept(self) -> bool:
-        """Whether the two differ by no more than half an image."""
-        return abs(self.accuracy - self.promised) * self.images <= 0.5
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
-def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = None) -> Score:
-    """Score the checkpoint at `path` on its own dataset, or on `dataset` where that has another name by now.
+def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = None) -> FileScore:
+    """Score the checkpoint at `path`, or another file of an archive's folder by its own runtime, on its own dataset, or
+    on `dataset` where that has another name by now.
 
     Raises BadCheckpoint, DatasetError, and OSError where there is no such file.
     """
-    network, card = load(path)
-    resolution = card.architecture.images.resolution
-    images = images or datasets.load(dataset or card.dataset, resolution, home.folder("datasets"))
-    _check(images, card)
+    exporter = exporters.load(exporters.of_file(path.name) or exporters.of_file(CHECKPOINT) or "")
+    is_checkpoint = exporter.FILE == CHECKPOINT
+    known = card(path if is_checkpoint else path.with_name(CHECKPOINT))
+    resolution = known.architecture.images.resolution
+    logits = exporter.opened(path)
+    images = images or datasets.load(dataset or known.dataset, resolution, home.folder("datasets"))
+    _check(images, known)
+    promised, part, raw, labels = _promise(known, images, path)
     device = training_device()
-    view = View(resolution, Normalisation(mean=card.mean, std=card.std), device)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if card.test_accuracy is not None:
-        part, promised = "test", card.test_accuracy
-        raw, labels = images.test_images, images.test_labels
-    elif card.accuracy is not None:
-        part, promised = "validation", card.accuracy
-        if images.validation_images is not None and images.validation_labels is not None:
-            raw, labels = images.validation_images, images.validation_labels
-        else:
-            _, held = split(images.train_labels, folds=max(1, card.recipe.folds), shuffle=card.shuffle)
-            raw, labels = images.train_images[held], images.train_labels[held]
-    else:
-        raise BadCheckpoint(f"{path} promises no accuracy")
+    same = is_checkpoint and known.scored_on in (None, device.type)  # nothing is rounded otherwise than it was then
     with alone(device):  # as when the promise was made: more threads may sum in another order
-        result = accuracy(network, raw, labels, view, device)
-    return Score(accuracy=result, promised=promised, images=len(labels), part=part)
+        right, undecided = _right(logits, raw, labels, 0.0 if same else exporter.AGREES)
+    found = right / len(labels)
+    return FileScore(accuracy=found, promised=promised, images=len(labels), part=part, undecided=undecided)
+
+
+def _promise(known: Card, images: ImageSet, path: Path) -> tuple[float, str, "NDArray[np.uint8]", Indices]:
+    """The accuracy that was promised, and the images that it was measured on."""
+    if known.test_accuracy is not None:
+        return known.test_accuracy, "test", images.test_images, images.test_labels
+    if known.accuracy is None:
+        raise BadCheckpoint(f"{path} promises no accuracy")
+    if images.validation_images is not None and images.validation_labels is not None:
+        return known.accuracy, "validation", images.validation_images, images.validation_labels
+    _, held = split(images.train_labels, folds=max(1, known.recipe.folds), shuffle=known.shuffle)
+    return known.accuracy, "validation", images.train_images[held], images.train_labels[held]
+
+
+def _right(logits: Logits, raw: "NDArray[np.uint8]", labels: Indices, agrees: float) -> tuple[int, int]:
+    """How many images are got right, and how many hang in the balance."""
+    right = undecided = 0
+    for start in range(0, len(labels), BATCH):
+        answer = logits(raw[start : start + BATCH])
+        if not np.isfinite(answer).all():
+            raise BadCheckpoint("it answers NaN or infinity")
+        right += int((answer.argmax(1) == labels[start : start + BATCH]).sum())
+        if agrees:
+            second, first = np.partition(answer, -2)[:, -2:].T
+            undecided += int((first - second <= agrees * np.abs(answer).max(1)).sum())
+    return right, undecided
 
 
 def _check(images: ImageSet, card: Card) -> None:
@@ -77,14 +88,18 @@ def _check(images: ImageSet, card: Card) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nas.models.score", description=__doc__.partition("\n")[0])
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="or another file of an archive's folder")
     parser.add_argument("--dataset", help="where its images are now, if its card's name for them does not hold here")
+    parser.add_argument("--json", action="store_true", help="print the score as JSON")
     options = parser.parse_args(arguments)
     try:
         result = score(options.checkpoint, options.dataset)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
+    if options.json:
+        print(json.dumps(encode(result)))
+        return 0 if result.kept else 1
     print(f"{result.part} accuracy {result.accuracy:.4f} on {result.images:,} images, promised {result.promised:.4f}")
     if not result.kept:
         print("the promise is not kept: the images or the machine differ from those it was made on", file=sys.stderr)

@@ -1,0 +1,77 @@
+"""A model by its id, or by what it is of its run: RUN@best, RUN@latest, RUN@b0 to RUN@b7."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Path
+
+from api.history import Histories, History
+from api.views import growth, search
+from nas.records import Model, Run
+from nas.specs import GrowthSpec, SearchSpec
+from nas.store import NotFound
+
+ALIASES = "best, latest, and b0 to b7 of a growth"
+
+
+def model(history: History, name: str) -> Model:
+    """Raises NotFound, which says what there is instead."""
+    run_id, at, alias = name.partition("@")
+    if not at:
+        return history.store.model(name)
+    rows, run = history.store.models(run_id), history.store.run(run_id)
+    if not rows:
+        raise NotFound(f"run {run_id} has saved no model: grow it, or search with save_weights")
+    if alias == "latest":
+        return rows[0]
+    if alias == "best":
+        return history.store.model(_best(history, run))
+    if re.fullmatch("[bB][0-7]", alias):
+        return history.store.model(_member(history, run, alias.upper()))
+    raise NotFound(f"a run has no model {alias[:100]!r}: there are {ALIASES}")
+
+
+def _best(history: History, run: Run) -> str:
+    """Of a search the one with the highest reward, of a growth the most accurate member."""
+    trials = history.trials(run.id)
+    if isinstance(run.spec, SearchSpec):
+        leader = search.standing(search.among(trials, run.spec.objective, run.spec.devices[0]))[1]
+        if leader is None or leader.model is None:
+            raise NotFound(f"search {run.id} has not saved the weights of its best network: grow it")
+        return leader.model
+    assert isinstance(run.spec, GrowthSpec), "no other kind of run saves models"
+    scored = [
+        (score, row.model)
+        for row in growth.family(run.spec, trials)
+        if row.model and (score := row.accuracy if row.test_accuracy is None else row.test_accuracy) is not None
+    ]
+    if not scored:
+        raise NotFound(f"growth {run.id} has scored none of its members yet")
+    return max(scored, key=lambda each: each[0])[1]
+
+
+def _member(history: History, run: Run, name: str) -> str:
+    """The first seed's."""
+    rows = growth.family(run.spec, history.trials(run.id)) if isinstance(run.spec, GrowthSpec) else ()
+    there = {row.member: row.model for row in rows if row.model}
+    if name not in there:
+        has = f"it has {', '.join(there)}" if there else "only growths have members"
+        raise NotFound(f"run {run.id} has no trained member {name}: {has}")
+    return there[name]
+
+
+def _named(
+    model_name: Annotated[
+        str,
+        Path(
+            alias="model",
+            description=f"its id, or RUN@NAME with its run's id and {ALIASES}",
+            examples=["0a1b2c3d4e5f@best"],
+        ),
+    ],
+    history: Histories,
+) -> Model:
+    return model(history, model_name)
+
+
+Named = Annotated[Model, Depends(_named)]

@@ -1,0 +1,120 @@
+"""What a picture shows: `python classify.py photo.jpg …`
+
+The network is model.onnx beside this file, which says itself what it is to be shown and what its answers mean.
+pip install numpy onnxruntime pillow
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+KEY = "nas"  # of the description in the network's file
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # grey, of more than 8 bits
+GREYS = (0.0, 65_280.0)  # 256 levels each: of 16 bits, the higher 8
+LARGEST_PIXELS = 512_000_000
+
+
+class Classifier:
+    """The network in the ONNX file at `path`; `classes` are the names of its answers, in the order of its logits."""
+
+    def __init__(self, path: str | Path) -> None:
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        about = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
+        self.classes: tuple[str, ...] = tuple(about["classes"])
+        self._channels, self._pixels, self._greys = len(about["mean"]), about["pixels"], about["greys"]
+        self._resolution = about["resolution"]
+        std, mean = (np.array(about[name])[:, None, None] for name in ("std", "mean"))
+        self._scale = (1 / (255 * std)).astype(np.float32)
+        self._shift = (-mean / std).astype(np.float32)
+
+    def logits(self, raw: "NDArray[np.uint8]") -> "NDArray[np.float32]":
+        """Of raw images, uint8 (N, channels, height, width): float32 (N, classes)."""
+        images = raw.astype(np.float32) * self._scale + self._shift
+        rows, columns = (_resizing(size, self._resolution) for size in raw.shape[2:])
+        if raw.shape[2:] != (self._resolution, self._resolution):
+            images = rows @ images @ columns.T
+        answer: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
+        return answer
+
+    def probabilities(self, picture: str | Path) -> dict[str, float]:
+        """Of each class, the most probable first, for the picture at that path."""
+        import PIL.Image
+
+        PIL.Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
+        with PIL.Image.open(picture) as image:
+            raw = pixels(image, self._channels, self._pixels, self._greys)
+        logits = self.logits(raw[None])[0].astype(np.float64)
+        powers = np.exp(logits - logits.max())
+        shares = powers / powers.sum()
+        return {self.classes[number]: float(shares[number]) for number in np.argsort(-shares, kind="stable")}
+
+
+def pixels(image: Any, channels: int, side: int, greys: Sequence[float] | None) -> "NDArray[np.uint8]":
+    """uint8 (channels, side, side) of Pillow's `image`, as the network was taught and tested: its central square,
+    scaled with antialiasing, upright by its EXIF, white where it is transparent."""
+    import PIL.Image
+    import PIL.ImageOps
+
+    image.draft(None, (2 * side, 2 * side))  # lets JPEG decode at a half, a quarter or an eighth
+    image.load()
+    image = PIL.ImageOps.exif_transpose(image)
+    if image.mode in DEEP:
+        low, high = greys or GREYS
+        scaled = (np.asarray(image, np.float64) - low) * (255 / (high - low))
+        image = PIL.Image.fromarray(np.clip(np.floor(scaled + 1e-6), 0, 255).astype(np.uint8))
+    elif "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (side, side):
+        shorter = min(image.size)
+        left, top = (image.width - shorter) / 2, (image.height - shorter) / 2
+        box = (left, top, left + shorter, top + shorter)
+        image = image.resize((side, side), PIL.Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+    array = np.asarray(image)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _resizing(size: int, wanted: int) -> "NDArray[np.float32]":
+    """What makes `wanted` pixels of `size`: bilinear, with antialiasing where they become fewer, as torch does it."""
+    step = size / wanted
+    centres = (np.arange(wanted)[:, None] + 0.5) * step
+    reach = max(step, 1.0)
+    weights = np.maximum(0, 1 - np.abs(np.arange(size) + 0.5 - centres) / reach)
+    shares: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("picture", nargs="+")
+    parser.add_argument("--model", default=Path(__file__).with_name("model.onnx"), help="another network of the kind")
+    options = parser.parse_args(arguments)
+    try:
+        network = Classifier(options.model)
+        for picture in options.picture:
+            if len(options.picture) > 1:
+                print(f"{picture}:")
+            for name, probability in network.probabilities(picture).items():
+                print(f"{100 * probability:6.2f} %  {name}")
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: pip install numpy onnxruntime pillow", file=sys.stderr)
+        return 2
+    except Exception as error:  # of a broken picture the decoders raise whatever they stumble over
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Exporters: what a trained network is handed out as. One file each, found by name.
+
+Each writes one file and runs it by the runtime that it is for, so that what is handed out has been tried.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from nas import plugins
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from nas.models.checkpoint import Card
+
+Logits: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.float32]]"
+"""Raw images, uint8 (N, channels, height, width), to float32 (N, classes)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is exported: a checkpoint, and what it was loaded as."""
+
+    checkpoint: Path
+    network: "nn.Module"
+    """In evaluation mode, on the CPU."""
+    card: "Card"
+
+
+class Exporter(Protocol):
+    """A module in `nas/exporters/`."""
+
+    FILE: str
+    """What its file is called in an archive."""
+    PACKAGES: tuple[str, ...]
+    """What it needs beside torch and numpy, to export and to run."""
+    AGREES: float
+    """By how much of the largest its logits may differ from torch's. Where the best two are closer than that, an image
+    counts as right by either."""
+
+    def export(self, source: Source, path: Path) -> None:
+        """Write the file. Raises whatever is in the way: the others are exported all the same."""
+        ...
+
+    def opened(self, path: Path) -> Logits:
+        """The network in the file at `path`, which lies in an archive's folder, in its own runtime."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """The exporters, in alphabetical order."""
+    return plugins.names(__name__)
+
+
+def load(name: str) -> Exporter:
+    """The exporter of that name, which imports nothing heavy by itself."""
+    return cast(Exporter, plugins.load(__name__, name))
+
+
+def of_file(file: str) -> str | None:
+    """The name of the exporter that writes a file of that name."""
+    return next((name for name in names() if file == load(name).FILE), None)
+
+
+def shown(card: "Card") -> dict[str, Any]:
+    """What a file says of itself: how a picture becomes what its network is given, and what its answers are called."""
+    resolution = card.architecture.images.resolution
+    return {
+        "classes": card.classes,
+        "pixels": card.pixels or resolution,
+        "greys": card.greys,
+        "resolution": resolution,
+        "mean": card.mean,
+        "std": card.std,
+    }

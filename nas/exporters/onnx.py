@@ -1,0 +1,43 @@
+"""ONNX, for ONNX Runtime and most others: normalisations folded, any number of images at a time, and in its metadata
+what `classify.py` has to know."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.classify import KEY
+from nas.exporters import Logits, Source, shown
+from nas.metering.onnx import exported
+
+if TYPE_CHECKING:
+    import nas.exporters.onnx
+    from nas.exporters import Exporter
+
+    _satisfied: Exporter = nas.exporters.onnx
+
+FILE = "model.onnx"
+PACKAGES = ("onnx", "onnxruntime")
+AGREES = 1e-3  # a GPU, which may have made the promise, multiplies 10 bits of mantissa
+
+
+def export(source: Source, path: Path) -> None:
+    import onnx
+    import torch
+
+    images = source.card.architecture.images
+    image = torch.zeros(1, images.channels, images.resolution, images.resolution)
+    model = onnx.load_model_from_string(exported(source.network, image, any_number=True))
+    onnx.helper.set_model_props(model, {KEY: json.dumps(shown(source.card), ensure_ascii=False)})
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def opened(path: Path) -> Logits:
+    """By the program that is beside it."""
+    spec = importlib.util.spec_from_file_location("classify", path.with_name("classify.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    logits: Logits = program.Classifier(path).logits
+    return logits

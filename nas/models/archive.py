@@ -1,0 +1,133 @@
+"""A trained network as a folder that stands alone: `python -m nas.models.archive CHECKPOINT FOLDER [--dataset NAME]`
+
+The network in every form that there is an exporter for, what it is in words and in JSON, and a program that classifies
+pictures with it. A form is offered once it was loaded from the folder alone, in a process of its own, and scored what
+was promised.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nas.classify
+from nas import exporters, extras
+from nas.codec import decode, encode
+from nas.models import checkpoint, manifest, readme
+from nas.models.checkpoint import BadCheckpoint, Card
+from nas.models.manifest import File, FileScore, Manifest, Way
+from nas.refusal import shortened
+
+PROGRAM = "classify.py"
+LONGEST = 500  # characters of a reason
+MOST_MEMORY_BYTES = 16 << 30  # of a bounded process and of each that it starts, beside files that are mapped
+MOST_SECONDS = 1800  # of processor time, likewise
+
+
+def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
+    """Make `folder` of the checkpoint at `path`; it appears whole, in place of what may be there.
+
+    Its promise is held against the images of its dataset, or of `dataset` where that has another name by now. Raises
+    BadCheckpoint and OSError.
+    """
+    network, card = checkpoint.load(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+        beside = Path(place) / "whole"
+        beside.mkdir(mode=0o755)
+        shutil.copyfile(nas.classify.__file__, beside / PROGRAM)
+        source = exporters.Source(checkpoint=path, network=network, card=card)
+        # The checkpoint first: it has the promise that the others are held against.
+        names = sorted(exporters.names(), key=lambda name: exporters.load(name).FILE != manifest.CHECKPOINT)
+        ways = tuple(_way(name, source, beside, dataset) for name in names)
+        for way in ways:
+            if way.refused:
+                (beside / way.file).unlink(missing_ok=True)
+        _describe(card, ways, beside)
+        files = tuple(manifest.of(file) for file in sorted(beside.iterdir()))
+        whole = Manifest(name=manifest.called(card), checkpoint=_hash(files, path), ways=ways, files=files)
+        manifest.write(beside, whole)
+        if folder.exists():
+            folder.rename(Path(place) / "before")
+        beside.rename(folder)
+    return whole
+
+
+def _way(name: str, source: exporters.Source, folder: Path, dataset: str | None) -> Way:
+    """Exported and scored."""
+    exporter = exporters.load(name)
+    path, score = folder / exporter.FILE, None
+    refused = extras.missing(f"exporter {name!r}", "workers", *exporter.PACKAGES)
+    if not refused:
+        try:
+            exporter.export(source, path)
+            score = _scored(path, dataset)
+        except BadCheckpoint as error:
+            refused = str(error)
+        except Exception as error:  # an exporter raises whatever its library does
+            refused = shortened(f"{type(error).__name__}: {error}", LONGEST)
+    if score and not score.kept:
+        refused = f"it scores {score.accuracy:.4f} on {score.images:,} images, and {score.promised:.4f} was promised"
+    return Way(exporter=name, file=exporter.FILE, score=score, refused=refused)
+
+
+def _scored(path: Path, dataset: str | None) -> FileScore:
+    """In a fresh process. Raises BadCheckpoint."""
+    command = [sys.executable, "-m", "nas.models.score", str(path), "--json"]
+    command += ["--dataset", dataset] if dataset else []
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if ran.returncode not in (0, 1):  # 1: it was scored, and the promise is not kept
+        raise BadCheckpoint(f"it could not be scored: {ran.stderr.strip()[-LONGEST:]}")
+    return decode(FileScore, json.loads(ran.stdout))
+
+
+def _describe(card: Card, ways: tuple[Way, ...], folder: Path) -> None:
+    metrics = {
+        "accuracy": card.accuracy,
+        "test_accuracy": card.test_accuracy,
+        "quality": card.quality,
+        "params": card.params,
+        "mult_adds": card.mult_adds,
+        "latencies": card.latencies,
+        "files": {way.file: way.score for way in ways if not way.refused},
+    }
+    parts: dict[str, Any] = {"architecture": card.architecture, "recipe": card.recipe, "metrics": metrics}
+    for name, value in parts.items():
+        text = json.dumps(encode(value), indent=2, ensure_ascii=False)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    text = readme.readme(card, ways)
+    for name in ("card.md", "README.md"):  # repositories show the second
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _hash(files: tuple[File, ...], path: Path) -> str:
+    return next((file.sha256 for file in files if file.name == manifest.CHECKPOINT), "") or manifest.of(path).sha256
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m nas.models.archive", description=__doc__.partition("\n")[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--dataset", help="where its images are now, if its card's name for them does not hold here")
+    parser.add_argument("--bounded", action="store_true", help="with bounds on memory and time, as a service builds")
+    options = parser.parse_args(arguments)
+    if options.bounded:
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        whole = build(options.checkpoint, options.folder, options.dataset)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(json.dumps(encode(whole)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The card of a model as people read it, with the header that Hugging Face's repositories have."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nas.models.checkpoint import Card
+from nas.models.manifest import Way, called
+
+USE = """\
+## Use it
+
+    pip install numpy onnxruntime pillow
+    python classify.py photo.jpg
+
+Or in Python, with this package, torch, numpy and safetensors:
+
+    import nas, PIL.Image
+    network = nas.load("{name}")  # this folder, an archive of it, or its model.safetensors
+    print(network(PIL.Image.open("photo.jpg")).names)
+"""
+LICENCE = """\
+## Licence
+
+The weights are of whoever trained them. What the images may be used for, their owner says; this card does not know.
+`classify.py` is under the Apache License 2.0.
+"""
+
+
+def readme(card: Card, ways: Sequence[Way]) -> str:
+    """Markdown."""
+    return "\n".join((_header(card), _facts(card), USE.format(name=called(card)), *_tables(card, ways), LICENCE))
+
+
+def _header(card: Card) -> str:
+    """YAML, in which every JSON is a value."""
+    accuracy = card.accuracy if card.test_accuracy is None else card.test_accuracy
+    lines: dict[str, Any] = {
+        "license": "unknown",
+        "library_name": "nas",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "neural-architecture-search", "onnx", "safetensors"],
+    }
+    if accuracy is not None:
+        split = "validation" if card.test_accuracy is None else "test"
+        result = {
+            "task": {"type": "image-classification"},
+            "dataset": {"type": card.dataset, "name": card.dataset, "split": split},
+            "metrics": [{"type": "accuracy", "value": accuracy}],
+        }
+        lines["model-index"] = [{"name": called(card), "results": [result]}]
+    return "\n".join(["---", *(f"{name}: {json.dumps(value)}" for name, value in lines.items()), "---", ""])
+
+
+def _facts(card: Card) -> str:
+    images = card.architecture.images
+    lines = [
+        f"# {called(card)}",
+        "",
+        f"A network for {len(card.classes)} classes, {card.params:,} parameters, {card.mult_adds:,} multiply-adds an "
+        f"image. It is given {images.resolution}×{images.resolution} pixels of {images.channels} "
+        f"channel{'s' if images.channels > 1 else ''}.",
+        "",
+        f"- Trained on `{card.dataset}`: {_recipe(card)}, seed {card.seed}.",
+        f"- It is number {card.number} of run {card.run}{f', its member {card.member}' if card.member else ''}.",
+        f"- Its classes: {', '.join(card.classes)}.",
+        "- A picture becomes its central square of "
+        f"{card.pixels or images.resolution} pixels; then (value / 255 - mean) / std, with mean "
+        f"{_numbers(card.mean)} and std {_numbers(card.std)}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _recipe(card: Card) -> str:
+    epochs = f"{card.recipe.epochs} epochs" if card.recipe.epochs else "as many epochs as its images asked for"
+    return f"{epochs} in batches of {card.recipe.batch}, by {card.recipe.optimizer} (all of it in recipe.json)"
+
+
+def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
+    scored = card.test_accuracy is not None
+    accuracy = card.test_accuracy if scored else card.accuracy
+    sections = []
+    if accuracy is not None:
+        sections.append(f"## Accuracy\n\n{accuracy:.4f} on the {'test' if scored else 'validation'} images.")
+        if card.quality:
+            sections[-1] += (
+                f" Balanced accuracy {card.quality.balanced_accuracy:.4f}, macro-F1 {card.quality.macro_f1:.4f}; "
+                f"always answering the largest class would give {card.quality.majority:.4f}. Worst is "
+                f"{card.quality.worst_class}, with a recall of {card.quality.worst_recall:.4f}."
+            )
+        sections[-1] += "\n"
+    rows = [
+        (
+            f"`{way.file}`",
+            f"{way.score.accuracy:.4f} on {way.score.images:,} images" if way.score else "–",
+            way.refused or "loaded from here alone, and scored what was promised",
+        )
+        for way in ways
+    ]
+    sections.append("Each file was scored by its own runtime:\n\n" + _table(("file", "accuracy", ""), rows))
+    if card.quality and card.quality.confusion:
+        heading = "## Confusion matrix\n\nImages of each class, a row, that were taken for each class, a column.\n\n"
+        rows_of = zip(card.quality.classes, card.quality.confusion)
+        counted = [(name, *map(str, row)) for name, row in rows_of]
+        sections.append(heading + _table(("", *card.quality.classes), counted))
+    if card.latencies:
+        measured = [
+            (
+                latency.device,
+                f"{latency.median_ms:.3f}",
+                latency.noisy or "",
+                ", ".join(f"{name} {value}" for name, value in latency.fingerprint.items()),
+            )
+            for latency in card.latencies.values()
+        ]
+        sections.append("## Latency\n\n" + _table(("device", "ms", "noisy", "measured on"), measured))
+    return sections
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(_cell(text) for text in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)
