@@ -28,7 +28,7 @@ from nas.models import checkpoint
 from nas.models.checkpoint import Card
 from nas.networks.counts import counts
 from nas.noise import standard_error
-from nas.recipes import Recipe
+from nas.recipes import Recipe, shortened
 from nas.records import Job, Measurement, Phase, Progress, Score
 from nas.training import TrainingFailed, folds, zero_cost
 from nas.training.data import Normalisation, View
@@ -87,6 +87,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         divided = folds.parts(job, recipe, images)
         first = divided[0]
         recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(first.training)))
+        job, recipe = _remaining(job, recipe)
         resume = Resume(job, images.info)
         stand = resume.load()
         if stand is None:
@@ -141,6 +142,21 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         scores=scores,
         trained_on=torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
     )
+
+
+def _remaining(job: Job, recipe: Recipe) -> tuple[Job, Recipe]:
+    """What is left to do of the recipe for a network that goes on from the rung below; all of it, from nothing, where
+    the weights are gone."""
+    if not job.epochs_done:
+        return job, recipe
+    if job.parent is not None and checkpoint.artifact(job.parent).exists():
+        return job, shortened(recipe, recipe.epochs - job.epochs_done)
+    log.warning(
+        "the weights of trial %d are gone, which were to go on: its network is trained from nothing, for all %d epochs",
+        job.promotes,
+        recipe.epochs,
+    )
+    return dataclasses.replace(job, parent=None), recipe
 
 
 def _right(divided: list[Part], taken_for: list[Tensor]) -> NDArray[np.bool_]:

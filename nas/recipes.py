@@ -1,7 +1,7 @@
 """How networks are trained, as data; and recipes with names, to start from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from nas.refusal import between, positive
@@ -91,6 +91,11 @@ class Recipe:
         between(self, "norm_decay", 0, 0.9999)
         between(self, "drop_path", 0, 0.9)
         between(self, "ema", 0, 0.99999)
+
+
+def shortened(recipe: Recipe, epochs: int) -> Recipe:
+    """`recipe` with so many of its epochs, annealed as the whole is."""
+    return replace(recipe, epochs=epochs, decay_epochs=recipe.decay_epochs * epochs / recipe.epochs)
 
 
 RECIPES: dict[str, Recipe] = {

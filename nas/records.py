@@ -62,12 +62,17 @@ class Job:
     is so scored on other folds, from 1."""
     save_weights: bool = False
     """Whether its weights are kept."""
+    handed_on: bool = False
+    """Whether these are kept for the next rung alone, until the search ends: they are no model."""
     expected_gain: float | None = None
     """What the searcher expected to gain by it: of reward, or of a front, as a share of its area."""
     repeats: int | None = None
     """The number of the trial whose network it trains once more, from another seed."""
     promotes: int | None = None
     """The number of the trial whose network it trains longer, on the next rung."""
+    epochs_done: int = 0
+    """Epochs of its recipe whose steps its parent has had on the rung below. It is trained for the others, or for all
+    of them, from nothing, where the parent's weights are gone."""
     rung: int | None = None
     """The rung that it is trained on, from 0, where the search has rungs."""
 

@@ -1,7 +1,7 @@
 """Specs: what a run was asked for, as stored and as sent; they check themselves."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ from nas.networks.architecture import Choice, Choices, Images, Knobs
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import MEMBERS, CompoundScaling, Member
 from nas.objective import Objective
-from nas.recipes import RECIPES, Recipe
+from nas.recipes import RECIPES, Recipe, shortened
 from nas.refusal import Refusal, between, distinct, positive
 from nas.worth import Worth
 
@@ -35,13 +35,16 @@ class Fidelity:
     """How networks begin. "halving": every one on the lowest rung. "hyperband" (Li et al. 2018): some higher, in case
     the lowest says little; of 3 rungs, in turns 9 networks on the lowest, 5 on the next and 3 on the highest."""
     eta: int = 3
-    """So many times longer is the training on the next rung, for the best one in so many. They are trained anew there,
+    """So many times longer is the training on the next rung, for the best one in so many. They are trained again there,
     as soon as they are known: nothing waits."""
     rungs: int = 3
     """Lengths of training. On the highest a network is trained by the search's own recipe; what was trained on one rung
     is never compared with what was trained on another."""
     scaled: Literal["epochs", "train_images"] = "epochs"
     """What the lower rungs have less of."""
+    inherit: bool = False
+    """Whether a network begins on the next rung with the weights that it has from the one below, and is trained there
+    for the rest of the epochs alone, by a schedule of their own. Otherwise it is trained anew."""
 
     def __post_init__(self) -> None:
         between(self, "eta", 2, 10)
@@ -65,14 +68,17 @@ class Fidelity:
                 f"one below: give recipe.{self.scaled} {self.eta ** (self.rungs - 1)} or more, or fewer rungs",
                 field="fidelity",
             )
-        return tuple(_scaled(highest, **{self.scaled: part}) for part in parts)
+        if self.scaled == "epochs":
+            return tuple(shortened(highest, part) for part in parts)
+        return tuple(dataclasses.replace(highest, train_images=part) for part in parts)
 
-
-def _scaled(recipe: Recipe, **part: int) -> Recipe:
-    """`recipe` with a part of its epochs or images, annealed as the whole is."""
-    shorter = dataclasses.replace(recipe, **part)  # type: ignore[arg-type]
-    share = shorter.epochs / recipe.epochs if recipe.epochs else 1
-    return dataclasses.replace(shorter, decay_epochs=recipe.decay_epochs * share)
+    def epochs_done(self, recipes: Sequence[Recipe], rung: int) -> int:
+        """Of the epochs of that rung's recipe those whose steps a network has had that inherits from the rung below."""
+        if not self.inherit or not rung:
+            return 0
+        parts: list[int] = [getattr(recipe, self.scaled) for recipe in recipes]
+        epochs = recipes[rung].epochs
+        return max(0, min(round(epochs * parts[rung - 1] / parts[rung]), epochs - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +192,12 @@ class SearchSpec:
                 field="trials",
             )
         if self.fidelity:
+            if self.fidelity.inherit and self.recipe.folds > 1:
+                raise Refusal(
+                    f"fidelity inherits weights, which would have seen what each of {self.recipe.folds} folds holds "
+                    f"out: give recipe.folds 1, or leave fidelity.inherit out",
+                    field="fidelity",
+                )
             if self.recipe.epochs or self.fidelity.scaled != "epochs":  # otherwise once they are settled
                 self.fidelity.recipes(self.recipe)
             needed = self.fidelity.fewest + len(self.baselines)

@@ -108,6 +108,16 @@ def test_members_may_begin_with_the_weights_of_the_trial_that_is_grown(service: 
     assert (made["spec"]["inherit"], made["spec"]["parent"]) == (inherit, "a" * 64 if inherit else None)
 
 
+def test_weights_that_are_gone_when_the_search_has_ended_are_not_inherited(service: Service) -> None:
+    search = service.search([], running=1)
+    job = dataclasses.replace(service.store.trial(search.id, 0).job, number=1, handed_on=True)
+    service.store.claims.begin(OWNER, job)
+    service.end(job, Measurement(params=1, mult_adds=1, accuracy=0.5, weights="a" * 64), size=1)
+    made = service.post("/v1/growths", {"search": search.id, "trial": 1, "inherit": True})
+    assert made["spec"]["parent"] is None
+    assert service.get(f"/v1/searches/{search.id}/pareto")["best"]["model"] is None
+
+
 def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
     search = service.search(POINTS)
     body = {

@@ -179,6 +179,33 @@ def test_images_are_shown_as_the_parent_saw_them_and_the_card_says_so() -> None:
     assert cards[0].mean == pytest.approx([inherited.mean[0] + 5 / 255], abs=1e-3)
 
 
+def test_on_a_higher_rung_a_network_goes_on_and_is_trained_for_what_is_left() -> None:
+    below = evaluate(job(save_weights=True, handed_on=True), images=pictures())
+    recipe = dataclasses.replace(RECIPE, epochs=RECIPE.epochs + 2)
+    above = job(number=1, rung=1, promotes=0, recipe=recipe, parent=below.weights, epochs_done=RECIPE.epochs)
+    losses: dict[str, list[float]] = {"heir": [], "stranger": []}
+    heir = evaluate(above, lambda seen: losses["heir"].append(seen.loss or 0), images=pictures())
+    stranger = dataclasses.replace(above, parent=None, epochs_done=0, number=2)
+    evaluate(stranger, lambda seen: losses["stranger"].append(seen.loss or 0), images=pictures())
+    first, other = (next(filter(None, each)) for each in losses.values())
+    assert first < 0.8 * other
+    assert heir.inherited == 1
+    assert heir.steps is not None
+    assert below.steps is not None
+    assert heir.steps * RECIPE.epochs == below.steps * 2
+
+
+def test_where_the_weights_of_the_rung_below_are_gone_it_is_trained_from_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    above = job(number=1, rung=1, promotes=0, parent="0" * 64, epochs_done=2)
+    measurement = evaluate(above, images=pictures())
+    assert measurement.inherited is None
+    assert "the weights of trial 0 are gone" in caplog.text
+    whole = evaluate(job(number=1), images=pictures())
+    assert (measurement.accuracy, measurement.steps) == (whole.accuracy, whole.steps)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

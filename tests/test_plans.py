@@ -106,7 +106,8 @@ def noisy(job: Job) -> Measurement:
     clean = measured(job)
     luck = random.Random(f"{job.architecture.digest()}/{job.seed}/{job.rung}").gauss(0, 0.01)
     assert clean.accuracy is not None
-    return dataclasses.replace(clean, accuracy=0.8 * clean.accuracy + GAINED[job.rung or 0] + luck)
+    weights = f"weights of {job.number}" if job.save_weights else None
+    return dataclasses.replace(clean, accuracy=0.8 * clean.accuracy + GAINED[job.rung or 0] + luck, weights=weights)
 
 
 Event = tuple[Literal["ask", "tell"], Job]
@@ -427,6 +428,43 @@ def test_the_best_of_a_rung_go_up_and_nobody_waits() -> None:
         ended[job.rung][network] = accuracy
         plan.tell(job, dataclasses.replace(measured(job), accuracy=accuracy))
     assert all(ended.values())
+
+
+INHERITING = dataclasses.replace(CLIMB, fidelity=Fidelity(eta=2, inherit=True))
+
+
+def test_a_network_goes_on_with_the_weights_of_the_rung_below() -> None:
+    whole = course(SearchPlan("r", INHERITING, 26, IMAGES), 26)
+    jobs = {job.number: job for event, job in whole if event == "ask"}
+    promoted = [job for job in jobs.values() if job.promotes is not None]
+    assert {job.rung for job in promoted} == {1, 2}
+    for job in jobs.values():
+        assert job.handed_on == job.save_weights == (job.rung != 2)
+        below = None if job.promotes is None else f"weights of {job.promotes}"
+        assert (job.parent, job.epochs_done) == (below, (0, 2, 4)[job.rung or 0] if below else 0)
+        assert job.recipe == INHERITING.fidelity.recipes(INHERITING.recipe)[job.rung or 0]  # type: ignore[union-attr]
+    assert any(job.repeats is not None for job in jobs.values())
+    for cut in (len(whole) // 2, len(whole) - 9):
+        assert course(SearchPlan("r", INHERITING, 26, IMAGES), 26, whole[:cut]) == whole[cut:]
+
+
+def test_what_a_rung_adds_is_the_steps_that_those_below_have_not_had() -> None:
+    epochs = Fidelity(inherit=True)
+    assert [epochs.epochs_done(epochs.recipes(Recipe(epochs=9)), rung) for rung in range(3)] == [0, 1, 3]
+    images = Fidelity(inherit=True, scaled="train_images")
+    recipes = images.recipes(Recipe(epochs=6, train_images=900))
+    assert [images.epochs_done(recipes, rung) for rung in range(3)] == [0, 2, 2]
+    few = images.recipes(Recipe(epochs=1, train_images=900))
+    assert [images.epochs_done(few, rung) for rung in range(3)] == [0, 0, 0]
+    anew = Fidelity()
+    assert anew.epochs_done(anew.recipes(Recipe(epochs=9)), 2) == 0
+
+
+def test_with_folds_that_are_held_out_in_turns_nothing_is_inherited() -> None:
+    """The weights of the rung below would have seen what is held out on this one."""
+    with pytest.raises(Refusal, match=r"5 folds holds out: give recipe\.folds 1") as caught:
+        dataclasses.replace(INHERITING, recipe=Recipe(epochs=8, folds=5))
+    assert caught.value.field == "fidelity"
 
 
 def test_every_rung_has_its_share_of_the_trainings() -> None:

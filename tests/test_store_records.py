@@ -104,6 +104,14 @@ class TestRecords:
         assert (oldest.id, oldest.sha256, oldest.bytes) == (f"{run}-2", "2" * 64, 5_000_000_000)
         assert store.model(newest.id) == newest
 
+    def test_weights_that_are_handed_on_are_no_model(self, store: Store) -> None:
+        run = claimed(store).id
+        store.claims.begin("anna", dataclasses.replace(job(run), handed_on=True))
+        ended = store.claims.end("anna", 0, run, "done", MEASUREMENT, checkpoint_bytes=1)
+        assert ended.measurement is not None
+        assert ended.measurement.weights
+        assert store.models(run) == []
+
     @pytest.mark.parametrize("space", plugins.names("search_spaces"))
     def test_networks_of_every_space_come_back(self, tmp_path: Path, space: str) -> None:
         store = Store(f"sqlite:///{tmp_path}/nas.db")

@@ -23,6 +23,7 @@ from PIL import Image
 from api.views import proxy
 from nas import home
 from nas.datasets import ImageSet
+from nas.models import checkpoint
 from nas.networks.architecture import Choice, Images
 from nas.objective import Objective
 from nas.plans import Plan, plan_for
@@ -32,9 +33,9 @@ from nas.records import Job, Measurement, Progress, Run
 from nas.roots import Outside, Roots
 from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
-from tests.test_plans import measured
+from tests.test_plans import INHERITING, measured
 from tests.waiting import PATIENCE_SECONDS, eventually
-from workers.coordinator import coordinate
+from workers.coordinator import _tidy, coordinate
 from workers.drive import LEASE_SECONDS, drive
 from workers.pool import RayPool, _evaluate, _Evaluation, _Failure, _settle, share
 from workers.ray_folder import _running_in
@@ -181,6 +182,29 @@ def test_images_outside_of_the_roots_are_not_read(
     assert failure.text == f"Outside: {Outside(str(folder))}"
     monkeypatch.setattr(pool, "roots", Roots.named([str(folder)]))
     assert pool.load(f"folder:{folder}", 24).result() is not None
+
+
+@pytest.mark.parametrize("save_weights", [False, True])
+def test_weights_of_lower_rungs_are_gone_when_the_search_has_ended(store: Store, save_weights: bool) -> None:
+    climb = dataclasses.replace(INHERITING, confirm=0, save_weights=save_weights)
+    run = store.add_run("search", climb)
+    claimed = store.claims.claim("anna", LEASE_SECONDS)
+    assert claimed is not None
+    plan, paths = plan_for(run, Images(resolution=28, channels=1, classes=10)), dict[int, Path]()
+    for number in range(7):
+        job = plan.ask(number)
+        assert job is not None
+        store.claims.begin("anna", job)
+        paths[job.rung or 0] = path = checkpoint.artifact(f"{number}" * 64)
+        path.write_bytes(b"weights")
+        weights = path.stem if job.save_weights else None
+        measurement = dataclasses.replace(measured(job), weights=weights)
+        store.claims.end("anna", number, run.id, "done", measurement, checkpoint_bytes=7)
+        plan.tell(job, measurement)
+    assert sorted(paths) == [0, 1, 2]
+    _tidy(store, store.claims.release(run.id, "anna", "finished"))
+    assert [paths[rung].exists() for rung in range(3)] == [save_weights, save_weights, True]
+    assert len(store.models(run.id)) == (7 if save_weights else 0)
 
 
 def test_a_search_of_a_folder_is_evaluated_by_ray(store: Store, pool: RayPool, folder: Path) -> None:

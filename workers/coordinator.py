@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from nas import datasets, home, logs
 from nas.datasets import Changed, DatasetError, Remark
+from nas.models.checkpoint import artifact
 from nas.networks.architecture import Images
 from nas.plans import plan_for
 from nas.plugins import UnknownPlugin
@@ -111,8 +112,17 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
         return
     log.info("%s%s", left.state, f": {left.error}" if left.error else "")
     if left.state in ENDED:
-        for path in home.folder("resume").glob(f"*{left.id}-*"):
-            path.unlink(missing_ok=True)
+        _tidy(store, left)
+
+
+def _tidy(store: Store, run: Run) -> None:
+    """Remove what a run that has ended kept for its own trainings alone."""
+    for path in home.folder("resume").glob(f"*{run.id}-*"):
+        path.unlink(missing_ok=True)
+    if isinstance(run.spec, SearchSpec) and run.spec.fidelity and run.spec.fidelity.inherit:
+        for trial in store.trials(run.id):
+            if trial.job.handed_on and trial.measurement and trial.measurement.weights:
+                artifact(trial.measurement.weights).unlink(missing_ok=True)
 
 
 def _images(run: Run, roots: Roots | None) -> Images:

@@ -44,6 +44,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     argument(how, Fidelity, "eta", more=RUNGS, type=whole, metavar="N")
     argument(how, Fidelity, "rungs", more=RUNGS, type=whole, metavar="N")
     argument(how, Fidelity, "scaled", "--scale", more=RUNGS, choices=("epochs", "train_images"))
+    argument(how, Fidelity, "inherit", more=RUNGS, action="store_true")
     argument(how, SearchSpec, "save_weights", action="store_true")
     training_arguments(how, SearchSpec)
 
@@ -88,7 +89,13 @@ def training_arguments(parser: Any, record: Any) -> None:
 
 
 def search_request(options: argparse.Namespace, client: Client) -> Json:
-    fidelity = {"kind": options.fidelity, "eta": options.eta, "rungs": options.rungs, "scaled": options.scale}
+    fidelity = {
+        "kind": options.fidelity,
+        "eta": options.eta,
+        "rungs": options.rungs,
+        "scaled": options.scale,
+        "inherit": options.inherit or None,
+    }
     limits = {name: getattr(options, f"limit_{name}") for name in ("params", "mult_adds", "latency_ms")}
     return _given(
         {

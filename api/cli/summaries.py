@@ -120,6 +120,7 @@ def rungs(fidelity: Json) -> str:
     name = {"halving": "successive halving", "hyperband": "Hyperband"}[fidelity["kind"]]
     return (
         f"{name} over {fidelity['rungs']} rungs, each with 1/{fidelity['eta']} of the {fidelity['scaled']} of the next"
+        + (" and weights that go on" if fidelity["inherit"] else "")
     )
 
 

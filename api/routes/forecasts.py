@@ -133,7 +133,7 @@ def _training(trial: Trial, whole: int) -> Training:
     assert recipe is not None
     return Training(
         mult_adds=measured.mult_adds,
-        images=_images(recipe, whole),
+        images=_images(recipe, whole, trial.job.epochs_done if measured.inherited else 0),
         train_seconds=measured.train_seconds,
         seconds=measured.seconds,
         compute_seconds=trial.compute_seconds or measured.seconds,
@@ -144,15 +144,19 @@ def _mean_images(spec: SearchSpec, whole: int) -> int:
     """That one of the search's trainings sees on the average, over its rungs if it has some."""
     if spec.fidelity is None:
         return _images(spec.recipe, whole)
-    recipes = spec.fidelity.recipes(spec.recipe)
-    return round(sum(share * _images(recipe, whole) for share, recipe in zip(shares(spec.fidelity), recipes)))
+    recipes, parts = spec.fidelity.recipes(spec.recipe), shares(spec.fidelity)
+    images = sum(part * _images(recipe, whole) for part, recipe in zip(parts, recipes))
+    for rung, below in enumerate(parts[:-1], 1):  # one in eta of which inherits and goes on
+        recipe, done = recipes[rung], spec.fidelity.epochs_done(recipes, rung)
+        images -= below / spec.fidelity.eta * (_images(recipe, whole) - _images(recipe, whole, done))
+    return round(images)
 
 
-def _images(recipe: Recipe, whole: int) -> int:
-    """That a candidate's trainings see, in all epochs together."""
+def _images(recipe: Recipe, whole: int, done: int = 0) -> int:
+    """That a candidate's trainings see, in all epochs together but those that are done."""
     folds = max(1, recipe.folds)
     each = round((1 - 1 / folds if folds > 1 else TRAINED_ON) * whole)
-    return folds * recipe.epochs * min(recipe.train_images or each, each)
+    return folds * (recipe.epochs - done) * min(recipe.train_images or each, each)
 
 
 def _mult_adds(spec: SearchSpec, images: Images) -> list[int]:

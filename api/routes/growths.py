@@ -86,13 +86,18 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
             seeds=wanted.seeds,
             scored_on=wanted.scored_on,
             inherit=wanted.inherit,
-            parent=source.measurement.weights if wanted.inherit and source.measurement else None,
+            parent=_weights(source) if wanted.inherit else None,
         )
         for name in spec.members:
             admission.roomy(member(spec.architecture, name, spec.scaling), remote_workers)
     except ValueError as error:
         raise blamed(wanted, error, "members") from error
     return spec
+
+
+def _weights(source: Trial) -> str | None:
+    """The checkpoint of the trial, if it is there to stay."""
+    return source.measurement.weights if source.measurement and not source.job.handed_on else None
 
 
 def _contents(search: SearchSpec, source: Trial, info: DatasetInfo) -> DatasetInfo | None:

@@ -89,12 +89,13 @@ def remaining_seconds(run: Run, trials: Sequence[Trial], now: float) -> float | 
 
 def _expected_seconds(fidelity: Fidelity, trials: int, ended: Sequence[Trial]) -> float | None:
     """Of a trial to come, where `trials` are spread over rungs. A rung that nobody has reached takes `eta` times as
-    long as a training on the one below it; None where there is none to tell."""
+    long as a training on the one below it, or adds as much; None where there is none to tell."""
     seconds = trained = weighted = weights = 0.0
     for rung, share in enumerate(shares(fidelity)):
         own = [trial for trial in ended if trial.job.rung == rung]
         whole = [_seconds(trial) for trial in own if trial.measurement and trial.measurement.refused is None]
-        trained = statistics.fmean(whole) if whole else fidelity.eta * trained
+        times = fidelity.eta - (fidelity.inherit and rung == 1)
+        trained = statistics.fmean(whole) if whole else times * trained
         seconds = statistics.fmean(_seconds(trial) for trial in own) if own else trained
         if not seconds:
             return None

@@ -186,7 +186,7 @@ def _candidate(
         latencies_ms=latencies_ms,
         choices=job.choices,
         baseline=job.baseline,
-        model=f"{job.run}-{job.number}" if first.weights else None,
+        model=f"{job.run}-{job.number}" if first.weights and not job.handed_on else None,
         trainings=accuracy.seeds,
         accuracy_freedom=accuracy.freedom,
         rung=job.rung,

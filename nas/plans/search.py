@@ -52,6 +52,7 @@ class SearchPlan:
         self._highest = len(self._recipes) - 1 if spec.fidelity else None
         self._begun: dict[str, dict[int | None, Job]] = {}  # the first job of each network, by rung
         self._running: dict[int, Job] = {}
+        self._weights: dict[int, str | None] = {}  # by the trial's number, what was saved of it
         self._repeats: dict[int, int] = {}  # a trial, and which one's network it trained once more
         # On the highest rung, by the first trial of a network: its job, and what came of it and its repetitions.
         self._measured: dict[int, tuple[Job, list[Outcome]]] = {}
@@ -83,6 +84,7 @@ class SearchPlan:
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         self.begun(job)
         del self._running[job.number]
+        self._weights[job.number] = measurement.weights if measurement else None
         if job.baseline is None:
             self._learn(job, self._outcome(measurement))
         latency = measurement.latencies.get(self._spec.devices[0]) if measurement else None
@@ -111,7 +113,10 @@ class SearchPlan:
             return None
         network, rung = promoted
         below = self._begun[network][rung - 1]
-        return self._job(number, below.choices, rung, promotes=below.number)
+        job = self._job(number, below.choices, rung, promotes=below.number)
+        if self._spec.fidelity is None or (done := self._spec.fidelity.epochs_done(self._recipes, rung)) == 0:
+            return job
+        return dataclasses.replace(job, parent=self._weights[below.number], epochs_done=done)
 
     def _confirmation(self, number: int) -> Job | None:
         """The training of a leading network from another seed; `confirm` of them are spread over all trials."""
@@ -206,6 +211,8 @@ class SearchPlan:
         parent's weights too, where it is a relative."""
         architecture = self._baselines[number] if baseline else self._space.architecture(choices, self._images)
         related = self._parent and not (baseline and obstacles(self._parent, architecture))
+        inherit = self._spec.fidelity is not None and self._spec.fidelity.inherit
+        handed_on = inherit and rung != self._highest and not self._spec.save_weights
         return Job(
             run=self._run,
             number=number,
@@ -221,7 +228,8 @@ class SearchPlan:
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed if seed is None else seed,
             shuffle=0 if seed is None else seed - self._spec.seed,
-            save_weights=self._spec.save_weights,
+            save_weights=self._spec.save_weights or handed_on,
+            handed_on=handed_on,
             promotes=promotes,
             repeats=repeats,
             rung=rung,

@@ -134,7 +134,8 @@ class Claims:
         compute_seconds: float | None = None,
         traceback: str | None = None,
     ) -> Trial:
-        """The trial, ended, with all that came of it; its saved weights, `checkpoint_bytes` long, become a model.
+        """The trial, ended, with all that came of it; its saved weights, `checkpoint_bytes` long, become a model unless
+        they are handed on.
 
         `compute_seconds` None counts all from its beginning to its end.
         Raises Conflict when the trial has ended before.
@@ -160,7 +161,8 @@ class Claims:
                 "compute_seconds": now - row.started_at if compute_seconds is None else compute_seconds,
             }
             connection.execute(update(TRIAL).where(_running(run, number)).values(values))
-            if weights:
+            trial = trial_of(row, **values)
+            if weights and not trial.job.handed_on:
                 connection.execute(
                     insert(MODEL).values(
                         id=f"{run}-{number}",
@@ -173,7 +175,7 @@ class Claims:
                 )
             if state == "failed":
                 write_event(connection, now, run, "trial failed", f"trial {number} failed: {error}")
-        return trial_of(row, **values)
+        return trial
 
     def _hold(self, connection: Connection, run: str, owner: str) -> None:
         """Nobody else can change the run's row before the transaction ends. Raises LostRun."""
