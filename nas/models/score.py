@@ -12,17 +12,20 @@ import torch
 
 from nas import datasets, home
 from nas.datasets import DatasetError, ImageSet
+from nas.metrics import Quality
 from nas.models.checkpoint import BadCheckpoint, Card, load
-from nas.training.accuracy import accuracy
+from nas.training.accuracy import answers, judged
 from nas.training.data import Normalisation, View, split
 from nas.training.device import alone, training_device
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """`accuracy` found and `promised`, on so many `images`: test images, or validation images of a search's trial."""
+    """`accuracy` found and `promised`, on so many `images`: test images, or validation images of a search's trial; and
+    what else the answers are worth."""
 
     accuracy: float
+    quality: Quality
     promised: float
     images: int
     part: str
@@ -58,8 +61,14 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
     else:
         raise BadCheckpoint(f"{path} promises no accuracy")
     with alone(device):  # as when the promise was made: more threads may sum in another order
-        result = accuracy(network, raw, labels, view, device)
-    return Score(accuracy=result, promised=promised, images=len(labels), part=part)
+        answered = answers(network, raw, labels, view, device)
+    return Score(
+        accuracy=float((answered.taken_for.numpy() == labels).mean()),
+        quality=judged(answered, labels, card.classes),
+        promised=promised,
+        images=len(labels),
+        part=part,
+    )
 
 
 def _check(images: ImageSet, card: Card) -> None:
@@ -86,6 +95,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print(f"{result.part} accuracy {result.accuracy:.4f} on {result.images:,} images, promised {result.promised:.4f}")
+    own = result.quality
+    print(
+        f"balanced accuracy {own.balanced_accuracy:.4f}, macro-F1 {own.macro_f1:.4f}, worst recall "
+        f"{own.worst_recall:.4f} of {own.worst_class}, log loss {own.log_loss:.4f}, calibration error "
+        f"{own.calibration_error:.4f}"
+    )
     if not result.kept:
         print("the promise is not kept: the images or the machine differ from those it was made on", file=sys.stderr)
         return 1
