@@ -208,7 +208,11 @@ class TestTheCommand:
         promised = checkpoint.card(path).test_accuracy
         assert main([str(path)]) == 0
         line = f"test accuracy {promised:.4f} on 100 images, promised {promised:.4f}\n"
-        assert capsys.readouterr().out == line
+        own = checkpoint.card(path).quality
+        assert own is not None
+        said, rest = capsys.readouterr().out.splitlines(keepends=True)
+        assert said == line
+        assert f"log loss {own.log_loss:.4f}, calibration error {own.calibration_error:.4f}" in rest
 
     def test_fails_where_the_promise_is_not_kept(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([str(with_card(path, test_accuracy=0.25))]) == 1

@@ -60,6 +60,7 @@ def test_its_checkpoint_is_that_of_the_first_fold_and_promises_what_that_scored(
     assert found.kept
     assert (found.images, found.part) == (34, "validation")
     assert checkpoint.card(path).accuracy == found.promised
+    assert checkpoint.card(path).quality == found.quality, "log loss and calibration error, too"
 
 
 def test_killed_in_a_later_fold_it_goes_on_there() -> None:
@@ -76,6 +77,7 @@ def test_killed_in_a_later_fold_it_goes_on_there() -> None:
     assert seen[0].epoch == 3
     assert _tensors(again) == _tensors(whole)
     assert (again.answers, again.unaveraged_accuracy) == (whole.answers, whole.unaveraged_accuracy)
+    assert again.quality == whole.quality
     assert not list(home.folder("resume").iterdir())
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _scored(path: Path, dataset: str | None) -> FileScore:
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if ran.returncode not in (0, 1):  # 1: it was scored, and the promise is not kept
         raise BadCheckpoint(f"it could not be scored: {ran.stderr.strip()[-LONGEST:]}")
-    return decode(FileScore, json.loads(ran.stdout))
+    return replace(decode(FileScore, json.loads(ran.stdout)), quality=None)
 
 
 def _describe(card: Card, ways: tuple[Way, ...], folder: Path) -> None:

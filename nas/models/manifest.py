@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from nas.codec import Malformed, decode, encode
+from nas.metrics import Quality
 from nas.refusal import Refusal, between
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class FileScore:
     """Which these are: test images, or validation images of a search's trial."""
     undecided: int = 0
     """Images whose two best answers are closer than the runtimes' rounding, so that they count as right by either."""
+    quality: Quality | None = None
+    """What the answers are worth class by class; null in an archive, which says it once."""
 
     @property
     def kept(self) -> bool:

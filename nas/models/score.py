@@ -17,8 +17,8 @@ from nas.datasets import DatasetError, ImageSet
 from nas.exporters import Logits
 from nas.models.checkpoint import BadCheckpoint, Card, card
 from nas.models.manifest import CHECKPOINT, FileScore
-from nas.training.accuracy import BATCH
-from nas.training.data import Indices, split
+from nas.training.accuracy import BATCH, Answered, judged, said, together
+from nas.training.data import Indices, split, tensor
 from nas.training.device import alone, training_device
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
     device = training_device()
     same = is_checkpoint and known.scored_on in (None, device.type)  # nothing is rounded otherwise than it was then
     with alone(device):  # as when the promise was made: more threads may sum in another order
-        right, undecided = _right(logits, raw, labels, 0.0 if same else exporter.AGREES)
-    found = right / len(labels)
-    return FileScore(accuracy=found, promised=promised, images=len(labels), part=part, undecided=undecided)
+        answered, undecided = _answered(logits, raw, labels, 0.0 if same else exporter.AGREES)
+    found = float((answered.taken_for.numpy() == labels).mean())
+    quality = judged(answered, labels, known.classes)
+    return FileScore(
+        accuracy=found, promised=promised, images=len(labels), part=part, undecided=undecided, quality=quality
+    )
 
 
 def _promise(known: Card, images: ImageSet, path: Path) -> tuple[float, str, "NDArray[np.uint8]", Indices]:
@@ -59,18 +62,18 @@ def _promise(known: Card, images: ImageSet, path: Path) -> tuple[float, str, "ND
     return known.accuracy, "validation", images.train_images[held], images.train_labels[held]
 
 
-def _right(logits: Logits, raw: "NDArray[np.uint8]", labels: Indices, agrees: float) -> tuple[int, int]:
-    """How many images are got right, and how many hang in the balance."""
-    right = undecided = 0
+def _answered(logits: Logits, raw: "NDArray[np.uint8]", labels: Indices, agrees: float) -> tuple[Answered, int]:
+    """What is said of all images, and how many of them hang in the balance."""
+    parts, undecided = [], 0
     for start in range(0, len(labels), BATCH):
         answer = logits(raw[start : start + BATCH])
         if not np.isfinite(answer).all():
             raise BadCheckpoint("it answers NaN or infinity")
-        right += int((answer.argmax(1) == labels[start : start + BATCH]).sum())
+        parts.append(said(tensor(answer), labels[start : start + BATCH]))
         if agrees:
             second, first = np.partition(answer, -2)[:, -2:].T
             undecided += int((first - second <= agrees * np.abs(answer).max(1)).sum())
-    return right, undecided
+    return together(parts), undecided
 
 
 def _check(images: ImageSet, card: Card) -> None:
@@ -101,6 +104,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(encode(result)))
         return 0 if result.kept else 1
     print(f"{result.part} accuracy {result.accuracy:.4f} on {result.images:,} images, promised {result.promised:.4f}")
+    own = result.quality
+    assert own is not None
+    print(
+        f"balanced accuracy {own.balanced_accuracy:.4f}, macro-F1 {own.macro_f1:.4f}, worst recall "
+        f"{own.worst_recall:.4f} of {own.worst_class}, log loss {own.log_loss:.4f}, calibration error "
+        f"{own.calibration_error:.4f}"
+    )
     if not result.kept:
         print("the promise is not kept: the images or the machine differ from those it was made on", file=sys.stderr)
         return 1
