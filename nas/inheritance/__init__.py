@@ -10,15 +10,16 @@ to other networks: FNA, Fang et al. 2020).
 import itertools
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from nas.inheritance import streams
 from nas.inheritance.rows import in_a_row
+from nas.inheritance.slices import Slices
 from nas.inheritance.streams import CannotInherit as CannotInherit
-from nas.inheritance.streams import Stream, same, unknown
+from nas.inheritance.streams import Choose, Stream, chosen, first, same, unknown
 from nas.inheritance.walk import Walk
 from nas.networks import layers
 from nas.networks.blocks import network
@@ -42,17 +43,38 @@ def inherited(
     *,
     classes: Sequence[str] = (),
     wanted: Sequence[str] = (),
+    choose: Choose = chosen,
 ) -> Inherited:
     """The network of `child` with what it can have of `parent`, a network of architecture `of`; the rest is freshly
     drawn. Answers go by name, from the parent's `classes` to the `wanted` ones; without names by number where there are
     as many. Raises CannotInherit, naming the part that is no relative of the parent's."""
+    if of.images.channels != child.images.channels:
+        parent, of = _seeing(parent, of, child.images.channels)
     drawn = network(child)
+    answers = _answers(of.images.classes, child.images.classes, classes, wanted)
+    slices = sliced(parent, of, drawn, child, answers=answers, choose=choose)
+    slices.copy()
+    return Inherited(network=drawn.eval(), share=slices.share)
+
+
+def sliced(
+    parent: nn.Module,
+    of: AnyArchitecture,
+    drawn: nn.Module,
+    child: AnyArchitecture,
+    *,
+    answers: Stream | None = None,
+    choose: Choose = first,
+) -> Slices:
+    """Which slices `drawn`, a network of architecture `child`, has of `parent`, one of architecture `of` for images of
+    as many channels. Raises CannotInherit."""
+    slices = Slices(parent, drawn)
+    walk = Walk(slices, choose)
     old, new = _modules(parent), _modules(drawn)
     theirs, ours = lowered(of), lowered(child)
-    answers = _answers(of.images.classes, child.images.classes, classes, wanted)
-    states, walk = [same(child.images.channels)], Walk()
+    states = [same(child.images.channels)]
+    answers = same(child.images.classes) if answers is None else answers
     had = [[shape.channels for shape in entering] for _, entering, _ in shapes(theirs, of.images)]
-    had[0] = [child.images.channels]
     for number, (place, (part, _, leaving)) in enumerate(zip(_relatives(theirs, ours), shapes(ours, child.images))):
         entering = [states[state] for state in part.inputs or (number,)]
         if place is None:  # freshly drawn, in the hope that what flows through means the same behind it
@@ -63,18 +85,14 @@ def inherited(
         # Behind one more cell a part reads other channels than its relative does.
         widths = zip(entering, had[place])
         entering = [each if each.width == width else unknown(len(each), width) for each, width in widths]
-        module = old[place]
-        if number == 0 and of.images.channels != child.images.channels:
-            module = _seeing(module, child.images.channels)
         try:
             if _behind(before, place) != _behind(part, number) or before.auxiliary != part.auxiliary:
                 raise CannotInherit("it reads other parts than its relative")
             last = answers if part is ours[-1] or part.auxiliary else None
-            states.append(_part(walk, (before, module), (part, new[number]), entering, last))
+            states.append(_part(walk, (before, old[place]), (part, new[number]), entering, last))
         except CannotInherit as error:
             raise CannotInherit(f"part {part.name!r} from the parent's {before.name!r}: {error}") from None
-    weights = sum(each.numel() for each in drawn.parameters())
-    return Inherited(network=drawn.eval(), share=walk.taken / weights)
+    return slices
 
 
 def _relatives(theirs: Sequence[Part], ours: Sequence[Part]) -> list[int | None]:
@@ -121,16 +139,16 @@ def _modules(network: nn.Module) -> list[nn.Module]:
     return list(network.children() if isinstance(network, nn.Sequential) else network.get_submodule("parts").children())
 
 
-def _seeing(first: nn.Module, channels: int) -> nn.Module:
-    """The first part, for grey images instead of coloured ones, or the other way: a grey image is one whose channels
+def _seeing(parent: nn.Module, of: AnyArchitecture, channels: int) -> tuple[nn.Module, AnyArchitecture]:
+    """The same network for grey images instead of coloured ones, or the other way: a grey image is one whose channels
     are alike."""
-    first = deepcopy(first)
-    for each in first.modules():
+    parent = deepcopy(parent)
+    for each in _modules(parent)[0].modules():
         if isinstance(each, nn.Conv2d):
             summed = each.weight.detach().sum(1, keepdim=True)
             each.weight = nn.Parameter(summed.expand(-1, channels, -1, -1) / channels)
             each.in_channels = channels
-            return first
+            return parent, replace(of, images=replace(of.images, channels=channels))
     raise CannotInherit("the parent's images have other channels, and it does not begin with a convolution")
 
 

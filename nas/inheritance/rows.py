@@ -76,15 +76,12 @@ class Row(NamedTuple):
                 return module.weight.detach().abs()
         return self.first(nn.Conv2d).weight.detach().abs().sum((1, 2, 3))
 
-    @torch.no_grad()
-    def silence(self) -> None:
-        """Make a block add nothing to its skip, until it is trained."""
+    def adding(self) -> list[Tensor]:
+        """The weights by which a block adds to its skip: where they are zeros, nothing."""
         row = self.last()
         assert row is not None
-        quiet: list[nn.Module] = [each for each in row.module.modules() if isinstance(each, nn.BatchNorm2d)]
-        for module in quiet or [row.first(nn.Conv2d)]:
-            for weights in module.parameters():
-                weights.zero_()
+        norms: list[nn.Module] = [each for each in row.module.modules() if isinstance(each, nn.BatchNorm2d)]
+        return [weights for module in norms or [row.first(nn.Conv2d)] for weights in module.parameters()]
 
 
 def in_a_row(each: Sequence[Layer], module: nn.Module) -> list[Row]:

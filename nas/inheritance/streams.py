@@ -1,10 +1,11 @@
-"""Channels on their way: which of the parent's each of the child's is, and the slices of weights that follow."""
+"""Channels on their way: which of the parent's each of the child's is."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas.refusal import Refusal
 
@@ -40,6 +41,10 @@ class Stream:
         return self == same(self.width)
 
 
+Choose: TypeAlias = Callable[[Tensor, int], Stream]
+"""By the importance of the parent's channels, those that so many of the child's are."""
+
+
 def same(width: int) -> Stream:
     return Stream(torch.arange(width), width)
 
@@ -54,13 +59,19 @@ def chosen(importance: Tensor, channels: int) -> Stream:
     width = len(importance)
     if channels < width:
         return Stream(importance.topk(channels).indices.sort().values, width)
-    return Stream(torch.cat((torch.arange(width), torch.full((channels - width,), NEW))), width)
+    return first(importance, channels)
 
 
-def halves(importance: Tensor, channels: int) -> Stream:
+def first(importance: Tensor, channels: int) -> Stream:
+    """The first channels, or all of them and new ones behind: of any two children one has what the other has."""
+    width = len(importance)
+    return Stream(torch.cat((torch.arange(min(width, channels)), torch.full((max(0, channels - width),), NEW))), width)
+
+
+def halves(choose: Choose, importance: Tensor, channels: int) -> Stream:
     """The same of each half, as a factorized reduction concatenates them."""
     middle = len(importance) // 2
-    return joined((chosen(importance[:middle], channels // 2), chosen(importance[middle:], channels - channels // 2)))
+    return joined((choose(importance[:middle], channels // 2), choose(importance[middle:], channels - channels // 2)))
 
 
 def parts(stream: Stream, channels: Iterable[int], widths: Iterable[int]) -> list[Stream]:
@@ -88,50 +99,3 @@ def spread(stream: Stream, pixels: int) -> Stream:
     """Of the values that a flattened stream of so many pixels has."""
     values = stream.kept[:, None] * pixels + torch.arange(pixels)
     return Stream(torch.where(stream.known[:, None], values, NEW).flatten(), stream.width * pixels)
-
-
-@torch.no_grad()
-def matrix(old: Tensor, new: Tensor, leaving: Stream, entering: Stream) -> int:
-    """Fill `new` (out, in, …) with what `old` has of these channels, kernels cropped at the centre or padded with
-    zeros; how many weights that are. What is new gives nothing to what is old."""
-    rows, columns = leaving.known, entering.known
-    if not columns.any():
-        return 0
-    slices = _resized(old, new.shape[2:])[leaving.kept[rows]][:, entering.kept[columns]]
-    inherited = torch.zeros_like(new[rows])
-    inherited[:, columns] = slices
-    new[rows] = inherited
-    return slices.numel()
-
-
-@torch.no_grad()
-def vector(old: Tensor | None, new: Tensor | None, leaving: Stream) -> int:
-    """The same for a value a channel, or for a depthwise kernel."""
-    if old is None or new is None:
-        return 0
-    rows = leaving.known
-    slices = _resized(old, new.shape[2:])[leaving.kept[rows]]
-    new[rows] = slices
-    return slices.numel()
-
-
-def norm(old: nn.BatchNorm2d, new: nn.BatchNorm2d, leaving: Stream) -> int:
-    vector(old.running_mean, new.running_mean, leaving)
-    vector(old.running_var, new.running_var, leaving)
-    return vector(old.weight, new.weight, leaving) + vector(old.bias, new.bias, leaving)
-
-
-def _resized(weights: Tensor, pixels: Iterable[int]) -> Tensor:
-    """Kernels of (…, height, width) cropped at their centre, or padded with zeros around it."""
-    for dimension, wanted in enumerate(pixels, 2):
-        had = weights.shape[dimension]
-        if (wanted - had) % 2:
-            raise CannotInherit(f"a kernel of {had} pixels has no centre among {wanted}")
-        if wanted < had:
-            weights = weights.narrow(dimension, (had - wanted) // 2, wanted)
-        elif wanted > had:
-            border = [*weights.shape]
-            border[dimension] = (wanted - had) // 2
-            zeros = weights.new_zeros(border)
-            weights = torch.cat((zeros, weights, zeros), dimension)
-    return weights

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from nas.inheritance import rows, streams
 from nas.inheritance.rows import Row
-from nas.inheritance.streams import CannotInherit, Stream
+from nas.inheritance.slices import Slices
+from nas.inheritance.streams import CannotInherit, Choose, Stream
 from nas.networks import blocks, layers
 
 # Layers without weights, which leave channels where they are.
@@ -15,14 +16,14 @@ PASSING = (layers.Pool, layers.GlobalPool, layers.Dropout, layers.DropPath, laye
 
 
 class Walk:
-    """Fills the child's weights; `taken` counts those that are the parent's.
+    """Says which `slices` the child has of the parent; `choose` which channels of more than are wanted.
 
     Each method is given a row of the parent's and the child's row that is its relative, the channels that enter, and
     `wanted`, the channels that have to leave because others are added to them. It gives those that leave.
     """
 
-    def __init__(self) -> None:
-        self.taken = 0
+    def __init__(self, slices: Slices, choose: Choose) -> None:
+        self._slices, self._choose = slices, choose
 
     def stage(self, old: Sequence[Row], new: Sequence[Row], entering: Stream, wanted: Stream | None) -> Stream:
         """Blocks in a row: the parent's first ones. Further ones are like its last and add nothing yet; where a block
@@ -34,7 +35,7 @@ class Walk:
             elif rows.has_skip(row.layer):
                 if len(old) > 1:  # the first alone is for the channels of the stage before
                     self.layer(old[-1], row, entering)
-                row.silence()
+                self._slices.silence(row.adding())
         return entering
 
     def layer(
@@ -42,8 +43,7 @@ class Walk:
     ) -> Stream:
         """Any layer; where it can choose which channels leave it, `rank` is their importance."""
         if old.layer == new.layer and entering.whole and (wanted is None or wanted.whole):
-            new.module.load_state_dict(old.module.state_dict())
-            self.taken += sum(weights.numel() for weights in new.module.parameters())
+            self._slices.whole(old.module, new.module)
             return streams.same(rows.leaving(old.layer, entering.width))
         match old.layer, new.layer:
             case layers.Conv() as before, layers.Conv() as layer:
@@ -52,11 +52,11 @@ class Walk:
                 stream = self._linear(old, new, entering, wanted)
             case layers.Norm(), layers.Norm():
                 if isinstance(old.module, nn.BatchNorm2d) and isinstance(new.module, nn.BatchNorm2d):
-                    self.taken += streams.norm(old.module, new.module, entering)
+                    self._slices.norm(old.module, new.module, entering)
                 stream = entering
             case layers.Widen() as before, layers.Widen() as layer:
                 zeros = torch.ones(before.out - entering.width)
-                stream = streams.joined((entering, streams.chosen(zeros, layer.out - len(entering))))
+                stream = streams.joined((entering, self._choose(zeros, layer.out - len(entering))))
             case layers.Graph(), layers.Graph():
                 stream = self.graph(old, new, [entering])
             case layers.Branches(join=join), layers.Branches(join=other) if join == other:
@@ -84,7 +84,7 @@ class Walk:
         for place in _passing_first(ours):
             sizes = _sizes(theirs[place], ours[place], entering[place])
             if ours[place].draws and sizes not in common:
-                common[sizes] = streams.halves(theirs[place].scale(), sizes[1])
+                common[sizes] = streams.halves(self._choose, theirs[place].scale(), sizes[1])
             leaving = common.get(sizes) if ours[place].draws else None
             states[place] = self.layer(theirs[place], ours[place], entering[place], leaving)
             common.setdefault(sizes, states[place])
@@ -163,16 +163,16 @@ class Walk:
             if not _depthwise(old) or not _depthwise(new):
                 raise CannotInherit("a convolution in groups that are not single channels is inherited whole or not")
             stream = entering
-            self.taken += streams.vector(old.weight, new.weight, stream)
+            self._slices.take(old.weight, new.weight, stream)
         else:
             importance = theirs.scale() if rank is None or len(rank) != before.out else rank
-            stream = wanted or streams.chosen(importance, layer.out)
-            self.taken += streams.matrix(old.weight, new.weight, stream, entering)
+            stream = wanted or self._choose(importance, layer.out)
+            self._slices.take(old.weight, new.weight, stream, entering)
         if not entering.known.any():
             return wanted or streams.unknown(layer.out)
-        self.taken += streams.vector(old.bias, new.bias, stream)
+        self._slices.take(old.bias, new.bias, stream)
         if layer.norm:
-            self.taken += streams.norm(theirs.first(nn.BatchNorm2d), ours.first(nn.BatchNorm2d), stream)
+            self._slices.norm(theirs.first(nn.BatchNorm2d), ours.first(nn.BatchNorm2d), stream)
         return stream
 
     def _linear(self, theirs: Row, ours: Row, entering: Stream, wanted: Stream | None) -> Stream:
@@ -180,9 +180,9 @@ class Walk:
         pixels = new.in_features // len(entering)
         if pixels != old.in_features // entering.width:
             raise CannotInherit("a linear layer reads all pixels, and the parent's are not as many")
-        stream = wanted or streams.chosen(old.weight.detach().abs().sum(1), new.out_features)
-        self.taken += streams.matrix(old.weight, new.weight, stream, streams.spread(entering, pixels))
-        self.taken += streams.vector(old.bias, new.bias, stream)
+        stream = wanted or self._choose(old.weight.detach().abs().sum(1), new.out_features)
+        self._slices.take(old.weight, new.weight, stream, streams.spread(entering, pixels))
+        self._slices.take(old.bias, new.bias, stream)
         return stream
 
 
