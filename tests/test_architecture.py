@@ -72,7 +72,9 @@ def mult_adds(network: torch.nn.Module, images: Images) -> int:
 
     for module in network.modules():
         module.register_forward_hook(watch)
-    network.eval()(torch.empty(1, images.channels, images.resolution, images.resolution, device="meta"))
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        network.eval()(torch.empty(1, images.channels, images.resolution, images.resolution, device=device))
     return total
 
 
@@ -142,8 +144,7 @@ class TestEverySpace:
     def test_counts_equal_those_of_the_built_network(self, name: str, images: Images, seed: int) -> None:
         chosen, choices = drawn(name, images, seed)
         architecture = chosen.architecture(choices, images)
-        with torch.device("meta"):
-            network = chosen.build(architecture)
+        network = chosen.build(architecture)  # for real: the meta device takes three times as long
         counted = counts(architecture)
         assert counted.params == sum(tensor.numel() for tensor in network.parameters())
         assert counted.mult_adds == mult_adds(network, images)
