@@ -87,6 +87,13 @@ class TestCpu:
             assert answers[-1] == pytest.approx(expected, abs=1e-4 * float(abs(expected).max()))
         assert abs(answers[0] - answers[1]).max() > 1e-2 * abs(answers[0]).max()
 
+    def test_the_borders_of_tensorflow_are_exported_without_a_word(self) -> None:
+        built, image = exercised(network(dataclasses.replace(rows(8, 1), padding="tensorflow")), IMAGES)
+        with torch.inference_mode():
+            expected = built(image).numpy()
+        answer = onnx.running(onnx.exported(built, image), image.numpy(), 1).answer()
+        assert answer == pytest.approx(expected, abs=1e-4 * float(abs(expected).max()))
+
     def test_what_onnx_cannot_say_is_refused(self) -> None:
         class Unsayable(nn.Module):
             def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -34,6 +34,8 @@ def exported(network: "nn.Module", image: "Tensor", *, any_number: bool = False)
             # Its successor takes ten to twenty times as long for the same graph, and a search exports every candidate.
             warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based", DeprecationWarning)
             warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+            # Of TensorFlow's borders, which it works out at run time then.
+            warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
             names = {"input_names": ["images"], "output_names": ["logits"]}
             axes = {name: {0: "number"} for name in ("images", "logits")} if any_number else None
             torch.onnx.export(network, (image,), file, dynamo=False, dynamic_axes=axes, **names)  # type: ignore[arg-type]  # this exporter takes a file

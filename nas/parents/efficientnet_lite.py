@@ -17,6 +17,11 @@ from nas.parents import Parent, UnknownParent
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    import nas.parents.efficientnet_lite
+    from nas.parents import Kind
+
+    _satisfied: Kind = nas.parents.efficientnet_lite
+
 PREFIX = "efficientnet_lite"
 FORM = f"{PREFIX}0"
 SHA256 = {  # of the file in each package, whose name has the first eight digits

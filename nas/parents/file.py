@@ -14,6 +14,11 @@ from nas.parents import model as kept
 if TYPE_CHECKING:
     from torch import nn
 
+    import nas.parents.file
+    from nas.parents import Kind
+
+    _satisfied: Kind = nas.parents.file
+
 PREFIX = "file:"
 FORM = "file:/path/to/a.safetensors of a checkpoint that was downloaded from a service (nas download)"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")

@@ -13,6 +13,11 @@ from nas.parents import Parent, UnknownParent
 if TYPE_CHECKING:
     from torch import nn
 
+    import nas.parents.model
+    from nas.parents import Kind
+
+    _satisfied: Kind = nas.parents.model
+
 FORM = "model:RUN-NUMBER of a model that this service keeps (nas models lists them)"
 PREFIX = "model:"
 
