@@ -10,12 +10,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from nas import plugins, spaces
+from nas import plugins, spaces, zoo
 from nas.agents import graph, measuring, parcel
 from nas.agents.measuring import Measuring
 from nas.agents.parcel import Parcel
 from nas.metering import DeviceError, runtime
 from nas.metering.onnx import exported
+from nas.networks.architecture import Images
+from nas.networks.blocks import network
 from tests.networks import IMAGES, mbconv
 
 IMAGE = np.zeros((1, 3, 32, 32), np.float32)
@@ -145,6 +147,9 @@ class TestMachine:
         assert agent._child is not first
 
 
+COLOUR = Images(resolution=32, classes=4)
+
+
 @pytest.mark.parametrize("name", plugins.names("search_spaces"))
 def test_networks_of_every_space_are_plain_layers(name: str) -> None:
     space = spaces.load(name)
@@ -154,3 +159,8 @@ def test_networks_of_every_space_are_plain_layers(name: str) -> None:
     graph.check(data)
     assert {node.op_type for node in onnx.load_from_string(data).graph.node} <= graph.OPERATORS
     assert onnx.load(io.BytesIO(data)).ir_version
+
+
+def test_networks_that_pad_as_tensorflow_does_are_plain_layers() -> None:
+    made, images = runtime.exercised(network(zoo.architecture("EfficientNet-Lite0", COLOUR)), COLOUR)
+    graph.check(exported(made, images))
