@@ -14,6 +14,7 @@ from nas.agents.errands import Introduction
 from nas.store import agents
 from tests.browser import Service, View, best, compared, excused, keys, measured, sampled, served, small
 from tests.past import OWNER, SEARCH
+from tests.test_files import fill
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 
@@ -82,6 +83,17 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     with page.expect_download() as download:
         table.locator("tr[data-key='B3']").get_by_role("link", name="Download").click()
     assert hashlib.sha256(Path(download.value.path()).read_bytes()).hexdigest() == model.sha256
+    whole = fill(model.sha256, refused="model.pt2")
+    table.locator("tr[data-key='B3']").get_by_role("button", name="Use it").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("pre")).to_contain_text(f'network = nas.load("{view.address}/v1/models/{model.id}")')
+    expect(dialog.get_by_role("listitem").filter(has_text="model.onnx")).to_contain_text("90.00 % of 1000 images")
+    expect(dialog).to_contain_text("not as pt2: it scores 0.9")
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="all of it as zip").click()
+    assert download.value.suggested_filename == f"{whole.name}.zip"
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
     view.open("#/models")
     expect(page.locator("tbody tr")).to_have_count(3)
     expect(page.locator(f"tr[data-key='{model.id}']")).to_contain_text(model.sha256[:12])

@@ -1,18 +1,13 @@
-// The curl command that does what a form does.
+// Text to be copied, and the curl command that does what a form does.
 
 import { BASE } from "./api.js";
 import { element, say } from "./element.js";
 import { trusted } from "./signin.js";
 
-export function command(path, body) {
+export function copyable(label) {
   const code = element("code");
   const copy = element("button", { type: "button", class: "quiet", click: copied }, "Copy");
-  const node = element(
-    "div",
-    { class: "command" },
-    element("pre", { tabindex: 0, "aria-label": "curl command" }, code),
-    copy,
-  );
+  const node = element("div", { class: "command" }, element("pre", { tabindex: 0, "aria-label": label }, code), copy);
 
   async function copied() {
     await navigator.clipboard.writeText(code.textContent);
@@ -22,9 +17,15 @@ export function command(path, body) {
     }, 1500);
   }
 
+  return { node, show: (text) => say(code, text) };
+}
+
+export function command(path, body) {
+  const { node, show: print } = copyable("curl command");
+
   function show(given) {
     const quoted = JSON.stringify(given, null, 2).replaceAll("'", "'\\''");
-    say(code, `curl ${BASE}/v1/${path} \\\n${trusted()}  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`);
+    print(`curl ${BASE}/v1/${path} \\\n${trusted()}  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`);
   }
 
   show(body);

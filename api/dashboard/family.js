@@ -2,6 +2,7 @@
 
 import { costly, linear } from "./axis.js";
 import { element, pill, svg } from "./element.js";
+import { useIt } from "./files.js";
 import { ends, frame } from "./frame.js";
 import { accuracy, brief, duration, MEDIAN, milliseconds, short } from "./numbers.js";
 import { points } from "./points.js";
@@ -70,8 +71,11 @@ function state(cell, row) {
 
 export function download(cell, row) {
   const id = row.model ?? row.id;
+  if (!id) return cell.replaceChildren("–");
   cell.replaceChildren(
-    id ? element("a", { href: `v1/models/${encodeURIComponent(id)}/checkpoint`, download: "" }, "Download") : "–",
+    element("a", { href: `v1/models/${encodeURIComponent(id)}/checkpoint`, download: "" }, "Download"),
+    " ",
+    element("button", { type: "button", class: "quiet", click: () => useIt(id) }, "Use it"),
   );
 }
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 FORMAT = "nas-checkpoint-2"
 KEY = "nas"  # one key, as the order of several is not fixed and the name depends on every byte
+DRAWN = frozenset(  # torch's names of what fills a parameter
+    name + ending for ending in ("uniform_", "normal_") for name in ("", "trunc_", "kaiming_", "xavier_")
+)
 MOST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 
 
@@ -206,12 +210,30 @@ def loaded(data: bytearray, where: str) -> tuple["nn.Module", Card]:
     counted = counts(record.architecture)
     if (counted.params, counted.mult_adds) != (record.params, record.mult_adds):
         raise BadCheckpoint(f"{where} has a card whose counts are not those of its architecture: it was changed")
-    network = spaces.load(record.space).build(record.architecture)
+    with _unfilled():
+        network = spaces.load(record.space).build(record.architecture)
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise BadCheckpoint(f"{where} has weights that do not fit its architecture: {error}") from error
     return network.eval(), record
+
+
+def _unfilled() -> "AbstractContextManager[object]":
+    """Within, parameters of a new network are not drawn, which would take longer than all else and memory for a second
+    copy: they are replaced at once."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Unfilled(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
+            named = named or {}
+            filled = given[0] if given else named.get("tensor")
+            if getattr(function, "__name__", "") in DRAWN and isinstance(filled, torch.nn.Parameter):
+                return filled
+            return function(*given, **named)
+
+    return Unfilled()
 
 
 def _tensor(data: bytearray, start: int, entry: dict[str, Any]) -> "Tensor":

@@ -1,0 +1,71 @@
+// What a model is handed out as: its files, made when they are first asked for, and three lines that use it.
+
+import { BASE, get, post } from "./api.js";
+import { copyable } from "./command.js";
+import { element, say } from "./element.js";
+import { bytes, percent } from "./numbers.js";
+
+const PAUSE = 1000; // milliseconds between questions while they are made
+
+export function useIt(id) {
+  const address = `models/${encodeURIComponent(id)}/files`;
+  const status = element("p", { class: "muted", role: "status" });
+  const list = element("ul", { class: "handed-out" });
+  const make = element("button", { type: "button", click: made }, "Make the files");
+  const lines = copyable("three lines of Python");
+  lines.show(`import nas\nnetwork = nas.load("${BASE}/v1/models/${id}")\nprint(network(images).names)`);
+  const close = element("button", { type: "button", class: "quiet", click: () => dialog.close() }, "Close");
+  const dialog = element(
+    "dialog",
+    { class: "card", "aria-label": `Use model ${id}`, close: () => dialog.remove() },
+    element("h2", {}, `Use model ${id}`),
+    element("p", {}, "With torch and numpy; images are Pillow's, or uint8 arrays:"),
+    lines.node,
+    element("h3", {}, "Files"),
+    status,
+    list,
+    make,
+    close,
+  );
+
+  async function made() {
+    make.disabled = true;
+    await shown(post(address));
+    make.disabled = false;
+  }
+
+  async function shown(answer) {
+    try {
+      let files = await answer;
+      while (files.state === "building" && dialog.isConnected) {
+        say(status, "They are being made and scored …");
+        await new Promise((resolve) => setTimeout(resolve, PAUSE));
+        files = await get(address);
+      }
+      show(files);
+    } catch (error) {
+      say(status, error.message);
+    }
+  }
+
+  function show({ state, reason, files, refused, links }) {
+    const words = { absent: "They are not made yet.", failed: `They could not be made: ${reason}` };
+    say(status, words[state] ?? "Each network was loaded from the archive alone and scored in its own runtime.");
+    make.hidden = state === "built" && refused.length === 0;
+    const archives = state === "built" ? ["zip", "tar"].map((name) => [links[name], `all of it as ${name}`, ""]) : [];
+    const single = files.map(({ link, name, score, bytes: size }) => {
+      const scored = score ? `, ${percent(score.accuracy, 2)} of ${score.images} images` : "";
+      return [link, name, ` ${bytes(size)}${scored}`];
+    });
+    list.replaceChildren(
+      ...[...archives, ...single].map(([link, name, note]) =>
+        element("li", {}, element("a", { href: link.slice(1), download: "" }, name), note),
+      ),
+      ...refused.map((each) => element("li", {}, `not as ${each.exporter}: ${each.reason}`)),
+    );
+  }
+
+  document.body.append(dialog);
+  dialog.showModal();
+  shown(get(address));
+}
