@@ -47,6 +47,8 @@ def admit(
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
     info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, roots, spec.contents))
+    if info:
+        check_recipe(faults, "recipe", spec.recipe, info)
     images = info.as_seen(spec.resolution) if info else None
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
@@ -73,6 +75,12 @@ def admit(
     if whole is None:
         raise together(faults)
     return whole
+
+
+def check_recipe(faults: Faults, field: str, recipe: Recipe, info: DatasetInfo) -> None:
+    """Note what the recipe in that field of a request names that the dataset has not."""
+    pointer, weights = f"/{field}/class_weights", recipe.class_weights
+    faults.check(pointer, weights, lambda: recipe.require_classes(info.classes))
 
 
 def settled(recipe: Recipe, info: DatasetInfo) -> tuple[Recipe, Worth]:

@@ -10,6 +10,7 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from nas.datasets import DatasetError, ImageSet
 from nas.limits import over_limit
 from nas.metering import DeviceError
 from nas.metering.host import processor
-from nas.metrics import Quality, quality
+from nas.metrics import Quality
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
 from nas.networks.counts import counts
@@ -31,10 +32,11 @@ from nas.noise import standard_error
 from nas.recipes import Recipe, shortened
 from nas.records import Job, Measurement, Phase, Progress, Score
 from nas.training import TrainingFailed, folds, zero_cost
+from nas.training.accuracy import judged, together
 from nas.training.data import Normalisation, View
 from nas.training.device import alone, training_device
 from nas.training.folds import Part, Report, build
-from nas.training.resume import Resume, Unfinished
+from nas.training.resume import Fold, Resume, Unfinished
 from nas.worth import epoch_steps, epochs
 
 SCORED = 32  # images that the scores of an untrained network look at
@@ -111,15 +113,15 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             resume.remove()
             spent = time.perf_counter() - begun
             return dataclasses.replace(costed, train_seconds=stand.train_seconds, seconds=spent)
-        right = _right(divided, [fold.taken_for for fold in stand.folds])
+        right = _right(divided, [fold.answered.taken_for for fold in stand.folds])
         scored = float(right.mean())
         weights = None
         if job.save_weights:
             network = build(job)
             network.load_state_dict(stand.folds[0].weights or {})
-            own = float(_right([first], [stand.folds[0].taken_for]).mean())
+            own = float(_right([first], [stand.folds[0].answered.taken_for]).mean())
             card = _card(job, dataset, recipe, images, first.how, costed, own)
-            its = _quality([first], [stand.folds[0].taken_for], images.info.classes)
+            its = _quality([first], stand.folds[:1], images.info.classes)
             weights = checkpoint.save(network, dataclasses.replace(card, quality=its))
         resume.remove()
     without = [fold.unaveraged for fold in stand.folds if fold.unaveraged is not None]
@@ -132,7 +134,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         answers=Answers(
             images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())
         ),
-        quality=_quality(divided, [fold.taken_for for fold in stand.folds], images.info.classes),
+        quality=_quality(divided, stand.folds, images.info.classes),
         steps=recipe.epochs * epoch_steps(recipe, len(first.training)),
         learning_rate=stand.learning_rate,
         inherited=share,
@@ -166,11 +168,9 @@ def _right(divided: list[Part], taken_for: list[Tensor]) -> NDArray[np.bool_]:
     return right[np.argsort(held)]
 
 
-def _quality(divided: list[Part], taken_for: list[Tensor], classes: tuple[str, ...]) -> Quality:
+def _quality(divided: list[Part], folds: Sequence[Fold], classes: tuple[str, ...]) -> Quality:
     labels = np.concatenate([part.labels[part.held] for part in divided])
-    cells = len(classes) * labels + np.concatenate([taken.numpy() for taken in taken_for])
-    counted = np.bincount(cells, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
-    return quality(counted.tolist(), classes)
+    return judged(together([fold.answered for fold in folds]), labels, classes)
 
 
 def _phase(job: Job, phase: Phase) -> Progress:

@@ -3,11 +3,12 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas.noise import standard_error
 
 MOST_CLASSES = 50  # that are told one by one
+BINS = 15  # of probabilities, as in Guo et al. 2017
 Confusion = Sequence[Sequence[int]]
 """Images of each class, a row, that were taken for each class, a column."""
 
@@ -36,6 +37,17 @@ class Quality:
     """The recall of each class; null of one without an image to be scored on."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Images of each class, a row, that were taken for each class, a column."""
+    worst_recall_error: float | None = None
+    """The standard error of the smallest recall, by the number of that class's images. The smallest of several is more
+    often unlucky than lucky: it is lower than what that class will do. Null, as what follows: it was not recorded."""
+    log_loss: float | None = None
+    """The mean of the negative logarithms of the probabilities of the right classes, in nats: by guessing, the
+    logarithm of the number of classes."""
+    log_loss_error: float | None = None
+    """The standard error of that."""
+    calibration_error: float | None = None
+    """By how much a probability is off from the share of images that are got right with it, on average, over 15 bins of
+    probabilities (Guo et al. 2017). A few hundred images are off by some hundredths of their own accord."""
 
 
 def quality(confusion: Confusion, classes: Sequence[str]) -> Quality:
@@ -54,10 +66,32 @@ def quality(confusion: Confusion, classes: Sequence[str]) -> Quality:
         macro_f1_error=_f1_error(confusion, there),
         worst_recall=recalls[worst],
         worst_class=classes[worst],
+        worst_recall_error=standard_error(recalls[worst], sizes[worst]),
         classes=tuple(classes) if few else (),
         recalls=tuple(map(recalls.get, range(len(classes)))) if few else (),
         confusion=tuple(map(tuple, confusion)) if few else (),
     )
+
+
+def certain(own: Quality, losses: Sequence[float], confidences: Sequence[float], right: Sequence[bool]) -> Quality:
+    """`own`, with what the probabilities say: of each image the negative logarithm of the right class's, that of the
+    class that it was taken for, and whether that is the right one."""
+    images = len(losses)
+    spread = statistics.stdev(losses) if images > 1 else None
+    return replace(
+        own,
+        log_loss=statistics.fmean(losses),
+        log_loss_error=None if spread is None else spread / math.sqrt(images),
+        calibration_error=_calibration_error(confidences, right),
+    )
+
+
+def _calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    excess = [0.0] * BINS
+    for confidence, hit in zip(confidences, right, strict=True):
+        # Each bin has its upper end, as in the paper.
+        excess[min(BINS, max(1, math.ceil(BINS * confidence))) - 1] += confidence - hit
+    return sum(map(abs, excess)) / len(confidences)
 
 
 def _cells(confusion: Confusion, number: int) -> tuple[int, int, int]:

@@ -1,10 +1,11 @@
 """How networks are trained, as data; and recipes with names, to start from."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from nas.refusal import between, positive
+from nas.refusal import Refusal, between, positive
 
 MOST_EPOCHS = 10_000
 
@@ -42,6 +43,10 @@ class Recipe:
     """How much weights are pulled towards zero."""
     warmup: float = 0.2
     """The fraction of the steps in which the learning rate rises, in a line."""
+    class_weights: Literal["none", "auto"] | dict[str, float] = "none"
+    """What the images of each class count in the loss. "auto": as much as those of any other class together, so that
+    a rare class is learnt as well. Or by the names of classes, as in {"rare": 5}; others count 1, and all are scaled
+    so that an image counts 1 on average."""
     label_smoothing: float = 0.1
     """The part of a label that is spread over all classes."""
     flip: bool = True
@@ -82,6 +87,11 @@ class Recipe:
         between(self, "momentum", 0, 0.9999)
         between(self, "weight_decay", 0, 1)
         between(self, "warmup", 0, 1)
+        if isinstance(self.class_weights, dict):
+            for name, weight in self.class_weights.items():
+                if not 0 < weight < math.inf:
+                    detail = f"class_weights has {weight:g} for {name!r}, which is not a positive number"
+                    raise Refusal(detail, field="class_weights")
         between(self, "label_smoothing", 0, 0.9)
         between(self, "crop_pixels", 0, 256)
         between(self, "cutout_pixels", 0, 256)
@@ -91,6 +101,13 @@ class Recipe:
         between(self, "norm_decay", 0, 0.9999)
         between(self, "drop_path", 0, 0.9)
         between(self, "ema", 0, 0.99999)
+
+    def require_classes(self, classes: Sequence[str]) -> None:
+        """Raise Refusal where a class has a weight that is none of these."""
+        for name in self.class_weights if isinstance(self.class_weights, dict) else ():
+            if name not in classes:
+                few = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
+                raise Refusal(f"class_weights names {name!r}, and the classes are {few}", field="class_weights")
 
 
 def shortened(recipe: Recipe, epochs: int) -> Recipe:

@@ -156,6 +156,7 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"scaling": {"delta": 2}}, 422, "/scaling/delta", "unknown field 'delta': there are alpha, beta, gamma"),
         ({"devices": ["tpu"]}, 422, "/devices/0", "'tpu'.*cpu"),
         ({"recipe": {"epochs": -1}}, 422, "/recipe/epochs", "epochs -1"),
+        ({"recipe": {"class_weights": {"dog": 2}}}, 422, "/recipe/class_weights", "names 'dog'"),
         ({"recipe": {"epoch": 1}}, 422, "/recipe/epoch", "unknown field 'epoch'"),
         ({"parallel": 0}, 422, "/parallel", "parallel 0"),
         ({"seed": -1}, 422, "/seed", "seed -1"),

@@ -53,6 +53,7 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
         *("--knob", "stage1.op=conv,fused", "--knob", "stage1.kernel=3", "--knob", "stage1.se_ratio=0.25"),
         *("--searcher", "evolution", "--option", "population=4", "--option", "sample=2", "--parallel", "3"),
         *("--recipe", "proxy", "--train-images", "5000", "--balanced", "--save-weights", "--json"),
+        *("--class-weights", "Shirt=2,Bag=0.5"),
         *("--confirm", "2", "--fidelity", "hyperband", "--eta", "2", "--rungs", "2", "--scale", "train_images"),
     )
     assert ran.code == 0, ran.error
@@ -65,7 +66,9 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     assert spec.fidelity == Fidelity(kind="hyperband", eta=2, rungs=2, scaled="train_images")
     assert spec.knobs == {"stage1.op": ("conv", "fused"), "stage1.kernel": (3,), "stage1.se_ratio": (0.25,)}
     assert spec.options == {"population": 4, "sample": 2}
-    assert spec.recipe == Recipe(**{**vars(proxy), "epochs": 1, "train_images": 5000, "balanced": True, "folds": 1})
+    changes: dict[str, object] = {"epochs": 1, "train_images": 5000, "balanced": True, "folds": 1}
+    changes["class_weights"] = {"Shirt": 2.0, "Bag": 0.5}
+    assert spec.recipe == Recipe(**{**vars(proxy), **changes})
 
 
 def test_search_verb_leaves_defaults_to_the_service(service: Service, tmp_path: Path) -> None:

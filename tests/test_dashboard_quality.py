@@ -7,14 +7,19 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from nas.answers import Answers, packed
-from nas.metrics import quality
+from nas.metrics import certain, quality
 from nas.records import Measurement
 from nas.specs import SearchSpec
 from nas.worth import settled, worth
 from tests.browser import View
 from tests.pictures import pictures
 
-NOISE = quality([[1000, 0], [10, 0]], ("plain", "rare"))
+NOISE = certain(
+    quality([[1000, 0], [10, 0]], ("plain", "rare")),
+    [0.0, 1.0] * 505,
+    [0.99] * 1010,
+    [True] * 1000 + [False] * 10,
+)
 
 
 def test_the_share_of_the_largest_class_stands_beside_the_accuracy(look: Callable[..., View]) -> None:
@@ -41,7 +46,9 @@ def test_the_share_of_the_largest_class_stands_beside_the_accuracy(look: Callabl
             ("Found on", "1,010 held-out images, 5 folds"),
             ("Largest class alone", "99.01 %"),
             ("Balanced accuracy", "50.00 ± 4.68 %"),
-            ("Worst class", "rare, 0.00 %"),
+            ("Worst class", "rare, 0.00 ± 9.35 %"),
+            ("Log loss", "0.500 ± 0.016"),
+            ("Calibration error", "0.01 %"),
             ("Trained in", "26 s, 600 steps"),
         ):
             row = card.locator(".figures > div").filter(has=page.get_by_text(name, exact=True))

@@ -76,6 +76,7 @@ def test_killed_in_a_later_fold_it_goes_on_there() -> None:
     assert seen[0].epoch == 3
     assert _tensors(again) == _tensors(whole)
     assert (again.answers, again.unaveraged_accuracy) == (whole.answers, whole.unaveraged_accuracy)
+    assert again.quality == whole.quality
     assert not list(home.folder("resume").iterdir())
 
 

@@ -4,8 +4,10 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nas.metrics import quality
+from nas.metrics import certain, quality
 from nas.noise import standard_error
 
 
@@ -54,3 +56,41 @@ def test_the_error_of_the_mean_f1_is_what_other_images_would_change_it_by() -> N
     mean = sum(one.macro_f1 for one in found) / len(found)
     spread = math.sqrt(sum((one.macro_f1 - mean) ** 2 for one in found) / len(found))
     assert sum(one.macro_f1_error for one in found) / len(found) == pytest.approx(spread, rel=0.1)
+
+
+PLAIN = quality([[1, 1], [0, 2]], "ab")
+
+
+def test_probabilities_are_held_against_what_came_of_them() -> None:
+    """By hand: bins of 0.6 to 0.667 and of 0.933 to 1."""
+    found = certain(PLAIN, [0.0, 1.0, 2.0, 3.0], [0.61, 0.65, 0.95, 1.0], [True, False, True, True])
+    assert found.log_loss == 1.5
+    assert found.log_loss_error == pytest.approx(math.sqrt(5 / 3) / 2)
+    assert found.calibration_error == pytest.approx((abs(0.61 + 0.65 - 1) + abs(0.95 + 1.0 - 2)) / 4)
+    assert found.confusion == PLAIN.confusion, "and nothing else changes"
+
+
+def test_a_probability_between_two_bins_is_of_the_lower_one() -> None:
+    apart = certain(PLAIN, [0.0, 0.0], [0.2, 0.25], [True, False])  # 0.2 is the end of the third of 15
+    assert apart.calibration_error == pytest.approx((0.8 + 0.25) / 2)
+    together = certain(PLAIN, [0.0, 0.0], [0.21, 0.25], [True, False])
+    assert together.calibration_error == pytest.approx((1 - 0.46) / 2)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+def test_a_calibration_error_is_between_that_of_the_whole_and_that_of_each(answered: list[tuple[float, bool]]) -> None:
+    confidences, right = zip(*answered)
+    found = certain(PLAIN, [0.0] * len(right), confidences, right).calibration_error
+    assert found is not None
+    each = [confidence - hit for confidence, hit in answered]
+    assert abs(sum(each)) / len(each) - 1e-9 <= found <= sum(map(abs, each)) / len(each) + 1e-9
+
+
+def test_one_image_has_no_error_of_its_log_loss() -> None:
+    found = certain(PLAIN, [0.5], [0.6], [True])
+    assert (found.log_loss, found.log_loss_error) == (0.5, None)
+
+
+def test_the_smallest_recall_is_known_by_the_images_of_its_class() -> None:
+    found = quality([[90, 10], [3, 2]], "ab")
+    assert (found.worst_recall, found.worst_recall_error) == (0.4, standard_error(0.4, 5))

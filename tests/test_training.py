@@ -6,20 +6,21 @@ import math
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from nas.networks.blocks import Branches, network
 from nas.recipes import RECIPES, Recipe
 from nas.training import TrainingFailed
-from nas.training.accuracy import accuracy
+from nas.training.accuracy import accuracy, answers, judged
 from nas.training.data import View
 from nas.training.ema import Average
 from nas.training.gradients import Gradients
 from nas.training.optimizer import factor, made
 from nas.training.regularisation import regularised
 from nas.training.train import Diverged, Epoch, train
-from tests.pictures import RECIPE, TINY, pictures
+from tests.pictures import CLASSES, RECIPE, TINY, pictures
 from tests.trainings import CPU, PLAIN, batches, ignore, trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -160,6 +161,23 @@ def test_answers_that_are_not_numbers_are_no_accuracy() -> None:
     data = pictures()
     with pytest.raises(TrainingFailed, match="NaN"):
         accuracy(built, data.test_images, data.test_labels, View(12, PLAIN, CPU), CPU)
+
+
+def test_what_a_network_says_of_images_is_the_same_in_any_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    built, data, only = network(TINY).eval(), pictures(), np.arange(7, 97, 2)
+    view = View(12, PLAIN, CPU)
+    with torch.no_grad():
+        logits = built(view(torch.from_numpy(data.test_images[only])))
+    labels = torch.from_numpy(data.test_labels[only])
+    for size in (500, 8):
+        monkeypatch.setattr("nas.training.accuracy.BATCH", size)
+        found = answers(built, data.test_images, data.test_labels, view, CPU, only=only)
+        assert torch.equal(found.taken_for, logits.argmax(1))
+        assert torch.allclose(found.confidence, logits.softmax(1).amax(1))
+        assert torch.allclose(found.loss, torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
+    own = judged(found, data.test_labels[only], CLASSES)
+    assert own.log_loss == pytest.approx(float(found.loss.double().mean()))
+    assert sum(map(sum, own.confusion)) == len(only)
 
 
 def test_averaged_weights_follow_the_network_and_forget_how_it_began() -> None:

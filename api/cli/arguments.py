@@ -81,6 +81,7 @@ def training_arguments(parser: Any, record: Any) -> None:
     argument(parser, Recipe, "epochs", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "train_images", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "balanced", action="store_true")
+    argument(parser, Recipe, "class_weights", type=weights, metavar="auto|CLASS=W,…")
     argument(parser, Recipe, "folds", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "batch", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "learning_rate", told=False, type=number, metavar="RATE")
@@ -140,7 +141,8 @@ def growth_request(options: argparse.Namespace, client: Client) -> Json:
 
 def recipe(options: argparse.Namespace, client: Client) -> Json:
     """The recipe named, if one is, with the fields given besides."""
-    fields = {name: getattr(options, name) for name in ("epochs", "train_images", "folds", "batch", "learning_rate")}
+    names = ("epochs", "train_images", "class_weights", "folds", "batch", "learning_rate")
+    fields = {name: getattr(options, name) for name in names}
     return _recipe(options.recipe, client) | _given({**fields, "balanced": options.balanced or None})
 
 
@@ -198,6 +200,13 @@ def assignment(text: str) -> tuple[str, str]:
     if not (name and equals and rest):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
     return name, rest
+
+
+def weights(text: str) -> str | dict[str, float]:
+    if text in ("none", "auto"):
+        return text
+    pairs = [assignment(part) for part in text.split(",")]
+    return {name: number(weight) for name, weight in pairs}
 
 
 def exponents(text: str) -> dict[str, float]:

@@ -128,7 +128,8 @@ def _balanced(quality: Json) -> str:
     """With what it is to be held against."""
     balanced = numbers.percent(quality["balanced_accuracy"], quality["balanced_accuracy_error"])
     worst = f"{numbers.percent(quality['worst_recall'])} of the worst class, {quality['worst_class']}"
-    return f"{balanced} ({worst}; the largest class alone gives {numbers.percent(quality['majority'])})"
+    loss = "" if quality["log_loss"] is None else f"; log loss {quality['log_loss']:.3f}"
+    return f"{balanced} ({worst}; the largest class alone gives {numbers.percent(quality['majority'])}{loss})"
 
 
 def _facts(best: Json, device: str) -> tuple[str, ...]:

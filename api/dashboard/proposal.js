@@ -81,6 +81,10 @@ export async function proposalPage(page) {
       number("Epochs", "/recipe/epochs", "as many as it takes", ""),
       number("Folds", "/recipe/folds", "by the number of images", ""),
       number("Training images", "/recipe/train_images", "all"),
+      choice("Class weights", "/recipe/class_weights", [
+        ["none", "none"],
+        ["auto", "all classes alike"],
+      ]),
     ]),
     group("Objective", [
       choice("Look for", "/objective/form", [

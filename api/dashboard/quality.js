@@ -1,18 +1,29 @@
 // What a network's answers are worth class by class: an accuracy may be the share of the largest class and nothing more.
 
 import { element } from "./element.js";
-import { accuracy, percent } from "./numbers.js";
+import { accuracy, decimal, percent } from "./numbers.js";
 
 // Figures beside the accuracy, each with its name and what it means.
 export function qualityRows(quality) {
   if (!quality) return [];
-  const { balanced_accuracy, balanced_accuracy_error, macro_f1, macro_f1_error, worst_class, worst_recall } = quality;
+  const { balanced_accuracy, balanced_accuracy_error, macro_f1, macro_f1_error } = quality;
+  const { worst_class, worst_recall, worst_recall_error, log_loss, log_loss_error, calibration_error } = quality;
   return [
     ["Largest class alone", percent(quality.majority), "the accuracy of always answering the largest class"],
     ["Balanced accuracy", accuracy(balanced_accuracy, balanced_accuracy_error), "the mean of the classes' recalls"],
     ["Macro-F1", accuracy(macro_f1, macro_f1_error), "the mean of the classes' F1"],
-    ["Worst class", `${worst_class}, ${percent(worst_recall)}`, "the smallest recall of a class"],
+    ["Worst class", `${worst_class}, ${accuracy(worst_recall, worst_recall_error)}`, "the smallest recall of a class"],
+    ...(log_loss === null
+      ? []
+      : [
+          ["Log loss", nats(log_loss, log_loss_error), "the mean of −log of the right class's probability"],
+          ["Calibration error", percent(calibration_error), "how far probabilities are off, over 15 bins of them"],
+        ]),
   ];
+}
+
+function nats(value, error) {
+  return error === null ? decimal(value, 3) : `${decimal(value, 3)} ± ${decimal(error, 3)}`;
 }
 
 // A table that opens: the recall of each class, and what its images were taken for.

@@ -69,6 +69,10 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
     except ValueError as error:
         detail = f"search {wanted.search!r} cannot be grown: {error}"
         raise refused("/search", wanted.search, detail) from error
+    faults = Faults()
+    admission.check_recipe(faults, "recipe", wanted.recipe, info)
+    if faults:
+        raise together(faults)
     try:
         spec = GrowthSpec(
             name=wanted.name,

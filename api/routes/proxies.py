@@ -52,6 +52,9 @@ def admit(spec: ProxySpec, agents: Sequence[Agent], roots: Roots, *, remote_work
     admission.check_devices(faults, spec.devices, agents, remote_workers)
     space = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
     info = faults.check("/dataset", spec.dataset, lambda: admission.described(spec.dataset, roots, spec.contents))
+    if info:
+        admission.check_recipe(faults, "cheap", spec.cheap, info)
+        admission.check_recipe(faults, "dear", spec.dear, info)
     images = info and info.as_seen()
     if space and images:
         faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))

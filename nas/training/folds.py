@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from nas import parents, spaces
 from nas.datasets import DatasetError, ImageSet
@@ -20,8 +20,9 @@ from nas.recipes import Recipe
 from nas.records import Job, Progress
 from nas.training import TrainingFailed
 from nas.training.accuracy import answers
-from nas.training.data import Batches, Indices, Normalisation, View, everything, normalisation, split, tensor
+from nas.training.data import Batches, Indices, Normalisation, View, everything, normalisation, split
 from nas.training.device import training_bytes
+from nas.training.loss import class_weights
 from nas.training.resume import Fold, Resume, Unfinished
 from nas.training.train import Diverged, Epoch, train
 
@@ -115,16 +116,18 @@ def trained(
             epoch=len(stand.folds) * recipe.epochs,
             epochs=len(divided) * recipe.epochs,
         )
+        weights = class_weights(recipe, images.train_labels[part.training], images.info.classes)
         network, share, averaged, stand = _network(
-            job, recipe, images.info.classes, batches, stand, progress, device, resume, report
+            job, recipe, images.info.classes, batches, weights, stand, progress, device, resume, report
         )
         report(dataclasses.replace(progress, phase="scoring", epoch=progress.epoch + recipe.epochs))
-        taken_for, unaveraged = answers(network, part.unseen, seen, device, only=part.held), None
+        answered, unaveraged = answers(network, part.unseen, part.labels, seen, device, only=part.held), None
         if averaged is not None:
             network.load_state_dict(averaged)
-            taken_for, unaveraged = answers(network, part.unseen, seen, device, only=part.held), tensor(taken_for)
-        weights = {name: value.cpu() for name, value in network.state_dict().items()} if job.save_weights else None
-        fold = Fold(taken_for=tensor(taken_for), unaveraged=unaveraged, weights=None if stand.folds else weights)
+            unaveraged = answered.taken_for
+            answered = answers(network, part.unseen, part.labels, seen, device, only=part.held)
+        state = {name: value.cpu() for name, value in network.state_dict().items()} if job.save_weights else None
+        fold = Fold(answered=answered, unaveraged=unaveraged, weights=None if stand.folds else state)
         stand = dataclasses.replace(stand, folds=(*stand.folds, fold), state=None)
     return stand, share
 
@@ -145,6 +148,7 @@ def _network(
     recipe: Recipe,
     classes: tuple[str, ...],
     batches: Batches,
+    weights: Tensor | None,
     stand: Unfinished,
     progress: Progress,
     device: torch.device,
@@ -179,7 +183,14 @@ def _network(
         try:
             slower = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
             averaged = train(
-                network, batches, slower, seed=job.seed, device=device, start=stand.state, after_epoch=after
+                network,
+                batches,
+                slower,
+                seed=job.seed,
+                device=device,
+                start=stand.state,
+                weights=None if weights is None else weights.to(device),
+                after_epoch=after,
             )
         except Diverged as error:
             if stand.learning_rate < recipe.learning_rate:

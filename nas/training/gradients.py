@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from nas.networks.blocks import auxiliary_logits
 from nas.training import TrainingFailed
+from nas.training.loss import summed_loss
 
 AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
 WARM_UP = 3  # batches of a size before it is captured; in them libraries choose their kernels
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 class Gradients:
     """Called with images and labels, gives the network's parameters the gradients of their mean loss, and returns that.
+    With `weights` an image counts in it what its class does.
 
     A batch that is too large for the device's memory goes through it in parts from then on, layer by layer. What was
     captured is used only where its gradients are those found layer by layer. Raises TrainingFailed where parts do not
@@ -40,8 +41,10 @@ class Gradients:
         smoothing: float,
         precision: AbstractContextManager[object],
         capture: Capture | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self._network, self._smoothing, self._precision, self._capture = network, smoothing, precision, capture
+        self._weights = weights
         self._parts = 1
         self._seen: dict[int, int] = {}  # batches of each size, until they are captured
         self._captured: dict[int, _Captured] = {}
@@ -81,10 +84,9 @@ class Gradients:
         for part, answers in zip(images.tensor_split(self._parts), labels.tensor_split(self._parts)):
             with self._precision:
                 logits = self._network(part)
-            loss = F.cross_entropy(logits.float(), answers, label_smoothing=self._smoothing, reduction="sum")
+            loss = summed_loss(logits, answers, self._smoothing, self._weights)
             if (others := auxiliary_logits(self._network)) is not None:
-                extra = F.cross_entropy(others.float(), answers, label_smoothing=self._smoothing, reduction="sum")
-                loss = loss + AUXILIARY * extra
+                loss = loss + AUXILIARY * summed_loss(others, answers, self._smoothing, self._weights)
             loss = loss / len(labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()

@@ -19,18 +19,19 @@ from nas import home
 from nas.codec import decode, encode
 from nas.datasets import DatasetInfo
 from nas.records import Job, Measurement
+from nas.training.accuracy import Answered
 from nas.training.train import State
 
-FORMAT = 4
+FORMAT = 5
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """A training that has ended: the class (N) that it took each image for that it had held out, where weights are
-    averaged also without that; and its weights, if they are to be saved."""
+    """A training that has ended: what it said of the images that it had held out, where weights are averaged also the
+    class that it took each for without that; and its weights, if they are to be saved."""
 
-    taken_for: Tensor
+    answered: Answered
     unaveraged: Tensor | None = None
     weights: dict[str, Any] | None = None
 
@@ -74,7 +75,7 @@ class Resume:
                 costed=decode(Measurement, json.loads(data["costed"])),
                 learning_rate=data["learning_rate"],
                 train_seconds=data["train_seconds"],
-                folds=tuple(Fold(**fold) for fold in data["folds"]),
+                folds=tuple(Fold(**fold | {"answered": Answered(**fold["answered"])}) for fold in data["folds"]),
                 state=state,
             )
         except FileNotFoundError:
@@ -93,7 +94,7 @@ class Resume:
             "costed": json.dumps(encode(unfinished.costed)),
             "learning_rate": unfinished.learning_rate,
             "train_seconds": unfinished.train_seconds,
-            "folds": [vars(fold) for fold in unfinished.folds],
+            "folds": [vars(fold) | {"answered": vars(fold.answered)} for fold in unfinished.folds],
             "epoch": unfinished.state.epoch,
             "network": unfinished.state.network,
             "optimizer": unfinished.state.optimizer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas.metering import quiet
 from nas.networks.blocks import schedule
@@ -54,10 +54,12 @@ def train(
     seed: int,
     device: torch.device,
     start: State | None = None,
+    weights: Tensor | None = None,
     after_epoch: Callable[[Epoch], None],
 ) -> dict[str, Any] | None:
-    """Train `network`, which is on `device`, in place; from `start` on if there is one. Returns the averaged weights,
-    as its state has them, where the recipe averages them.
+    """Train `network`, which is on `device`, in place; from `start` on if there is one. With `weights`, which are there
+    too, an image counts in the loss what its class does. Returns the averaged weights, as its state has them, where the
+    recipe averages them.
 
     An epoch draws its random numbers from `seed` and its own number, so one that is repeated after a crash is the same
     again, bit for bit on a CPU. Raises Diverged, or TrainingFailed where the device's memory is too small.
@@ -72,7 +74,7 @@ def train(
     step, steps = done * len(batches), recipe.epochs * len(batches)
     draw, quietly = torch.Generator(device), quiet.Step()
     with regularised(network, recipe), reduced(network, device) as precision:
-        gradients = Gradients(network, recipe.label_smoothing, precision, cuda_graphs(device))
+        gradients = Gradients(network, recipe.label_smoothing, precision, cuda_graphs(device), weights)
         for number in range(done, recipe.epochs):
             begun = time.perf_counter()
             if schedule(network, number / recipe.epochs):
