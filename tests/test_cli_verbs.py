@@ -68,7 +68,7 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     assert spec.options == {"population": 4, "sample": 2}
     changes: dict[str, object] = {"epochs": 1, "train_images": 5000, "balanced": True, "folds": 1}
     changes["class_weights"] = {"Shirt": 2.0, "Bag": 0.5}
-    assert spec.recipe == Recipe(**{**vars(proxy), **changes})
+    assert spec.recipe == Recipe(**vars(proxy) | changes)
 
 
 def test_search_verb_leaves_defaults_to_the_service(service: Service, tmp_path: Path) -> None:
