@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas.objective import Cost, Form, Objective
+from nas.objective import Cost, Form, Metric, Objective
 from nas.records import Run
 from nas.refusal import Refusal
 from nas.specs import SearchSpec
@@ -30,6 +30,8 @@ class Ranking(BaseModel):
     """The form of the reward; a front is ranked by the product."""
     also: Cost | None = None
     """A second cost that counts as well, with form front."""
+    metric: Metric | None = None
+    """What stands for accuracy: whatever each network was scored by is recorded."""
     device: str | None = Field(None, examples=["cpu"])
     """Which of the search's devices the latency is of; the first one where none is named."""
 
@@ -49,7 +51,8 @@ class Ranking(BaseModel):
         if also is None and self.form in (None, "front"):
             also = own.cost if cost == own.also else own.also
         w_under, w_over = self._exponents()
-        changes: dict[str, Any] = {"target": self.target, "form": self.form, "w_under": w_under, "w_over": w_over}
+        changes: dict[str, Any] = {"target": self.target, "form": self.form, "metric": self.metric}
+        changes |= {"w_under": w_under, "w_over": w_over}
         changes = {name: value for name, value in changes.items() if value is not None}
         try:
             objective = dataclasses.replace(own, cost=cost, also=also, **changes)

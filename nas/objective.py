@@ -10,6 +10,14 @@ from nas.refusal import Refusal
 
 Cost = Literal["latency_ms", "mult_adds", "params"]
 COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds", "params")
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "worst_recall"]
+METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "worst_recall")
+METRIC_WORDS: dict[str, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "worst_recall": "the worst class's recall",
+}
 Form = Literal["product", "absolute", "front"]
 FORMS: tuple[Form, ...] = ("product", "absolute", "front")
 
@@ -19,7 +27,7 @@ HARD = (0.0, -1.0)  # free under the target, proportionally punished over it
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a search maximises: accuracy against a cost."""
+    """What a search maximises: accuracy, or another metric, against a cost."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -40,10 +48,16 @@ class Objective:
     also: Cost | None = None
     """A second cost that is to be small as well, of a front. No network on it is beaten by another in accuracy and both
     costs."""
+    metric: Metric = "accuracy"
+    """What is to be large and stands for accuracy in all of this. Where classes are unequal, an accuracy may be the
+    share of the largest and nothing more: "balanced_accuracy" is the mean of the classes' recalls, "macro_f1" that of
+    their F1, "worst_recall" the smallest recall, which is by far the least certain."""
 
     def __post_init__(self) -> None:
         if self.cost not in COSTS:
             raise Refusal(f"cost {self.cost!r} is none of {', '.join(COSTS)}", field="cost")
+        if self.metric not in METRICS:
+            raise Refusal(f"metric {self.metric!r} is none of {', '.join(METRICS)}", field="metric")
         if self.form not in FORMS:
             raise Refusal(f"form {self.form!r} is none of {', '.join(FORMS)}", field="form")
         if self.also is not None:
@@ -68,7 +82,8 @@ class Objective:
         return (self.cost,) if self.also is None else (self.cost, self.also)
 
     def reward(self, accuracy: float, cost: float) -> float:
-        """`accuracy` in [0, 1] and a positive `cost` to one number, larger is better."""
+        """`accuracy`, or what the metric is instead, in [0, 1] and a positive `cost` to one number: larger is
+        better."""
         factor, offset = self.terms(cost)
         return accuracy * factor + offset
 

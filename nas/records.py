@@ -8,6 +8,7 @@ from nas.answers import Answers
 from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.networks.lowering import AnyArchitecture
+from nas.objective import Metric
 from nas.recipes import Recipe
 from nas.refusal import Refusal, between, distinct, positive
 from nas.specs import Kind, Limits, SearchSpec, Spec
@@ -181,6 +182,18 @@ class Measurement:
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
             between(self, name, 0, 1)
+
+    def value(self, metric: Metric) -> float | None:
+        """What that metric is, on the test images where the job is final; None where it was not recorded."""
+        if metric == "accuracy":
+            return self.accuracy if self.test_accuracy is None else self.test_accuracy
+        return getattr(self.quality, metric) if self.quality else None
+
+    def value_error(self, metric: Metric) -> float | None:
+        """The standard error of that, by the number of images alone; None where it is not known."""
+        if metric == "accuracy":
+            return self.accuracy_error
+        return getattr(self.quality, f"{metric}_error") if self.quality else None
 
     def cost(self, name: str, device: str) -> float | None:
         """The measured value of the cost of that name, or None where it was not measured; latency is the one on

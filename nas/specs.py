@@ -9,7 +9,7 @@ from nas.datasets import DatasetInfo
 from nas.networks.architecture import Choice, Choices, Images, Knobs
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import MEMBERS, CompoundScaling, Member
-from nas.objective import Objective
+from nas.objective import Metric, Objective
 from nas.recipes import RECIPES, Recipe, shortened
 from nas.refusal import Refusal, between, distinct, positive
 from nas.worth import Worth
@@ -237,6 +237,8 @@ class GrowthSpec:
     """The images that members are scored on. "test": the test images, after a training on all others. "validation":
     those that candidates of a search are ranked on, and that are not trained on; so recipes, members and scalings are
     compared and the test images are left for the one that is taken."""
+    metric: Metric = "accuracy"
+    """What members are compared by, which is what their search compared its networks by."""
     inherit: bool = False
     """Whether each member begins with the weights of the one before it, the smallest with those of the search's trial
     where they were saved, else with random ones. A member then waits for the one before."""

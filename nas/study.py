@@ -1,8 +1,9 @@
 """`python -m nas.study FILE < search.json`: the trials of a search as a study that Optuna's tools open.
 
 The JSON has the search's `id`, its `objective`, and its `trials` as the service shows them. The study is named after
-the search; a front has the values accuracy and cost, or both costs, anything else the reward. What was trained on a
-lower rung than others is pruned in Optuna's words, with its accuracy as the intermediate value of that rung.
+the search; a front has the values accuracy, or what its metric is, and cost, or both costs, anything else the reward.
+What was trained on a lower rung than others is pruned in Optuna's words, with its accuracy, or what the metric is, as
+the intermediate value of that rung.
 """
 
 import json
@@ -39,9 +40,10 @@ def write(search: Json, path: Path) -> int:
         study_name=search["id"],
         directions=[StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)],
     )
-    study.set_metric_names(["accuracy", *costs] if costs else ["reward"])
+    metric = aim.get("metric", "accuracy")
+    study.set_metric_names([metric, *costs] if costs else ["reward"])
     highest = max((trial["job"]["rung"] or 0 for trial in trials if trial["reward"] is not None), default=0)
-    study.add_trials([_trial(trial, distributions, costs, highest) for trial in trials])
+    study.add_trials([_trial(trial, distributions, costs, highest, metric) for trial in trials])
     return len(trials)
 
 
@@ -54,12 +56,15 @@ def _distributions(rows: list[Json]) -> dict[str, BaseDistribution]:
     return {knob: CategoricalDistribution(sorted(choices)) for knob, choices in tried.items()}
 
 
-def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[str], highest: int) -> FrozenTrial:
+def _trial(
+    trial: Json, distributions: dict[str, BaseDistribution], costs: list[str], highest: int, metric: str
+) -> FrozenTrial:
     measured = trial["measurement"] or {}
     latencies_ms = {device: latency["median_ms"] for device, latency in measured.get("latencies", {}).items()}
     first, *others = trial["job"]["devices"]
     known: Json = {
         "accuracy": measured.get("accuracy"),
+        metric: measured.get("accuracy") if metric == "accuracy" else (measured.get("quality") or {}).get(metric),
         "params": measured.get("params"),
         "mult_adds": measured.get("mult_adds"),
         "latency_ms": latencies_ms.get(first),
@@ -71,8 +76,8 @@ def _trial(trial: Json, distributions: dict[str, BaseDistribution], costs: list[
         state=TrialState.COMPLETE if done else TrialState.PRUNED if has_reward else TrialState.FAIL,
         params=trial["job"]["choices"],
         distributions={knob: distributions[knob] for knob in trial["job"]["choices"]},
-        values=None if not done else [known[name] for name in ("accuracy", *costs)] if costs else [trial["reward"]],
-        intermediate_values={rung: known["accuracy"]} if has_reward and trial["job"]["rung"] is not None else None,
+        values=None if not done else [known[name] for name in (metric, *costs)] if costs else [trial["reward"]],
+        intermediate_values={rung: known[metric]} if has_reward and trial["job"]["rung"] is not None else None,
         user_attrs={
             "trial": trial["number"],
             **known,

@@ -23,6 +23,7 @@ from api.connections import Configuration
 from api.edge import Edge
 from nas.client import Client
 from nas.codec import encode
+from nas.metrics import Quality
 from nas.models.checkpoint import KEY, Card, artifact
 from nas.networks.architecture import Images
 from nas.networks.scaling import Member
@@ -84,10 +85,16 @@ class Service:
         return response.json()
 
     def search(
-        self, points: list[tuple[float, int]], *, running: int = 0, error: float | None = None, **spec: Any
+        self,
+        points: list[tuple[float, int]],
+        *,
+        running: int = 0,
+        error: float | None = None,
+        qualities: Sequence[Quality | None] = (),
+        **spec: Any,
     ) -> Run:
-        """A claimed search whose trials have these accuracies, each with that `error`, and multiply-adds; so many more
-        have begun."""
+        """A claimed search whose trials have these accuracies, each with that `error`, and multiply-adds, the first
+        also these qualities; so many more have begun."""
         wanted = SearchSpec(dataset="fashion_mnist", searcher="random", **spec)
         run = self.claimed(self.store.add_run("search", wanted))
         plan = plan_for(run, GREY)
@@ -99,7 +106,9 @@ class Service:
                 self.store.claims.progress(OWNER, Progress(run=run.id, number=number, phase="scoring"))
                 accuracy, mult_adds = points[number]
                 measured = Measurement(params=mult_adds // 10, mult_adds=mult_adds, accuracy=accuracy)
-                self.end(job, replace(measured, accuracy_error=error))
+                its = qualities[number] if number < len(qualities) else None
+                measured = replace(measured, accuracy_error=error, quality=its)
+                self.end(job, measured)
                 plan.tell(job, measured)
         return run
 
@@ -109,10 +118,11 @@ class Service:
         members: tuple[Member, ...] = ("B0", "B1"),
         ended: int = 99,
         tested: Sequence[float] = (),
+        qualities: Sequence[Quality] = (),
         **spec: Any,
     ) -> Run:
         """A claimed growth of a search's trial 0, of which so many trainings have ended, each with a checkpoint;
-        `tested` gives their test accuracies."""
+        `tested` gives their test accuracies, `qualities` what else."""
         architecture = self.store.trial(search.id, 0).job.architecture
         wanted = GrowthSpec(
             dataset="fashion_mnist",
@@ -135,6 +145,7 @@ class Service:
                 accuracy=0.9,
                 test_accuracy=tested[number] if tested else 0.91,
                 accuracy_error=0.002 if tested else None,
+                quality=qualities[number] if qualities else None,
                 seconds=30,
             )
             sha256, size = checkpoint(job, measured)

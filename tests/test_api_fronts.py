@@ -85,7 +85,7 @@ def test_a_front_by_latency_needs_a_target_of_its_own_and_measured_latencies(ser
         ("w=0,0,0", "'0,0,0'"),
         ("w_over=-11", "w_over -11.0"),
         ("cost=flops", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
-        ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over, form, also, device"),
+        ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over, form, also, metric, device"),
     ],
 )
 def test_an_objective_that_is_none_is_refused(service: Service, query: str, words: str) -> None:

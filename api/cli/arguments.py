@@ -9,7 +9,7 @@ from api.cli.fields import argument
 from api.cli.networks import recipe_text
 from api.requests import GrowthRequest
 from nas.client import Client, ServiceError
-from nas.objective import COSTS, FORMS, Objective
+from nas.objective import COSTS, FORMS, METRICS, Objective
 from nas.recipes import Recipe
 from nas.specs import Fidelity, Limits, ScoredOn, SearchSpec
 
@@ -72,6 +72,7 @@ def ranking_arguments(parser: Any, *, told: bool = True) -> None:
     )
     argument(parser, Objective, "form", told=told, choices=FORMS)
     argument(parser, Objective, "also", choices=COSTS)
+    argument(parser, Objective, "metric", told=told, choices=METRICS)
 
 
 def training_arguments(parser: Any, record: Any) -> None:
@@ -123,7 +124,10 @@ def search_request(options: argparse.Namespace, client: Client) -> Json:
 
 def objective(options: argparse.Namespace) -> Json:
     """The objective's fields, None where one was left out."""
-    return {**{name: getattr(options, name) for name in ("cost", "target", "form", "also")}, **(options.w or {})}
+    return {
+        **{name: getattr(options, name) for name in ("cost", "target", "form", "also", "metric")},
+        **(options.w or {}),
+    }
 
 
 def growth_request(options: argparse.Namespace, client: Client) -> Json:

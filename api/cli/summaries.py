@@ -7,6 +7,7 @@ from rich.text import Text
 from api.cli import numbers
 from api.cli.tables import COSTS, Json, family, fidelity, latencies, objective
 from nas.codec import decode
+from nas.objective import METRIC_WORDS
 from nas.worth import Worth
 
 
@@ -68,7 +69,7 @@ def run(view: Json) -> RenderableType:
             ends = f", ends below {spec['least_gain']:g}" if spec["least_gain"] else ""
             facts["Gain"] = f"{view['expected_gain']:.2g} expected of the last network proposed{ends}"
         best = view["best"]
-        facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best, spec['devices'][0]))}" if best else "–"
+        facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best, spec))}" if best else "–"
         if spec["fidelity"]:
             facts["Training"] += f", {rungs(spec['fidelity'])}"
     lines = Table.grid(padding=(0, 2))
@@ -132,10 +133,13 @@ def _balanced(quality: Json) -> str:
     return f"{balanced} ({worst}; the largest class alone gives {numbers.percent(quality['majority'])}{loss})"
 
 
-def _facts(best: Json, device: str) -> tuple[str, ...]:
+def _facts(best: Json, spec: Json) -> tuple[str, ...]:
+    device, metric = spec["devices"][0], spec["objective"]["metric"]
+    value = f"{METRIC_WORDS[metric]} {numbers.percent(best['value'], best['value_error'])}"
     trained = f" on average of {best['trainings']} trainings" if best["trainings"] > 1 else ""
     quality = best["quality"]
     return (
+        *((value,) if metric != "accuracy" else ()),
         numbers.percent(best["accuracy"], best["accuracy_error"]) + trained,
         *((f"balanced {_balanced(quality)}",) if quality else ()),
         f"{numbers.short(best['mult_adds'])} multiply-adds",

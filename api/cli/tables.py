@@ -9,6 +9,7 @@ from rich.text import Text
 
 from api.cli import numbers
 from api.cli.table import Fitted
+from nas.objective import METRIC_WORDS
 
 Json = dict[str, Any]
 COLOURS = {
@@ -33,30 +34,36 @@ COSTS = {"latency_ms": "latency", "mult_adds": "multiply-adds", "params": "param
 def objective(spec: Json) -> str:
     cost, target = spec["cost"], spec["target"]
     goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} {COSTS[cost]}"
+    metric = METRIC_WORDS[spec.get("metric", "accuracy")]
     under, over = spec["w_under"], spec["w_over"]
     exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
     if spec["form"] == "absolute":
-        return f"accuracy + w · |cost / target - 1|, target {goal}, {exponent}"
-    reward = f"accuracy × (cost / target)^w, target {goal}, {exponent}"
+        return f"{metric} + w · |cost / target - 1|, target {goal}, {exponent}"
+    reward = f"{metric} × (cost / target)^w, target {goal}, {exponent}"
     if spec["form"] != "front":
         return reward
-    aims = ["accuracy", *(COSTS[name] for name in (cost, spec.get("also")) if name)]
+    aims = [metric, *(COSTS[name] for name in (cost, spec.get("also")) if name)]
     return f"the front of {', '.join(aims[:-1])} and {aims[-1]}; reward {reward}"
 
 
 def pareto(front: Json) -> RenderableType:
     if not front["front"]:
+        if front["unrecorded"]:
+            return Text(unrecorded(front))
         return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
     best = front["best"] and front["best"]["number"]
     several = any(row["trainings"] > 1 for row in front["front"])
     measured_on = [device for row in front["front"] for device in row["latencies_ms"]]
     devices = latency_columns(measured_on or [front["device"]])
-    headings = ["", ">Trial", ">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward"]
+    metric = front["objective"]["metric"]
+    values = [] if metric == "accuracy" else [heading(metric)]
+    headings = ["", ">Trial", *values, ">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward"]
     on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and len(devices) > 1 else ""
     rows = [
         (
             "★" if row["number"] == best else "",
             str(row["number"]),
+            *(numbers.percent(row["value"], row["value_error"]) for _ in values),
             numbers.percent(row["accuracy"], row["accuracy_error"]),
             numbers.short(row["mult_adds"]),
             *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
@@ -73,7 +80,19 @@ def pareto(front: Json) -> RenderableType:
         Fitted([*headings, ">Trained"] if several else headings, rows),
         Text(MEDIAN, style="dim"),
         Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
+        *([Text(unrecorded(front), style="yellow")] if front["unrecorded"] else []),
     )
+
+
+def heading(metric: str) -> str:
+    """Of the column of a metric."""
+    return {"balanced_accuracy": ">Balanced", "macro_f1": ">Macro-F1", "worst_recall": ">Worst class"}[metric]
+
+
+def unrecorded(front: Json) -> str:
+    """What is not on it, and why."""
+    words = METRIC_WORDS[front["objective"]["metric"]]
+    return f"{front['unrecorded']} trials are left out: their version of the service did not record {words}"
 
 
 def latency_columns(devices: Iterable[str]) -> dict[str, str]:
@@ -167,6 +186,8 @@ def how_far(trial: Json) -> str:
 
 def family(growth: Json) -> RenderableType:
     devices, inherits = latency_columns(growth["spec"]["devices"]), growth["spec"]["inherit"]
+    metric = growth["spec"]["metric"]
+    values = [] if metric == "accuracy" else [heading(metric)]
     rows = [
         (
             row["member"],
@@ -175,6 +196,7 @@ def family(growth: Json) -> RenderableType:
             numbers.short(row["params"]),
             numbers.short(row["mult_adds"]),
             *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
+            *(numbers.percent(row["value"], row["value_error"]) for _ in values),
             numbers.percent(_accuracy(row), row["accuracy_error"]),
             *([numbers.percent(row["inherited"])] if inherits else []),
             numbers.duration(row["seconds"]),
@@ -184,7 +206,7 @@ def family(growth: Json) -> RenderableType:
     ]
     tested = growth["spec"]["scored_on"] == "test"
     accuracy = ">Test" if tested else ">Validation"
-    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), accuracy]
+    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), *values, accuracy]
     headings += [*([">Inherited"] if inherits else []), ">Took", "Model"]
     images = "tested on images that no training and no search has seen"
     if not tested:

@@ -4,7 +4,7 @@ import { costly, linear } from "./axis.js";
 import { element, pill, svg } from "./element.js";
 import { useIt } from "./files.js";
 import { ends, frame } from "./frame.js";
-import { accuracy, brief, duration, MEDIAN, milliseconds, short } from "./numbers.js";
+import { accuracy, brief, duration, MEDIAN, METRICS, milliseconds, short } from "./numbers.js";
 import { points } from "./points.js";
 import { table } from "./table.js";
 
@@ -12,7 +12,7 @@ export const scored = (row) => row.test_accuracy ?? row.accuracy;
 
 const TITLES = { test: "Test accuracy", validation: "Validation accuracy" };
 
-export function familyTable({ devices, scored_on, inherit }) {
+export function familyTable({ devices, scored_on, inherit, metric }) {
   return table({
     label: "family",
     key: (row) => row.member,
@@ -30,6 +30,16 @@ export function familyTable({ devices, scored_on, inherit }) {
         text: (row) => milliseconds(row.latencies_ms[device]),
         hint: `on ${device}: ${MEDIAN}`,
       })),
+      ...(metric === "accuracy"
+        ? []
+        : [
+            {
+              title: METRICS[metric].title,
+              number: true,
+              text: (row) => accuracy(row.value, row.value_error),
+              hint: "what members are compared by, as the networks of their search were",
+            },
+          ]),
       {
         title: TITLES[scored_on],
         number: true,

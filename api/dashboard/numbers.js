@@ -41,6 +41,14 @@ export function milliseconds(value) {
   return missing(value) ? NONE : `${digits(value)} ms`;
 }
 
+// What a search may compare its networks by.
+export const METRICS = {
+  accuracy: { title: "Accuracy", words: "accuracy" },
+  balanced_accuracy: { title: "Balanced accuracy", words: "balanced accuracy" },
+  macro_f1: { title: "Macro-F1", words: "macro-F1" },
+  worst_recall: { title: "Worst class's recall", words: "the worst class's recall" },
+};
+
 export const COSTS = {
   mult_adds: { title: "Multiply-adds", words: "multiply-adds", show: short, brief },
   latency_ms: {

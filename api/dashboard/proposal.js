@@ -5,6 +5,7 @@ import { command } from "./command.js";
 import { element, field, say, select } from "./element.js";
 import { fields } from "./fields.js";
 import { forecast } from "./forecast.js";
+import { METRICS } from "./numbers.js";
 import { PRESETS } from "./objective.js";
 import { blame, cleared, request } from "./request.js";
 import { upload } from "./upload.js";
@@ -42,6 +43,7 @@ export async function proposalPage(page) {
   const choice = (label, name, options, hint = said(name).hint) =>
     field(label, select(name, options, said(name).initial ?? ""), hint);
   const costs = said("/objective/cost").choices.map((cost) => [cost, COSTS[cost]]);
+  const metrics = said("/objective/metric").choices.map((metric) => [metric, METRICS[metric].words]);
   const preset = Object.keys(PRESETS).find((name) => PRESETS[name][1] === said("/objective/w_over").initial);
   const complaint = element("p", { class: "error", role: "alert" });
   const start = element("button", { class: "primary" }, "Start the search");
@@ -91,6 +93,7 @@ export async function proposalPage(page) {
         ["product", "one network"],
         ["front", "the whole front"],
       ]),
+      choice("Metric", "/objective/metric", metrics),
       choice("Cost", "/objective/cost", costs),
       choice("Also", "/objective/also", [["", "none"], ...costs]),
       number("Target", "/objective/target"),

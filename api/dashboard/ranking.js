@@ -2,19 +2,25 @@
 
 import { element, select } from "./element.js";
 import { ends } from "./frame.js";
-import { COSTS } from "./numbers.js";
+import { COSTS, METRICS } from "./numbers.js";
 import { costOf } from "./scatter.js";
 
 const STEPS = 1000; // of the target's slider, even on a logarithmic scale
 
 export function ranking(changed) {
-  const chosen = { cost: null, target: null, w_under: null, w_over: null, device: null };
+  const chosen = { metric: null, cost: null, target: null, w_under: null, w_over: null, device: null };
   let [asked, reach, best] = [null, [1, 10], null];
 
   const costs = Object.entries(COSTS).map(([cost, { title }]) => {
     const input = element("input", { type: "radio", name: "cost", value: cost, change: () => chooseCost(cost) });
     return { input, node: element("label", {}, input, element("span", {}, title)) };
   });
+  const metric = select(
+    "metric",
+    Object.entries(METRICS).map(([name, { words }]) => [name, words]),
+    "accuracy",
+  );
+  metric.addEventListener("change", () => chooseMetric(metric.value));
   const device = element("div", { class: "dial", hidden: true });
   const unit = element("span", { class: "unit" });
   const slide = element("input", {
@@ -60,6 +66,7 @@ export function ranking(changed) {
         back();
       },
     },
+    element("div", { class: "dial" }, element("label", { for: metric.id }, "Metric"), metric),
     element("fieldset", { class: "segments" }, element("legend", {}, "Cost"), ...costs.map((cost) => cost.node)),
     device,
     element(
@@ -86,6 +93,11 @@ export function ranking(changed) {
     told();
   }
 
+  function chooseMetric(value) {
+    chosen.metric = value;
+    told();
+  }
+
   function chooseTarget(value) {
     chosen.target = Number.isNaN(value) ? asked.target : value;
     told();
@@ -109,6 +121,7 @@ export function ranking(changed) {
 
   function draw() {
     for (const { input } of costs) input.checked = input.value === chosen.cost;
+    metric.value = chosen.metric;
     const list = device.querySelector("select");
     if (list) list.value = chosen.device;
     device.hidden = !list || chosen.cost !== "latency_ms";
@@ -130,6 +143,7 @@ export function ranking(changed) {
     wanted() {
       if (!asked || Object.keys(chosen).every((name) => chosen[name] === asked[name])) return {};
       return {
+        metric: chosen.metric,
         cost: chosen.cost,
         target: chosen.target,
         w: chosen.w_under === chosen.w_over ? chosen.w_over : `${chosen.w_under},${chosen.w_over}`,

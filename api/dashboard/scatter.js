@@ -3,7 +3,7 @@
 import { costly, linear } from "./axis.js";
 import { element, say, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
-import { COSTS, percent, short } from "./numbers.js";
+import { COSTS, METRICS, percent, short } from "./numbers.js";
 import { points } from "./points.js";
 
 const STAR = "M0,-11 L3.1,-3.9 10.5,-3.4 4.9,1.5 6.6,8.9 0,5 -6.6,8.9 -4.9,1.5 -10.5,-3.4 -3.1,-3.9Z";
@@ -44,9 +44,9 @@ export function scatter(pick) {
     const { trials, networks, pareto, selected } = drawn;
     // A network that was trained several times lies where its means are.
     const costAt = (trial) => networks.get(trial.number)?.cost ?? costOf(trial, cost, pareto.device);
-    const height = (trial) => networks.get(trial.number)?.accuracy ?? accuracy(trial);
-    const { cost, target: goal } = pareto.objective;
-    const measured = trials.filter((trial) => accuracy(trial) !== null && costAt(trial) !== null);
+    const height = (trial) => networks.get(trial.number)?.value ?? metricOf(trial, metric);
+    const { cost, target: goal, metric } = pareto.objective;
+    const measured = trials.filter((trial) => metricOf(trial, metric) !== null && costAt(trial) !== null);
     note.hidden = measured.length > 0;
     const { area } = chart;
     const [least, most] = ends(measured.map(costAt));
@@ -59,7 +59,7 @@ export function scatter(pick) {
     chart.axes(
       x,
       y,
-      { x: COSTS[cost].title, y: "Validation accuracy" },
+      { x: COSTS[cost].title, y: metric === "accuracy" ? "Validation accuracy" : METRICS[metric].title },
       { x: COSTS[cost].brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
     );
 
@@ -79,7 +79,7 @@ export function scatter(pick) {
           .join(" "),
         title: trial.job.baseline ?? `Trial ${trial.number}`,
         rows: [
-          ["Accuracy", percent(height(trial))],
+          [METRICS[metric].title, percent(height(trial))],
           [COSTS[cost].title, COSTS[cost].show(costAt(trial))],
           ["Parameters", short(trial.measurement.params)],
         ],
@@ -98,7 +98,7 @@ export function scatter(pick) {
     );
 
     const line = pareto.front.map((row, index) => {
-      const [px, py] = [x.at(row.cost).toFixed(1), y.at(row.accuracy).toFixed(1)];
+      const [px, py] = [x.at(row.cost).toFixed(1), y.at(row.value).toFixed(1)];
       return index ? `H${px} V${py}` : `M${px},${area.bottom} V${py}`;
     });
     // With a second cost the front is no line in this plane: its points alone show it.
@@ -120,8 +120,7 @@ export function scatter(pick) {
       say(targetText, `target ${COSTS[objective.cost].brief(objective.target)}`);
     }
     star.setAttribute("visibility", best ? "visible" : "hidden");
-    if (best)
-      star.setAttribute("transform", `translate(${x.at(best.cost).toFixed(1)} ${y.at(best.accuracy).toFixed(1)})`);
+    if (best) star.setAttribute("transform", `translate(${x.at(best.cost).toFixed(1)} ${y.at(best.value).toFixed(1)})`);
     contour.setAttribute("d", best ? equal(objective, best.reward, x, y, area) : "");
   }
 
@@ -163,7 +162,10 @@ function terms({ form, target, w_under, w_over }, cost) {
   return form === "absolute" ? [1, w * Math.abs(cost / target - 1)] : [(cost / target) ** w, 0];
 }
 
-export const accuracy = (trial) => trial.measurement?.accuracy ?? null;
+// What a metric is of a trial; null also where an older version did not record it.
+export function metricOf({ measurement }, metric) {
+  return (metric === "accuracy" ? measurement?.accuracy : measurement?.quality?.[metric]) ?? null;
+}
 
 export const latencyOn = (trial, device) => trial.measurement?.latencies[device] ?? null;
 

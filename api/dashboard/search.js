@@ -8,10 +8,10 @@ import { growForm } from "./grow.js";
 import { ended, heading } from "./heading.js";
 import { ledger } from "./ledger.js";
 import { live } from "./live.js";
-import { brief, epochs } from "./numbers.js";
+import { brief, epochs, METRICS } from "./numbers.js";
 import { inWords } from "./objective.js";
 import { ranking } from "./ranking.js";
-import { accuracy, costOf, scatter, worth } from "./scatter.js";
+import { costOf, metricOf, scatter, worth } from "./scatter.js";
 import { trialCard } from "./trial.js";
 import { trialsTable } from "./trials.js";
 
@@ -24,6 +24,7 @@ export async function searchPage(page, again, id) {
   const running = live("Running now", (trial) => `Trial ${trial.number}`);
   const rank = ranking(() => rerank().catch(() => again()));
   const chart = scatter(select);
+  const aim = element("h2", {}, "Accuracy against cost");
   const leftOut = element("p", { class: "muted left-out" });
   const card = trialCard(() => select(null));
   const grow = await growForm(id);
@@ -36,7 +37,7 @@ export async function searchPage(page, again, id) {
     element(
       "div",
       { class: "split" },
-      element("section", { class: "card" }, element("h2", {}, "Accuracy against cost"), rank.node, chart.node, leftOut),
+      element("section", { class: "card" }, aim, rank.node, chart.node, leftOut),
       card.node,
     ),
     trialsCard,
@@ -45,7 +46,8 @@ export async function searchPage(page, again, id) {
 
   function reward(trial) {
     const cost = pareto && costOf(trial, pareto.objective.cost, pareto.device);
-    return cost && accuracy(trial) !== null ? worth(pareto.objective, accuracy(trial), cost) : null;
+    const value = cost && metricOf(trial, pareto.objective.metric);
+    return cost && value !== null ? worth(pareto.objective, value, cost) : null;
   }
 
   function select(number) {
@@ -71,9 +73,10 @@ export async function searchPage(page, again, id) {
 
   function draw() {
     const all = [...trials.values()];
+    say(aim, `${METRICS[pareto.objective.metric].title} against cost`);
     const shown = trials.get(selected ?? pareto.best?.number) ?? null;
     const rung = pareto.front[0]?.rung ?? null;
-    const lower = all.filter((trial) => accuracy(trial) !== null && trial.job.rung !== rung);
+    const lower = all.filter((trial) => metricOf(trial, "accuracy") !== null && trial.job.rung !== rung);
     const networks = new Map([...pareto.front, pareto.best].filter(Boolean).map((row) => [row.number, row]));
     const compared = all.filter((trial) => trial.job.rung === rung && trial.job.repeats === null);
     chart.show({ trials: compared, networks, pareto, selected });
@@ -92,6 +95,8 @@ export async function searchPage(page, again, id) {
       .filter(([, count]) => count);
     const again = all.filter((trial) => trial.job.repeats !== null).length;
     if (again) out.push(["trained again, which the means have in them", again]);
+    if (pareto.unrecorded)
+      out.push([`without a recorded ${METRICS[pareto.objective.metric].title}`, pareto.unrecorded]);
     if (lower.length) out.push([`trained on another rung than ${rung + 1}`, lower.length]);
     say(leftOut, out.length ? `Not plotted: ${out.map(([state, count]) => `${count} ${state}`).join(", ")}.` : "");
   }

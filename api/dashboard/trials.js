@@ -1,12 +1,12 @@
 // The table of a search's trials.
 
 import { element, pill } from "./element.js";
-import { decimal, duration, latency, MEDIAN, percent, short } from "./numbers.js";
-import { latencyOn } from "./scatter.js";
+import { decimal, duration, latency, MEDIAN, METRICS, percent, short } from "./numbers.js";
+import { latencyOn, metricOf } from "./scatter.js";
 import { table } from "./table.js";
 import { slowedTo } from "./trial.js";
 
-export function trialsTable(reward, pick, { devices }) {
+export function trialsTable(reward, pick, { devices, objective: { metric } }) {
   const measured = (trial, name) => trial.measurement?.[name] ?? null;
   return table({
     label: "trials",
@@ -30,6 +30,17 @@ export function trialsTable(reward, pick, { devices }) {
         fill: state,
         wide: true,
       },
+      ...(metric === "accuracy"
+        ? []
+        : [
+            {
+              title: METRICS[metric].title,
+              number: true,
+              text: (trial) => percent(metricOf(trial, metric)),
+              value: (trial) => metricOf(trial, metric),
+              hint: "what the search compares its networks by, on validation images",
+            },
+          ]),
       {
         title: "Accuracy",
         number: true,

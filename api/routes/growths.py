@@ -89,6 +89,7 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
             seed=wanted.seed,
             seeds=wanted.seeds,
             scored_on=wanted.scored_on,
+            metric=search.spec.objective.metric,
             inherit=wanted.inherit,
             parent=_weights(source) if wanted.inherit else None,
         )

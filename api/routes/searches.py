@@ -64,7 +64,7 @@ def raise_budget(
 @router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))
 def pareto(run: Id, ranking: Annotated[Ranking, Query()], history: Histories) -> Pareto:
     """Measured candidates that no other beats, ranked by accuracy × (cost / target)^w. Another cost, target, exponent,
-    form or device ranks again what was measured; nothing is stored or trained."""
+    form, metric or device ranks again what was measured; nothing is stored or trained."""
     row = run_of(history.store, "search", run)
     objective, device = ranking.applied(row)
     return search.pareto(row, history.trials(run), objective, device)

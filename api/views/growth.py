@@ -1,14 +1,15 @@
 """The members of a family: what they are by arithmetic, and what came of their trainings."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
-from api.views.search import medians
+from api.views.search import estimate, medians
 from api.views.verdict import of_growth
 from nas import noise
 from nas.networks.counts import counts
+from nas.objective import Metric
 from nas.plans.growth import member
 from nas.records import Job, Measurement, Progress, Run, Trial, TrialState
 from nas.specs import GrowthSpec
@@ -40,10 +41,15 @@ class Member:
     accuracy_error: float | None = None
     """The standard error of that, of the number of images and of the seeds together, as far as the spread of members
     that were trained from several seeds says something of these."""
+    value: float | None = None
+    """What the growth's metric is of it, on the same images: the accuracy where that is the metric."""
+    value_error: float | None = None
+    """The standard error of that."""
     seeds: int = 0
     """Seeds that were scored."""
     tied_with: tuple[str, ...] = ()
-    """The members that it cannot be told apart from, compared on the same images, one by one."""
+    """The members that it cannot be told apart from, by accuracy compared on the same images, one by one, by another
+    metric by its errors."""
     inherited: float | None = None
     """The part of its parameters that it began with from the member before, from 0 to 1; null: it did not."""
     seconds: float | None = None
@@ -74,7 +80,7 @@ def view(run: Run, trials: Sequence[Trial], hint: str | None = None) -> Growth:
     assert isinstance(run.spec, GrowthSpec)
     shown = common(run, trials, f"/v1/growths/{run.id}")
     members = family(run.spec, trials)
-    return Growth(**shown, spec=run.spec, family=members, verdict=of_growth(members), hint=hint)
+    return Growth(**shown, spec=run.spec, family=members, verdict=of_growth(members, run.spec.metric), hint=hint)
 
 
 def hint(spec: GrowthSpec, tests: int) -> str | None:
@@ -92,42 +98,41 @@ def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
     begun: dict[str | None, list[Trial]] = {name: [] for name in spec.members}
     for trial in sorted(trials, key=lambda trial: trial.number):
         begun[trial.job.member].append(trial)
-    of_one = noise.spread([_accuracy(row, spec) or 0.0 for row in _scored(trials, spec)] for trials in begun.values())
-    accuracies = {name: _estimate(_scored(begun[name], spec), spec, of_one) for name in sorted(spec.members)}
+    accuracies, values = (_estimates(spec, begun, metric) for metric in ("accuracy", spec.metric))
     return tuple(
         _member(
             name,
             spec,
             begun[name],
+            accuracies[name],
             own,
-            tuple(other for other, its in accuracies.items() if own and its and other != name and noise.tied(own, its)),
+            tuple(other for other, its in values.items() if own and its and other != name and noise.tied(own, its)),
         )
-        for name, own in accuracies.items()
+        for name, own in values.items()
     )
 
 
-def _accuracy(measurement: Measurement, spec: GrowthSpec) -> float | None:
-    return measurement.test_accuracy if spec.scored_on == "test" else measurement.accuracy
-
-
-def _scored(trials: Sequence[Trial], spec: GrowthSpec) -> list[Measurement]:
-    return [row for trial in trials if (row := trial.measurement) and _accuracy(row, spec) is not None]
-
-
-def _estimate(scored: Sequence[Measurement], spec: GrowthSpec, of_one: noise.Spread | None) -> noise.Estimate | None:
-    """Of one member's accuracy."""
-    if not scored:
-        return None
-    return noise.estimate(
-        [_accuracy(row, spec) or 0.0 for row in scored],
-        [row.accuracy_error for row in scored],
-        of_one,
-        [row.answers for row in scored],
-    )
+def _estimates(
+    spec: GrowthSpec, begun: Mapping[str | None, Sequence[Trial]], metric: Metric
+) -> dict[str, noise.Estimate | None]:
+    """Of the metric of each member that was scored, in the order of their names."""
+    other = "accuracy" if spec.scored_on == "test" else "test_accuracy"
+    measured = {
+        name: [replace(row, **{other: None}) for trial in begun[name] if (row := trial.measurement)]  # type: ignore[arg-type]
+        for name in sorted(spec.members)
+    }
+    scored = {name: [row for row in rows if row.value(metric) is not None] for name, rows in measured.items()}
+    of_one = noise.spread([row.value(metric) or 0.0 for row in rows] for rows in scored.values())
+    return {name: estimate(rows, metric, of_one) if rows else None for name, rows in scored.items()}
 
 
 def _member(
-    name: str, spec: GrowthSpec, trials: Sequence[Trial], accuracy: noise.Estimate | None, tied_with: tuple[str, ...]
+    name: str,
+    spec: GrowthSpec,
+    trials: Sequence[Trial],
+    accuracy: noise.Estimate | None,
+    value: noise.Estimate | None,
+    tied_with: tuple[str, ...],
 ) -> Member:
     architecture = member(spec.architecture, name, spec.scaling)
     counted = counts(architecture)
@@ -144,6 +149,8 @@ def _member(
         test_accuracy=accuracy.mean if accuracy and spec.scored_on == "test" else None,
         accuracy=accuracy.mean if accuracy and spec.scored_on == "validation" else None,
         accuracy_error=accuracy.error if accuracy else None,
+        value=value.mean if value else None,
+        value_error=value.error if value else None,
         seeds=accuracy.seeds if accuracy else 0,
         tied_with=tied_with,
         inherited=next((row.inherited for row in measured if row.inherited is not None), None),

@@ -1,7 +1,7 @@
 """The networks that a search has measured: what they are worth by an objective, and the front of them."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
@@ -10,7 +10,7 @@ from api.views.verdict import of_search
 from nas import noise
 from nas.metrics import Quality
 from nas.networks.architecture import Choices
-from nas.objective import Objective
+from nas.objective import Metric, Objective
 from nas.pareto import Point, front, hypervolume
 from nas.records import Job, Latency, Measurement, Run, Trial
 from nas.specs import SearchSpec
@@ -33,6 +33,10 @@ class Candidate:
     accuracy_error: float | None
     """The standard error of that: of the number of images, and of other seeds as far as the spread of all networks that
     were trained several times says something of these."""
+    value: float
+    """What the objective's metric is of it, which is the accuracy where that is the metric."""
+    value_error: float | None
+    """The standard error of that. The smallest recall of several is lower than what its class will do."""
     cost: float
     """The cost that the objective names."""
     also: float | None
@@ -50,7 +54,8 @@ class Candidate:
     accuracy_freedom: int = 0
     """The degrees of freedom of the standard error, where it is from a spread."""
     tied_with: tuple[int, ...] = ()
-    """Those on the front that it cannot be told apart from, compared on the same images, one by one."""
+    """Those on the front that it cannot be told apart from, by accuracy compared on the same images, one by one, by
+    another metric by its errors."""
     rung: int | None = None
     quality: Quality | None = None
     """What its answers are worth, in its first training, without what is told of each class."""
@@ -58,7 +63,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Pareto:
-    """The candidates of a search that no other beats in accuracy and all costs."""
+    """The candidates of a search that no other beats in the metric and all costs."""
 
     search: str
     """The id of the search."""
@@ -69,13 +74,15 @@ class Pareto:
     measured: int
     """Candidates that were compared; with a fidelity, those of the highest rung that a network of the search has been
     trained on."""
+    unrecorded: int
+    """Trials that are left out, as they were scored by an older version, which did not record the metric."""
     front: tuple[Candidate, ...]
     """The candidates, by rising cost."""
     best: Candidate | None
     """The one with the highest reward."""
     hypervolumes: tuple[tuple[int, float], ...]
     """How the front grew: after so many candidates, its share of the area that it has now, down to the largest cost and
-    the smallest accuracy of them."""
+    the smallest value of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,18 +135,18 @@ def saved_seconds(trials: Iterable[Trial]) -> float | None:
 
 
 Estimated: TypeAlias = tuple[Candidate, noise.Estimate]
-"""A candidate, and its accuracy as it is compared with others."""
+"""A candidate, and what the metric is of it as it is compared with others."""
 
 
 def among(trials: Iterable[Trial], objective: Objective, device: str) -> list[Estimated]:
-    """The networks among `trials` that have an accuracy and the objective's cost, or both its costs, each once; latency
-    is the one on `device`. Where there are rungs, they are of the highest alone that one of
-    the search's own has reached: others do not compare with it."""
+    """The networks among `trials` that have a value of the metric and the objective's cost, or both its costs, each
+    once; latency is the one on `device`. Where there are rungs, they are of the highest alone that one of the search's
+    own has reached: others do not compare with it."""
     trainings: dict[int, list[Measurement]] = {}
     jobs: dict[int, Job] = {}
     for trial in trials:
         measured = trial.measurement
-        if measured is None or measured.accuracy is None:
+        if measured is None or measured.accuracy is None or measured.value(objective.metric) is None:
             continue
         if any(measured.cost(name, device) is None for name in objective.costs):
             continue
@@ -148,12 +155,24 @@ def among(trials: Iterable[Trial], objective: Objective, device: str) -> list[Es
         trainings.setdefault(number, []).append(measured)
     highest = max((job.rung for job in jobs.values() if job.rung is not None and job.baseline is None), default=None)
     compared = {number: same for number, same in trainings.items() if highest in (jobs[number].rung, None)}
-    of_one = noise.spread(map(_accuracies, compared.values()))
+    metrics = dict.fromkeys(("accuracy", objective.metric))
+    of_one = {metric: noise.spread(_values(same, metric) for same in compared.values()) for metric in metrics}
     return [_candidate(number, jobs[number], same, objective, device, of_one) for number, same in compared.items()]
 
 
-def _accuracies(measured: Iterable[Measurement]) -> list[float]:
-    return [row.accuracy for row in measured if row.accuracy is not None]
+def _values(measured: Iterable[Measurement], metric: Metric) -> list[float]:
+    return [value for row in measured if (value := row.value(metric)) is not None]
+
+
+def estimate(measured: Sequence[Measurement], metric: Metric, of_one: noise.Spread | None) -> noise.Estimate:
+    """Of the metric of one network, which these trained. That answers are compared image by image is for accuracy
+    alone: of another metric an image's part is not that it was got right."""
+    return noise.estimate(
+        _values(measured, metric),
+        [row.value_error(metric) for row in measured],
+        of_one,
+        [row.answers for row in measured] if metric == "accuracy" else (),
+    )
 
 
 def _candidate(
@@ -162,23 +181,22 @@ def _candidate(
     measured: Sequence[Measurement],
     objective: Objective,
     device: str,
-    of_one: noise.Spread | None,
+    of_one: Mapping[Metric, noise.Spread | None],
 ) -> Estimated:
-    """The network of trial `number`, which these trained, each with an accuracy and the costs."""
-    accuracy = noise.estimate(
-        _accuracies(measured),
-        [row.accuracy_error for row in measured],
-        of_one,
-        [row.answers for row in measured],
-    )
+    """The network of trial `number`, which these trained, each with a value of the metric and the costs."""
+    metric = objective.metric
+    accuracy = estimate(measured, "accuracy", of_one["accuracy"])
+    value = estimate(measured, metric, of_one[metric])
     first, latencies_ms = measured[0], medians(measured)
     known = {"latency_ms": latencies_ms.get(device, 0.0), "params": first.params, "mult_adds": first.mult_adds}
     cost, *also = (float(known[name]) for name in objective.costs)
     candidate = Candidate(
         number=number,
-        reward=objective.reward(accuracy.mean, cost),
+        reward=objective.reward(value.mean, cost),
         accuracy=accuracy.mean,
         accuracy_error=accuracy.error,
+        value=value.mean,
+        value_error=value.error,
         cost=cost,
         also=also[0] if also else None,
         params=first.params,
@@ -192,7 +210,7 @@ def _candidate(
         rung=job.rung,
         quality=first.quality and replace(first.quality, classes=(), recalls=(), confusion=()),
     )
-    return candidate, accuracy
+    return candidate, value
 
 
 def best(estimated: Iterable[Estimated]) -> Candidate | None:
@@ -205,17 +223,17 @@ def standing(estimated: Sequence[Estimated]) -> tuple[tuple[Candidate, ...], Can
     """The front of the candidates and the best of them, each with what it is tied with."""
     candidates = [row for row, _ in estimated]
     unbeaten = [candidates[index] for index in front(list(map(_point, candidates)))]
-    accuracies = {row.number: accuracy for row, accuracy in estimated}
+    values = {row.number: value for row, value in estimated}
 
     def with_ties(row: Candidate) -> Candidate:
         others = (other.number for other in unbeaten if other.number != row.number)
-        return replace(row, tied_with=tuple(o for o in others if noise.tied(accuracies[row.number], accuracies[o])))
+        return replace(row, tied_with=tuple(o for o in others if noise.tied(values[row.number], values[o])))
 
     leader = best(estimated)
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
 
 
-def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str) -> Pareto:
+def pareto(run: Run, trials: Sequence[Trial], objective: Objective, device: str) -> Pareto:
     """`device` is one of the search's."""
     assert isinstance(run.spec, SearchSpec)
     estimated = among(trials, objective, device)
@@ -225,6 +243,11 @@ def pareto(run: Run, trials: Iterable[Trial], objective: Objective, device: str)
         objective=objective,
         device=device,
         measured=len(estimated),
+        unrecorded=sum(
+            row.accuracy is not None and row.value(objective.metric) is None
+            for trial in trials
+            if (row := trial.measurement)
+        ),
         front=unbeaten,
         best=leader,
         hypervolumes=hypervolumes([_point(row) for row, _ in estimated]),
@@ -236,8 +259,8 @@ def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
     nothing where that is none."""
     if not points:
         return ()
-    *costs, accuracies = zip(*points)
-    corner = (*map(max, costs), min(accuracies))
+    *costs, values = zip(*points)
+    corner = (*map(max, costs), min(values))
     whole = hypervolume(points, corner)
     step = -(-len(points) // MOST_MARKS)
     marks = [*range(step, len(points), step), len(points)]
@@ -245,7 +268,7 @@ def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
 
 
 def _point(row: Candidate) -> Point:
-    return (row.cost, row.accuracy) if row.also is None else (row.cost, row.also, row.accuracy)
+    return (row.cost, row.value) if row.also is None else (row.cost, row.also, row.value)
 
 
 def scored(trial: Trial, objective: Objective | None) -> Scored:

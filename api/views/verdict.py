@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas.objective import METRIC_WORDS, Metric
 from nas.records import ENDED, Run, Trial
+from nas.specs import SearchSpec
 
 if TYPE_CHECKING:
     from api.views.growth import Member
@@ -24,11 +26,14 @@ def of_search(
 ) -> str | None:
     """Of a search with these trials: which network leads and how certain that is, what the last ones brought, and what
     to do next. None before there is anything to say."""
-    over = run.state in ENDED
+    assert isinstance(run.spec, SearchSpec)
+    metric, over = run.spec.objective.metric, run.state in ENDED
     if leader is None:
         return _nothing(trials) if over and trials else None
-    sentences = [f"{'Done' if run.state == 'finished' else 'Ended early' if over else 'So far'}: {_told(leader)}."]
-    if _is_chance(leader):
+    sentences = [
+        f"{'Done' if run.state == 'finished' else 'Ended early' if over else 'So far'}: {_told(leader, metric)}."
+    ]
+    if metric == "accuracy" and _is_chance(leader):
         assert leader.quality
         sentences.append(
             f"That is no better than chance: to answer the largest class each time gives "
@@ -48,13 +53,13 @@ def of_search(
     return " ".join(sentences)
 
 
-def of_growth(family: "Sequence[Member]") -> str | None:
+def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy") -> str | None:
     """Of a family, smallest first: which members are not worth what they cost. None before there are two to compare."""
-    scored = [(row, score) for row in family if (score := _score(row)) is not None]
+    scored = [(row, score) for row in family if (score := row.value) is not None]
     if len(scored) < 2:
         return None
     best, highest = max(scored, key=lambda pair: pair[1])
-    sentences = [f"{best.member} leads with {_percent(highest, best.accuracy_error)}."]
+    sentences = [f"{best.member} leads with {_percent(highest, best.value_error)}{_by(metric)}."]
     for place, (row, score) in enumerate(scored):
         smaller = [(one, its) for one, its in scored[:place] if one.mult_adds < row.mult_adds]
         if not smaller:
@@ -68,12 +73,12 @@ def of_growth(family: "Sequence[Member]") -> str | None:
     return " ".join(sentences)
 
 
-def _score(row: "Member") -> float | None:
-    return row.accuracy if row.test_accuracy is None else row.test_accuracy
+def _told(row: "Candidate", metric: Metric) -> str:
+    return f"trial {row.number} leads with {_percent(row.value, row.value_error)}{_by(metric)}"
 
 
-def _told(row: "Candidate") -> str:
-    return f"trial {row.number} leads with {_percent(row.accuracy, row.accuracy_error)}"
+def _by(metric: Metric) -> str:
+    return "" if metric == "accuracy" else f" of {METRIC_WORDS[metric]}"
 
 
 def _percent(accuracy: float, error: float | None) -> str:

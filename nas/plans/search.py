@@ -250,8 +250,10 @@ class SearchPlan:
         )
         if measurement.accuracy is None:
             return costed if measurement.refused else None
-        error = measurement.accuracy_error or 0.0
-        return Outcome(**dataclasses.asdict(costed), accuracy=measurement.accuracy, error=error)
+        metric = self._spec.objective.metric
+        if (value := measurement.value(metric)) is None:
+            return None
+        return Outcome(**dataclasses.asdict(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
 
 
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:

@@ -96,7 +96,8 @@ class Costed:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Costed):
-    """What a candidate turned out to be: what it cost, and its `accuracy` in [0, 1], of which `error` is the standard
+    """What a candidate turned out to be: what it cost, and its `accuracy` in [0, 1], or what the objective's metric is
+    instead, of which `error` is the standard
     error where it is known; 0: nothing is known of it."""
 
     accuracy: float
