@@ -23,6 +23,7 @@ from nas.training.accuracy import answers
 from nas.training.data import Batches, Indices, Normalisation, View, everything, normalisation, split, tensor
 from nas.training.device import training_bytes
 from nas.training.resume import Fold, Resume, Unfinished
+from nas.training.teacher import Teacher
 from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
@@ -115,8 +116,11 @@ def trained(
             epoch=len(stand.folds) * recipe.epochs,
             epochs=len(divided) * recipe.epochs,
         )
+        classes, teacher = images.info.classes, None
+        if recipe.teacher:
+            teacher = Teacher(recipe.teacher, classes, images.info.channels, part.how, device)
         network, share, averaged, stand = _network(
-            job, recipe, images.info.classes, batches, stand, progress, device, resume, report
+            job, recipe, classes, batches, teacher, stand, progress, device, resume, report
         )
         report(dataclasses.replace(progress, phase="scoring", epoch=progress.epoch + recipe.epochs))
         taken_for, unaveraged = answers(network, part.unseen, seen, device, only=part.held), None
@@ -145,6 +149,7 @@ def _network(
     recipe: Recipe,
     classes: tuple[str, ...],
     batches: Batches,
+    teacher: Teacher | None,
     stand: Unfinished,
     progress: Progress,
     device: torch.device,
@@ -179,7 +184,14 @@ def _network(
         try:
             slower = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
             averaged = train(
-                network, batches, slower, seed=job.seed, device=device, start=stand.state, after_epoch=after
+                network,
+                batches,
+                slower,
+                seed=job.seed,
+                device=device,
+                teacher=teacher,
+                start=stand.state,
+                after_epoch=after,
             )
         except Diverged as error:
             if stand.learning_rate < recipe.learning_rate:
