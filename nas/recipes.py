@@ -76,6 +76,14 @@ class Recipe:
     architecture says."""
     ema: float = 0.0
     """How much of the averaged weights a step keeps; 0: none are averaged."""
+    teacher: str | None = None
+    """The trained network whose answers are learnt from, besides the labels: a model's id, or the SHA-256 of a
+    checkpoint, which is what is stored. It has to know the same classes. Null: labels alone."""
+    teacher_weight: float = 0.5
+    """The part of the loss that is the teacher's; of 1, labels teach nothing."""
+    teacher_temperature: float = 2.0
+    """What logits are divided by before the teacher's and the network's are compared: of more, the unlikely classes say
+    more."""
 
     def __post_init__(self) -> None:
         between(self, "epochs", 0, MOST_EPOCHS)
@@ -101,6 +109,8 @@ class Recipe:
         between(self, "norm_decay", 0, 0.9999)
         between(self, "drop_path", 0, 0.9)
         between(self, "ema", 0, 0.99999)
+        between(self, "teacher_weight", 0, 1)
+        between(self, "teacher_temperature", 0.1, 100)
 
     def require_classes(self, classes: Sequence[str]) -> None:
         """Raise Refusal where a class has a weight that is none of these."""

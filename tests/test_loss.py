@@ -96,7 +96,7 @@ def test_gradients_are_of_the_weighted_loss_in_any_number_of_parts() -> None:
     wanted = torch.autograd.grad(summed_loss(linear(images), labels, 0.1, WEIGHTS) / 8, linear.weight)[0]
     for parts in (1, 2):
         linear.zero_grad()
-        gradients = Gradients(linear, 0.1, nullcontext(), weights=WEIGHTS)
+        gradients = Gradients(linear, Recipe(label_smoothing=0.1), nullcontext(), weights=WEIGHTS)
         gradients._parts = parts
         gradients(images, labels)
         assert linear.weight.grad is not None

@@ -139,7 +139,7 @@ def test_gradients_of_parts_are_those_of_the_whole_batch() -> None:
     found = []
     for parts in (1, 4):
         linear.zero_grad()
-        gradients = Gradients(linear, 0.1, nullcontext())
+        gradients = Gradients(linear, Recipe(label_smoothing=0.1), nullcontext())
         gradients._parts = parts
         loss = gradients(images, labels)
         found.append([loss] + [parameter.grad for parameter in linear.parameters() if parameter.grad is not None])

@@ -12,6 +12,7 @@ from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused, together
 from api.requests import GrowthRequest
 from api.routes.runs import run_of
+from api.teachers import resolved
 from api.views import growth, search
 from api.views.growth import Growth
 from nas import worth
@@ -73,6 +74,7 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
     admission.check_recipe(faults, "recipe", wanted.recipe, info)
     if faults:
         raise together(faults)
+    recipe = resolved(wanted.recipe, info, history.store)
     try:
         spec = GrowthSpec(
             name=wanted.name,
@@ -84,7 +86,7 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
             members=wanted.members,
             scaling=wanted.scaling,
             devices=search.spec.devices if wanted.devices is None else wanted.devices,
-            recipe=worth.settled(wanted.recipe, info, final=wanted.scored_on == "test"),
+            recipe=worth.settled(recipe, info, final=wanted.scored_on == "test"),
             parallel=wanted.parallel,
             seed=wanted.seed,
             seeds=wanted.seeds,

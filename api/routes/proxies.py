@@ -11,6 +11,7 @@ from api.access import Asker
 from api.bodies import JSONRoute, strictly
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, together
+from api.teachers import resolved
 from api.views import proxy
 from api.views.proxy import Proxy
 from nas import spaces
@@ -38,6 +39,7 @@ def create_proxy(
     spec = admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
     info = spec.contents or admission.described(spec.dataset, state.roots)
     (cheap, cheap_worth), (dear, dear_worth) = (admission.settled(recipe, info) for recipe in (spec.cheap, spec.dear))
+    cheap, dear = (resolved(each, info, history.store, at) for each, at in ((cheap, "/cheap"), (dear, "/dear")))
     run = history.store.add_run("proxy", dataclasses.replace(spec, cheap=cheap, dear=dear), asker)
     history.store.note(run.id, "worth", f"by the cheap recipe each candidate has {cheap_worth}")
     history.store.note(run.id, "worth", f"by the dear recipe each candidate has {dear_worth}")

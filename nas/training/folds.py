@@ -24,6 +24,7 @@ from nas.training.data import Batches, Indices, Normalisation, View, everything,
 from nas.training.device import training_bytes
 from nas.training.loss import class_weights
 from nas.training.resume import Fold, Resume, Unfinished
+from nas.training.teacher import Teacher
 from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
@@ -116,9 +117,12 @@ def trained(
             epoch=len(stand.folds) * recipe.epochs,
             epochs=len(divided) * recipe.epochs,
         )
-        weights = class_weights(recipe, images.train_labels[part.training], images.info.classes)
+        classes, teacher = images.info.classes, None
+        if recipe.teacher:
+            teacher = Teacher(recipe.teacher, classes, images.info.channels, part.how, device)
+        weights = class_weights(recipe, images.train_labels[part.training], classes)
         network, share, averaged, stand = _network(
-            job, recipe, images.info.classes, batches, weights, stand, progress, device, resume, report
+            job, recipe, classes, batches, weights, teacher, stand, progress, device, resume, report
         )
         report(dataclasses.replace(progress, phase="scoring", epoch=progress.epoch + recipe.epochs))
         answered, unaveraged = answers(network, part.unseen, part.labels, seen, device, only=part.held), None
@@ -149,6 +153,7 @@ def _network(
     classes: tuple[str, ...],
     batches: Batches,
     weights: Tensor | None,
+    teacher: Teacher | None,
     stand: Unfinished,
     progress: Progress,
     device: torch.device,
@@ -188,6 +193,7 @@ def _network(
                 slower,
                 seed=job.seed,
                 device=device,
+                teacher=teacher,
                 start=stand.state,
                 weights=None if weights is None else weights.to(device),
                 after_epoch=after,

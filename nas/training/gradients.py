@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from nas.networks.blocks import auxiliary_logits
+from nas.recipes import Recipe
 from nas.training import TrainingFailed
 from nas.training.loss import summed_loss
+from nas.training.teacher import distilled
 
 AUXILIARY = 0.4  # what the loss of an auxiliary classifier counts (Zoph et al. 2018)
 WARM_UP = 3  # batches of a size before it is captured; in them libraries choose their kernels
@@ -27,8 +29,9 @@ log = logging.getLogger(__name__)
 
 
 class Gradients:
-    """Called with images and labels, gives the network's parameters the gradients of their mean loss, and returns that.
-    With `weights` an image counts in it what its class does.
+    """Called with a batch, gives the network's parameters the gradients of its mean loss, and returns that. A batch is
+    images, labels and, where there is a teacher, its logits, which are found before: nothing of it is captured. With
+    `weights` an image counts in the loss what its class does.
 
     A batch that is too large for the device's memory goes through it in parts from then on, layer by layer. What was
     captured is used only where its gradients are those found layer by layer. Raises TrainingFailed where parts do not
@@ -38,35 +41,36 @@ class Gradients:
     def __init__(
         self,
         network: nn.Module,
-        smoothing: float,
+        recipe: Recipe,
         precision: AbstractContextManager[object],
         capture: Capture | None = None,
         weights: Tensor | None = None,
     ) -> None:
-        self._network, self._smoothing, self._precision, self._capture = network, smoothing, precision, capture
+        self._network, self._recipe, self._precision, self._capture = network, recipe, precision, capture
         self._weights = weights
         self._parts = 1
         self._seen: dict[int, int] = {}  # batches of each size, until they are captured
         self._captured: dict[int, _Captured] = {}
 
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        size = len(labels)
+    def __call__(self, *batch: Tensor) -> Tensor:
+        size = len(batch[0])
         if self._capture and size not in self._captured:
             self._seen[size] = self._seen.get(size, 0) + 1
             if self._seen[size] > WARM_UP:
-                self._take_down(self._capture, images, labels)
+                self._take_down(self._capture, *batch)
         if size in self._captured:
-            return self._captured[size](images, labels)
-        return self._layer_by_layer(images, labels)
+            return self._captured[size](*batch)
+        return self._layer_by_layer(*batch)
 
     def forget(self) -> None:
         """What was captured: the network works otherwise from here on."""
         self._captured.clear()
 
-    def _layer_by_layer(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _layer_by_layer(self, *batch: Tensor) -> Tensor:
+        _, labels, *_ = batch
         while True:
             try:
-                return self._in_parts(images, labels)
+                return self._in_parts(*batch)
             except torch.OutOfMemoryError as error:
                 if len(labels) // (2 * self._parts) < 2:  # normalisation needs several images
                     raise TrainingFailed(
@@ -79,46 +83,56 @@ class Gradients:
                 "%s ran out of memory: batches go through it in %d parts from here on", labels.device, self._parts
             )
 
-    def _in_parts(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _in_parts(self, *batch: Tensor) -> Tensor:
+        images, labels, *_ = batch
         total = torch.zeros((), device=labels.device)
-        for part, answers in zip(images.tensor_split(self._parts), labels.tensor_split(self._parts)):
+        for part, answers, *taught in zip(*(each.tensor_split(self._parts) for each in batch)):
             with self._precision:
                 logits = self._network(part)
-            loss = summed_loss(logits, answers, self._smoothing, self._weights)
+            loss = self._loss(logits, answers, *taught)
             if (others := auxiliary_logits(self._network)) is not None:
-                loss = loss + AUXILIARY * summed_loss(others, answers, self._smoothing, self._weights)
-            loss = loss / len(labels)
+                loss = loss + AUXILIARY * self._loss(others, answers, *taught)
+            loss = loss / len(images)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
-    def _take_down(self, capture: Capture, images: Tensor, labels: Tensor) -> None:
+    def _loss(self, logits: Tensor, labels: Tensor, taught: Tensor | None = None) -> Tensor:
+        """Of all images together."""
+        recipe = self._recipe
+        loss = summed_loss(logits, labels, recipe.label_smoothing, self._weights)
+        if taught is None:
+            return loss
+        return torch.lerp(loss, distilled(logits.float(), taught, recipe.teacher_temperature), recipe.teacher_weight)
+
+    def _take_down(self, capture: Capture, *batch: Tensor) -> None:
         """Capture the work on a batch of this size, unless it cannot be or comes out otherwise: then never again."""
         try:
-            reason = self._fault(capture, images, labels)
+            reason = self._fault(capture, *batch)
         except RuntimeError as error:  # out of memory, too
             reason = str(error) or type(error).__name__
         if reason:
             self._release()
-            log.warning("%s trains layer by layer, as a captured graph cannot be used: %s", labels.device, reason)
+            log.warning("%s trains layer by layer, as a captured graph cannot be used: %s", batch[0].device, reason)
 
-    def _fault(self, capture: Capture, images: Tensor, labels: Tensor) -> str | None:
-        captured = _Captured(capture, self._network, self._in_parts, images, labels)
-        difference = self._difference(captured, images, labels)
+    def _fault(self, capture: Capture, *batch: Tensor) -> str | None:
+        captured = _Captured(capture, self._network, self._in_parts, *batch)
+        difference = self._difference(captured, *batch)
         if not difference <= AGREEMENT:  # a NaN is not
             return f"its gradients differ by {difference:.1%}"
-        self._captured[len(labels)] = captured
+        self._captured[len(batch[0])] = captured
         return None
 
-    def _difference(self, captured: "_Captured", images: Tensor, labels: Tensor) -> float:
+    def _difference(self, captured: "_Captured", *batch: Tensor) -> float:
         """Of the gradients, relative to those found layer by layer; the network and random numbers stay as they are."""
         buffers = [(buffer, buffer.clone()) for buffer in self._network.buffers()]
         gradients: list[Tensor] = []
         for work in (self._in_parts, captured):
             self._network.zero_grad()
             try:
-                with torch.random.fork_rng(devices=[labels.device] if labels.device.type == "cuda" else []):
-                    work(images, labels)
+                device = batch[0].device
+                with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                    work(*batch)
             finally:
                 for buffer, before in buffers:
                     buffer.copy_(before)
@@ -143,23 +157,22 @@ class _Captured:
         self,
         capture: Capture,
         network: nn.Module,
-        work: Callable[[Tensor, Tensor], Tensor],
-        images: Tensor,
-        labels: Tensor,
+        work: Callable[..., Tensor],
+        *batch: Tensor,
     ) -> None:
-        self._images, self._labels = images.clone(), labels.clone()
+        self._batch = [each.clone() for each in batch]
         self._loss: Tensor
 
         def run() -> None:
-            self._loss = work(self._images, self._labels)
+            self._loss = work(*self._batch)
 
         network.zero_grad()  # gradients that are captured are written, not added to others
         self._replay = capture(run)
         self._gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
 
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        self._images.copy_(images)
-        self._labels.copy_(labels)
+    def __call__(self, *batch: Tensor) -> Tensor:
+        for place, each in zip(self._batch, batch):
+            place.copy_(each)
         self._replay()
         for parameter, gradient in self._gradients:
             parameter.grad = gradient  # optimizers let go of it

@@ -19,6 +19,7 @@ from nas.training.gradients import Gradients, cuda_graphs
 from nas.training.optimizer import factor, made, momentum
 from nas.training.precision import reduced
 from nas.training.regularisation import regularised
+from nas.training.teacher import Teacher
 
 
 class Diverged(TrainingFailed):
@@ -53,6 +54,7 @@ def train(
     *,
     seed: int,
     device: torch.device,
+    teacher: Teacher | None = None,
     start: State | None = None,
     weights: Tensor | None = None,
     after_epoch: Callable[[Epoch], None],
@@ -74,7 +76,7 @@ def train(
     step, steps = done * len(batches), recipe.epochs * len(batches)
     draw, quietly = torch.Generator(device), quiet.Step()
     with regularised(network, recipe), reduced(network, device) as precision:
-        gradients = Gradients(network, recipe.label_smoothing, precision, cuda_graphs(device), weights)
+        gradients = Gradients(network, recipe, precision, cuda_graphs(device), weights)
         for number in range(done, recipe.epochs):
             begun = time.perf_counter()
             if schedule(network, number / recipe.epochs):
@@ -88,7 +90,8 @@ def train(
                     for group in optimizer.param_groups:
                         group["lr"] = recipe.learning_rate * factor(recipe, progress)
                         group["momentum"] = momentum(recipe, progress)
-                    loss = gradients(*batches.batch(indices, draw))
+                    images, labels = batches.batch(indices, draw)
+                    loss = gradients(images, labels, *([teacher(images)] if teacher else []))
                     if recipe.clip_norm:
                         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
                     optimizer.step()
