@@ -50,18 +50,19 @@ def admit(
     if info:
         check_recipe(faults, "recipe", spec.recipe, info)
     images = info.as_seen(spec.resolution) if info else None
+    if (parent := spec.parent) is not None:
+        if space:
+            checked("/space", spec.space, lambda: spaces.check_around(spec.space))
+        kept = checked(
+            "/parent", parent, lambda: descent.parent(parent, roots, models, images, remote_workers=remote_workers)
+        )
+        spec = dataclasses.replace(spec, parent=kept)
+        space = None if faults else checked("/parent", parent, lambda: spaces.load(spec.space, spec.parent))
     if space and images:
         checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
         checked("/resolution", images.resolution, lambda: fits(space, images))
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: compared(baseline, spec, images))  # noqa: B023  # at once
-    if (parent := spec.parent) is not None:
-        kept = checked(
-            "/parent", parent, lambda: descent.parent(parent, roots, models, images, remote_workers=remote_workers)
-        )
-        spec = dataclasses.replace(spec, parent=kept)
-    if not faults and spec.parent and space and images:
-        checked("/parent", parent, lambda: descent.related(spec, space, images))
     if not faults:
         checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))

@@ -254,10 +254,12 @@ class Client(Service):
     def spaces(self) -> list[Json]:
         return self._list("/v1/spaces", "spaces")
 
-    def space(self, name: str, resolution: int, channels: int, classes: int) -> Json:
-        """A space's knobs for such images."""
-        images = {"resolution": resolution, "channels": channels, "classes": classes}
-        return self._json("GET", f"/v1/spaces/{quote(name, safe='')}", parameters=images)
+    def space(self, name: str, resolution: int, channels: int, classes: int, parent: str | None = None) -> Json:
+        """A space's knobs for such images, around the parent if one is named."""
+        asked: Json = {"resolution": resolution, "channels": channels, "classes": classes}
+        if parent is not None:
+            asked["parent"] = parent
+        return self._json("GET", f"/v1/spaces/{quote(name, safe='')}", parameters=asked)
 
     def searchers(self) -> list[Json]:
         return self._list("/v1/searchers", "searchers")

@@ -81,7 +81,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     if job.save_weights:
         checkpoint.require()
     if images is None:
-        images = datasets.load(dataset, job.architecture.images.resolution, home.folder("datasets"))
+        images = datasets.load(dataset, job.read_at, home.folder("datasets"))
     datasets.require_fitting(images.info, job.architecture.images.channels, job.architecture.images.classes)
     if job.contents not in (None, images.info.digest):
         raise datasets.Changed(dataset, "image files have other names, sizes or classes")

@@ -5,7 +5,6 @@ What is refused here `nas.inheritance` cannot do, or not with sense; what it goe
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.cells import CellArchitecture
@@ -18,7 +17,6 @@ WORDS: dict[type, str] = {
     Network: "spelled out layer by layer",
 }
 CELLS = ("its cells have other operations than the parent's: only their number and filters may be others",)
-MAY_DIFFER = "kernels, expansions, channels, repeats, skips, resolution, channels of images and classes may be others"
 REMEMBERED = 50_000  # networks, as many as are counted
 
 
@@ -49,12 +47,6 @@ def obstacles(parent: AnyArchitecture, child: AnyArchitecture) -> tuple[str, ...
         for obstacle in _stage(theirs, ours)
     )
     return (*network, *stages)
-
-
-def common_obstacles(parent: AnyArchitecture, children: Iterable[AnyArchitecture]) -> tuple[str, ...]:
-    """What keeps all of them from beginning with the parent's weights."""
-    each = [obstacles(parent, child) for child in children]
-    return tuple(obstacle for obstacle in each[0] if all(obstacle in others for others in each))
 
 
 def _wired(architecture: CellArchitecture) -> tuple[object, ...]:

@@ -136,6 +136,15 @@ def _literal(node: ast.expr | None) -> Default | None:
     return value
 
 
+def defines(package: str, plugin: str, function: str) -> bool:
+    """Whether the plug-in has a function of that name."""
+    try:
+        body = _tree(package, plugin).body
+    except SyntaxError:  # its documentation says so
+        return False
+    return any(isinstance(node, ast.FunctionDef) and node.name == function for node in body)
+
+
 @functools.cache
 def _tree(package: str, plugin: str) -> ast.Module:
     if not plugin.startswith("_"):

@@ -55,6 +55,10 @@ class Job:
     parent: str | None = None
     """The SHA-256 of the checkpoint, or the name of the parent, whose weights it begins with, as far as they go. Null:
     with random ones."""
+    whole: bool = False
+    """Whether its network is that of the search's parent, of which nothing was made smaller."""
+    pixels: int | None = None
+    """Pixels a side that images are read at, where the network sees them smaller; null: as the network sees them."""
     final: bool = False
     """Whether it is trained on all training images and scored on the test images. Otherwise some of the training images
     are kept out, as the recipe says, and the accuracy is measured there."""
@@ -82,6 +86,11 @@ class Job:
             detail = f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only"
             raise Refusal(detail, field="recipe")
         distinct(self, "devices", least=1)
+
+    @property
+    def read_at(self) -> int:
+        """Pixels a side that its images are read at; the network resizes what it sees."""
+        return self.pixels or self.architecture.images.resolution
 
     @property
     def anew(self) -> bool:

@@ -2,17 +2,18 @@
 
 A space is a file in `search_spaces/`, or in a folder that NAS_SPACES names, with `knobs(images)` and
 `architecture(choices, images)`. `canonical` and `build` may be left out: then every choice counts as another network,
-and `nas.networks.blocks` builds it.
+and `nas.networks.blocks` builds it. One with `around(parent)`, which gives another space, is searched around a parent.
 """
 
 import importlib.util
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
-from nas import plugins
+from nas import parents, plugins
 from nas.codec import decode, encode
 from nas.networks.architecture import Choices, Images, Knobs, random_choices
 from nas.networks.counts import counts
@@ -49,14 +50,39 @@ class SearchSpace(Protocol):
         ...
 
 
-def load(name: str) -> SearchSpace:
-    """The space of that name. Raises plugins.UnknownPlugin and BrokenSpace."""
+def load(name: str, parent: str | None = None) -> SearchSpace:
+    """The space of that name, around the `parent` of that name if one is given. Raises plugins.UnknownPlugin,
+    parents.UnknownParent and BrokenSpace, and Refusal where the space is not for such parents."""
+    if parent is not None:
+        return around(name, parents.described(parent).architecture)
+    return complete(_module(name))
+
+
+def around(name: str, parent: AnyArchitecture) -> SearchSpace:
+    """The space of that name around a parent. Raises as `load` does."""
+    check_around(name)
+    return cast(SearchSpace, _module(name).around(parent))
+
+
+def check_around(name: str) -> None:
+    """Raise Refusal where the space is not searched around any parent."""
+    if not hasattr(_module(name), "around"):
+        there = ", ".join(surrounding())
+        raise Refusal(f"space {name!r} cannot be searched around a parent: there are {there}", field="space")
+
+
+def _module(name: str) -> ModuleType:
     try:
-        return complete(plugins.load("search_spaces", name))
+        return plugins.load("search_spaces", name)
     except plugins.UnknownPlugin:
         raise
     except Exception as error:  # whatever its author's code does
         raise BrokenSpace(f"search space {name!r} cannot be imported: {_said(error)}") from error
+
+
+def surrounding() -> tuple[str, ...]:
+    """The spaces that can be searched around a parent."""
+    return tuple(name for name in plugins.names("search_spaces") if plugins.defines("search_spaces", name, "around"))
 
 
 def complete(module: ModuleType) -> SearchSpace:
@@ -145,8 +171,10 @@ def _network(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
         return [
             f"architecture gives a {type(architecture).__name__}: give an Architecture, a CellArchitecture or a Network"
         ]
-    if architecture.images != images:
-        return [f"architecture gives a network for {architecture.images}, and was asked for {images}"]
+    resolution: Any = choices.get("resolution", images.resolution)  # a knob of that name means pixels
+    wanted = replace(images, resolution=resolution)
+    if architecture.images != wanted:
+        return [f"architecture gives a network for {architecture.images}, and was asked for {wanted}"]
     if space.architecture(dict(choices), images) != architecture:
         return [f"architecture gives another network when it is asked again, for {choices}"]
     if decode(type(architecture), encode(architecture)) != architecture:
@@ -178,7 +206,8 @@ def _answers(space: SearchSpace, choices: Choices, images: Images) -> list[str]:
     architecture = space.architecture(choices, images)
     try:
         network = space.build(architecture)
-        logits = network(torch.zeros(2, images.channels, images.resolution, images.resolution))
+        pixels = architecture.images.resolution
+        logits = network(torch.zeros(2, images.channels, pixels, pixels))
     except Exception as error:
         return [f"build gives no network that answers: {_said(error)}, for {choices}"]
     faults = []

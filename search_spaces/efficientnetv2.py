@@ -8,6 +8,7 @@ stages.
 
 from typing import TYPE_CHECKING, Any
 
+from nas import surroundings
 from nas.networks.architecture import Architecture, Choices, Images, Knobs, Stage
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def architecture(choices: Choices, images: Images) -> Architecture:
 def canonical(choices: Choices, images: Images) -> Choices:
     """The choices themselves: no two build the same network."""
     return choices
+
+
+def around(parent: "AnyArchitecture") -> "SearchSpace":
+    """Kernels, expansions and repeats up to the parent's, stage by stage; widths are the parent's."""
+    return surroundings.around(parent, ("kernel", "expand", "repeats"))
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":

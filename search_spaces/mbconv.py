@@ -9,6 +9,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
+from nas import surroundings
 from nas.networks.architecture import Activation, Architecture, Choices, Images, Knobs, Stage, round_channels
 
 if TYPE_CHECKING:
@@ -132,6 +133,11 @@ def canonical(choices: Choices, images: Images) -> Choices:
             table[f"stage{number}.skip"] = "identity"
         channels = stage.channels
     return table
+
+
+def around(parent: "AnyArchitecture") -> "SearchSpace":
+    """Kernels, expansions, widths and repeats up to the parent's, stage by stage."""
+    return surroundings.around(parent)
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":

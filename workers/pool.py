@@ -105,7 +105,7 @@ def _evaluate(
     try:
         with logs.heard(lambda text: report(Notice(run=job.run, number=job.number, text=text))):
             if images is None and job.dataset is not None:
-                images = _load(job.dataset, job.architecture.images.resolution, roots)
+                images = _load(job.dataset, job.read_at, roots)
             return function(job, report, images=images)
     except Exception as error:
         return dataclasses.replace(_failure(error), seconds=time.perf_counter() - begun)
@@ -187,7 +187,7 @@ class RayPool:
         """In a process of Ray's. Returns at once, also where the images have yet to be loaded; raises
         EvaluationFailed."""
         evaluation, function = _Evaluation(), self.function
-        loading = self.load(job.dataset, job.architecture.images.resolution)
+        loading = self.load(job.dataset, job.read_at)
         loading.add_done_callback(lambda loaded: self._send(evaluation, function, job, report, loaded))
         return evaluation
 

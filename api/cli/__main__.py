@@ -153,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     spaced = add("spaces", verbs.spaces, "search spaces, or the knobs of one")
     spaced.add_argument("space", nargs="?", default="mbconv")
     spaced.add_argument("--dataset", metavar="NAME", help="show the knobs for these images")
+    spaced.add_argument("--parent", metavar="NAME", help="show those around this parent")
     add("searchers", verbs.searchers, "searchers and their options")
     add("devices", verbs.devices, "devices that latency can be measured on")
     add("parents", verbs.parents, "trained networks whose weights the candidates of a search can begin with")

@@ -212,13 +212,17 @@ def images(session: Session) -> int:
 
 
 def spaces(session: Session) -> int:
-    if not session.options.dataset:
+    options = session.options
+    if not options.dataset:
+        if options.parent:
+            raise ServiceError("--parent needs --dataset: which knobs there are depends on the images")
         return session.show(session.client.spaces(), listings.plugins)
-    dataset = session.client.dataset(session.options.dataset)
+    dataset = session.client.dataset(options.dataset)
     if not dataset["info"]:
         raise ServiceError(dataset["problem"])
     info = dataset["info"]
-    space = session.client.space(session.options.space, info["resolution"], info["channels"], len(info["classes"]))
+    images = (info["resolution"], info["channels"], len(info["classes"]))
+    space = session.client.space(options.space, *images, parent=options.parent)
     return session.show(space, listings.knobs)
 
 

@@ -34,10 +34,12 @@ export function scatter(pick) {
       ["other", "other trials"],
       ["best", "best reward"],
       ["equal", "equal reward"],
+      ["parent", "the parent, whole"],
       ["goal", "target"],
     ].map(([name, words]) => element("span", { class: `key ${name}` }, words)),
     element("span", {}, "area of a point: parameters"),
   );
+  const parentKey = legend.querySelector(".parent");
   chart.node.append(note);
 
   function draw() {
@@ -63,6 +65,7 @@ export function scatter(pick) {
       { x: COSTS[cost].brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
     );
 
+    parentKey.hidden = !measured.some((trial) => trial.job.whole);
     const unbeaten = new Set(pareto.front.map((row) => row.number));
     const [fewest, largest] = ends(measured.map((trial) => trial.measurement.params));
     const fine = measured.length > 1000 ? 1.5 : 3; // pixels
@@ -74,10 +77,15 @@ export function scatter(pick) {
         radius:
           fine +
           2 * fine * Math.sqrt(largest > fewest ? (trial.measurement.params - fewest) / (largest - fewest) : 0.2),
-        class: ["point", unbeaten.has(trial.number) && "front", trial.number === selected && "selected"]
+        class: [
+          "point",
+          unbeaten.has(trial.number) && "front",
+          trial.job.whole && "parent",
+          trial.number === selected && "selected",
+        ]
           .filter(Boolean)
           .join(" "),
-        title: trial.job.baseline ?? `Trial ${trial.number}`,
+        title: name(trial) ?? `Trial ${trial.number}`,
         rows: [
           [METRICS[metric].title, percent(height(trial))],
           [COSTS[cost].title, COSTS[cost].show(costAt(trial))],
@@ -87,14 +95,12 @@ export function scatter(pick) {
     );
 
     names.replaceChildren(
-      ...measured
-        .filter((trial) => trial.job.baseline)
-        .map((trial) => {
-          const [px, py] = [x.at(costAt(trial)), y.at(height(trial))];
-          const right = px > (area.left + area.right) / 2;
-          const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
-          return svg("text", { class: "name", ...place }, trial.job.baseline);
-        }),
+      ...measured.filter(name).map((trial) => {
+        const [px, py] = [x.at(costAt(trial)), y.at(height(trial))];
+        const right = px > (area.left + area.right) / 2;
+        const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
+        return svg("text", { class: "name", ...place }, name(trial));
+      }),
     );
 
     const line = pareto.front.map((row, index) => {
@@ -161,6 +167,9 @@ function terms({ form, target, w_under, w_over }, cost) {
   const w = cost <= target ? w_under : w_over;
   return form === "absolute" ? [1, w * Math.abs(cost / target - 1)] : [(cost / target) ** w, 0];
 }
+
+// What a point is called, where it is no network of the searcher's own.
+const name = (trial) => trial.job.baseline ?? (trial.job.whole ? "parent" : null);
 
 // What a metric is of a trial; null also where an older version did not record it.
 export function metricOf({ measurement }, metric) {

@@ -97,8 +97,9 @@ function purpose(trial) {
     .join(", ");
 }
 
-function which({ baseline, repeats, promotes, rung }) {
+function which({ baseline, repeats, promotes, rung, whole }) {
   if (baseline) return `baseline ${baseline}`;
+  if (whole && repeats === null && promotes === null) return "the parent, whole";
   if (repeats !== null) return `trial ${repeats} again`;
   if (rung === null) return "";
   return promotes === null ? `rung ${rung + 1}` : `rung ${rung + 1} after ${promotes}`;

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
+from api import descent
 from api.admission import absence, described
 from api.history import Rows
 from api.problems import Problem, documented, refused
@@ -198,18 +199,25 @@ def spaces() -> Spaces:
 
 @router.get("/spaces/{name}", summary="A search space's knobs", responses=documented(_404="unknown search space 'x'"))
 def get_space(
+    roots: Readable,
+    store: Rows,
     name: Annotated[str, Path(description="a space's name", examples=["mbconv"])],
     resolution: Annotated[int, Query(description="pixels a side", examples=[28])] = 224,
     channels: Annotated[int, Query(description="1 for grey, 3 for colour", examples=[1])] = 3,
     classes: Annotated[int, Query(description="answers", examples=[10])] = 1000,
+    parent: Annotated[str | None, Query(description="a search's parent", examples=["efficientnet_lite0"])] = None,
 ) -> Space:
-    """The knobs that a search may narrow, with all choices, for such images."""
+    """The knobs that a search may narrow, with all choices, for such images; with a parent, those around it."""
     _known("search_spaces", name)
-    space = load_space(name)
+    try:
+        around = parent and descent.known(parent, roots, store.model)
+        space = load_space(name, around)
+    except ValueError as error:
+        raise refused("?parent", parent, str(error)) from error
     images = Images(resolution=resolution, channels=channels, classes=classes)
     try:
         knobs = dict(space.knobs(images))
-        drawn = _drawn(name, images)
+        drawn = _drawn(name, images, around)
     except ValueError as error:  # the space has no networks for such images
         raise refused("?resolution", resolution, str(error)) from error
     return Space(
@@ -323,9 +331,9 @@ def health(request: Request, store: Rows) -> Health:
 
 
 @functools.lru_cache(maxsize=64)
-def _drawn(name: str, images: Images) -> list[Counts]:
+def _drawn(name: str, images: Images, parent: str | None) -> list[Counts]:
     """The sizes of some of the space's networks."""
-    space, draw = load_space(name), random.Random(0)
+    space, draw = load_space(name, parent), random.Random(0)
     knobs = space.knobs(images)
     drawn = (random_choices(knobs, draw) for _ in range(DRAWN))
     return [counts(space.architecture(choices, images)) for choices in drawn]

@@ -161,7 +161,7 @@ def _images(recipe: Recipe, whole: int, done: int = 0) -> int:
 
 def _mult_adds(spec: SearchSpec, images: Images) -> list[int]:
     """Of networks that the search may try, drawn at random."""
-    space = spaces.load(spec.space)
+    space = spaces.load(spec.space, spec.parent)
     knobs, draw = spaces.narrowed(space.knobs(images), spec.knobs), random.Random(spec.seed)
     drawn = (random_choices(knobs, draw) for _ in range(SAMPLE))
     counted = (counts(space.architecture(choices, images)) for choices in drawn)

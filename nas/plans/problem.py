@@ -2,8 +2,7 @@
 
 import functools
 
-from nas import parents, spaces
-from nas.kinship import obstacles
+from nas import spaces
 from nas.latency_predictor import Predictor
 from nas.limits import excess
 from nas.networks.architecture import Choice, Choices, Images
@@ -17,10 +16,9 @@ REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of i
 
 def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Problem:
     """What `spec` searches for, on its knobs; where there is a `predictor`, latency is a cost that is known. Raises
-    ValueError for an unknown space or knob."""
-    space = spaces.load(spec.space)
+    ValueError for an unknown space, parent or knob."""
+    space = spaces.load(spec.space, spec.parent)
     knobs = spaces.narrowed(space.knobs(images), spec.knobs)
-    parent = parents.described(spec.parent).architecture if spec.parent else None
     first = {knob: options[0] for knob, options in knobs.items()}
 
     @functools.lru_cache(maxsize=REMEMBERED)
@@ -39,10 +37,9 @@ def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None
         return timed(tuple(choices[knob] for knob in knobs))
 
     def allowed(choices: Choices) -> float:
-        strange = len(obstacles(parent, space.architecture(choices, images))) if parent else 0
         if predictor is None:
-            return strange + excess(spec.limits, counted(choices))
-        return strange + excess(spec.limits, counted(choices), predicted(choices), predictor.error)
+            return excess(spec.limits, counted(choices))
+        return excess(spec.limits, counted(choices), predicted(choices), predictor.error)
 
     def cost_of(name: Cost | None) -> CostOf | None:
         if name is None:

@@ -5,12 +5,12 @@ import heapq
 import statistics
 from typing import cast
 
-from nas import parents, plugins, spaces, zoo
+from nas import parents, plugins, spaces, surroundings, zoo
 from nas.confirmation import Measured, confirmation
 from nas.kinship import fitted, obstacles
 from nas.latency_predictor import Predictor
 from nas.limits import far_over, over_limit
-from nas.networks.architecture import Choices, Images
+from nas.networks.architecture import Choices, Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
@@ -29,9 +29,10 @@ PATIENCE = 3  # proposals in a row of which too little is expected, so that one 
 
 
 class SearchPlan:
-    """Hands out the baselines, then proposes each network once, and none that is over a limit on parameters or
-    multiply-adds, or far over the one on latency by what `predictor` says. What has done well is trained again before
-    anything new is proposed: longer where there are rungs, and from another seed where a lead is to be confirmed.
+    """Hands out the baselines; then, around a parent, that itself, if knobs and limits leave it. Then proposes each
+    network once, and none that is over a limit on parameters or multiply-adds, or far over the one on latency by what
+    `predictor` says. What has done well is trained again before anything new is proposed: longer where there are rungs,
+    and from another seed where a lead is to be confirmed.
 
     A predictor holds for one machine and runtime: at the first latency that was taken on another one it is given up.
     """
@@ -40,7 +41,8 @@ class SearchPlan:
         self, run: str, spec: SearchSpec, trials: int, images: Images, predictor: Predictor | None = None
     ) -> None:
         self._run, self._spec, self._images = run, spec, images
-        self._space = spaces.load(spec.space)
+        self._space = spaces.load(spec.space, spec.parent)
+        self._whole = _whole(self._space.knobs(images), spec.knobs) if spec.parent else None
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
         self._told: list[tuple[Choices, Costed | None]] = []
@@ -145,6 +147,8 @@ class SearchPlan:
         if self.exhausted:
             return None
         rung = self._rungs.entry() if self._rungs else None
+        if self._whole and (job := self._untried(self._job(number, self._whole, rung))):
+            return job
         pending = [job.choices for job in self._running.values() if job.baseline is None and not job.anew]
         refused: list[Choices] = []
         broken: str | None = None
@@ -157,8 +161,6 @@ class SearchPlan:
             over = over_limit(job.limits, counts(job.architecture))
             if over is None and self._predictor:
                 over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
-            if over is None and self._parent:
-                over = next(iter(obstacles(self._parent, job.architecture)), None)
             if over is None and self._network(job) not in self._begun:
                 return dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
             if over:
@@ -168,10 +170,14 @@ class SearchPlan:
             if choices not in refused:
                 refused.append(choices)
         within = "" if self._spec.limits == Limits() else " within the limits"
-        within += " that can begin with the parent" if self._parent else ""
         last = f": the last proposal had {broken}" if broken else ""
         self.exhausted = f"no untried network{within} was found for trial {number}{last}"
         return None
+
+    def _untried(self, job: Job) -> Job | None:
+        """The job, where its network is within the limits and new."""
+        over = over_limit(job.limits, counts(job.architecture))
+        return job if over is None and self._network(job) not in self._begun else None
 
     def _saturated(self) -> str | None:
         """Why nothing more is worth a trial, where too little was expected of each of the last ones.
@@ -213,12 +219,15 @@ class SearchPlan:
         related = self._parent and not (baseline and obstacles(self._parent, architecture))
         inherit = self._spec.fidelity is not None and self._spec.fidelity.inherit
         handed_on = inherit and rung != self._highest and not self._spec.save_weights
+        reduced = architecture.images.resolution != self._images.resolution
         return Job(
             run=self._run,
             number=number,
             space=self._spec.space,
             architecture=architecture,
             choices=choices,
+            whole=choices == self._whole,
+            pixels=self._images.resolution if reduced else None,
             baseline=baseline,
             dataset=self._spec.dataset,
             contents=self._spec.contents.digest if self._spec.contents else None,
@@ -254,6 +263,12 @@ class SearchPlan:
         if (value := measurement.value(metric)) is None:
             return None
         return Outcome(**dataclasses.asdict(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
+
+
+def _whole(knobs: Knobs, subset: Knobs) -> Choices | None:
+    """The choices that are the parent, where they are among those that are searched."""
+    choices = surroundings.whole(knobs)
+    return choices if all(choice in subset.get(knob, (choice,)) for knob, choice in choices.items()) else None
 
 
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:
