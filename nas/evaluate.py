@@ -86,10 +86,12 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     if job.contents not in (None, images.info.digest):
         raise datasets.Changed(dataset, "image files have other names, sizes or classes")
     with alone(device):
+        job = _with_parent(job)
         divided = folds.parts(job, recipe, images)
         first = divided[0]
         recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(first.training)))
-        job, recipe = _remaining(job, recipe)
+        if job.epochs_done:
+            recipe = shortened(recipe, recipe.epochs - job.epochs_done)
         resume = Resume(job, images.info)
         stand = resume.load()
         if stand is None:
@@ -146,19 +148,15 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
     )
 
 
-def _remaining(job: Job, recipe: Recipe) -> tuple[Job, Recipe]:
-    """What is left to do of the recipe for a network that goes on from the rung below; all of it, from nothing, where
-    the weights are gone."""
-    if not job.epochs_done:
-        return job, recipe
-    if job.parent is not None and checkpoint.artifact(job.parent).exists():
-        return job, shortened(recipe, recipe.epochs - job.epochs_done)
+def _with_parent(job: Job) -> Job:
+    """The job; where it was to go on from the rung below, and those weights are gone, all of it from nothing."""
+    if not job.epochs_done or (job.parent is not None and checkpoint.artifact(job.parent).exists()):
+        return job
     log.warning(
-        "the weights of trial %d are gone, which were to go on: its network is trained from nothing, for all %d epochs",
+        "the weights of trial %d are gone, which were to go on: its network begins with none, and has the whole recipe",
         job.promotes,
-        recipe.epochs,
     )
-    return dataclasses.replace(job, parent=None), recipe
+    return dataclasses.replace(job, parent=None, epochs_done=0)
 
 
 def _right(divided: list[Part], taken_for: list[Tensor]) -> NDArray[np.bool_]:

@@ -116,9 +116,9 @@ class SearchPlan:
         network, rung = promoted
         below = self._begun[network][rung - 1]
         job = self._job(number, below.choices, rung, promotes=below.number)
-        if self._spec.fidelity is None or (done := self._spec.fidelity.epochs_done(self._recipes, rung)) == 0:
-            return job
-        return dataclasses.replace(job, parent=self._weights[below.number], epochs_done=done)
+        done = self._spec.fidelity.epochs_done(self._recipes, rung) if self._spec.fidelity else 0
+        weights = self._weights.get(below.number)
+        return dataclasses.replace(job, parent=weights, epochs_done=done) if done and weights else job
 
     def _confirmation(self, number: int) -> Job | None:
         """The training of a leading network from another seed; `confirm` of them are spread over all trials."""
