@@ -92,6 +92,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(first.training)))
         if job.epochs_done:
             recipe = shortened(recipe, recipe.epochs - job.epochs_done)
+        recipe = recipe if job.parent else recipe.from_nothing
         resume = Resume(job, images.info)
         stand = resume.load()
         if stand is None:
@@ -137,7 +138,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())
         ),
         quality=_quality(divided, stand.folds, images.info.classes),
-        steps=recipe.epochs * epoch_steps(recipe, len(first.training)),
+        steps=0 if recipe.stepless else recipe.epochs * epoch_steps(recipe, len(first.training)),
         learning_rate=stand.learning_rate,
         inherited=share,
         train_seconds=stand.train_seconds,

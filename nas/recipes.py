@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from nas.refusal import Refusal, between, positive
 
@@ -51,10 +51,27 @@ class Recipe:
     """The part of a label that is spread over all classes."""
     flip: bool = True
     """Whether each image is mirrored in every other epoch."""
-    crop_pixels: int = 0
-    """Pixels by up to which images are shifted at random, with zeros where they were."""
-    cutout_pixels: int = 0
-    """Pixels a side of the square of an image that is blanked."""
+    shift: float = 0.0
+    """The part of their sides by up to which images are shifted at random, with zeros where they were."""
+    crop: float = 1.0
+    """The least part of an image's area that is cut out at random, between 3:4 and 4:3, and shown in its place (Szegedy
+    et al. 2015). 1: images are whole."""
+    augment: float = 0.0
+    """How strong the one change is at most that each image gets, of its shape or its colours (TrivialAugment, Müller &
+    Hutter 2021). 1: as published; 0: none."""
+    cutout: float = 0.0
+    """The side of the square of an image that is blanked, as a part of the image's."""
+    erase: float = 0.0
+    """The part of the images of which a rectangle is blanked, of 2 to 33 % of the area (Zhong et al. 2020)."""
+    mixup: float = 0.0
+    """Mixes each image and its label with another's; the share is drawn from a beta distribution with this alpha (Zhang
+    et al. 2018). 0: it does not."""
+    cutmix: float = 0.0
+    """Puts a rectangle of another image into each, and as much of the other's label; alpha as in mixup (Yun et al.
+    2019). Where both are asked for, either is done to half of the batches."""
+    start_size: float = 1.0
+    """The side of images in the first quarter of the epochs, as a part of the architecture's resolution; it rises to
+    that in three steps (Tan & Le 2021). For networks that take images of any size."""
     clean: float = 0.0
     """The fraction of the epochs, the last ones, whose images are as they are (He et al. 2019)."""
     optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"
@@ -76,6 +93,15 @@ class Recipe:
     architecture says."""
     ema: float = 0.0
     """How much of the averaged weights a step keeps; 0: none are averaged."""
+    head: Literal["drawn", "ridge"] = "drawn"
+    """The last layer that a network with a parent begins with. "drawn": its parent's, where that has these classes,
+    otherwise a random one. "ridge": the ridge regression of the labels on what the network makes of the images."""
+    norms: Literal["live", "frozen"] = "live"
+    """What the norms of a network with a parent divide by. "live": the batch's variance, as in any training. "frozen":
+    their running variance, which stays as it is; small batches say little of theirs."""
+    body_rate: float = 1.0
+    """The factor on the learning rate of all but the last layer of a network with a parent. 0: all that stays as it is,
+    and no step is taken where the last layer is a ridge regression."""
     teacher: str | None = None
     """The trained network whose answers are learnt from, besides the labels: a model's id, or the SHA-256 of a
     checkpoint, which is what is stored. It has to know the same classes. Null: labels alone."""
@@ -101,14 +127,21 @@ class Recipe:
                     detail = f"class_weights has {weight:g} for {name!r}, which is not a positive number"
                     raise Refusal(detail, field="class_weights")
         between(self, "label_smoothing", 0, 0.9)
-        between(self, "crop_pixels", 0, 256)
-        between(self, "cutout_pixels", 0, 256)
+        between(self, "shift", 0, 1)
+        between(self, "crop", 0.01, 1)
+        between(self, "augment", 0, 1)
+        between(self, "cutout", 0, 1)
+        between(self, "erase", 0, 1)
+        between(self, "mixup", 0, 100)
+        between(self, "cutmix", 0, 100)
+        between(self, "start_size", 0.1, 1)
         between(self, "clean", 0, 1)
         between(self, "decay", 0.01, 1)
         positive(self, "decay_epochs", "clip_norm")
         between(self, "norm_decay", 0, 0.9999)
         between(self, "drop_path", 0, 0.9)
         between(self, "ema", 0, 0.99999)
+        between(self, "body_rate", 0, 100)
         between(self, "teacher_weight", 0, 1)
         between(self, "teacher_temperature", 0.1, 100)
 
@@ -119,10 +152,31 @@ class Recipe:
                 few = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
                 raise Refusal(f"class_weights names {name!r}, and the classes are {few}", field="class_weights")
 
+    @property
+    def stepless(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.head == "ridge" and not self.body_rate
+
+    @property
+    def from_nothing(self) -> "Recipe":
+        """The same for a network without a parent."""
+        return replace(self, head="drawn", norms="live", body_rate=1.0)
+
 
 def shortened(recipe: Recipe, epochs: int) -> Recipe:
     """`recipe` with so many of its epochs, annealed as the whole is."""
     return replace(recipe, epochs=epochs, decay_epochs=recipe.decay_epochs * epochs / recipe.epochs)
+
+
+def in_fractions(recipe: Mapping[str, Any], side_pixels: int) -> dict[str, Any]:
+    """A recipe in JSON whose `crop_pixels` and `cutout_pixels`, of images with such sides, are parts of these: as a
+    version of this service wrote it that had pixels."""
+    parts = {
+        new: min(1.0, recipe[old] / side_pixels)
+        for new, old in (("shift", "crop_pixels"), ("cutout", "cutout_pixels"))
+        if old in recipe
+    }
+    return {name: value for name, value in recipe.items() if not name.endswith("_pixels")} | parts
 
 
 RECIPES: dict[str, Recipe] = {
@@ -141,13 +195,25 @@ RECIPES: dict[str, Recipe] = {
         warmup=0.1,
         label_smoothing=0.05,
         flip=False,
-        crop_pixels=1,
+        shift=0.03,  # a pixel of 28 and of 32
         clean=0.35,
     ),
     "growth": Recipe(least_epochs=20, least_steps=2000),  # what a growth takes that names none
     "full": Recipe(
-        least_epochs=60, least_steps=2000, crop_pixels=2, cutout_pixels=8, ema=0.999
+        least_epochs=60, least_steps=2000, shift=0.06, cutout=0.27, ema=0.999
     ),  # all that these augmentations give
+    # For a network with a parent: small steps, by which what it knows is bent and not broken.
+    "finetune": Recipe(
+        least_epochs=10,
+        least_steps=400,
+        batch=32,
+        learning_rate=0.005,
+        clip_norm=1.0,
+        crop=0.5,
+        augment=0.3,
+        head="ridge",
+        norms="frozen",
+    ),
     # MnasNet's and EfficientNet's (Tan et al. 2019, Tan & Le 2019), without their augmentations of ImageNet. Dropout is
     # the architecture's: growing by the published coefficients raises it from 0.2 (B0) to 0.5 (B7).
     "paper": Recipe(
@@ -161,6 +227,6 @@ RECIPES: dict[str, Recipe] = {
         norm_decay=0.99,
         drop_path=0.2,  # the last block survives 0.8 of the steps
         ema=0.9999,
-        crop_pixels=4,
+        shift=0.125,
     ),
 }

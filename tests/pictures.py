@@ -21,7 +21,7 @@ TINY = Architecture(
     head=16,
     dropout=0.1,
 )
-RECIPE = Recipe(epochs=3, batch=32, learning_rate=0.1, flip=False, crop_pixels=1)
+RECIPE = Recipe(epochs=3, batch=32, learning_rate=0.1, flip=False, shift=0.08)
 
 
 def pictures(train: int = 400, test: int = 100, seed: int = 0) -> ImageSet:

@@ -125,6 +125,17 @@ def test_one_of_the_first_format_is_read_as_if_it_had_been_saved_today(path: Pat
         assert read == dataclasses.replace(card, latencies=latencies)
 
 
+def test_one_of_the_second_format_had_pixels_in_its_recipe(path: Path) -> None:
+    card = checkpoint.card(path)
+    side = TINY.images.resolution
+    recipe = {name: value for name, value in encode(card.recipe).items() if name not in ("shift", "cutout")}
+    pixels = recipe | {"crop_pixels": 1, "cutout_pixels": 3}
+    _, read = checkpoint.load(with_card(path, format="nas-checkpoint-2", recipe=pixels))
+    assert read == dataclasses.replace(card, recipe=dataclasses.replace(card.recipe, shift=1 / side, cutout=3 / side))
+    with pytest.raises(BadCheckpoint, match="a card that cannot be read"):
+        checkpoint.card(with_card(path, "recipe", format="nas-checkpoint-2"))
+
+
 def test_one_without_an_epsilon_answers_as_it_did(path: Path) -> None:
     described = {name: value for name, value in encode(TINY).items() if name != "norm_epsilon"}
     network, card = checkpoint.load(with_card(path, architecture=described))

@@ -43,7 +43,7 @@ def test_what_was_held_out_teaches_nothing() -> None:
     """Of images whose classes are noise nothing can be got right but by having seen them."""
     images = pictures(train=60)
     noise = np.random.default_rng(0).integers(0, 255, images.train_images.shape, np.uint8)
-    recipe = dataclasses.replace(RECIPE, epochs=40, folds=3, crop_pixels=0)
+    recipe = dataclasses.replace(RECIPE, epochs=40, folds=3, shift=0.0)
     measurement = evaluate(
         job(recipe=recipe, devices=("cpu_eager",)), images=dataclasses.replace(images, train_images=noise)
     )

@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import column, insert, select, table, text
 
 from nas.records import Job, Measurement, Progress
-from nas.specs import BenchmarkSpec
+from nas.specs import BenchmarkSpec, GrowthSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
 from nas.store.database import _engine, _parsed
 from nas.store.tables import AGENT, ERRAND
@@ -28,6 +28,7 @@ Rows = dict[str, list[dict[str, Any]]]
 STORED: Rows = json.loads(Path(__file__).with_name("stored_by_0003.json").read_text())
 RUNNING, FAMILY, BENCHMARK, PROXY, WAITING = (row["id"] for row in STORED["run"])
 KILLED = 9
+PIXELS = r"\"crop_pixels\":2,\"cutout_pixels\":7"
 
 
 def holding(url: str, rows: Rows, revision: str) -> None:
@@ -117,6 +118,26 @@ def test_every_trial_has_its_latencies_by_device(earlier: str) -> None:
     assert cheap.measurement is not None
     assert cheap.measurement.scores["zen"].value == 1.5
     assert len(store.measured("cpu", before=2e9)) == 3
+    store.close()
+
+
+def test_pixels_in_recipes_are_parts_of_an_image_s_sides(database_url: str) -> None:
+    """Of the architecture's, or the search's, or else of 32; none stays none."""
+    spelled = json.dumps(STORED).replace(r"\"crop_pixels\":0,\"cutout_pixels\":0", PIXELS)
+    assert PIXELS in spelled
+    holding(database_url, json.loads(spelled), "0003")
+    store = Store(database_url)
+    runs = {run.id: run.spec for run in store.runs()}
+    family, waiting, proxy = runs[FAMILY], runs[WAITING], runs[PROXY]
+    assert isinstance(family, GrowthSpec)
+    assert isinstance(waiting, SearchSpec)
+    assert isinstance(proxy, ProxySpec)
+    assert (family.recipe.shift, family.recipe.cutout) == (2 / 28, 7 / 28)
+    assert (waiting.resolution, waiting.recipe.shift, waiting.recipe.cutout) == (None, 2 / 32, 7 / 32)
+    assert {recipe.cutout for recipe in (proxy.cheap, proxy.dear)} == {7 / 32}
+    for trial in store.trials(RUNNING) + store.trials(FAMILY):
+        assert trial.job.recipe is not None
+        assert trial.job.recipe.shift * trial.job.architecture.images.resolution == 2
     store.close()
 
 

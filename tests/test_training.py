@@ -122,7 +122,7 @@ class Small(torch.nn.Module):
 
 
 def test_a_batch_too_large_for_the_memory_goes_through_it_in_parts() -> None:
-    recipe = dataclasses.replace(RECIPE, epochs=1, batch=100, crop_pixels=0)
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch=100, shift=0.0)
     torch.manual_seed(0)
     small = Small(most=30)
     epochs: list[Epoch] = []
@@ -292,7 +292,7 @@ def test_norms_remember_as_the_recipe_says() -> None:
 
 
 def test_the_papers_recipe_trains() -> None:
-    recipe = dataclasses.replace(RECIPES["paper"], epochs=6, batch=32, warmup=0.1, ema=0.9, crop_pixels=1, flip=False)
+    recipe = dataclasses.replace(RECIPES["paper"], epochs=6, batch=32, warmup=0.1, ema=0.9, shift=0.08, flip=False)
     recipe = dataclasses.replace(recipe, norm_decay=0.9, drop_path=0.1)  # for so few steps
     torch.manual_seed(0)
     built = network(TINY)

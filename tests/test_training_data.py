@@ -194,7 +194,7 @@ class TestAugmentation:
         assert third == first
 
     def test_crop_shifts_by_no_more_than_asked_for(self) -> None:
-        shifted = self.shown(crop_pixels=1)
+        shifted = self.shown(shift=0.17)
         moved = 0
         for image, original in zip(shifted, torch.from_numpy(self.ramp).float()):
             padded = torch.nn.functional.pad(original, (1, 1, 1, 1))
@@ -205,14 +205,14 @@ class TestAugmentation:
 
     def test_cutout_blanks_one_square(self) -> None:
         bright = np.full((64, 1, 6, 6), 200, np.uint8)
-        loader = batches(Recipe(epochs=2, flip=False, batch=64, cutout_pixels=3), bright)
+        loader = batches(Recipe(epochs=2, flip=False, batch=64, cutout=0.5), bright)
         images, _ = loader.batch(torch.arange(64), torch.Generator().manual_seed(0))
         blank = (images == 0).flatten(1).sum(1)
         assert blank.min() >= 1
         assert blank.max() == 9
 
     def test_the_last_epochs_show_images_as_they_are(self) -> None:
-        raw, how = torch.from_numpy(self.ramp).float(), {"flip": True, "crop_pixels": 1, "cutout_pixels": 2}
+        raw, how = torch.from_numpy(self.ramp).float(), {"flip": True, "shift": 0.17, "cutout": 0.33}
         seen = [self.shown(epoch, epochs=5, clean=0.4, **how) for epoch in range(5)]
         assert [torch.allclose(shown, raw, atol=1e-3) for shown in seen] == [False, False, False, True, True]
         assert not torch.allclose(self.shown(4, epochs=5, **how), raw, atol=1e-3)

@@ -105,8 +105,10 @@ RECIPE_COLUMNS = {
     "batch": ">Batch",
     "learning_rate": ">Rate",
     "label_smoothing": ">Smoothing",
-    "crop_pixels": ">Crop",
-    "cutout_pixels": ">Cutout",
+    "shift": ">Shift",
+    "crop": ">Crop",
+    "augment": ">Augment",
+    "cutout": ">Cutout",
     "clean": ">Clean",
 }
 

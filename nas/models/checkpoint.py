@@ -20,13 +20,13 @@ from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
-from nas.recipes import Recipe
+from nas.recipes import Recipe, in_fractions
 from nas.records import Job, Latency, Measurement
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FORMAT = "nas-checkpoint-2"
+FORMAT = "nas-checkpoint-3"
 KEY = "nas"  # one key, as the order of several is not fixed and the name depends on every byte
 DRAWN = frozenset(  # torch's names of what fills a parameter
     name + ending for ending in ("uniform_", "normal_") for name in ("", "trunc_", "kaiming_", "xavier_")
@@ -157,21 +157,23 @@ def _header(data: bytes | bytearray, whole: int, where: str) -> _Header:
         return _Header(card=decode(Card, said), table=table, size=8 + size)
     except BadCheckpoint:
         raise
-    except (Malformed, ValueError) as error:
+    except (Malformed, ValueError, LookupError, TypeError) as error:
         raise BadCheckpoint(f"{where} has a card that cannot be read: {error}") from error
 
 
 def _in_our_words(data: Any) -> Any:
-    """What a card of format 1 says, which had the latency on the first device apart from the others and told what its
-    yardstick took as `reference_ms`."""
-    if not isinstance(data, dict) or data.get("format") != "nas-checkpoint-1":
+    """What a card of an earlier format says: 2 had pixels in its recipe, and 1 also had the latency on the first device
+    apart from the others and told what its yardstick took as `reference_ms`."""
+    if not isinstance(data, dict) or data.get("format") not in ("nas-checkpoint-1", "nas-checkpoint-2"):
         return data
-    first, others = data.pop("latency", None), data.pop("further_latencies", {})
-    latencies = ({first["device"]: first} if first else {}) | others
-    for latency in latencies.values():
-        if "reference_ms" in latency:
-            latency["yardstick_ms"] = latency.pop("reference_ms")
-    return data | {"format": FORMAT, "latencies": latencies}
+    if data["format"] == "nas-checkpoint-1":
+        first, others = data.pop("latency", None), data.pop("further_latencies", {})
+        data["latencies"] = ({first["device"]: first} if first else {}) | others
+        for latency in data["latencies"].values():
+            if "reference_ms" in latency:
+                latency["yardstick_ms"] = latency.pop("reference_ms")
+    recipe = in_fractions(data["recipe"], data["architecture"]["images"]["resolution"])
+    return data | {"format": FORMAT, "recipe": recipe}
 
 
 def load(path: Path) -> tuple["nn.Module", Card]:

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nas.recipes import Recipe
+from nas.training.augmentation import cropped, mixed, moved, uncut, unerased
+from nas.training.changes import changed
 from nas.training.device import free_bytes
 from nas.worth import HELD_OUT
 
 CHUNK_BYTES = 2**24  # of images at a time where all are gone through
+STEPS = 4  # of the size of images, to the whole resolution
+SIDES = 8  # pixels that smaller sizes are a multiple of: strides then divide them
 
 Indices = NDArray[np.int64]
 log = logging.getLogger(__name__)
@@ -121,12 +125,17 @@ class View:
         self._scale = 1 / (255 * torch.tensor(how.std, device=device)[:, None, None])
         self._shift = -torch.tensor(how.mean, device=device)[:, None, None] * 255 * self._scale
 
-    def __call__(self, raw: Tensor) -> Tensor:
+    def __call__(self, raw: Tensor, size: float = 1.0) -> Tensor:
+        """`size`: a part of the resolution."""
         images = torch.addcmul(self._shift, raw.to(self._shift.device, torch.float32), self._scale)
-        size = (self._resolution, self._resolution)
-        if images.shape[-2:] != size:
-            images = F.interpolate(images, size=size, mode="bilinear", antialias=True)
-        return images.contiguous(memory_format=torch.channels_last)
+        return self.sized(images, size).contiguous(memory_format=torch.channels_last)
+
+    def sized(self, images: Tensor, size: float = 1.0) -> Tensor:
+        """Of the resolution, or such a part of it, and otherwise as they are."""
+        side = self._resolution if size == 1 else max(1, round(size * self._resolution / SIDES) * SIDES)
+        if images.shape[-2:] == (side, side):
+            return images
+        return F.interpolate(images.float(), size=(side, side), mode="bilinear", antialias=True)
 
 
 class Batches:
@@ -146,13 +155,17 @@ class Batches:
         view: View,
         device: torch.device,
         training_bytes: int = 0,
+        *,
+        classes: int | None = None,
     ) -> None:
+        """`classes`: as many as the network answers; None: as many as there are labels."""
         assert recipe.epochs, "they are settled before a training"
         raw = tensor(images)
         self._images = _placed(raw, device, training_bytes)
         self._ahead = Ahead(images, copied=self._images is not raw)
         self._labels = tensor(labels).to(device)
         self._indices = tensor(indices).to(device)
+        self._classes = int(labels.max()) + 1 if classes is None else classes
         self._recipe, self._view, self._device = recipe, view, device
         # Half of the images; the others are mirrored in the next epoch, and so on in turns (Jordan 2024): by chance a
         # quarter of them would be seen the same way three epochs on end.
@@ -180,16 +193,30 @@ class Batches:
                 self._ahead.want(following)
             yield batch
 
+    @property
+    def size(self) -> float:
+        """The side of images in this epoch, as a part of the resolution."""
+        left = STEPS * (self._recipe.epochs - 1 - self._epoch) // self._recipe.epochs  # the last epochs have it whole
+        return 1 - (1 - self._recipe.start_size) * max(0, left) / (STEPS - 1)
+
     def batch(self, indices: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images (N, C, resolution, resolution) ready for the network and their labels (N)."""
-        raw = self._images[indices.to(self._images.device)].to(self._device, non_blocking=True)
+        """Images (N, C, side, side) ready for the network and their labels: numbers (N), or where images are mixed the
+        share that each class has (N, classes)."""
+        recipe, labels = self._recipe, self._labels[indices]
+        images = self._images[indices.to(self._images.device)].to(self._device, non_blocking=True)
         if self._epoch >= self._augmented_epochs:
-            return self._view(raw), self._labels[indices]
-        mirrored = self._mirrored[indices] ^ bool(self._epoch % 2) if self._recipe.flip else None
-        images = self._view(_moved(raw, self._recipe.crop_pixels, draw, mirrored))
-        if self._recipe.cutout_pixels:
-            images = images * _uncut(images, self._recipe.cutout_pixels, draw)
-        return images, self._labels[indices]
+            return self._view(images, self.size), labels
+        mirrored = self._mirrored[indices] ^ bool(self._epoch % 2) if recipe.flip else None
+        images = moved(images, recipe.shift, draw, mirrored)
+        if recipe.crop < 1 or recipe.augment:  # in the size that is wanted, as every look-up of pixels blurs a little
+            images = self._view.sized(images, self.size).float()
+            images = changed(cropped(images, recipe.crop, draw), recipe.augment, draw)
+        images = self._view(images, self.size)
+        if recipe.cutout:
+            images = images * uncut(images, recipe.cutout, draw)
+        if recipe.erase:
+            images = images * unerased(images, recipe.erase, draw)
+        return mixed(images, labels, self._classes, recipe.mixup, recipe.cutmix, draw)
 
 
 class Ahead:
@@ -227,32 +254,3 @@ def _placed(images: Tensor, device: torch.device, training_bytes: int) -> Tensor
     words = "%d images do not fit on %s beside their training: they stay in the host's memory"
     log.warning(words, len(images), device)
     return images
-
-
-def _moved(raw: Tensor, pixels: int, draw: torch.Generator, mirrored: Tensor | None) -> Tensor:
-    """Each image mirrored and shifted by up to so many pixels on its own, by one look-up of its pixels."""
-    if mirrored is None and not pixels:
-        return raw
-    count, _, height, width = raw.shape
-    device = raw.device
-    rows = torch.arange(height, device=device).expand(count, -1)
-    columns = torch.arange(width, device=device).expand(count, -1)
-    if mirrored is not None:
-        columns = torch.where(mirrored[:, None], width - 1 - columns, columns)
-    if pixels:
-        raw = F.pad(raw, (pixels,) * 4)
-        offsets = torch.randint(0, 2 * pixels + 1, (2, count, 1), generator=draw, device=device)
-        rows, columns = rows + offsets[0], columns + offsets[1]
-    number = torch.arange(count, device=device)[:, None, None]
-    return raw[number, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def _uncut(images: Tensor, pixels: int, draw: torch.Generator) -> Tensor:
-    """1 everywhere but in a square somewhere in each image (DeVries & Taylor 2017); blanked is the channel's mean."""
-    count, _, height, width = images.shape
-    inside = []
-    for size in (height, width):
-        centre = torch.randint(0, size, (count, 1), generator=draw, device=images.device)
-        distance = torch.arange(size, device=images.device) - centre + pixels // 2
-        inside.append((distance >= 0) & (distance < pixels))
-    return ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])

@@ -22,6 +22,7 @@ from nas.training import TrainingFailed
 from nas.training.accuracy import answers
 from nas.training.data import Batches, Indices, Normalisation, View, everything, normalisation, split
 from nas.training.device import training_bytes
+from nas.training.head import fit_head
 from nas.training.loss import class_weights
 from nas.training.resume import Fold, Resume, Unfinished
 from nas.training.teacher import Teacher
@@ -109,7 +110,16 @@ def trained(
     while len(stand.folds) < len(divided):
         part = divided[len(stand.folds)]
         seen = view(job, part, device)
-        batches = Batches(images.train_images, images.train_labels, part.training, recipe, seen, device, needed)
+        batches = Batches(
+            images.train_images,
+            images.train_labels,
+            part.training,
+            recipe,
+            seen,
+            device,
+            needed,
+            classes=len(images.info.classes),
+        )
         progress = Progress(
             run=job.run,
             number=job.number,
@@ -122,7 +132,7 @@ def trained(
             teacher = Teacher(recipe.teacher, classes, images.info.channels, part.how, device)
         weights = class_weights(recipe, images.train_labels[part.training], classes)
         network, share, averaged, stand = _network(
-            job, recipe, classes, batches, weights, teacher, stand, progress, device, resume, report
+            job, recipe, images, part, batches, weights, teacher, stand, progress, device, resume, report
         )
         report(dataclasses.replace(progress, phase="scoring", epoch=progress.epoch + recipe.epochs))
         answered, unaveraged = answers(network, part.unseen, part.labels, seen, device, only=part.held), None
@@ -150,7 +160,8 @@ def _begun(job: Job, classes: tuple[str, ...]) -> tuple[nn.Module, float | None]
 def _network(
     job: Job,
     recipe: Recipe,
-    classes: tuple[str, ...],
+    images: ImageSet,
+    part: Part,
     batches: Batches,
     weights: Tensor | None,
     teacher: Teacher | None,
@@ -181,10 +192,14 @@ def _network(
         )
 
     while True:
-        network, share = _begun(job, classes)
+        network, share = _begun(job, images.info.classes)
         network = network.to(device)
         done = stand.state.epoch if stand.state else 0
         report(dataclasses.replace(progress, epoch=progress.epoch + done))
+        if recipe.head == "ridge" and not done and not job.epochs_done:
+            fit_head(network, images.train_images, images.train_labels, part.training, view(job, part, device), device)
+        if recipe.stepless:
+            return network, share, None, now()
         try:
             slower = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
             averaged = train(

@@ -24,6 +24,7 @@ AGREEMENT = 0.01  # of captured gradients with others: kernels may add up in any
 
 # Takes work down without doing it, and gives what does it.
 Capture: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
+Shapes: TypeAlias = tuple[torch.Size, ...]  # of the tensors of a batch
 
 log = logging.getLogger(__name__)
 
@@ -49,17 +50,19 @@ class Gradients:
         self._network, self._recipe, self._precision, self._capture = network, recipe, precision, capture
         self._weights = weights
         self._parts = 1
-        self._seen: dict[int, int] = {}  # batches of each size, until they are captured
-        self._captured: dict[int, _Captured] = {}
+        self._seen: dict[Shapes, int] = {}  # batches of each shape, until they are captured
+        self._captured: dict[Shapes, _Captured] = {}
 
     def __call__(self, *batch: Tensor) -> Tensor:
-        size = len(batch[0])
-        if self._capture and size not in self._captured:
-            self._seen[size] = self._seen.get(size, 0) + 1
-            if self._seen[size] > WARM_UP:
+        """Images; labels, which are numbers (N) or the share that each class has (N, classes); and what a teacher
+        answered."""
+        shapes = tuple(each.shape for each in batch)
+        if self._capture and shapes not in self._captured:
+            self._seen[shapes] = self._seen.get(shapes, 0) + 1
+            if self._seen[shapes] > WARM_UP:
                 self._take_down(self._capture, *batch)
-        if size in self._captured:
-            return self._captured[size](*batch)
+        if shapes in self._captured:
+            return self._captured[shapes](*batch)
         return self._layer_by_layer(*batch)
 
     def forget(self) -> None:
@@ -120,7 +123,7 @@ class Gradients:
         difference = self._difference(captured, *batch)
         if not difference <= AGREEMENT:  # a NaN is not
             return f"its gradients differ by {difference:.1%}"
-        self._captured[len(batch[0])] = captured
+        self._captured[tuple(each.shape for each in batch)] = captured
         return None
 
     def _difference(self, captured: "_Captured", *batch: Tensor) -> float:

@@ -16,30 +16,23 @@ class Muon(torch.optim.SGD):
     """Orthogonal steps for dense convolutions that a normalisation follows, whose weights keep their length, as only
     their direction matters; for all other parameters Nesterov's momentum, without it plain descent."""
 
-    def __init__(self, network: nn.Module, rate: float, momentum: float, weight_decay: float) -> None:
-        turned = set(map(id, normalised(network)))
-        kinds: tuple[list[Tensor], ...] = ([], [], [])
-        for parameter in network.parameters():
-            kinds[0 if id(parameter) in turned else 1 if parameter.ndim > 1 else 2].append(parameter)
-        groups = [{"params": kind, "weight_decay": decay} for kind, decay in zip(kinds, (0.0, weight_decay, 0.0))]
+    def __init__(self, groups: list[dict[str, Any]], rate: float, momentum: float) -> None:
+        """Groups say whether they are `turned`; the length of such a weight is not decayed, as it is kept."""
         super().__init__(groups, lr=rate, momentum=momentum, nesterov=momentum > 0, foreach=True)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        turned, *others = self.param_groups
-        rate, momentum = turned["lr"], turned["momentum"]
-        for weight in turned["params"]:
-            if weight.grad is None:
-                continue
-            state = self.state[weight]
-            if not state:
-                state["momentum_buffer"] = torch.zeros_like(weight)
-            inertia = state["momentum_buffer"].mul_(momentum).add_(weight.grad)
-            step = orthogonal(weight.grad.add(inertia, alpha=momentum).flatten(1))
-            weight.mul_(len(weight) ** 0.5 / weight.norm()).sub_(step.view(weight.shape), alpha=rate)
-            weight.grad = None  # the step below is for the others
-        for group in others:
-            group["lr"] = OTHERS * rate
+        for group in self.param_groups:
+            for weight in group["params"] if group["turned"] else ():
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(weight)
+                inertia = state["momentum_buffer"].mul_(group["momentum"]).add_(weight.grad)
+                step = orthogonal(weight.grad.add(inertia, alpha=group["momentum"]).flatten(1))
+                weight.mul_(len(weight) ** 0.5 / weight.norm()).sub_(step.view(weight.shape), alpha=group["lr"])
+                weight.grad = None  # the step below is for the others
         super().step(closure)
 
 

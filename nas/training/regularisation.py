@@ -1,4 +1,4 @@
-"""What a recipe changes in a network while it is trained: stochastic depth and the memory of its norms."""
+"""What a recipe changes in a network while it is trained: stochastic depth, its norms, and what is not trained."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nas.networks.blocks import Branches, DropPath
 from nas.recipes import Recipe
+from nas.training.head import body
 
 
 @contextmanager
@@ -16,25 +17,34 @@ def regularised(network: nn.Module, recipe: Recipe) -> Iterator[None]:
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = round(1 - recipe.norm_decay, 10)  # torch counts what is new
     with ExitStack() as stack:
+        if recipe.norms == "frozen" or not recipe.body_rate:
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    stack.callback(module.train, module.training)
+                    module.eval()
+        if not recipe.body_rate:
+            for parameter in body(network):
+                stack.callback(parameter.requires_grad_, parameter.requires_grad)
+                parameter.requires_grad_(False)
         if recipe.drop_path is not None:
             for module in network.modules():
                 if isinstance(module, DropPath) and not module.scheduled:
                     stack.callback(setattr, module, "rate", module.rate)
                     module.rate = 0.0
-            for body, rate in _bodies(network, recipe.drop_path):
-                stack.enter_context(body.register_forward_hook(_dropping(rate)))
+            for branch, rate in _branches(network, recipe.drop_path):
+                stack.enter_context(branch.register_forward_hook(_dropping(rate)))
         yield
 
 
-def _bodies(network: nn.Module, last: float) -> list[tuple[nn.Module, float]]:
+def _branches(network: nn.Module, last: float) -> list[tuple[nn.Module, float]]:
     """The residual branches with the rates at which they are dropped: from the first to the `last` they rise in a line
     (Huang et al. 2016)."""
-    bodies = [
+    branches = [
         module.branches[0]
         for module in network.modules()
         if isinstance(module, Branches) and module.join == "add" and len(module.branches) == 2
     ]
-    return [(body, last * number / len(bodies)) for number, body in enumerate(bodies, 1)]
+    return [(branch, last * number / len(branches)) for number, branch in enumerate(branches, 1)]
 
 
 def _dropping(rate: float) -> Callable[[nn.Module, object, Tensor], Tensor]:

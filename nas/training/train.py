@@ -88,7 +88,7 @@ def train(
                 with quietly:
                     progress = (step + 0.5) / steps  # in the middle of the step: at its end the last one's rate is 0
                     for group in optimizer.param_groups:
-                        group["lr"] = recipe.learning_rate * factor(recipe, progress)
+                        group["lr"] = recipe.learning_rate * factor(recipe, progress) * group["scale"]
                         group["momentum"] = momentum(recipe, progress)
                     images, labels = batches.batch(indices, draw)
                     loss = gradients(images, labels, *([teacher(images)] if teacher else []))

@@ -1,18 +1,16 @@
 """One meaning a word: a run that only measures is a benchmark, networks of the literature are published, latencies are
 compared with a yardstick, and all devices of a run are its devices."""
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-from alembic.util import CommandError
+
+from nas.store.migrations.rewriting import rewrite
 
 revision = "0004"
 down_revision = "0003"
 
-ROWS = 500  # that are rewritten at a time
 RUN = sa.table("run", sa.column("serial"), sa.column("kind"), sa.column("spec"))
 TRIAL = sa.table("trial", sa.column("run"), sa.column("number"), sa.column("job"), sa.column("measurement"))
 
@@ -22,8 +20,8 @@ Json = dict[str, Any]
 def upgrade() -> None:
     op.execute(sa.text("DELETE FROM errand"))  # of evaluations that ended with the version before
     op.execute(sa.update(RUN).where(RUN.c.kind == "measurement").values(kind="benchmark"))
-    _rewrite(RUN, ["serial"], ["spec"], _spec)
-    _rewrite(TRIAL, ["run", "number"], ["job", "measurement"], _trial)
+    rewrite(RUN, ["serial"], ["spec"], _spec)
+    rewrite(TRIAL, ["run", "number"], ["job", "measurement"], _trial)
 
 
 def _spec(spec: Json) -> list[Json]:
@@ -52,22 +50,3 @@ def _on_devices(record: Json) -> Json:
 
 def _renamed(record: Json, **names: str) -> Json:
     return {names.get(name, name): value for name, value in record.items()}
-
-
-def _rewrite(table: sa.TableClause, key: list[str], columns: list[str], change: Callable[..., list[Any]]) -> None:
-    """Every row's columns of JSON, a part at a time: a database may be larger than the memory."""
-    place, connection = [table.c[name] for name in key], op.get_bind()
-    after: sa.ColumnElement[bool] = sa.true()
-    while rows := connection.execute(
-        sa.select(*place, *(table.c[name] for name in columns)).where(after).order_by(*place).limit(ROWS)
-    ).all():
-        for row in rows:
-            own, texts = row[: len(place)], row[len(place) :]
-            try:
-                changed = change(*(None if text is None else json.loads(text) for text in texts))
-            except (ValueError, TypeError, AttributeError, LookupError) as error:
-                where = ", ".join(map(str, own))
-                raise CommandError(f"the {table.name} {where} is damaged ({error!r}), restore a backup") from error
-            values = {name: json.dumps(data, separators=(",", ":")) for name, data in zip(columns, changed) if data}
-            connection.execute(sa.update(table).where(sa.tuple_(*place) == sa.tuple_(*own)).values(values))
-        after = sa.tuple_(*place) > sa.tuple_(*own)
