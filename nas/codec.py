@@ -42,7 +42,8 @@ def decode(record: type[Record], data: Any) -> Record:
     """The record that `encode` gave `data` for. Raises Malformed for all unknown, missing and wrong fields at once.
 
     Nothing is converted, but for whole numbers to fractions. A record in a record that is given in part overrides the
-    fields of its default. Of a union of records it is the one whose fields `data` has.
+    fields of its default; a record's `otherwise(data)` may give others, by what else is said. Of a union of records it
+    is the one whose fields `data` has.
     """
     faults, kind = Faults(), cast(Any, record)
     value: Record = _reader(kind)(data, "", faults)
@@ -136,6 +137,9 @@ def _record(kind: Any, data: Any, at: str, faults: Faults, default: Any = None) 
     if not isinstance(data, dict):
         return _wrong(data, at, f"an object with fields of {', '.join(fields)}", faults)
     before, values = len(faults), {}
+    if default is None and hasattr(kind, "otherwise"):
+        values = kind.otherwise(data)
+        fields = fields | {name: fields[name]._replace(default=value) for name, value in values.items()}
     for name, item in data.items():
         if name in fields:
             values[name] = _part(fields[name], item, f"{at}/{name}", faults)

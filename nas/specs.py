@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from nas.datasets import DatasetInfo
 from nas.networks.architecture import Choice, Choices, Images, Knobs
@@ -145,7 +145,8 @@ class SearchSpec:
     """The relative error within which earlier measurements have to predict latency for the searcher to know it in
     advance; 0: never."""
     recipe: Recipe = RECIPES["search"]
-    """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with."""
+    """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with. What a request
+    leaves out is as in recipe "search", and with a parent as in "finetune"."""
     parent: str | None = None
     """A trained network whose weights every candidate begins with, as far as they go: a name that `GET /v1/parents` and
     `nas parents` list, model:RUN-NUMBER, or file:/path/to/a.safetensors. Null: candidates begin with random ones."""
@@ -173,6 +174,11 @@ class SearchSpec:
     lucky; it is then judged by the mean of its trainings, on the highest rung where there are rungs."""
     fidelity: Fidelity | None = None
     """Short trainings first, and longer ones of the best. Null: every network is trained by the whole recipe."""
+
+    @staticmethod
+    def otherwise(said: Mapping[str, Any]) -> dict[str, Any]:
+        """What fields are that a request leaves out, where it is not their default."""
+        return {"recipe": RECIPES["finetune"]} if said.get("parent") else {}
 
     def __post_init__(self) -> None:
         between(self, "trials", 1, MOST_TRIALS)

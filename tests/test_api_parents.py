@@ -12,6 +12,7 @@ from nas import extras, kinship, parents
 from nas.codec import encode
 from nas.models.checkpoint import KEY, artifact
 from nas.plans.search import SearchPlan
+from nas.recipes import RECIPES
 from nas.specs import SearchSpec
 from tests.service import GREY, SMALLEST, Service
 
@@ -133,3 +134,22 @@ def test_knobs_are_those_around_the_parent(service: Service, model: dict[str, An
 
 def test_an_older_search_has_no_parent(service: Service) -> None:
     assert encode(service.store.run(service.search([(0.9, 1000)]).id).spec)["parent"] is None
+
+
+def test_with_a_parent_networks_are_fine_tuned_where_nothing_else_is_said(
+    service: Service, model: dict[str, Any]
+) -> None:
+    request = {"dataset": "fashion_mnist", "trials": 3}
+    parent = {"parent": f"model:{model['id']}"}
+    finetune = RECIPES["finetune"]
+
+    def taken(**more: Any) -> dict[str, Any]:
+        recipe: dict[str, Any] = service.post("/v1/searches", {**request, **more})["spec"]["recipe"]
+        return recipe
+
+    assert (taken(**parent)["head"], taken(**parent)["norms"]) == ("ridge", "frozen")
+    part = taken(**parent, recipe={"epochs": 3, "crop": 0.9})
+    assert (part["epochs"], part["crop"], part["learning_rate"]) == (3, 0.9, finetune.learning_rate)
+    whole = taken(**parent, recipe={**encode(RECIPES["search"]), "epochs": 2})
+    assert (whole["head"], whole["learning_rate"]) == ("drawn", RECIPES["search"].learning_rate)
+    assert taken()["head"] == taken(parent=None)["head"] == "drawn"
