@@ -7,6 +7,9 @@ held-out training images of Fashion-MNIST, so that no test image is looked at fo
 Imbalance (`--only imbalance`): of half of the classes nine images in ten are missing. Of a few networks the one with
 the highest accuracy, trained as ever, against the one with the highest recall of its worst class, trained with class
 weights.
+
+Fine-tuning (`--only finetuning --images FOLDER`): a few photographs a class of a folder, by a published network that is
+fine-tuned and by the same one from nothing, scored on the folder's test images.
 """
 
 import argparse
@@ -14,24 +17,29 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
 from bench._rows import row
-from nas import datasets, home
+from nas import datasets, home, parents
 from nas.datasets import ImageSet
+from nas.evaluate import evaluate
 from nas.inheritance import inherited
+from nas.kinship import fitted
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.plans.growth import member
 from nas.recipes import RECIPES, Recipe
+from nas.records import Job
 from nas.training.accuracy import accuracy, answers
 from nas.training.data import Batches, View, normalisation, split
 from nas.training.loss import class_weights
 from nas.training.train import train
+from nas.worth import settled
 
 CPU = torch.device("cpu")
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -76,8 +84,16 @@ def main() -> None:
     parser.add_argument("--members", nargs="+", default=["B1", "B2", "B3"])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--train-images", type=int, default=20_000)
-    parser.add_argument("--only", choices=["growth", "imbalance"])
+    parser.add_argument("--only", choices=["growth", "imbalance", "finetuning"])
+    parser.add_argument("--images", type=Path, help="a folder of photographs, for fine-tuning")
+    parser.add_argument("--photographs", type=int, default=500, help="of them that are trained on")
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--parent", default="efficientnet_lite0")
     options = parser.parse_args()
+    if options.images:
+        finetuning(options.images, options.photographs, options.resolution, options.parent)
+    if options.only == "finetuning":
+        return
     images = datasets.load("fashion_mnist", IMAGES.resolution, home.folder("datasets"))
     recipe = replace(RECIPES["short"], epochs=options.epochs, train_images=options.train_images)
     if options.only in (None, "imbalance"):
@@ -121,6 +137,39 @@ def growth(images: ImageSet, recipe: Recipe, members: Sequence[str]) -> None:
         ratio=alone / heirs,
         target="at most 0.6 of the peer's",
         holds=heirs <= 0.6 * alone,
+    )
+
+
+def finetuning(folder: Path, photographs: int, resolution: int, parent: str) -> None:
+    name = f"folder:{folder.resolve()}"
+    images = datasets.load(name, resolution, home.folder("datasets"))
+    architecture = fitted(parents.described(parent).architecture, images.info.as_seen(resolution))
+    scores = {}
+    for number, recipe in enumerate(("finetune", "full")):
+        how = replace(RECIPES[recipe], train_images=photographs, balanced=True)
+        job = Job(
+            run="bench",
+            number=number,
+            space="mbconv",
+            architecture=architecture,
+            dataset=name,
+            devices=("cpu",),
+            recipe=settled(how, images.info, final=True),
+            parent=parent if recipe == "finetune" else None,
+            final=True,
+        )
+        measured = evaluate(job, images=images)
+        print(f"{recipe}: {measured.steps} steps, {measured.train_seconds:.0f} s", file=sys.stderr)
+        scores[recipe] = measured.test_accuracy or 0.0
+    row(
+        f"accuracy of {parent} at {resolution} pixels, fine-tuned on {photographs} photographs of "
+        f"{len(images.info.classes)} classes",
+        scores["finetune"],
+        "of 1",
+        peer="the same network from nothing, recipe full",
+        peer_value=scores["full"],
+        target="0.80 of CIFAR-10",
+        holds=scores["finetune"] >= 0.8,
     )
 
 

@@ -205,9 +205,9 @@ RECIPES: dict[str, Recipe] = {
     # For a network with a parent: small steps, by which what it knows is bent and not broken.
     "finetune": Recipe(
         least_epochs=10,
-        least_steps=400,
+        least_steps=300,
         batch=32,
-        learning_rate=0.005,
+        learning_rate=0.01,
         clip_norm=1.0,
         crop=0.5,
         augment=0.3,

@@ -208,6 +208,12 @@ class TestBatches:
                 sides.append(images.shape[2])
         assert sides == [32, 32, 40, 40, 56, 56, 64, 64, 40, 64, 64]
 
+    @pytest.mark.parametrize(("resolution", "size", "side"), [(30, 0.98, 30), (28, 0.7, 16), (6, 0.5, 6), (64, 0.1, 8)])
+    def test_smaller_sizes_are_divided_by_strides_and_never_larger(
+        self, resolution: int, size: float, side: int
+    ) -> None:
+        assert View(resolution, PLAIN, CPU)(torch.zeros(2, 1, 12, 12), size).shape[2:] == (side, side)
+
 
 def test_recipes_with_names_do_what_they_did_with_pixels() -> None:
     for name, pixels in (("dense", 1), ("full", 2), ("paper", 4)):

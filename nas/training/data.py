@@ -132,7 +132,8 @@ class View:
 
     def sized(self, images: Tensor, size: float = 1.0) -> Tensor:
         """Of the resolution, or such a part of it, and otherwise as they are."""
-        side = self._resolution if size == 1 else max(1, round(size * self._resolution / SIDES) * SIDES)
+        smaller = max(1, round(size * self._resolution / SIDES)) * SIDES
+        side = self._resolution if size == 1 else min(self._resolution, smaller)
         if images.shape[-2:] == (side, side):
             return images
         return F.interpolate(images.float(), size=(side, side), mode="bilinear", antialias=True)
