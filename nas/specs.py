@@ -148,8 +148,8 @@ class SearchSpec:
     """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with. What a request
     leaves out is as in recipe "search", and with a parent as in "finetune"."""
     parent: str | None = None
-    """A trained network that candidates are cut out of, weights and all. A name that `GET /v1/parents` and `nas parents`
-    list, model:RUN-NUMBER, or file:/path/to/a.safetensors. Null: candidates begin with random weights."""
+    """A trained network that candidates are cut out of, weights and all. `GET /v1/parents` and `nas parents` list some;
+    model:RUN-NUMBER and file:/path/to/a.safetensors are others. Null: candidates begin with random weights."""
     worth: Worth | None = None
     """What a training is worth, which the service writes down itself when the search is submitted."""
     trials: int = 20
