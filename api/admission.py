@@ -8,7 +8,7 @@ from typing import Any
 from api import descent
 from api.descent import Models
 from api.problems import Problem, together
-from nas import datasets, devices, home, limits, plugins, spaces, worth, zoo
+from nas import datasets, devices, home, limits, parents, plugins, spaces, teaching, worth, zoo
 from nas.agents.errands import Agent
 from nas.codec import encode
 from nas.datasets import DatasetError, DatasetInfo
@@ -48,7 +48,8 @@ def admit(
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
     info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, roots, spec.contents))
     if info:
-        check_recipe(faults, "recipe", spec.recipe, info)
+        recipe = admit_recipe(faults, "recipe", spec.recipe, info, roots, models, remote_workers=remote_workers)
+        spec = dataclasses.replace(spec, recipe=recipe)
     images = info.as_seen(spec.resolution) if info else None
     if (parent := spec.parent) is not None:
         if space:
@@ -78,10 +79,29 @@ def admit(
     return whole
 
 
-def check_recipe(faults: Faults, field: str, recipe: Recipe, info: DatasetInfo) -> None:
-    """Note what the recipe in that field of a request names that the dataset has not."""
-    pointer, weights = f"/{field}/class_weights", recipe.class_weights
-    faults.check(pointer, weights, lambda: recipe.require_classes(info.classes))
+def admit_recipe(
+    faults: Faults,
+    field: str,
+    recipe: Recipe,
+    info: DatasetInfo,
+    roots: Roots,
+    models: Models,
+    *,
+    remote_workers: bool = False,
+) -> Recipe:
+    """The recipe in that field of a request, with its teacher by the name that the workers know. Notes what it names
+    that the dataset has not, or that cannot teach."""
+
+    def taught() -> str | None:
+        if recipe.teacher is None:
+            return None
+        teacher = descent.parent(recipe.teacher, roots, models, None, remote_workers=remote_workers)
+        teaching.order(parents.described(teacher), info.classes, info.channels)
+        return teacher
+
+    weights, teacher = recipe.class_weights, recipe.teacher
+    faults.check(f"/{field}/class_weights", weights, lambda: recipe.require_classes(info.classes))
+    return dataclasses.replace(recipe, teacher=faults.check(f"/{field}/teacher", teacher, taught))
 
 
 def settled(recipe: Recipe, info: DatasetInfo) -> tuple[Recipe, Worth]:

@@ -103,8 +103,8 @@ class Recipe:
     """The factor on the learning rate of all but the last layer of a network with a parent. 0: all that stays as it is,
     and no step is taken where the last layer is a ridge regression."""
     teacher: str | None = None
-    """The trained network whose answers are learnt from, besides the labels: a model's id, or the SHA-256 of a
-    checkpoint, which is what is stored. It has to know the same classes. Null: labels alone."""
+    """The trained network whose answers are learnt from, besides the labels: model:RUN-NUMBER, or another that a search
+    may have as its parent. It has to know the same classes. Null: labels alone."""
     teacher_weight: float = 0.5
     """The part of the loss that is the teacher's; of 1, labels teach nothing."""
     teacher_temperature: float = 2.0

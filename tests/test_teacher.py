@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from api.teachers import resolved
-from nas import home
+from api.admission import admit_recipe
+from nas import home, parents
 from nas.evaluate import evaluate
 from nas.models import checkpoint
 from nas.recipes import Recipe
 from nas.records import Measurement, Progress
-from nas.refusal import Refusal
+from nas.refusal import Faults, Refusal
+from nas.roots import Roots
 from nas.teaching import order
 from nas.training.data import Normalisation, View
 from nas.training.teacher import Teacher, distilled
@@ -99,16 +100,18 @@ def test_with_a_teacher_a_training_that_is_taken_up_again_is_the_same(teacher: s
 
 
 def test_a_teacher_of_other_images_is_refused(teacher: str) -> None:
-    card = checkpoint.card(checkpoint.artifact(teacher))
+    known = parents.described(teacher)
     for classes, channels, words in (
         (("left", "right", "up", "bottom"), 1, "other classes: 'top', 'up' are known to one alone"),
         (CLASSES[:3], 1, "'bottom' is known to one alone"),
         (CLASSES, 3, "images of 1 channels, and these have 3"),
     ):
         with pytest.raises(Refusal, match=words) as caught:
-            order(card, classes, channels)
+            order(known, classes, channels)
         assert caught.value.field == "teacher"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(Refusal, match="have no names"):
+        order(parents.described("efficientnet_lite0"), CLASSES, 3)
+    with pytest.raises(parents.UnknownParent):
         evaluate(job(recipe=taught("0" * 64)), images=pictures())
 
 
@@ -116,7 +119,7 @@ def test_a_teacher_is_looked_for_when_a_run_is_submitted(service: Service, teach
     search = service.search([], running=1)
     work = service.store.trial(search.id, 0).job
     service.end(work, Measurement(params=1, mult_adds=1, accuracy=0.5, weights=teacher), size=1)
-    model = f"{search.id}-0"
+    model = f"model:{search.id}-0"
     gone = service.search([], running=1)
     work = service.store.trial(gone.id, 0).job
     service.end(work, Measurement(params=1, mult_adds=1, accuracy=0.5, weights="a" * 64), size=1)
@@ -124,10 +127,11 @@ def test_a_teacher_is_looked_for_when_a_run_is_submitted(service: Service, teach
     proxy = {"dataset": "fashion_mnist", "candidates": 4}
     grown = service.search(POINTS).id
     for wanted, words in (
-        ("f00f00f00f00-1", "there is no model"),
+        ("model:f00f00f00f00-1", "no model"),
+        ("f00f00f00f00-1", "unknown parent"),
         (model, "other classes"),
         (teacher, "other classes"),
-        (f"{gone.id}-0", "its checkpoint is gone"),
+        (f"model:{gone.id}-0", "no checkpoint"),
     ):
         for path, body, at in (
             ("/v1/searches", data | {"recipe": {"teacher": wanted}}, "/recipe/teacher"),
@@ -144,6 +148,8 @@ def test_a_model_that_can_teach_is_stored_by_its_hash(service: Service, teacher:
     work = service.store.trial(search.id, 0).job
     service.end(work, Measurement(params=1, mult_adds=1, accuracy=0.5, weights=teacher), size=1)
     info = pictures().info
-    for name in (f"{search.id}-0", teacher):
-        assert resolved(Recipe(teacher=name), info, service.store) == Recipe(teacher=teacher)
-    assert resolved(Recipe(), info, service.store) == Recipe()
+    faults = Faults()
+    for name, stored in ((f"model:{search.id}-0", teacher), (teacher, teacher), (None, None)):
+        recipe = admit_recipe(faults, "recipe", Recipe(teacher=name), info, Roots(()), service.store.model)
+        assert recipe == Recipe(teacher=stored)
+    assert not faults

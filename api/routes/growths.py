@@ -12,7 +12,6 @@ from api.history import Histories, History
 from api.problems import TAKES_BODY, Problem, documented, refused, together
 from api.requests import GrowthRequest
 from api.routes.runs import run_of
-from api.teachers import resolved
 from api.views import growth, search
 from api.views.growth import Growth
 from nas import worth
@@ -71,10 +70,11 @@ def specified(wanted: GrowthRequest, history: History, roots: Roots, *, remote_w
         detail = f"search {wanted.search!r} cannot be grown: {error}"
         raise refused("/search", wanted.search, detail) from error
     faults = Faults()
-    admission.check_recipe(faults, "recipe", wanted.recipe, info)
+    recipe = admission.admit_recipe(
+        faults, "recipe", wanted.recipe, info, roots, history.store.model, remote_workers=remote_workers
+    )
     if faults:
         raise together(faults)
-    recipe = resolved(wanted.recipe, info, history.store)
     try:
         spec = GrowthSpec(
             name=wanted.name,

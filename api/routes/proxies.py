@@ -9,9 +9,9 @@ from fastapi import APIRouter, Body, Request, Response
 from api import admission, examples
 from api.access import Asker
 from api.bodies import JSONRoute, strictly
+from api.descent import Models
 from api.history import Histories
 from api.problems import TAKES_BODY, documented, together
-from api.teachers import resolved
 from api.views import proxy
 from api.views.proxy import Proxy
 from nas import spaces
@@ -36,10 +36,11 @@ def create_proxy(
     """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
     any training. The report says how well each orders them as the dear recipe does."""
     state = request.app.state
-    spec = admit(spec, history.store.agents.all(), state.roots, remote_workers=state.remote_workers)
+    spec = admit(
+        spec, history.store.agents.all(), state.roots, history.store.model, remote_workers=state.remote_workers
+    )
     info = spec.contents or admission.described(spec.dataset, state.roots)
     (cheap, cheap_worth), (dear, dear_worth) = (admission.settled(recipe, info) for recipe in (spec.cheap, spec.dear))
-    cheap, dear = (resolved(each, info, history.store, at) for each, at in ((cheap, "/cheap"), (dear, "/dear")))
     run = history.store.add_run("proxy", dataclasses.replace(spec, cheap=cheap, dear=dear), asker)
     history.store.note(run.id, "worth", f"by the cheap recipe each candidate has {cheap_worth}")
     history.store.note(run.id, "worth", f"by the dear recipe each candidate has {dear_worth}")
@@ -47,16 +48,22 @@ def create_proxy(
     return proxy.view(run, ())
 
 
-def admit(spec: ProxySpec, agents: Sequence[Agent], roots: Roots, *, remote_workers: bool = False) -> ProxySpec:
-    """What is stored of `spec`: with its images as they are now. Raises Problem naming every value that cannot work."""
+def admit(
+    spec: ProxySpec, agents: Sequence[Agent], roots: Roots, models: Models, *, remote_workers: bool = False
+) -> ProxySpec:
+    """What is stored of `spec`: with its images as they are now, and teachers by the names that the workers know.
+    Raises Problem naming every value that cannot work."""
     faults = Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
     admission.check_devices(faults, spec.devices, agents, remote_workers)
     space = faults.check("/space", spec.space, lambda: spaces.load(spec.space))
     info = faults.check("/dataset", spec.dataset, lambda: admission.described(spec.dataset, roots, spec.contents))
     if info:
-        admission.check_recipe(faults, "cheap", spec.cheap, info)
-        admission.check_recipe(faults, "dear", spec.dear, info)
+        cheap, dear = (
+            admission.admit_recipe(faults, field, recipe, info, roots, models, remote_workers=remote_workers)
+            for field, recipe in (("cheap", spec.cheap), ("dear", spec.dear))
+        )
+        spec = dataclasses.replace(spec, cheap=cheap, dear=dear)
     images = info and info.as_seen()
     if space and images:
         faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))

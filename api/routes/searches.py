@@ -1,20 +1,18 @@
 """Searches: submit, list, look at, raise the budget, and rank again what was measured."""
 
-import dataclasses
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from api import examples
 from api.access import Asker
-from api.admission import admit, described, unchanged
+from api.admission import admit, unchanged
 from api.bodies import JSONRoute, strictly
 from api.history import Histories
 from api.problems import TAKES_BODY, documented
 from api.ranking import Ranking
 from api.requests import Budget
 from api.routes.runs import UNKNOWN, Id, run_of
-from api.teachers import resolved
 from api.views import search
 from api.views.search import Pareto, Search
 from nas.specs import SearchSpec
@@ -36,8 +34,6 @@ def create_search(
     spec = admit(
         spec, history.store.agents.all(), state.roots, history.store.model, remote_workers=state.remote_workers
     )
-    info = spec.contents or described(spec.dataset, state.roots)
-    spec = dataclasses.replace(spec, recipe=resolved(spec.recipe, info, history.store))
     run = history.store.add_run("search", spec, asker)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return search.view(run, ())

@@ -6,29 +6,28 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nas.models import checkpoint
+from nas import parents
 from nas.teaching import order
 from nas.training.data import Normalisation
 
 
 class Teacher:
-    """The network of the checkpoint `sha256`, which answers with logits of the `classes` in their order.
+    """The network that `nas.parents` has by that name, which answers with logits of the `classes` in their order.
 
     It is shown the very batch that the student is, whatever was done to it, which is undone as far as it was normalised
-    (`how`) and done as the teacher had it. Raises OSError where there is no such file, BadCheckpoint for one that is
-    damaged, Refusal for a teacher of other images.
+    (`how`) and done as the teacher had it. Raises ValueError where it is not there, is damaged or knows other images.
     """
 
     def __init__(
-        self, sha256: str, classes: Sequence[str], channels: int, how: Normalisation, device: torch.device
+        self, name: str, classes: Sequence[str], channels: int, how: Normalisation, device: torch.device
     ) -> None:
-        network, card = checkpoint.load(checkpoint.artifact(sha256))
-        self._order = torch.tensor(order(card, classes, channels), device=device)
+        network, teacher = parents.load(name)
+        self._order = torch.tensor(order(teacher, classes, channels), device=device)
         self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._resolution = card.architecture.images.resolution
+        self._resolution = teacher.architecture.images.resolution
         own, his = (
             [torch.tensor(each, device=device)[:, None, None] for each in both]
-            for both in ((how.mean, how.std), (card.mean, card.std))
+            for both in ((how.mean, how.std), (teacher.mean, teacher.std))
         )
         self._scale, self._shift = own[1] / his[1], (own[0] - his[0]) / his[1]
 
