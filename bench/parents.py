@@ -8,8 +8,8 @@ Imbalance (`--only imbalance`): of half of the classes nine images in ten are mi
 the highest accuracy, trained as ever, against the one with the highest recall of its worst class, trained with class
 weights.
 
-Fine-tuning (`--only finetuning --images FOLDER`): a few photographs a class of a folder, by a published network that is
-fine-tuned and by the same one from nothing, scored on the folder's test images.
+Photographs (`--only photographs --images FOLDER`): a few photographs a class of a folder, by a published network that
+is fine-tuned and by the same one from nothing, scored on the folder's test images.
 """
 
 import argparse
@@ -84,15 +84,17 @@ def main() -> None:
     parser.add_argument("--members", nargs="+", default=["B1", "B2", "B3"])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--train-images", type=int, default=20_000)
-    parser.add_argument("--only", choices=["growth", "imbalance", "finetuning"])
+    parser.add_argument("--only", choices=["growth", "imbalance", "photographs"])
     parser.add_argument("--images", type=Path, help="a folder of photographs, for fine-tuning")
-    parser.add_argument("--photographs", type=int, default=500, help="of them that are trained on")
+    parser.add_argument("--count", type=int, default=500, help="photographs that are trained on")
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--parent", default="efficientnet_lite0")
     options = parser.parse_args()
-    if options.images:
-        finetuning(options.images, options.photographs, options.resolution, options.parent)
-    if options.only == "finetuning":
+    if options.images and options.only in (None, "photographs"):
+        photographs(options.images, options.count, options.resolution, options.parent)
+    elif options.only == "photographs":
+        parser.error("--only photographs needs --images FOLDER")
+    if options.only == "photographs":
         return
     images = datasets.load("fashion_mnist", IMAGES.resolution, home.folder("datasets"))
     recipe = replace(RECIPES["short"], epochs=options.epochs, train_images=options.train_images)
@@ -140,13 +142,13 @@ def growth(images: ImageSet, recipe: Recipe, members: Sequence[str]) -> None:
     )
 
 
-def finetuning(folder: Path, photographs: int, resolution: int, parent: str) -> None:
+def photographs(folder: Path, count: int, resolution: int, parent: str) -> None:
     name = f"folder:{folder.resolve()}"
     images = datasets.load(name, resolution, home.folder("datasets"))
     architecture = fitted(parents.described(parent).architecture, images.info.as_seen(resolution))
     scores = {}
     for number, recipe in enumerate(("finetune", "full")):
-        how = replace(RECIPES[recipe], train_images=photographs, balanced=True)
+        how = replace(RECIPES[recipe], train_images=count, balanced=True)
         job = Job(
             run="bench",
             number=number,
@@ -162,7 +164,7 @@ def finetuning(folder: Path, photographs: int, resolution: int, parent: str) -> 
         print(f"{recipe}: {measured.steps} steps, {measured.train_seconds:.0f} s", file=sys.stderr)
         scores[recipe] = measured.test_accuracy or 0.0
     row(
-        f"accuracy of {parent} at {resolution} pixels, fine-tuned on {photographs} photographs of "
+        f"accuracy of {parent} at {resolution} pixels, fine-tuned on {count} photographs of "
         f"{len(images.info.classes)} classes",
         scores["finetune"],
         "of 1",
