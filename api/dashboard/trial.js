@@ -15,11 +15,11 @@ export function trialCard(back) {
   const figures = element("dl", { class: "figures" });
   const why = element("p", { class: "error" });
   const trace = element("pre");
-  const where = element("details", {}, element("summary", {}, "Where in the code"), trace);
+  const where = element("details", { hidden: true }, element("summary", {}, "Where in the code"), trace);
   const body = element("tbody");
   const stages = element(
     "table",
-    { class: "stages", "aria-label": "Architecture" },
+    { class: "stages", "aria-label": "Architecture", hidden: true },
     element(
       "thead",
       {},
