@@ -161,8 +161,9 @@ def photographs(folder: Path, count: int, resolution: int, parent: str) -> None:
             final=True,
         )
         measured = evaluate(job, images=images)
-        print(f"{recipe}: {measured.steps} steps, {measured.train_seconds:.0f} s", file=sys.stderr)
         scores[recipe] = measured.test_accuracy or 0.0
+        spent = f"{measured.steps} steps, {measured.train_seconds:.0f} s"
+        print(f"{recipe}: {scores[recipe]:.4f} in {spent}", file=sys.stderr)
     row(
         f"accuracy of {parent} at {resolution} pixels, fine-tuned on {count} photographs of "
         f"{len(images.info.classes)} classes",

@@ -16,6 +16,7 @@ export function familyTable({ devices, scored_on, inherit, metric }) {
   return table({
     label: "family",
     key: (row) => row.member,
+    stacked: true,
     empty: "This growth has no members.",
     columns: [
       { title: "Member", text: (row) => row.member },

@@ -11,6 +11,7 @@ export function modelsPage(page) {
   const list = table({
     label: "models",
     key: (model) => model.id,
+    stacked: true,
     empty: "No network has been saved yet: a growth saves its members, a search its trials if it was told to.",
     columns: [
       { title: "Model", text: (model) => name(model), value: (model) => name(model), fill: source, wide: true },
@@ -54,6 +55,7 @@ export function modelsPage(page) {
       { title: "SHA-256", minor: true, text: (model) => model.sha256.slice(0, 12), fill: digest },
       {
         title: "Card",
+        minor: true,
         text: () => "Card",
         fill: (cell, model) =>
           cell.replaceChildren(element("a", { href: `v1/models/${encodeURIComponent(model.id)}/card` }, "Card")),
