@@ -13,15 +13,13 @@ from api import descent
 from api.admission import absence, described
 from api.history import Rows
 from api.problems import Problem, documented, refused
-from nas import parents, plugins, uploads, zoo
+from nas import plugins, uploads, zoo
 from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
 from nas.networks.architecture import Choice, Images, random_choices
 from nas.networks.counts import Counts, counts
-from nas.parents import Parent
 from nas.plugins import Option
 from nas.recipes import RECIPES, Recipe
-from nas.records import Measurement
 from nas.roots import Outside, Roots
 from nas.spaces import load as load_space
 from nas.version import version
@@ -135,35 +133,6 @@ class PublishedNetworks:
 
     published: tuple[Published, ...]
     """The networks, with the numbers of their publications."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ParentNetwork:
-    """A trained network whose weights others can begin with."""
-
-    LIKE: ClassVar[tuple[type, ...]] = (Parent, Measurement)
-
-    name: str
-    images: Images
-    """The images that it is for."""
-    params: int
-    mult_adds: int
-    dataset: str
-    accuracy: float | None
-    source: str
-    licence: str | None
-    sha256: str | None
-    missing: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parents:
-    """What a search may begin with."""
-
-    parents: tuple[ParentNetwork, ...]
-    """Those with a name of their own."""
-    others: tuple[str, ...]
-    """How others are named, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,13 +270,6 @@ def published() -> PublishedNetworks:
     return PublishedNetworks(published=tuple(zoo.published()[name] for name in zoo.makers() if name in zoo.published()))
 
 
-@router.get("/parents", summary="Parents: trained networks to begin with", responses=documented())
-def list_parents() -> Parents:
-    """What a search's `parent` may name: its candidates begin with the weights of one of these, of a model of this
-    service, or of a checkpoint file."""
-    return Parents(parents=tuple(map(_parent, parents.listed())), others=parents.others())
-
-
 @router.get("/recipes", summary="Recipes for training", responses=documented())
 def recipes() -> Recipes:
     """To be copied into a request's `recipe`, whole or in part."""
@@ -348,22 +310,6 @@ def _known(package: str, name: str) -> None:
 
 def _described(package: str, name: str) -> dict[str, str]:
     return {"name": name, "description": plugins.documentation(package, name)}
-
-
-def _parent(parent: Parent) -> ParentNetwork:
-    counted = counts(parent.architecture)
-    return ParentNetwork(
-        name=parent.name,
-        images=parent.architecture.images,
-        params=counted.params,
-        mult_adds=counted.mult_adds,
-        dataset=parent.dataset,
-        accuracy=parent.accuracy,
-        source=parent.source,
-        licence=parent.licence,
-        sha256=parent.sha256,
-        missing=parent.missing,
-    )
 
 
 def _dataset(name: str, roots: Roots) -> Dataset:
