@@ -19,7 +19,7 @@ REMEMBERED_SECONDS = 5.0  # for which a token is not looked up again: as long ma
 MOST_REMEMBERED = 1000
 ANYBODY = Token(id="", owner="", scope="admin", created_at=0.0)  # where nobody has to sign in
 NEEDS: Mapping[str, Scope] = {"agents": "agent", "tokens": "admin"}  # by a route's tag; others by their method
-FREE = frozenset({"sign_in", "health"})  # routes that ask for no token: without the first nobody could sign in
+FREE = frozenset({"sign_in", "health", "livez", "readyz"})  # ask for no token: without the first nobody could sign in
 NO_TOKEN = "no token, or one that is not known here any more: sign in, or send Authorization: Bearer TOKEN"
 
 
@@ -81,12 +81,20 @@ def allowed(request: Request) -> Token:
     return token
 
 
-def owner(token: Annotated[Token, Depends(allowed)]) -> str | None:
+Asking = Annotated[Token, Depends(allowed)]
+
+
+def owner(token: Asking) -> str | None:
     """A dependency: whose token asks; None where nobody has to sign in."""
     return token.owner or None
 
 
 Asker = Annotated[str | None, Depends(owner)]
+
+
+def whose(request: Request, token: Token) -> str:
+    """Who waits for an answer: whoever has a token of their own, else a client by its address."""
+    return f"token {token.id}" if token.id else request.client.host if request.client else "nobody"
 
 
 def _tag(route: Any) -> str:

@@ -2,28 +2,48 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 from api import descent
 from api.descent import Models
 from api.problems import Problem, together
-from nas import datasets, devices, home, limits, parents, plugins, spaces, teaching, worth, zoo
+from nas import (
+    datasets,
+    devices,
+    groups,
+    home,
+    limits,
+    nesting,
+    parents,
+    plugins,
+    quantisation,
+    spaces,
+    teaching,
+    worth,
+    zoo,
+)
 from nas.agents.errands import Agent
 from nas.codec import encode
-from nas.datasets import DatasetError, DatasetInfo
+from nas.datasets import DatasetError, DatasetInfo, Look
 from nas.devices.remote import Remote
-from nas.networks.architecture import Images
+from nas.networks.architecture import Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
-from nas.objective import Objective
-from nas.plans.search import PARENT, searcher
+from nas.objective import UNITS, Objective
+from nas.plans.reach import require_within_reach
+from nas.plans.search import searcher
 from nas.recipes import Recipe
+from nas.records import PARENT
 from nas.refusal import Faults, Refusal, one_line, shown
 from nas.roots import Outside, Roots
 from nas.spaces import SearchSpace
-from nas.specs import SearchSpec, Spec
+from nas.specs import ProxySpec, SearchSpec, Spec
 from nas.worth import Worth
+
+Answer = TypeVar("Answer")
+Parented = TypeVar("Parented", SearchSpec, ProxySpec)
 
 LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
@@ -45,22 +65,20 @@ def admit(
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
     check_devices(faults, spec.devices, agents, remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
+    checked("/objective/precision", spec.objective.precision, lambda: precision(spec, remote_workers))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
     info = checked("/dataset", spec.dataset, lambda: described(spec.dataset, roots, spec.contents))
     if info:
         recipe = admit_recipe(faults, "recipe", spec.recipe, info, roots, models, remote_workers=remote_workers)
         spec = dataclasses.replace(spec, recipe=recipe)
+    spec, space = around(faults, spec, space, info, roots, models, remote_workers=remote_workers)
     images = info.as_seen(spec.resolution) if info else None
-    if (parent := spec.parent) is not None:
-        if space:
-            checked("/space", spec.space, lambda: spaces.check_around(spec.space))
-        kept = checked(
-            "/parent", parent, lambda: descent.parent(parent, roots, models, images, remote_workers=remote_workers)
-        )
-        spec = dataclasses.replace(spec, parent=kept)
-        space = None if faults else checked("/parent", parent, lambda: spaces.load(spec.space, spec.parent))
     if space and images:
-        checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
+        if spec.weights == "shared":
+            spec = dataclasses.replace(spec, knobs=spaces.nested(space, images) | spec.knobs)
+        knobs = checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
+        if knobs and spec.weights == "shared":
+            shared(faults, spec, space, knobs, images)
         checked("/resolution", images.resolution, lambda: fits(space, images))
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: compared(baseline, spec, images))  # noqa: B023  # at once
@@ -69,14 +87,43 @@ def admit(
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
     if not faults and images and plugins.is_light(spec.searcher):
         checked("/options", spec.options, lambda: searcher(spec, images))
+    if not faults and images:
+        within(faults, spec, images)
     if faults or info is None:
         raise together(faults)
-    recipe, each = settled(spec.recipe, info)
+    recipe = dataclasses.replace(spec.recipe, folds=1) if spec.weights == "shared" else spec.recipe
+    recipe, each = settled(recipe, info, parent=spec.parent is not None)
     stored = {**about(info, spec.dataset), "recipe": recipe, "worth": each}
     whole = checked("/fidelity", encode(spec.fidelity), lambda: dataclasses.replace(spec, **stored))
     if whole is None:
         raise together(faults)
     return whole
+
+
+def around(
+    faults: Faults,
+    spec: Parented,
+    space: SearchSpace | None,
+    info: DatasetInfo | None,
+    roots: Roots,
+    models: Models,
+    *,
+    remote_workers: bool,
+) -> tuple[Parented, SearchSpace | None]:
+    """What is stored of `spec`, with its parent by a name that the workers know and the resolution at which images are
+    seen, and the space around that; both as they are where it has none. Notes what cannot work."""
+    if (parent := spec.parent) is None:
+        return spec, space
+    if space:
+        faults.check("/space", spec.space, lambda: spaces.check_around(spec.space))
+    kept = faults.check("/parent", parent, lambda: descent.parent(parent, roots, models, remote_workers=remote_workers))
+    resolution = spec.resolution
+    if info and kept:
+        seen = info.as_seen(resolution or parents.described(kept).pixels)
+        faults.check("/parent", parent, lambda: descent.fits(parent, kept, seen))
+        resolution = seen.resolution
+    spec = dataclasses.replace(spec, parent=kept, resolution=resolution)
+    return spec, None if faults else faults.check("/parent", parent, lambda: spaces.load(spec.space, kept))
 
 
 def admit_recipe(
@@ -87,27 +134,35 @@ def admit_recipe(
     roots: Roots,
     models: Models,
     *,
+    final: bool = False,
     remote_workers: bool = False,
 ) -> Recipe:
     """The recipe in that field of a request, with its teacher by the name that the workers know. Notes what it names
-    that the dataset has not, or that cannot teach."""
+    that the dataset has not, or that cannot teach. Of `final` trainings nothing is held out."""
 
     def taught() -> str | None:
         if recipe.teacher is None:
             return None
-        teacher = descent.parent(recipe.teacher, roots, models, None, remote_workers=remote_workers)
+        teacher = descent.parent(recipe.teacher, roots, models, remote_workers=remote_workers)
         teaching.order(parents.described(teacher), info.classes, info.channels)
         return teacher
 
+    def grouped() -> None:
+        if recipe.group:
+            folds = 1 if final else worth.settled(recipe, info).folds
+            names = datasets.names(datasets.absolute(info.name), home.folder("datasets"), roots)
+            groups.require(names, recipe.group, max(2, folds))
+
+    faults.check(f"/{field}/group", recipe.group, grouped)
     weights, teacher = recipe.class_weights, recipe.teacher
     faults.check(f"/{field}/class_weights", weights, lambda: recipe.require_classes(info.classes))
     return dataclasses.replace(recipe, teacher=faults.check(f"/{field}/teacher", teacher, taught))
 
 
-def settled(recipe: Recipe, info: DatasetInfo) -> tuple[Recipe, Worth]:
+def settled(recipe: Recipe, info: DatasetInfo, *, parent: bool = False) -> tuple[Recipe, Worth]:
     """`recipe` as candidates of that dataset are trained by it, and what such a training is worth."""
     recipe = worth.settled(recipe, info)
-    return recipe, worth.worth(recipe, info)
+    return recipe, worth.worth(recipe, info, parent=parent)
 
 
 def name(text: str) -> None:
@@ -156,13 +211,27 @@ def described(dataset: str, roots: Roots, contents: DatasetInfo | None = None) -
     """What is known of a dataset that a request names, which has to be as in `contents` where they are given; nobody
     else here asks for it. Raises UnknownPlugin, and DatasetError: Outside where its images lie in none of the `roots`,
     Changed where they are others."""
-    plugins.check("nas.datasets", dataset.partition(":")[0])
-    try:
-        info = datasets.describe(datasets.absolute(dataset), home.folder("datasets"), roots)
-    except Outside:  # in the words of the request, which do not tell where this process runs
-        raise Outside(dataset.partition(":")[2]) from None
+    info = _read(dataset, roots, datasets.describe)
     datasets.require_same(contents, info)
     return info
+
+
+def looked(dataset: str, roots: Roots) -> Look:
+    """What is seen of such a dataset; raises as `described` does."""
+    return _read(dataset, roots, datasets.look)
+
+
+def strip(dataset: str, label: int, roots: Roots) -> bytes:
+    """Some images of a class of such a dataset, as a JPEG file; raises as `described` does."""
+    return _read(dataset, roots, lambda name, cache, within: datasets.strip(name, label, cache, within))
+
+
+def _read(dataset: str, roots: Roots, ask: Callable[[str, Path, Roots], Answer]) -> Answer:
+    plugins.check("nas.datasets", dataset.partition(":")[0])
+    try:
+        return ask(datasets.absolute(dataset), home.folder("datasets"), roots)
+    except Outside:  # in the words of the request, which do not tell where this process runs
+        raise Outside(dataset.partition(":")[2]) from None
 
 
 def dataset(text: str, roots: Roots, resolution: int | None = None) -> Images:
@@ -188,8 +257,42 @@ def unchanged(spec: Spec, roots: Roots) -> None:
 def target(objective: Objective) -> None:
     """Raise ValueError for another cost whose target was left at the default, which counts multiply-adds."""
     if objective.cost != "mult_adds" and objective.target == Objective().target:
-        unit = "milliseconds" if objective.cost == "latency_ms" else "parameters"
+        unit = UNITS[objective.cost]
         raise ValueError(f"target {objective.target:g} is the default for mult_adds: give one in {unit}")
+
+
+def precision(spec: SearchSpec, remote_workers: bool) -> None:
+    """Raise ValueError where 8 bits cannot be had here, or latency would be that of another precision."""
+    if spec.objective.precision == "float32":
+        return
+    if not remote_workers and (reason := quantisation.missing()):
+        raise ValueError(reason)
+    counts_latency = "latency_ms" in spec.objective.costs or spec.limits.latency_ms is not None
+    try:
+        _, options = devices.find(spec.devices[0])
+    except ValueError:
+        return  # which is said of the device
+    if counts_latency and options.dtype not in quantisation.INT8:
+        raise ValueError(
+            f"precision 'int8' needs latencies in 8 bits, and device {spec.devices[0]!r} measures in {options.dtype}: "
+            f"name cpu:dtype=int8 first, or remote:NAME:dtype=int8"
+        )
+
+
+def shared(faults: Faults, spec: SearchSpec | ProxySpec, space: SearchSpace, knobs: Knobs, images: Images) -> None:
+    """Note why no network of the space has all others of these knobs as parts, where that is so."""
+    try:
+        nesting.largest(space, knobs, images)
+    except Refusal as error:
+        faults.add(f"/{error.field}", getattr(spec, error.field), str(error))
+
+
+def within(faults: Faults, spec: SearchSpec, images: Images) -> None:
+    """Note which limit leaves the search without any network."""
+    try:
+        require_within_reach(spec, images)
+    except Refusal as error:
+        faults.add(f"/limits/{error.field}", getattr(spec.limits, error.field), str(error))
 
 
 def least_gain(spec: SearchSpec) -> None:
@@ -227,6 +330,11 @@ def fits(space: SearchSpace, images: Images) -> None:
 
 def roomy(architecture: AnyArchitecture, remote_workers: bool) -> None:
     """Raise ValueError for a network that the workers have no memory for; it is counted, and nothing is built."""
+    if reason := too_large(architecture, remote_workers):
+        raise ValueError(f"the network does not fit into the memory: {reason}")
+
+
+def too_large(architecture: AnyArchitecture, remote_workers: bool) -> str | None:
+    """Why the workers have no memory for a network; None where they have."""
     room = MOST_BYTES if remote_workers else limits.memory_bytes()
-    if too_large := limits.over_memory(counts(architecture), room):
-        raise ValueError(f"the network does not fit into the memory: {too_large}")
+    return limits.over_memory(counts(architecture), room)

@@ -21,6 +21,8 @@ MODULES = (
     "metering/meter",
     "metering/onnx",
     "metering/quiet",
+    "metering/ratio",
+    "refusal",
     "settings",
 )
 MAIN = """\

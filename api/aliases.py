@@ -1,17 +1,17 @@
-"""A model by its id, or by what it is of its run: RUN@best, RUN@latest, RUN@b0 to RUN@b7."""
+"""A model by its id, or by what it is of its run: RUN@best, RUN@latest, RUN@b0 and other members."""
 
-import re
 from typing import Annotated
 
 from fastapi import Depends, Path
 
 from api.history import Histories, History
-from api.views import growth, search
+from api.views import growth
+from nas.networks.members import slug
 from nas.records import Model, Run
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import NotFound
 
-ALIASES = "best, latest, and b0 to b7 of a growth"
+ALIASES = "best, latest, and of a growth its members, as b0 or mult_adds-2x for mult_adds<=2x"
 
 
 def model(history: History, name: str) -> Model:
@@ -21,28 +21,25 @@ def model(history: History, name: str) -> Model:
         return history.store.model(name)
     rows, run = history.store.models(run_id), history.store.run(run_id)
     if not rows:
-        raise NotFound(f"run {run_id} has saved no model: grow it, or search with save_weights")
+        raise NotFound(f"run {run_id} has no model: grow it, or search with save_weights")
     if alias == "latest":
         return rows[0]
     if alias == "best":
         return history.store.model(_best(history, run))
-    if re.fullmatch("[bB][0-7]", alias):
-        return history.store.model(_member(history, run, alias.upper()))
-    raise NotFound(f"a run has no model {alias[:100]!r}: there are {ALIASES}")
+    return history.store.model(_member(history, run, alias))
 
 
 def _best(history: History, run: Run) -> str:
     """Of a search the one with the highest reward, of a growth the most accurate member."""
-    trials = history.trials(run.id)
     if isinstance(run.spec, SearchSpec):
-        leader = search.standing(search.among(trials, run.spec.objective, run.spec.devices[0]))[1]
+        leader = history.standing(run).best
         if leader is None or leader.model is None:
-            raise NotFound(f"search {run.id} has not saved the weights of its best network: grow it")
+            raise NotFound(f"search {run.id} has no weights of its best network: grow it")
         return leader.model
     assert isinstance(run.spec, GrowthSpec), "no other kind of run saves models"
     scored = [
         (score, row.model)
-        for row in growth.family(run.spec, trials)
+        for row in growth.family(run.spec, history.trials(run.id))
         if row.model and (score := row.accuracy if row.test_accuracy is None else row.test_accuracy) is not None
     ]
     if not scored:
@@ -50,13 +47,13 @@ def _best(history: History, run: Run) -> str:
     return max(scored, key=lambda each: each[0])[1]
 
 
-def _member(history: History, run: Run, name: str) -> str:
+def _member(history: History, run: Run, alias: str) -> str:
     """The first seed's."""
     rows = growth.family(run.spec, history.trials(run.id)) if isinstance(run.spec, GrowthSpec) else ()
-    there = {row.member: row.model for row in rows if row.model}
-    if name not in there:
+    there = {slug(row.member).lower(): row.model for row in rows if row.model}
+    if (name := slug(alias).lower()) not in there:
         has = f"it has {', '.join(there)}" if there else "only growths have members"
-        raise NotFound(f"run {run.id} has no trained member {name}: {has}")
+        raise NotFound(f"run {run.id} has no model {alias[:100]!r}: there are {ALIASES}; {has}")
     return there[name]
 
 

@@ -18,6 +18,7 @@ from api.access import Access, allowed
 from api.archives import Archives
 from api.crowd import Crowd
 from api.edge import Edge
+from api.following import Following
 from api.gate import Gate, known_parameters
 from api.history import History
 from api.journal import Journal
@@ -25,18 +26,27 @@ from api.problems import HANDLERS
 from api.routes import (
     agents,
     benchmarks,
+    boards,
     catalogue,
+    comparisons,
+    disk,
+    events,
     files,
     forecasts,
     growths,
     images,
+    looks,
     models,
     parents,
+    probes,
     proxies,
+    reports,
     runs,
     searches,
     tokens,
+    trials,
 )
+from api.telemetry import Telemetry
 from api.waiting import Waiting
 from nas.roots import Roots
 from nas.store import Store
@@ -57,7 +67,8 @@ class Service(FastAPI):
     routers: Sequence[APIRouter] = ()
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Journal(super().build_middleware_stack())  # around the answer to what nobody expected, too
+        answered = self.state.telemetry.answered
+        return Journal(super().build_middleware_stack(), answered)  # around the answer to what nobody expected, too
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
@@ -92,6 +103,7 @@ def create_app(
         separate_input_output_schemas=False,
     )
     app.state.history = History(store)
+    app.state.telemetry = Telemetry(store)
     app.state.access = Access(store, edge)
     app.state.roots = roots
     app.state.checking = asyncio.Lock()  # one archive at a time, as each may take 2 GB
@@ -100,6 +112,7 @@ def create_app(
     app.state.coordinator = coordinator
     app.state.leaving = lambda: False  # whoever runs the server may know better
     app.state.waiting = Waiting(store.agents.unanswered, lambda: app.state.leaving())
+    app.state.following = Following(store.marks, lambda: app.state.leaving(), edge.limits.connections // 2)
     app.add_middleware(Crowd, edge=edge)
     app.add_middleware(Gate, edge=edge)
     app.routers = (
@@ -113,17 +126,26 @@ def create_app(
         proxies.router,
         runs.common("proxy"),
         runs.router,
+        comparisons.router,
+        events.router,
+        reports.router,
+        trials.router,
         models.router,
         files.router,
         catalogue.router,
+        boards.router,
         parents.router,
+        looks.router,
         images.router,
+        disk.router,
         agents.router,
         tokens.router,
         tokens.session,
     )
     for router in app.routers:
         app.include_router(router, prefix="/v1")
+    app.routers = (*app.routers, probes.router)
+    app.include_router(probes.router)
     _serve_dashboard(app)
     return app
 

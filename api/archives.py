@@ -18,10 +18,11 @@ from typing import Annotated, Literal
 from fastapi import Depends, Request
 
 from api.problems import Problem
-from nas import extras, home, plugins, settings
+from nas import exporters, extras, home, settings
 from nas.models import manifest
 from nas.models.checkpoint import artifact
 from nas.models.manifest import BadArchive, File, Manifest, Packing
+from nas.models.unfinished import sweep
 from nas.refusal import shortened
 
 State = Literal["absent", "building", "built", "failed"]
@@ -60,14 +61,13 @@ class Archives:
         return None
 
     def begin(self, checkpoint: str) -> None:
-        """Build it, unless it is there or being built. One of which a file was not offered is built anew. Raises
-        Problem where this machine cannot."""
+        """Build it, unless it is there or being built. One of which a file was not offered, for a reason that may hold
+        no longer, is built anew. Raises Problem where this machine cannot."""
         if reason := extras.missing("making a model's files", "workers", "torch", "numpy", "safetensors"):
             raise Problem(503, f"{reason} where the service runs; its checkpoint can be downloaded all the same")
         with self._lock:
             there = self.manifest(checkpoint)
-            every = set(plugins.names("nas.exporters"))
-            if checkpoint in self._pending or (there and there.whole and every <= {way.exporter for way in there.ways}):
+            if checkpoint in self._pending or (there and _complete(there)):
                 return
             if len(self._pending) >= MOST_WAITING:
                 raise Problem(503, f"{MOST_WAITING} models wait for their files already: try again later")
@@ -120,6 +120,12 @@ class Archives:
                 if reason:
                     self._failed[checkpoint] = reason
                 self._pending.discard(checkpoint)
+
+
+def _complete(whole: Manifest) -> bool:
+    """Whether there is a file of every exporter that is to be had here."""
+    refused = {way.exporter: way.refused for way in whole.ways}
+    return all(name in refused and refused[name] in (None, exporters.missing(name)) for name in exporters.names())
 
 
 def folder(checkpoint: str) -> Path:
@@ -175,8 +181,10 @@ def _built(checkpoint: str) -> str | None:
 
 
 def _make_room(keep: str) -> None:
-    """Throw away what was used longest ago, until what is kept is within its bounds."""
-    most = int(settings.MOST_ARCHIVED.value)
+    """Throw away what builds that were killed have left, then what was used longest ago, until what is kept is within
+    its bounds."""
+    sweep(home.folder("archives"))
+    most = settings.MOST_ARCHIVED.number
     sizes = {path: _bytes(path) for path in home.folder("archives").iterdir() if path.is_dir() and path.name[0] != "."}
     for path in sorted(sizes, key=lambda path: path.stat().st_mtime):
         if sum(sizes.values()) <= most:

@@ -13,19 +13,22 @@ from nas.store import NotFound
 Models: TypeAlias = Callable[[str], Model]  # by id; raises NotFound
 
 
-def parent(name: str, roots: Roots, models: Models, images: Images | None, *, remote_workers: bool) -> str:
+def parent(name: str, roots: Roots, models: Models, *, remote_workers: bool) -> str:
     """The name by which the workers know it: a model's and a file's is the SHA-256 of the checkpoint, of which the
-    artifact folder then has a copy. Raises ValueError where it is not there, or the images are too small for it."""
+    artifact folder then has a copy. Raises ValueError where it is not there."""
     stored = _kept(name, roots, models)
     known = parents.described(stored)
     if known.missing and not remote_workers:
         raise ValueError(known.missing)
-    if images:
-        try:
-            kinship.fitted(known.architecture, images)
-        except ValueError as error:
-            raise ValueError(f"parent {name!r} does not fit the images: {error}") from error
     return stored
+
+
+def fits(name: str, stored: str, images: Images) -> None:
+    """Raise ValueError where the images are too small for the parent of that name."""
+    try:
+        kinship.fitted(parents.described(stored).architecture, images)
+    except ValueError as error:
+        raise ValueError(f"parent {name!r} does not fit the images: {error}") from error
 
 
 def known(name: str, roots: Roots, models: Models) -> str:
@@ -33,7 +36,10 @@ def known(name: str, roots: Roots, models: Models) -> str:
     `roots`."""
     try:
         if name.startswith(model.PREFIX):
-            return models(name.removeprefix(model.PREFIX)).sha256
+            row = models(name.removeprefix(model.PREFIX))
+            if row.removed:
+                raise UnknownParent(f"parent {name!r}: its weights were removed ({row.removed}), train it again")
+            return row.sha256
         return file.PREFIX + roots.resolved(name.removeprefix(file.PREFIX)) if file.has(name) else name
     except NotFound as error:
         raise UnknownParent(f"parent {name!r}: {error}") from error

@@ -4,11 +4,15 @@ import dataclasses
 from typing import Any
 
 from api.views import benchmark, growth, proxy, search
+from api.views.front import Outlined, ranked
+from api.views.trial import Scored
 from nas.codec import encode
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
+from nas.outlines import summed
 from nas.plans.search import SearchPlan
-from nas.records import Latency, Measurement, Run, Trial
+from nas.records import Run, Trial
 from nas.specs import SPECS, BenchmarkSpec, GrowthSpec, ProxySpec, SearchSpec, Spec
 
 IMAGES = Images(resolution=28, channels=1, classes=10)
@@ -53,9 +57,17 @@ SEARCHES: dict[str, Any] = {
         },
     },
 }
+LABELS: dict[str, Any] = {
+    "named": {"summary": "A name, and tags to find it again by", "value": {"name": "roses", "tags": ["paper", "lite"]}},
+    "archived": {"summary": "Put away", "value": {"archived": True}},
+}
 BUDGETS: dict[str, Any] = {
     "more trials": {"value": {"trials": 200}},
     "more hours": {"value": {"hours": 12}},
+}
+PRUNINGS: dict[str, Any] = {
+    "a month": {"summary": "What would go of what nobody has used for 30 days", "value": {"dry_run": True}},
+    "a week": {"value": {"older_than_days": 7}},
 }
 GROWTHS: dict[str, Any] = {
     "best": {
@@ -70,6 +82,14 @@ GROWTHS: dict[str, Any] = {
             "members": ["B0", "B2"],
             "scaling": {"alpha": 1.2, "beta": 1.1, "gamma": 1.15},
         },
+    },
+    "fit": {
+        "summary": "Which α, β, γ are best for this network",
+        "value": {"search": "0a1b2c3d4e5f", "fit": {"cost": "mult_adds", "step": 0.2}, "recipe": {"epochs": 4}},
+    },
+    "budgets": {
+        "summary": "The largest of the family within budgets",
+        "value": {"search": "0a1b2c3d4e5f", "members": ["B0", "mult_adds<=2x", "latency_ms<=5"]},
     },
 }
 AGENTS: dict[str, Any] = {
@@ -134,6 +154,7 @@ def answers() -> dict[str, Any]:
     quick = dataclasses.replace(spec, searcher="random")
     plan = SearchPlan(run.id, quick, spec.trials, IMAGES)
     trials = [_trial(plan, number, accuracy) for number, accuracy in enumerate((0.8712, 0.8954))]
+    stands = search.stand(spec, trials, ())
     grown = GrowthSpec(
         name="clothes family",
         dataset=spec.dataset,
@@ -145,7 +166,7 @@ def answers() -> dict[str, Any]:
     pages = {"next": None}
     measured = BenchmarkSpec(images=IMAGES, architecture=grown.architecture, model=f"{run.id}-1")
     shown = {
-        "Search": search.view(run, trials),
+        "Search": search.view(run, summed(trials, spec), stands),
         "Growth": growth.view(_run("6f7a8b9c0d1e", grown), ()),
         "Benchmark": benchmark.view(_run("2a3b4c5d6e7f", measured), trials[1:]),
         "Proxy": proxy.view(_run("8b9c0d1e2f3a", ProxySpec(dataset=spec.dataset)), ()),
@@ -157,10 +178,17 @@ def answers() -> dict[str, Any]:
         "Benchmarks": {"benchmarks": [shown["Benchmark"]], **pages},
         "Proxies": {"proxies": [shown["Proxy"]], **pages},
         "Runs": {"runs": [shown["Growth"], shown["Search"]], **pages},
-        "Trials": {"trials": [search.scored(trials[0], spec.objective)], **pages},
-        "Pareto": search.pareto(run, trials, spec.objective, spec.devices[0]),
+        "Trials": {"trials": [Scored(**vars(trials[0]), reward=stands.front[0].reward)], **pages},
+        "Pareto": ranked(
+            run, [_outlined(trial) for trial in trials], (), spec.objective, "cpu", lambda _: trials
+        ).pareto,
     }
     return {name: encode(example) for name, example in examples.items()}
+
+
+def _outlined(trial: Trial) -> Outlined:
+    assert trial.measurement is not None
+    return trial.number, "own", None, None, trial.measurement.mult_adds, trial.measurement.accuracy
 
 
 def _run(name: str, spec: Spec) -> Run:
@@ -186,9 +214,14 @@ def _trial(plan: SearchPlan, number: int, accuracy: float) -> Trial:
         device="cpu",
         median_ms=0.41,
         p95_ms=0.44,
-        minimum_ms=0.4,
+        minimum_ms=0.41,
         spread=0.03,
         runs=300,
+        rounds=40,
+        ratio=2.05,
+        yardstick_ms=0.2,
+        error_ms=0.002,
+        slowdown=1.02,
         fingerprint={"processor": "Example 3000", "threads": "1", "runtime": "onnxruntime 1.20"},
     )
     return Trial(
@@ -199,6 +232,8 @@ def _trial(plan: SearchPlan, number: int, accuracy: float) -> Trial:
         measurement=Measurement(
             params=counted.params,
             mult_adds=counted.mult_adds,
+            peak_memory=counted.peak_memory(),
+            model_bytes=counted.model_bytes(),
             latencies={latency.device: latency},
             accuracy=accuracy,
             train_seconds=40.5,

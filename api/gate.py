@@ -20,7 +20,8 @@ LARGER = {
     r"/v1/errands/[^/]+/answer": errands.MOST_ANSWER_BYTES,
     r"/v1/images/[^/]+": 2**60,  # written to the disk as it comes, and counted there: nas.uploads
 }
-# Of every answer; a page may load nothing from elsewhere, and no other page may show it within itself.
+# Of every answer that says nothing else; a page may load nothing from elsewhere, and no other page may show it within
+# itself.
 MARKS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": (
@@ -47,7 +48,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in MARKS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         if scope["client"] and self._edge.believes(scope["client"][0]):

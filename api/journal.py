@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,11 +26,12 @@ class Journal:
     """Around the whole of `app`, its answers to what goes wrong included.
 
     The id is the request's own X-Request-ID where that is a plain word, else a new one. The answer has it in the same
-    header, and so has whatever is logged meanwhile.
+    header, and so has whatever is logged meanwhile. `answered` is told of each, with the operation that it was, as
+    the description names it; "other" of the dashboard's files, and of a path that there is not.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, answered: Callable[[str, int, float], None]) -> None:
+        self._app, self._answered = app, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,6 +59,9 @@ class Journal:
                 raise
             log.exception("nobody expected this")  # but its client has a whole answer, and keeps its connection
         finally:
+            seconds = time.perf_counter() - begun
+            route = scope.get("route")
+            self._answered("other" if route is None else route.operation_id or route.name, status, seconds)
             path = scope.get("raw_path", b"").decode("ascii", "replace") or scope["path"]
             fields = {
                 **({"owner": state["owner"]} if "owner" in state else {}),
@@ -64,7 +69,7 @@ class Journal:
                 "method": scope["method"],
                 "path": path,
                 "status": status,
-                "milliseconds": round(1000 * (time.perf_counter() - begun), 1),
+                "milliseconds": round(1000 * seconds, 1),
             }
             level = logging.WARNING if status >= 500 else logging.INFO
             log.log(level, "%s %s: %d", scope["method"], path, status, extra={"fields": fields})

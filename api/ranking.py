@@ -1,11 +1,12 @@
 """How the front of a search is to be ranked, as asked for in a query."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nas.objective import Cost, Form, Metric, Objective
+from nas.objective import HARD, Cost, Form, Metric, Objective
 from nas.records import Run
 from nas.refusal import Refusal
 from nas.specs import SearchSpec
@@ -19,7 +20,8 @@ class Ranking(BaseModel):
     cost: Cost | None = None
     """The cost to rank by."""
     target: float | None = None
-    """The target T, in units of the cost."""
+    """The target T, in units of the cost. Given without an exponent, where the search's own would make a mere factor of
+    it, it asks for the best within it."""
     w: str | None = Field(None, examples=["-0.07"])
     """The exponent, or two with a comma between: up to the target, and above it."""
     w_under: float | None = None
@@ -38,14 +40,17 @@ class Ranking(BaseModel):
     def applied(self, run: Run) -> tuple[Objective, str]:
         """The objective, and the device whose latency it means. Raises Refusal naming a parameter."""
         assert isinstance(run.spec, SearchSpec)
-        own, devices = run.spec.objective, run.spec.devices
+        return self.instead(run.spec.objective, run.spec.devices, f"search {run.id}")
+
+    def instead(self, own: Objective, devices: Sequence[str], whose: str) -> tuple[Objective, str]:
+        """The same for an objective and devices that are nobody's but a run's as it is called."""
         device = self.device or devices[0]
         if device not in devices:
-            detail = f"search {run.id} was not measured on device {device!r}: there are {', '.join(devices)}"
+            detail = f"{whose} was not measured on device {device!r}: there are {', '.join(devices)}"
             raise Refusal(detail, field="device")
         cost = self.cost or ("latency_ms" if self.device and "latency_ms" not in own.costs else own.cost)
         if cost != own.cost and self.target is None:
-            detail = f"target is missing: search {run.id} has one for {own.cost}, and cost {cost!r} needs its own"
+            detail = f"target is missing: {whose} has one for {own.cost}, and cost {cost!r} needs its own"
             raise Refusal(detail, field="target")
         also = self.also
         if also is None and self.form in (None, "front"):
@@ -56,6 +61,8 @@ class Ranking(BaseModel):
         changes = {name: value for name, value in changes.items() if value is not None}
         try:
             objective = dataclasses.replace(own, cost=cost, also=also, **changes)
+            if self.target is not None and w_under is None is w_over and not objective.bound:
+                objective = dataclasses.replace(objective, w_under=HARD[0], w_over=HARD[1])
         except Refusal as error:
             raise Refusal(str(error), field="w" if self.w and error.field.startswith("w_") else error.field) from error
         if self.device and "latency_ms" not in objective.costs:
@@ -73,3 +80,13 @@ class Ranking(BaseModel):
                 raise Refusal(detail, field="w") from None
             under, over = first if under is None else under, last if over is None else over
         return under, over
+
+
+OWN = Ranking(w=None, device=None)  # as searched
+
+
+class Together(Ranking):
+    """What is compared, and by which objective; what is left out of that is as the first search has it."""
+
+    of: str = Field(examples=["0a1b2c3d4e5f,0a1b2c3d4e60:37"])
+    """Searches and growths, up to six with commas between: RUN, for which its best network stands, or RUN:TRIAL."""

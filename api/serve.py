@@ -171,8 +171,7 @@ def serve(
             limits=Limits.within(handles() // HANDLES_EACH),
         )
         roots = Roots.named((*settings.IMAGES.folders, *images))
-        for setting in (settings.MOST_UPLOADED, settings.LARGEST_UPLOAD):
-            receiving.limit(setting)
+        settings.check()
         lock = Lock(home.home() / "serve.lock")
         receiving.clear()
         listening = _listen(host, port)

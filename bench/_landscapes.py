@@ -1,24 +1,15 @@
-"""Search spaces whose every network's accuracy is known at once, so that searchers can be compared in seconds.
-
-NAS-Bench-Macro is the file nas-bench-macro_cifar10.json of github.com/xiusu/NAS-Bench-Macro (Su et al. 2021,
-"Prioritized Architecture Sampling with Monto-Carlo Tree Search"): networks of eight MBConv layers, trained on CIFAR-10
-three times.
-"""
+"""Search spaces whose every network's accuracy is known at once, so that searchers can be compared in seconds: what one
+is, and one that is made up. Published ones are in bench/_tables.py."""
 
 import itertools
-import json
 import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from nas.networks.architecture import Choices, Knobs
 from nas.searchers import Canonical, CostOf
 
-MACRO_STAGES = (2, 3, 3)  # layers; the first of each cannot be skipped, so its identity is a layer of its own
-MACRO_OPS = ("identity", "mbconv_e3_k3", "mbconv_e6_k5")
-MACRO_IMAGES = 10_000  # that each accuracy was found on
 NOISE = 0.0015  # standard deviation of a synthetic training, NAS-Bench-Macro's
 
 
@@ -27,8 +18,9 @@ class Landscape:
     """`trainings(choices)` are the accuracies, in [0, 1], that training the network with other seeds gives.
 
     `error` is the standard error of such an accuracy, as far as a search knows it.
-    `targets` are two multiply-adds, a tight and a loose one; `networks` is every distinct one, None if there are too
-    many.
+    `targets` are two costs, a tight and a loose one; `networks` is every distinct one, None if there are too many.
+    `near` is by how much accuracy a network may fall short of the best and still count as found; `exists` says whether
+    choices build a network at all.
     """
 
     name: str
@@ -39,40 +31,13 @@ class Landscape:
     error: Callable[[float], float]
     targets: tuple[float, float]
     networks: tuple[Choices, ...] | None
+    near: float = 0.001
+    exists: Callable[[Choices], bool] = lambda _: True
 
     def accuracy(self, choices: Choices) -> float:
         """The mean over seeds."""
         accuracies = self.trainings(choices)
         return sum(accuracies) / len(accuracies)
-
-
-def nas_bench_macro(path: Path) -> Landscape:
-    """The table in the file at `path`. 6,561 strings of choices, of which 3,969 are distinct networks."""
-    table = json.loads(path.read_text())
-    knobs = {f"layer{number}": MACRO_OPS for number in range(1, 9)}
-
-    def key(choices: Choices) -> str:
-        return "".join(str(MACRO_OPS.index(str(choices[knob]))) for knob in knobs)
-
-    def choices(digits: str) -> Choices:
-        return {knob: MACRO_OPS[int(digit)] for knob, digit in zip(knobs, digits)}
-
-    def canonical(network: Choices) -> Choices:
-        digits = iter(key(network))
-        stages = ["".join(itertools.islice(digits, layers)) for layers in MACRO_STAGES]
-        # An identity does nothing, wherever in its stage it stands.
-        return choices("".join(stage[0] + stage[1:].replace("0", "").ljust(len(stage) - 1, "0") for stage in stages))
-
-    return Landscape(
-        name="NAS-Bench-Macro",
-        knobs=knobs,
-        cost=lambda network: float(table[key(network)]["flops"]),
-        canonical=canonical,
-        trainings=lambda network: tuple(accuracy / 100 for accuracy in table[key(network)]["test_acc"]),
-        error=lambda accuracy: math.sqrt(accuracy * (1 - accuracy) / MACRO_IMAGES),
-        targets=(30e6, 60e6),
-        networks=tuple(choices(digits) for digits in sorted(table) if key(canonical(choices(digits))) == digits),
-    )
 
 
 def synthetic(stages: int, seed: int = 0) -> Landscape:

@@ -1,6 +1,8 @@
 """Runs of searchers on a landscape: what each found after every trial, and what that is worth."""
 
+import bisect
 import json
+import math
 import multiprocessing
 import random
 import statistics
@@ -11,7 +13,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from bench._landscapes import Landscape, nas_bench_macro, synthetic
+from bench._landscapes import Landscape, synthetic
+from bench._peers import CONSTRAINED, Constrained
+from bench._tables import table
 from nas import plugins
 from nas.confirmation import Measured, confirmation
 from nas.networks.architecture import Choices
@@ -25,7 +29,7 @@ GOALS = ("accuracy", "soft-tight", "soft-loose", "under-tight", "under-loose", "
 NO_BEST = ("capped", "front")  # goals of which no network is handed over, nor confirmed
 BUDGETS = (25, 50, 100, 200, 400)
 ATTEMPTS = 1000
-NEAR = 0.001  # of accuracy: 0.1 points
+NEAR_FRONT = 0.95  # of the hypervolume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +54,11 @@ class Course:
 
 @cache
 def landscape(name: str) -> Landscape:
+    """ "synthetic 2 stages", or the path of a table with its columns behind commas."""
     if name.startswith("synthetic"):
         return synthetic(int(name.split()[1]))
-    return nas_bench_macro(Path(name))
+    file, *columns = name.split(",")
+    return table(Path(file), *columns)
 
 
 def objective(goal: str, targets: tuple[float, float]) -> Objective:
@@ -76,7 +82,7 @@ class CostRank:
             nearest = [min(costed, key=lambda pair: abs(pair[0] - wanted))[1] for wanted in spaced]
             self._order = list(dict.fromkeys([*nearest, *(number for _, number in costed)]))
         else:
-            limit = aim.target if goal.startswith("under") else float("inf")
+            limit = aim.target if goal.startswith("under") else math.inf
             self._order = [number for cost, number in reversed(costed) if cost <= limit]
         self._next = 0
 
@@ -107,7 +113,9 @@ def follow(course: Course) -> Trail:
     draw = random.Random(f"{course.seed}/{course.goal}")
 
     def allowed(choices: Choices) -> float:
-        return max(0.0, land.cost(choices) / aim.target - 1)
+        if not land.exists(choices):
+            return 1.0
+        return max(0.0, land.cost(choices) / aim.target - 1) if course.filtered else 0.0
 
     if course.searcher == COST_RANK:
         searcher: Searcher = CostRank(land, course.goal, aim, course.trials)
@@ -117,10 +125,13 @@ def follow(course: Course) -> Trail:
             objective=aim,
             cost=None if course.goal == "capped" else land.cost,
             canonical=land.canonical,
-            allowed=allowed if course.filtered else None,
+            allowed=allowed,
             trials=course.trials,
         )
-        searcher = plugins.load("nas.searchers", course.searcher).Searcher(problem, seed=course.seed)
+        if course.searcher in CONSTRAINED:
+            searcher = Constrained(problem, CONSTRAINED[course.searcher](course.seed))
+        else:
+            searcher = plugins.load("nas.searchers", course.searcher).Searcher(problem, seed=course.seed)
     proposed: set[tuple[object, ...]] = set()
     running: list[Choices] = []
     networks: list[Choices] = []  # in the order of their first results
@@ -148,7 +159,7 @@ def follow(course: Course) -> Trail:
                     return trail  # exhausted
                 choices = land.canonical(asked)
                 key = tuple(choices[knob] for knob in land.knobs)
-                if key not in proposed and (not course.filtered or not allowed(choices)):
+                if key not in proposed and not allowed(choices):
                     break
             else:
                 return trail  # exhausted
@@ -202,7 +213,7 @@ class Yardstick:
     """
 
     def __init__(self, land: Landscape, goal: str, trails: Sequence[Trail]) -> None:
-        self._goal, self._aim = goal, objective(goal, land.targets)
+        self._goal, self._aim, self._near = goal, objective(goal, land.targets), land.near
         points = [(land.cost(choices), land.accuracy(choices)) for choices in land.networks or ()]
         points = points or [point for trail in trails for point in trail.points]
         accuracies = sorted(accuracy for _, accuracy in points)
@@ -221,11 +232,16 @@ class Yardstick:
         return self._best - reward
 
     def trials_to_near(self, trail: Trail) -> float:
-        """Trials until the best is within 0.1 points; infinite where it never was."""
+        """Trials until the best is within the landscape's tolerance, or the front has most of the hypervolume; infinite
+        where it never was."""
+        if self._goal == "front":
+            counts = range(1, len(trail.points) + 1)
+            place = bisect.bisect_left(counts, NEAR_FRONT, key=lambda trials: self.after(trail, trials))
+            return counts[place] if place < len(counts) else math.inf
         for number, point in enumerate(trail.points, 1):
-            if self._best - true_reward(self._goal, self._aim, *point) <= 100 * NEAR + 1e-9:
+            if self._best - true_reward(self._goal, self._aim, *point) <= 100 * self._near + 1e-9:
                 return number
-        return float("inf")
+        return math.inf
 
 
 def trails(wanted: Sequence[Course], jobs: int, keep: Path | None) -> dict[Course, Trail]:

@@ -26,7 +26,7 @@ from bench.training import PLAIN, drawn
 from nas import settings
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.blocks import network
-from nas.plans.growth import member
+from nas.networks.members import member
 from nas.recipes import RECIPES
 from nas.training.data import Batches, View
 from nas.training.device import alone, training_device

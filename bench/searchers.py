@@ -1,9 +1,13 @@
-"""How many trials each searcher needs: `python -m bench.searchers --table FILE [--seeds N] [--trials 25,50]`.
+"""How many trials each searcher needs: `python -m bench.searchers --tables FOLDER [--seeds N] [--trials 100]`.
 
-The table is NAS-Bench-Macro's, see bench/_landscapes.py; without it a synthetic one is made, with --vast one of
-1.7·10^14 choices. A trial returns the accuracy of one of the network's trainings, drawn at random, and its exact
-multiply-adds; what counts is the mean over trainings of the best network tried. No network is tried twice. Peers come
-twice where there is a limit: as they are, and "filtered", with proposals over it refused before they cost a trial.
+The folder has NAS-Bench-Macro's, NAS-Bench-201's and NAS-Bench-Graph's tables, see bench/_tables.py: rows are then of
+the trials until the best is near, and how many times fewer the default needs than each peer. With --table FILE rows
+about one of them are in more detail; with neither a synthetic one is made, with --vast one of 1.7·10^14 choices.
+
+A trial returns the accuracy of one of the network's trainings, drawn at random, and its exact cost; what counts is the
+mean over trainings of the best network tried. No network is tried twice. Peers come twice where there is a limit: as
+they are, and "filtered", with proposals over it refused before they cost a trial; two of Optuna's come a third time,
+told of it as their constraint.
 
 A search cannot see which of them is best. Rows "handed over" are of the network that it gives: the best by the mean
 of what was measured. Rows "believed best, not handed over" are of the one that the searcher's own model would give.
@@ -18,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench._landscapes import Landscape
+from bench._lifts import TABLE_GOALS, lifts
+from bench._peers import CONSTRAINED
 from bench._rows import row
 from bench._searcher_runs import (
     BUDGETS,
@@ -31,6 +37,7 @@ from bench._searcher_runs import (
     objective,
     trails,
 )
+from bench._tables import MACRO, TABLES, missing
 from nas import plugins, settings
 from nas.metering import host
 from nas.networks.architecture import random_choices
@@ -44,6 +51,7 @@ TARGETS = {  # on NAS-Bench-Macro, medians of the default: regret in points at m
     "under-loose": {25: 0.09, 50: 0.05, 100: 0.02},
     "front": {25: 0.93, 50: 0.97, 100: 0.992, 200: 0.997},
 }
+LIFT_TRIALS = 100
 SOON = 15  # trials to within 0.1 points of the best under the loose limit
 FEWER = 3.0  # times fewer than filtered TPE and evolution
 PARALLEL_LOSS = 1.3
@@ -56,7 +64,9 @@ def courses(options: argparse.Namespace) -> list[Course]:
         for searcher in options.searchers:
             if searcher == COST_RANK and (not ranked or goal.startswith(("soft", "capped"))):
                 continue
-            free = searcher not in (DEFAULT, COST_RANK) and goal.startswith("under")
+            if searcher in CONSTRAINED and not goal.startswith("under"):
+                continue
+            free = searcher not in (DEFAULT, COST_RANK, *CONSTRAINED) and goal.startswith("under")
             for filtered in (False, True) if free else (False,):
                 for trials in options.trials if searcher in SIZED else options.trials[-1:]:
                     for seed in range(options.seeds):
@@ -75,11 +85,16 @@ def report(options: argparse.Namespace, results: dict[Course, Trail]) -> None:
         yardstick = Yardstick(land, goal, list(of_goal.values()))
         for trials in options.trials:
             medians = dict(_medians(of_goal, yardstick, trials))
-            _compare(f"{land.name}, {words(goal, land)}, {trials} trials", goal, trials, medians, options.table)
+            _compare(f"{land.name}, {words(goal, land)}, {trials} trials", goal, trials, medians, _macro(options))
             if goal not in NO_BEST:
                 _handed_over(f"{land.name}, {words(goal, land)}, {trials} trials", of_goal, yardstick, trials)
         if goal.startswith("under") and land.networks:
             _near(f"{land.name}, {words(goal, land)}", goal, of_goal, yardstick, options)
+
+
+def _macro(options: argparse.Namespace) -> bool:
+    """Whether it is the table that the targets are for."""
+    return bool(options.table) and Path(options.table).name == MACRO
 
 
 def words(goal: str, land: Landscape) -> str:
@@ -154,7 +169,9 @@ def _near(
     ours = counts.pop(DEFAULT, None)
     unit = "trials to within 0.1 points"
     if ours is not None:
-        goals = {"target": f"at most {SOON}", "holds": ours <= SOON} if options.table and goal == "under-loose" else {}
+        goals = (
+            {"target": f"at most {SOON}", "holds": ours <= SOON} if _macro(options) and goal == "under-loose" else {}
+        )
         row(f"{claim}: {DEFAULT}", ours, unit, **goals)  # type: ignore[arg-type]
     for name, value in counts.items():
         number = min(value, float(most))  # a search that never came so near took all its trials, and more
@@ -228,12 +245,14 @@ def timings(options: argparse.Namespace) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.searchers", description=__doc__)
-    parser.add_argument("--table", type=Path, help="nas-bench-macro_cifar10.json of github.com/xiusu/NAS-Bench-Macro")
+    parser.add_argument("--tables", type=Path, help="folder of the tables of bench/_tables.py")
+    parser.add_argument("--table", help="one of them alone, its columns behind commas: nb201_mit.npz,cifar10,pixel3")
     parser.add_argument("--vast", action="store_true", help="a synthetic space of 1.7·10^14 choices")
     parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--trials", default=",".join(map(str, BUDGETS)), help="budgets, rising")
-    parser.add_argument("--searchers", default=",".join([*plugins.names("nas.searchers"), COST_RANK]))
-    parser.add_argument("--goals", default=",".join(GOALS))
+    parser.add_argument("--trials", help="budgets, rising")
+    every = [*plugins.names("nas.searchers"), COST_RANK]
+    parser.add_argument("--searchers", default=",".join([*every, *CONSTRAINED]))
+    parser.add_argument("--goals")
     parser.add_argument("--workers", type=int, default=1, help="networks evaluated at a time")
     parser.add_argument("--confirm", type=int, default=0, help="trials of the default that train its leads once more")
     parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
@@ -241,20 +260,29 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=host.processors(), help="processes")
     parser.add_argument("--keep", type=Path, help="file of finished runs, which are not made again")
     options = parser.parse_args()
-    options.trials = sorted(int(trials) for trials in options.trials.split(","))
+    goals, budgets = (TABLE_GOALS, [str(LIFT_TRIALS)]) if options.tables else (GOALS, map(str, BUDGETS))
+    options.trials = sorted(int(trials) for trials in (options.trials.split(",") if options.trials else budgets))
     options.searchers = options.searchers.split(",")
-    options.goals = options.goals.split(",")
-    if options.table and not options.table.is_file():
-        parser.error(f"{options.table} is no file: see bench/_landscapes.py for where to get the table")
+    options.goals = options.goals.split(",") if options.goals else goals
+    if options.table and not Path(options.table.split(",")[0]).is_file():
+        parser.error(f"{options.table} is no file: see bench/_tables.py for where to get the table")
+    if options.tables and (absent := missing(options.tables)):
+        parser.error(f"{options.tables} lacks {', '.join(absent)}: see bench/_tables.py for where to get them")
     for searcher in options.searchers:
-        if searcher != COST_RANK:
+        if searcher not in (COST_RANK, *CONSTRAINED):
             plugins.check("nas.searchers", searcher)
     for goal in options.goals:
         if goal not in GOALS:
             parser.error(f"unknown goal {goal!r}: there are {', '.join(GOALS)}")
-    options.landscape = str(options.table) if options.table else f"synthetic {7 if options.vast else 2} stages"
+    options.landscape = options.table or f"synthetic {7 if options.vast else 2} stages"
     settings.prepare(settings.THREADS)  # the processes are the parallelism
-    if options.parallel:
+    if options.tables:
+        for name in TABLES:
+            options.landscape = str(options.tables / name)
+            results = trails(courses(options), options.jobs, options.keep)
+            for goal in options.goals:
+                lifts(landscape(options.landscape), goal, results, DEFAULT, options.trials[-1])
+    elif options.parallel:
         parallel(options)
     elif options.timings:
         timings(options)

@@ -35,6 +35,7 @@ from nas.training.train import Epoch, train
 TARGET = 2.7
 IMAGES, EPOCHS = {"cpu": 1_920, "cuda": 51_200}, {"cpu": 2, "cuda": 6}
 BATCH, ROUNDS = 128, 2
+PACE, PROCESSORS = 979, 2  # images a second by the naive loop, of the machine that seconds of targets are meant of
 SIDE_BY_SIDE = 4  # trainings that share a GPU
 CANDIDATE = RECIPES["proxy"]
 PLAIN = Normalisation(mean=(0.5,), std=(0.25,))
@@ -127,6 +128,17 @@ def together(which: str, device: str, clock: str, number: int, environment: dict
         for _ in range(number)
     ]
     return [Trained(*json.loads(process.communicate()[0])) for process in running]
+
+
+def times_as_slow(clock: str = "perf_counter") -> float:
+    """How many seconds take the place here of one that a target means, by the naive loop: of the whole machine, or by
+    the clock "process_time" of one processor."""
+    processors = 1 if clock == "process_time" else host.processors()
+    threads = {"OMP_NUM_THREADS": str(processors)}
+    rate = max(rate for _ in range(ROUNDS) for rate in rates(together("naive", "cpu", clock, 1, threads)))
+    slower = (PACE / PROCESSORS if clock == "process_time" else PACE) / rate
+    print(f"naive loop: {rate:.0f} images/s, so that a second is {slower:.2f} here", file=sys.stderr)
+    return slower
 
 
 def drawn(number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,12 @@ def load(what: "str | Path", device: str = "cpu") -> "Network":
     """The network in a folder, an archive (zip, tar) or a checkpoint, at an address of a service, or of a run of the
     service at NAS_URL: "RUN@best". On `device`, such as "cuda".
 
-    Raises BadCheckpoint and BadArchive, which are ValueErrors, OSError, and ServiceError where a service is asked.
+    Raises BadCheckpoint and BadArchive, which are ValueErrors, OSError, ServiceError where a service is asked, and
+    NotInstalled, which names the extra that has what is missing.
     """
+    from nas import extras
+
+    extras.require("nas.load", "workers", "torch", "numpy")
     from nas.models.network import load as loaded
 
     return loaded(what, device)

@@ -98,7 +98,11 @@ def _resizing(size: int, wanted: int) -> "NDArray[np.float32]":
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("picture", nargs="+")
-    parser.add_argument("--model", default=Path(__file__).with_name("model.onnx"), help="another network of the kind")
+    parser.add_argument(
+        "--model",
+        default=Path(__file__).with_name("model.onnx"),
+        help="another network of the kind, such as model.int8.onnx",
+    )
     options = parser.parse_args(arguments)
     try:
         network = Classifier(options.model)

@@ -38,6 +38,28 @@ def encode(value: Any) -> Any:
     return value
 
 
+def least(record: Any) -> dict[str, Any]:
+    """The data that says no more of a record than `decode` needs to make it again: what it would say by itself is left
+    out."""
+    kind, data = type(record), encode(record)
+
+    def spared(within: dict[str, Any]) -> None:
+        for name, value in list(within.items()):
+            del within[name]
+            try:
+                same = decode(kind, data) == record
+            except Malformed:
+                same = False
+            if not same:
+                within[name] = value
+                if isinstance(value, dict):
+                    spared(value)
+
+    spared(data)
+    whole: dict[str, Any] = data
+    return whole
+
+
 def decode(record: type[Record], data: Any) -> Record:
     """The record that `encode` gave `data` for. Raises Malformed for all unknown, missing and wrong fields at once.
 

@@ -18,11 +18,13 @@ from nas.pareto import front
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """A network's cost, or both costs, and its accuracies, one for each training that has ended; `pending` more are
-    under way. `error` is the standard error that the number of images leaves in each; 0: it is not known."""
+    under way. `error` is the standard error that the number of images leaves in each, `cost_error` the relative one of
+    a cost that was measured; 0: it is not known."""
 
     costs: tuple[float, ...]
     accuracies: tuple[float, ...]
     error: float = 0.0
+    cost_error: float = 0.0
     pending: int = 0
 
     @property
@@ -53,7 +55,13 @@ def confirmation(measured: Sequence[Measured], objective: Objective) -> int | No
     if not noise.deviation:  # all alike is chance, too: what the images leave open is there at least
         noise = Spread(deviation=max(1e-6, *(one.error for one in measured)), freedom=0)
     # Of the mean rewards, once what is under way has ended.
-    errors = [objective.terms(one.costs[0])[0] * noise.deviation / math.sqrt(one.trainings) for one in measured]
+    errors = [
+        math.hypot(
+            objective.terms(one.costs[0])[0] * noise.deviation / math.sqrt(one.trainings),
+            objective.reward_error(mean, one.costs[0], one.cost_error if objective.cost == "latency_ms" else 0.0),
+        )
+        for mean, one in zip(means, measured)
+    ]
 
     def ahead(rival: int) -> float:
         return (rewards[leader] - rewards[rival]) / math.hypot(errors[leader], errors[rival])

@@ -17,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas import datasets, home, latencies, logs
+from nas import datasets, home, latencies, logs, quantisation
 from nas.answers import Answers, packed
 from nas.codec import Malformed, decode, encode
 from nas.datasets import DatasetError, ImageSet
+from nas.extras import NotInstalled
 from nas.limits import over_limit
+from nas.measurements import Measurement, Score
 from nas.metering import DeviceError
 from nas.metering.host import processor
 from nas.metrics import Quality
@@ -29,15 +31,18 @@ from nas.models import checkpoint
 from nas.models.checkpoint import Card
 from nas.networks.counts import counts
 from nas.noise import standard_error
-from nas.recipes import Recipe, shortened
-from nas.records import Job, Measurement, Phase, Progress, Score
-from nas.training import TrainingFailed, folds, zero_cost
-from nas.training.accuracy import judged, together
+from nas.recipes import Recipe
+from nas.records import Job, Phase, Progress
+from nas.rounding import Rounding, collapsed
+from nas.training import TrainingFailed, folds, kin, zero_cost
+from nas.training.accuracy import Answered, judged, together
 from nas.training.data import Normalisation, View
 from nas.training.device import alone, training_device
-from nas.training.folds import Part, Report, build
+from nas.training.folds import Report, Work, build
+from nas.training.parts import Part, prepared, view
 from nas.training.resume import Fold, Resume, Unfinished
-from nas.worth import epoch_steps, epochs
+from nas.training.team import gathered
+from nas.worth import epoch_steps
 
 SCORED = 32  # images that the scores of an untrained network look at
 
@@ -50,7 +55,7 @@ def ignore(progress: Progress) -> None:
 
 def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = None) -> Measurement:
     """Count, measure latency, train and score the network of `job`; its weights are saved where it says so. Without a
-    recipe that ends with the latency. A latency that is noisy is measured again once the network is trained.
+    recipe that ends with the latency. A latency that is not well known is measured again once the network is trained.
 
     `images` are those of its dataset, loaded here if they are not given. `report` is called when the phase changes and
     after every epoch. An interrupted job goes on from its last epoch. Random numbers come from `job.seed`; a process
@@ -67,7 +72,13 @@ def evaluate(job: Job, report: Report = ignore, *, images: ImageSet | None = Non
 def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement:
     begun = time.perf_counter()
     counted = counts(job.architecture)
-    costed = Measurement(params=counted.params, mult_adds=counted.mult_adds, refused=over_limit(job.limits, counted))
+    costed = Measurement(
+        params=counted.params,
+        mult_adds=counted.mult_adds,
+        peak_memory=counted.peak_memory(job.precision),
+        model_bytes=counted.model_bytes(job.precision),
+        refused=over_limit(job.limits, counted, job.precision),
+    )
     if costed.refused:
         return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
     device = training_device()
@@ -80,6 +91,8 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             return dataclasses.replace(costed, seconds=time.perf_counter() - begun)
     if job.save_weights:
         checkpoint.require()
+    if job.precision == "int8" and (reason := quantisation.missing()):
+        raise NotInstalled(reason)
     if images is None:
         images = datasets.load(dataset, job.read_at, home.folder("datasets"))
     datasets.require_fitting(images.info, job.architecture.images.channels, job.architecture.images.classes)
@@ -87,12 +100,9 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         raise datasets.Changed(dataset, "image files have other names, sizes or classes")
     with alone(device):
         job = _with_parent(job)
-        divided = folds.parts(job, recipe, images)
+        seen = kin.seen(job, recipe, images)
+        recipe, divided = prepared(job, images)
         first = divided[0]
-        recipe = dataclasses.replace(recipe, epochs=epochs(recipe, len(first.training)))
-        if job.epochs_done:
-            recipe = shortened(recipe, recipe.epochs - job.epochs_done)
-        recipe = recipe if job.parent else recipe.from_nothing
         resume = Resume(job, images.info)
         stand = resume.load()
         if stand is None:
@@ -107,25 +117,35 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
 
         scores = {}
         if job.scores:
-            scores = _scores(job, images.train_images[first.training[:SCORED]], folds.view(job, first, device))
-        stand, share = folds.trained(job, recipe, images, divided, stand, device=device, resume=resume, report=report)
+            scores = _scores(job, images.train_images[first.training[:SCORED]], view(job, first, device))
+        with gathered(job, device) as team:
+            work = Work(job=job, recipe=recipe, images=images, device=device, resume=resume, report=report, team=team)
+            stand = folds.trained(work, divided, stand)
         recipe = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
 
-        costed = latencies.measured_again(job, build(job).eval(), costed)
+        right = _right(divided, [fold.answered.taken_for for fold in stand.folds])
+        scored = float(right.mean())
+        rounding = _rounding(divided, stand.folds)
+        costed = latencies.measured_again(
+            job, build(job).eval(), costed, per_channel=rounding is not None and rounding.per_channel
+        )
+        costed = dataclasses.replace(
+            costed, rounding=rounding, refused=costed.refused or collapsed(job.limits.most_drop, rounding)
+        )
         if costed.refused:
             resume.remove()
             spent = time.perf_counter() - begun
             return dataclasses.replace(costed, train_seconds=stand.train_seconds, seconds=spent)
-        right = _right(divided, [fold.answered.taken_for for fold in stand.folds])
-        scored = float(right.mean())
         weights = None
         if job.save_weights:
             network = build(job)
             network.load_state_dict(stand.folds[0].weights or {})
-            own = float(_right([first], [stand.folds[0].answered.taken_for]).mean())
+            answered = stand.folds[0].single or stand.folds[0].answered
+            own = float(_right([first], [answered.taken_for]).mean())
             card = _card(job, dataset, recipe, images, first.how, costed, own)
-            its = _quality([first], stand.folds[:1], images.info.classes)
-            weights = checkpoint.save(network, dataclasses.replace(card, quality=its))
+            its = _quality([first], [answered], images.info.classes)
+            card = dataclasses.replace(card, quality=its, rounding=_rounding([first], stand.folds[:1]), seen=seen)
+            weights = checkpoint.save(network, card)
         resume.remove()
     without = [fold.unaveraged for fold in stand.folds if fold.unaveraged is not None]
     return dataclasses.replace(
@@ -137,39 +157,57 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         answers=Answers(
             images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())
         ),
-        quality=_quality(divided, stand.folds, images.info.classes),
-        steps=0 if recipe.stepless else recipe.epochs * epoch_steps(recipe, len(first.training)),
-        learning_rate=stand.learning_rate,
-        inherited=share,
+        quality=_quality(divided, [fold.answered for fold in stand.folds], images.info.classes),
+        steps=0 if job.calibrated else recipe.all_epochs * epoch_steps(recipe, len(first.training)),
+        learning_rate=None if job.calibrated else stand.learning_rate,
+        inherited=stand.inherited,
+        seen=seen,
         train_seconds=stand.train_seconds,
         seconds=time.perf_counter() - begun,
         weights=weights,
         scores=scores,
-        trained_on=torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        trained_on=None if job.calibrated else _name(device),
     )
 
 
 def _with_parent(job: Job) -> Job:
-    """The job; where it was to go on from the rung below, and those weights are gone, all of it from nothing."""
+    """The job; where it was to go on from the rung below, and those weights are gone, all of it from what that began
+    with."""
     if not job.epochs_done or (job.parent is not None and checkpoint.artifact(job.parent).exists()):
         return job
     log.warning(
-        "the weights of trial %d are gone, which were to go on: its network begins with none, and has the whole recipe",
+        "the weights of trial %d are gone, which were to go on: its network begins with %s, and has the whole recipe",
         job.promotes,
+        "those of the search's parent" if job.ancestor else "none",
     )
-    return dataclasses.replace(job, parent=None, epochs_done=0)
+    return dataclasses.replace(job, parent=job.ancestor, epochs_done=0)
 
 
 def _right(divided: list[Part], taken_for: list[Tensor]) -> NDArray[np.bool_]:
     """Which of the images were taken for what they are, in the order in which the dataset has them."""
     held = np.concatenate([part.held for part in divided])
-    right: NDArray[np.bool_] = np.concatenate([taken.numpy() for taken in taken_for]) == divided[0].labels[held]
+    right = np.concatenate([part.right(taken) for part, taken in zip(divided, taken_for)])
     return right[np.argsort(held)]
 
 
-def _quality(divided: list[Part], folds: Sequence[Fold], classes: tuple[str, ...]) -> Quality:
+def _rounding(divided: list[Part], folds: Sequence[Fold]) -> Rounding | None:
+    """What 8 bits did to the accuracy; None where nothing was quantised."""
+    before = [fold.single.taken_for for fold in folds if fold.single]
+    if not before:
+        return None
+    single, rounded = (
+        float(_right(divided, each).mean()) for each in (before, [fold.answered.taken_for for fold in folds])
+    )
+    return Rounding(float32=single, int8=rounded, per_channel=folds[0].per_channel)
+
+
+def _quality(divided: list[Part], answered: Sequence[Answered], classes: tuple[str, ...]) -> Quality:
     labels = np.concatenate([part.labels[part.held] for part in divided])
-    return judged(together([fold.answered for fold in folds]), labels, classes)
+    return judged(together(answered), labels, classes)
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 def _phase(job: Job, phase: Phase) -> Progress:
@@ -213,6 +251,7 @@ def _card(
         recipe=recipe,
         seed=job.seed,
         shuffle=job.shuffle,
+        children=job.children,
         pixels=images.train_images.shape[-1],
         greys=images.info.greys,
         scored_on=training_device().type,

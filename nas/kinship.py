@@ -66,7 +66,7 @@ def _stage(parent: Stage, child: Stage) -> tuple[str, ...]:
         ("op", parent.op, child.op),
         ("stride", parent.stride, child.stride),
         ("squeeze-and-excitation", _there(parent.se_ratio), _there(child.se_ratio)),
-        ("pooling skip", _there(parent.skip == "pooling"), _there(child.skip == "pooling")),
+        ("pooling skip", _there(parent.pools), _there(child.pools)),
     )
 
 

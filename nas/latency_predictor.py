@@ -8,19 +8,19 @@ little.
 
 import dataclasses
 import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nas.correlation import spearman
+from nas.measurements import Latency
+from nas.metering.earlier import NOISY
 from nas.networks.layers import Activate, Branches, Conv, GlobalPool, Graph, Layer, Linear, Node, Pool, pair
 from nas.networks.layers import Sequence as Chain
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import walk
 from nas.networks.shapes import Shape, after, joined
-from nas.records import Latency
 
 FOLDS = 5
 LEAST = 20  # measured networks
@@ -28,6 +28,7 @@ VECTOR = 16  # single-precision numbers in 512 bits
 LARGE = 1.5  # times the median error
 TINY = 1e-9  # an error that is none
 REWEIGHTINGS = 6
+SURE = 0.02  # a relative error of measuring that is no more than the predictor's own
 SHRINKAGES = tuple(10.0**power for power in range(-7, 2))
 
 Measured = tuple[AnyArchitecture, float]
@@ -51,25 +52,28 @@ class Predictor:
 
 
 def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
-    """Learn from latencies on one device, newest first: each network's median of those that were taken on the same
-    machine and runtime as the newest, and were not noisy if enough of them were not. Raises as `predictor` does."""
+    """Learn from latencies on one device, newest first: each network's best known one of those that were taken on the
+    same machine and runtime as the newest. Raises as `predictor` does."""
     fingerprint = latencies[0][1].fingerprint if latencies else {}
-    here = [(architecture, latency) for architecture, latency in latencies if latency.fingerprint == fingerprint]
-    steady = _medians([(architecture, latency) for architecture, latency in here if not latency.noisy])
-    model = predictor(steady if len(steady) >= LEAST else _medians(here))
+    surest: dict[str, tuple[AnyArchitecture, Latency]] = {}
+    for architecture, latency in latencies:
+        before = surest.get(architecture.digest())
+        if latency.fingerprint == fingerprint and (before is None or _error(latency) < _error(before[1])):
+            surest[architecture.digest()] = architecture, latency
+    measured = [(architecture, latency.median_ms) for architecture, latency in surest.values()]
+    told = any(latency.error_ms is not None for _, latency in surest.values())  # else all are known alike
+    model = predictor(measured, [_error(latency) for _, latency in surest.values()] if told else None)
     return dataclasses.replace(model, fingerprint=fingerprint)
 
 
-def _medians(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> list[Measured]:
-    times: dict[str, tuple[AnyArchitecture, list[float]]] = {}
-    for architecture, latency in latencies:
-        times.setdefault(architecture.digest(), (architecture, []))[1].append(latency.median_ms)
-    return [(architecture, statistics.median(its)) for architecture, its in times.values()]
+def _error(latency: Latency) -> float:
+    """What is not known, as of a latency from before there were errors, is not small."""
+    return NOISY if latency.error_ms is None else latency.error
 
 
-def predictor(measured: Sequence[Measured]) -> Predictor:
-    """Learn from networks and the milliseconds they took on one device. Raises ValueError for too few of them, and
-    ModuleNotFoundError without numpy."""
+def predictor(measured: Sequence[Measured], errors: Sequence[float] | None = None) -> Predictor:
+    """Learn from networks and the milliseconds they took on one device; from those with a large relative error less.
+    Raises ValueError for too few of them, and ModuleNotFoundError without numpy."""
     if len(measured) < LEAST:
         raise ValueError(f"{len(measured)} measured networks are too few to learn latency from: give {LEAST} or more")
     for architecture, milliseconds in measured:
@@ -84,9 +88,10 @@ def predictor(measured: Sequence[Measured]) -> Predictor:
     rows = rows / scale
     times = np.array([milliseconds for _, milliseconds in measured])
     folds = np.arange(len(times)) % FOLDS
-    best = min(SHRINKAGES, key=lambda shrinkage: _errors(rows, times, folds, shrinkage)[0])
-    error, guesses = _errors(rows, times, folds, best)
-    weights = dict(zip(names, (_fitted(rows, times, best) / scale).tolist()))
+    sure = SURE**2 / (SURE**2 + np.array(errors or [0.0] * len(times)) ** 2)
+    best = min(SHRINKAGES, key=lambda shrinkage: _errors(rows, times, sure, folds, shrinkage)[0])
+    error, guesses = _errors(rows, times, sure, folds, best)
+    weights = dict(zip(names, (_fitted(rows, times, sure, best) / scale).tolist()))
     return Predictor(
         error=error,
         rank=spearman(guesses.tolist(), times.tolist()),
@@ -171,27 +176,27 @@ def _size(shape: Shape) -> int:
     return shape.channels * shape.height * shape.width
 
 
-def _errors(rows: Any, times: Any, folds: Any, shrinkage: float) -> tuple[float, Any]:
-    """The mean relative error where each fold is guessed from the others, and the guesses."""
+def _errors(rows: Any, times: Any, sure: Any, folds: Any, shrinkage: float) -> tuple[float, Any]:
+    """The mean relative error where each fold is guessed from the others, each by how `sure` it is, and the guesses."""
     import numpy as np
 
     guesses = np.empty_like(times)
     for fold in range(FOLDS):
         held = folds == fold
-        guesses[held] = rows[held] @ _fitted(rows[~held], times[~held], shrinkage)
-    return float(np.mean(np.abs(guesses - times) / times)), guesses
+        guesses[held] = rows[held] @ _fitted(rows[~held], times[~held], sure[~held], shrinkage)
+    return float(np.average(np.abs(guesses - times) / times, weights=sure)), guesses
 
 
-def _fitted(rows: Any, times: Any, shrinkage: float) -> Any:
+def _fitted(rows: Any, times: Any, sure: Any, shrinkage: float) -> Any:
     """Ridge regression of relative errors, in which those that are large beside the others count by their size and not
     by its square (Huber 1964, by reweighting): a host that was busy shows in single measurements."""
     import numpy as np
 
-    weighted, trust = rows / times[:, None], np.ones(len(times))
+    weighted, trust = rows / times[:, None], sure
     for _ in range(REWEIGHTINGS):
         trusted = weighted * trust[:, None]
         normal = trusted.T @ weighted + shrinkage * len(times) * np.eye(rows.shape[1])
         weights = np.linalg.solve(normal, trusted.sum(0))
         errors = np.maximum(np.abs(weighted @ weights - 1), TINY)
-        trust = np.minimum(1, LARGE * np.median(errors) / errors)
+        trust = sure * np.minimum(1, LARGE * np.median(errors) / errors)
     return weights

@@ -78,14 +78,18 @@ def heard(tell: Callable[[str], object]) -> Iterator[None]:
 class _Ear(logging.Handler):
     def __init__(self, tell: Callable[[str], object]) -> None:
         super().__init__(logging.WARNING)
-        self._tell, self._thread = tell, threading.get_ident()
+        self._tell, self._thread, self._busy = tell, threading.get_ident(), False
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            try:
-                self._tell(record.getMessage())
-            except Exception:  # as handlers do: what is wrong with a log must not end what is logged
-                self.handleError(record)
+        if record.thread != self._thread or self._busy:  # what telling it warns of is not told in turn
+            return
+        self._busy = True
+        try:
+            self._tell(record.getMessage())
+        except Exception:  # as handlers do: what is wrong with a log must not end what is logged
+            self.handleError(record)
+        finally:
+            self._busy = False
 
 
 class Lines(logging.Formatter):

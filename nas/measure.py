@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from nas import devices, spaces
 from nas.codec import Malformed, decode, encode
+from nas.measurements import Latency
 from nas.metering import DeviceError
 from nas.networks.lowering import AnyArchitecture
-from nas.records import Latency
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,6 +88,15 @@ def estimate(
     )
 
 
+def surest(values: Sequence[float], errors: Sequence[float | None]) -> tuple[float, float | None]:
+    """The mean of several measurements of one thing, in which each counts by its standard error, and the error of that;
+    their plain mean, and None, where they do not all have one."""
+    if not all(errors):
+        return statistics.fmean(values), None
+    weights = [1 / error**2 for error in errors if error]
+    return statistics.fmean(values, weights), 1 / math.sqrt(sum(weights))
+
+
 def tied(one: Estimate, other: Estimate) -> bool:
     """Whether chance alone would often (more than once in 20 times) bring the two as far apart as they are.
 

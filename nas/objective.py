@@ -7,9 +7,24 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from nas.refusal import Refusal
+from nas.rounding import PRECISIONS, Precision
 
-Cost = Literal["latency_ms", "mult_adds", "params"]
-COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds", "params")
+Cost = Literal["latency_ms", "mult_adds", "params", "peak_memory", "model_bytes"]
+COSTS: tuple[Cost, ...] = ("latency_ms", "mult_adds", "params", "peak_memory", "model_bytes")
+UNITS: dict[Cost, str] = {
+    "latency_ms": "milliseconds",
+    "mult_adds": "multiply-adds",
+    "params": "parameters",
+    "peak_memory": "bytes",
+    "model_bytes": "bytes",
+}
+COST_WORDS: dict[str, str] = {
+    "latency_ms": "latency",
+    "mult_adds": "multiply-adds",
+    "params": "parameters",
+    "peak_memory": "peak memory",
+    "model_bytes": "weights",
+}
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "worst_recall"]
 METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "worst_recall")
 METRIC_WORDS: dict[str, str] = {
@@ -21,8 +36,10 @@ METRIC_WORDS: dict[str, str] = {
 Form = Literal["product", "absolute", "front"]
 FORMS: tuple[Form, ...] = ("product", "absolute", "front")
 
-SOFT = (-0.07, -0.07)  # doubling the cost is worth about 5 % relative accuracy
-HARD = (0.0, -1.0)  # free under the target, proportionally punished over it
+SOFT = (-0.07, -0.07)  # doubling the cost is worth about 5 % relative accuracy; the target is a mere factor
+HARD = (0.0, -1.0)  # free under the target, proportionally punished over it: the best within it
+ALONE = (0.0, 0.0)  # accuracy, whatever it costs
+EXPONENTS: dict[str, tuple[float, float]] = {"soft": SOFT, "hard": HARD, "accuracy": ALONE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +49,18 @@ class Objective:
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     cost: Cost = "mult_adds"
-    """What is to be small."""
+    """What is to be small. Of memory it is the bytes of the values that one image makes a network hold at the worst
+    moment, or those of its weights in use, both in the precision that is asked for."""
     target: float = 5e6
-    """The cost that is wanted: multiply-adds or parameters of a network, or its milliseconds. The default counts
+    """The cost that is wanted: multiply-adds, parameters, milliseconds or bytes of a network. The default counts
     multiply-adds; any other cost needs a target of its own."""
     w_under: float = SOFT[0]
-    """The exponent up to the target. 0: a lower cost is no gain."""
+    """The exponent up to the target. 0: a lower cost is no gain, which is what a request means that gives a target and
+    no exponents."""
     w_over: float = SOFT[1]
-    """The exponent above the target. Both of -0.07: twice the cost must bring 5 % more accuracy; both 0: accuracy
-    alone."""
+    """The exponent above the target. Of a request that gives a target and no exponents -1: what is sought is the best
+    within it. Both of -0.07: twice the cost must bring 5 % more accuracy, and the target does not choose; both 0:
+    accuracy alone."""
     form: Form = "product"
     """The form of the reward. "product": accuracy × (cost / target)^w (MnasNet). "absolute": accuracy +
     w·|cost / target - 1|, which peaks at the target (TuNAS, whose own w is -0.1). "front": all the best compromises;
@@ -52,6 +72,10 @@ class Objective:
     """What is to be large and stands for accuracy in all of this. Where classes are unequal, an accuracy may be the
     share of the largest and nothing more: "balanced_accuracy" is the mean of the classes' recalls, "macro_f1" that of
     their F1, "worst_recall" the smallest recall, which is by far the least certain."""
+    precision: Precision = "float32"
+    """What networks are judged in. "int8": each is quantised once it is trained, to 8 bits a value, and its accuracy is
+    what that network does; what it did in single precision is told beside it. Latency is then to be measured in 8 bits
+    as well, on device cpu:dtype=int8 or remote:NAME:dtype=int8."""
 
     def __post_init__(self) -> None:
         if self.cost not in COSTS:
@@ -60,6 +84,8 @@ class Objective:
             raise Refusal(f"metric {self.metric!r} is none of {', '.join(METRICS)}", field="metric")
         if self.form not in FORMS:
             raise Refusal(f"form {self.form!r} is none of {', '.join(FORMS)}", field="form")
+        if self.precision not in PRECISIONS:
+            raise Refusal(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}", field="precision")
         if self.also is not None:
             if self.also not in COSTS:
                 raise Refusal(f"also {self.also!r} is none of {', '.join(COSTS)}", field="also")
@@ -77,6 +103,11 @@ class Objective:
                 raise Refusal(detail, field=name)
 
     @property
+    def bound(self) -> bool:
+        """Whether its target chooses: with one exponent alone it is a mere factor of every reward."""
+        return self.form == "absolute" or self.w_under != self.w_over
+
+    @property
     def costs(self) -> tuple[Cost, ...]:
         """The one cost, or both."""
         return (self.cost,) if self.also is None else (self.cost, self.also)
@@ -86,6 +117,11 @@ class Objective:
         better."""
         factor, offset = self.terms(cost)
         return accuracy * factor + offset
+
+    def reward_error(self, accuracy: float, cost: float, cost_error: float) -> float:
+        """What a relative standard error of the cost leaves open of the reward."""
+        bounds = [self.reward(accuracy, cost * math.exp(sign * cost_error)) for sign in (-1, 1)]
+        return abs(bounds[0] - bounds[1]) / 2
 
     def terms(self, cost: float) -> tuple[float, float]:
         """(factor, offset) such that the reward at a positive `cost` is accuracy × factor + offset."""

@@ -10,8 +10,9 @@ Point: TypeAlias = tuple[float, ...]
 
 def front(points: Sequence[Point]) -> list[int]:
     """Indices of the points that no other point beats, by rising (first) cost; of equal ones the first. O(n log n)."""
-    stairs = _Stairs()
-    return [index for index in _by_cost(points) if stairs.add(*_rest(points[index]))]
+    stairs, led = _Stairs(), _led(points)
+    order = _by_cost([points[index] for index in led])
+    return [led[place] for place in order if stairs.add(*_rest(points[led[place]]))]
 
 
 def layers(points: Sequence[Point]) -> list[int]:
@@ -47,6 +48,26 @@ def hypervolume(points: Sequence[Point], corner: Point) -> float:
         if stairs.add(*_rest(points[index])):
             area = stairs.area(also, floor)
     return volume + area * (worst - reached)
+
+
+def growth(points: Sequence[Point], counts: Sequence[int], corner: Point) -> list[float]:
+    """The hypervolume of the first so many points, for each of these rising `counts`."""
+    volumes, kept, done = [], list[Point](), 0
+    for count in counts:
+        kept += points[done:count]
+        kept = [kept[index] for index in front(kept)]
+        volumes.append(hypervolume(kept, corner))
+        done = count
+    return volumes
+
+
+def _led(points: Sequence[Point]) -> list[int]:
+    """Indices of the points that none before them beats, where one cost makes that quick; otherwise of all: a sort of
+    what is left takes less than one of them all."""
+    if not points or len(points[0]) != 2:
+        return list(range(len(points)))
+    stairs = _Stairs()
+    return [index for index, (cost, accuracy) in enumerate(points) if stairs.add(cost, accuracy)]
 
 
 def _by_cost(points: Sequence[Point]) -> list[int]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nas.correlation import interval, kendall, spearman
+from nas.measurements import Measurement, Score
 from nas.networks.architecture import Choices
-from nas.records import Job, Measurement, Score
+from nas.records import Job
 from nas.specs import FEWEST_CANDIDATES, ProxySpec
 
 
@@ -24,7 +25,7 @@ class Compared:
     params: int
     mult_adds: int
     cheap: float
-    """Its accuracy by the cheap recipe, from 0 to 1."""
+    """Its accuracy by the cheap recipe, or by the weights of the supernet, from 0 to 1."""
     dear: float
     """Its accuracy by the dear recipe, from 0 to 1."""
     cheap_seconds: float
@@ -39,7 +40,7 @@ class Ordering:
     """How well something orders the candidates as the dear recipe does."""
 
     name: str
-    """The cheap recipe, a score, or a count."""
+    """The cheap recipe, or the weights inherited from a supernet that it trained; a score, or a count."""
     kendall: float | None
     """Kendall's rank correlation; null where it gives all the same."""
     kendall_interval: tuple[float, float] | None
@@ -70,18 +71,23 @@ def report(spec: ProxySpec, ended: Iterable[tuple[Job, Measurement | str]]) -> R
     """From the jobs that have ended so far, each with what came of it, or why nothing did."""
     cheap: dict[int, tuple[Job, Measurement]] = {}
     dear: dict[int, Measurement] = {}
+    supernet = 0.0
     failed: dict[int, str] = {}
     for job, came in ended:
-        candidate = job.number % spec.candidates
-        if isinstance(came, str) or came.refused:
+        candidate = (job.number - spec.first) % spec.candidates
+        if job.children:
+            supernet = came.train_seconds if isinstance(came, Measurement) else 0.0
+        elif isinstance(came, str) or came.refused:
             failed[candidate] = came if isinstance(came, str) else came.refused or ""
-        elif job.recipe == spec.dear:
+        elif job.recipe == spec.dear and not job.calibrated:
             dear[candidate] = came
         else:
             cheap[candidate] = job, came
     candidates = [_compared(*cheap[candidate], dear[candidate]) for candidate in cheap if candidate in dear]
     return Report(
-        orderings=_orderings(candidates) if len(candidates) >= FEWEST_CANDIDATES else None,
+        orderings=_orderings(candidates, spec, supernet / spec.candidates)
+        if len(candidates) >= FEWEST_CANDIDATES
+        else None,
         dear_seconds=_mean([row.dear_seconds for row in candidates]) if candidates else None,
         candidates=tuple(candidates),
         failed=tuple(failed.values()),
@@ -102,10 +108,14 @@ def _compared(job: Job, cheap: Measurement, dear: Measurement) -> Compared:
     )
 
 
-def _orderings(candidates: Sequence[Compared]) -> tuple[Ordering, ...]:
+def _orderings(candidates: Sequence[Compared], spec: ProxySpec, besides: float) -> tuple[Ordering, ...]:
+    """`besides` are the seconds that each candidate adds to those of its own, as its part of a supernet's training."""
     truth = [row.dear for row in candidates]
     columns: dict[str, tuple[list[float], float]] = {
-        "cheap recipe": ([row.cheap for row in candidates], _mean([row.cheap_seconds for row in candidates])),
+        "inherited weights" if spec.weights == "shared" else "cheap recipe": (
+            [row.cheap for row in candidates],
+            besides + _mean([row.cheap_seconds for row in candidates]),
+        ),
         "multiply-adds": ([float(row.mult_adds) for row in candidates], 0.0),
         "parameters": ([float(row.params) for row in candidates], 0.0),
     }

@@ -5,9 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from nas.refusal import Refusal, between, positive
+from nas.refusal import Refusal, between, positive, shown
+from nas.rounding import Precision
 
 MOST_EPOCHS = 10_000
+LONGEST_GROUP = 50  # characters
+INT8_RATE = 1e-3  # of AdamW: half of it takes many steps to mend a network that collapses
+
+
+@dataclass(frozen=True)
+class Split:
+    """How training images are divided: into so many folds, held out in turns, or with a tenth held out where there is
+    one."""
+
+    folds: int
+    shuffle: int
+    group: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +45,10 @@ class Recipe:
     """Parts of the training images that are held out in turns. A candidate is trained once for each, and scored on all
     of them together; 1: once, with a tenth held out. 0: 5 where there are fewer than 1,000 training images, otherwise
     1, which is settled when the run is submitted. A family's members are trained on all images."""
+    group: str = ""
+    """What ends the part of a file's name that it has in common with others of its group, such as _ where rex_1.jpg and
+    rex_2.jpg show one dog. Whole groups are held out, so that no image is recognised by its neighbours. Empty: every
+    image is its own."""
     batch: int = 128
     """Images in a step. Where `epochs` is 0 it is settled, too: a twelfth of the images at most, and the learning rate
     smaller in proportion."""
@@ -74,9 +91,11 @@ class Recipe:
     that in three steps (Tan & Le 2021). For networks that take images of any size."""
     clean: float = 0.0
     """The fraction of the epochs, the last ones, whose images are as they are (He et al. 2019)."""
-    optimizer: Literal["sgd", "rmsprop", "muon"] = "sgd"
+    optimizer: Literal["sgd", "rmsprop", "muon", "adamw"] = "sgd"
     """The optimizer. "sgd" has Nesterov momentum, "rmsprop" is TensorFlow's, and "muon" turns the steps of dense
-    convolutions that a normalisation follows (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08."""
+    convolutions that a normalisation follows (Jordan et al. 2024) and wants a momentum of 0.6 and a rate of 0.08.
+    "adamw" takes steps alike in all weights, whatever the size of their gradients (Loshchilov & Hutter 2019): for
+    fine-tuning, with a rate of 0.0005 and a weight decay of 0.05."""
     schedule: Literal["cosine", "one-cycle", "steps"] = "cosine"
     """How the learning rate falls. "cosine": in half a cosine to zero. "one-cycle": in a line to zero, momentum moving
     against it (Smith & Topin 2017). "steps": by a factor every so many epochs (Tan & Le 2019)."""
@@ -102,9 +121,16 @@ class Recipe:
     body_rate: float = 1.0
     """The factor on the learning rate of all but the last layer of a network with a parent. 0: all that stays as it is,
     and no step is taken where the last layer is a ridge regression."""
+    fixed: float = 0.0
+    """The part of these other layers, the first ones, that stay as they are, which saves the time of their gradients:
+    edges and textures are the same in all photographs."""
+    int8_epochs: int = 0
+    """Epochs more at the end, in which a network that is judged in 8 bits works so already and learns to lose less by
+    it: in small steps, by images as they are, with its norms as they have become. 0: it is quantised as it is."""
     teacher: str | None = None
     """The trained network whose answers are learnt from, besides the labels: model:RUN-NUMBER, or another that a search
-    may have as its parent. It has to know the same classes. Null: labels alone."""
+    may have as its parent; for a family also a member of it, as B3. It has to know the same classes. Null: labels
+    alone."""
     teacher_weight: float = 0.5
     """The part of the loss that is the teacher's; of 1, labels teach nothing."""
     teacher_temperature: float = 2.0
@@ -116,6 +142,9 @@ class Recipe:
         between(self, "least_epochs", 1, MOST_EPOCHS)
         between(self, "least_steps", 0, 1_000_000)
         between(self, "folds", 0, 20)
+        if "/" in self.group or len(self.group) > LONGEST_GROUP:
+            detail = f"group {shown(self.group)} ends no part of a file's name: give a few characters, such as _"
+            raise Refusal(detail, field="group")
         between(self, "batch", 2, 65_536)
         positive(self, "learning_rate", "train_images")
         between(self, "momentum", 0, 0.9999)
@@ -142,8 +171,14 @@ class Recipe:
         between(self, "drop_path", 0, 0.9)
         between(self, "ema", 0, 0.99999)
         between(self, "body_rate", 0, 100)
+        between(self, "fixed", 0, 1)
+        between(self, "int8_epochs", 0, MOST_EPOCHS)
         between(self, "teacher_weight", 0, 1)
         between(self, "teacher_temperature", 0.1, 100)
+
+    def split(self, shuffle: int) -> Split:
+        """How it divides training images, of which the `shuffle` puts others together."""
+        return Split(max(1, self.folds), shuffle, self.group)
 
     def require_classes(self, classes: Sequence[str]) -> None:
         """Raise Refusal where a class has a weight that is none of these."""
@@ -152,15 +187,50 @@ class Recipe:
                 few = ", ".join(classes[:10]) + (", …" if len(classes) > 10 else "")
                 raise Refusal(f"class_weights names {name!r}, and the classes are {few}", field="class_weights")
 
+    def require_precision(self, precision: Precision, field: str = "recipe") -> None:
+        """Raise Refusal where a part of it, which is in that field, is in 8 bits, and networks are not judged so."""
+        if self.int8_epochs and precision != "int8":
+            raise Refusal(
+                f"{field}.int8_epochs {self.int8_epochs} is for networks that are judged in 8 bits: leave it out, or "
+                "search with objective.precision int8",
+                field=field,
+            )
+
     @property
     def stepless(self) -> bool:
         """Whether nothing is left to train."""
         return self.head == "ridge" and not self.body_rate
 
     @property
+    def all_epochs(self) -> int:
+        """Its epochs of steps, the last ones included."""
+        return self.int8_epochs + (0 if self.stepless else self.epochs)
+
+    @property
+    def in_int8(self) -> "Recipe":
+        """Its last part."""
+        return replace(
+            self,
+            epochs=self.int8_epochs,
+            optimizer="adamw",
+            learning_rate=INT8_RATE,
+            momentum=0.9,
+            weight_decay=0.0,
+            schedule="cosine",
+            warmup=0.0,
+            clean=1.0,
+            start_size=1.0,
+            drop_path=0.0,
+            ema=0.0,
+            norms="frozen",
+            body_rate=1.0,
+            fixed=0.0,
+        )
+
+    @property
     def from_nothing(self) -> "Recipe":
         """The same for a network without a parent."""
-        return replace(self, head="drawn", norms="live", body_rate=1.0)
+        return replace(self, head="drawn", norms="live", body_rate=1.0, fixed=0.0)
 
 
 def shortened(recipe: Recipe, epochs: int) -> Recipe:
@@ -182,6 +252,8 @@ def in_fractions(recipe: Mapping[str, Any], side_pixels: int) -> dict[str, Any]:
 RECIPES: dict[str, Recipe] = {
     "proxy": Recipe(least_steps=300, train_images=20_000),  # ranks candidates: minutes for a search of small images
     "search": Recipe(),  # what a search takes that names none
+    # What a search with shared weights takes that names none: each step teaches four networks.
+    "supernet": Recipe(least_epochs=4, least_steps=1200, label_smoothing=0.05),
     # A good part of the accuracy in minutes: in so few epochs a network is not bored by what it has seen before.
     "short": Recipe(least_epochs=5, learning_rate=0.4, warmup=0.1, label_smoothing=0.05, flip=False),
     # The same for networks of dense convolutions, which learn more by turned steps; depthwise ones do not.
@@ -202,17 +274,20 @@ RECIPES: dict[str, Recipe] = {
     "full": Recipe(
         least_epochs=60, least_steps=2000, shift=0.06, cutout=0.27, ema=0.999
     ),  # all that these augmentations give
-    # For a network with a parent: small steps, by which what it knows is bent and not broken.
+    # For a network with a parent: small steps, by which what it knows is bent and not broken. docs/photographs.md has
+    # what was tried: at 96 pixels a training comes as far by it as by others, in fewer and cheaper steps.
     "finetune": Recipe(
         least_epochs=10,
-        least_steps=300,
+        least_steps=180,
         batch=32,
-        learning_rate=0.01,
-        clip_norm=1.0,
-        crop=0.5,
-        augment=0.3,
+        optimizer="adamw",
+        learning_rate=5e-4,
+        weight_decay=0.05,
+        shift=0.1,
+        ema=0.97,
         head="ridge",
         norms="frozen",
+        fixed=0.18,  # of EfficientNet-Lite0 the stem and two stages
     ),
     # MnasNet's and EfficientNet's (Tan et al. 2019, Tan & Le 2019), without their augmentations of ImageNet. Dropout is
     # the architecture's: growing by the published coefficients raises it from 0.2 (B0) to 0.5 (B7).

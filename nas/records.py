@@ -1,16 +1,15 @@
 """Records: what is evaluated, what came of it, and runs and trials as they are stored; they check themselves."""
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from nas.answers import Answers
-from nas.metrics import Quality
-from nas.networks.architecture import Choices
+from nas.labels import Label
+from nas.measurements import Measurement
+from nas.networks.architecture import Choice, Choices
 from nas.networks.lowering import AnyArchitecture
-from nas.objective import Metric
 from nas.recipes import Recipe
-from nas.refusal import Refusal, between, distinct, positive
+from nas.refusal import Refusal, distinct
+from nas.rounding import Precision
 from nas.specs import Kind, Limits, SearchSpec, Spec
 
 RunState = Literal["queued", "running", "paused", "finished", "stopped", "cancelled", "failed"]
@@ -19,6 +18,7 @@ Phase = Literal["waiting", "measuring", "training", "scoring"]
 TrialState = Literal["running", "done", "refused", "failed", "cancelled"]
 
 ENDED: frozenset[RunState] = frozenset(("finished", "stopped", "cancelled", "failed"))
+PARENT = "parent"  # among baselines, the search's own parent
 TRIAL_STATES: tuple[str, ...] = get_args(TrialState)
 
 
@@ -37,8 +37,11 @@ class Job:
     """The network."""
     choices: Choices = field(default_factory=dict)
     """The choices of the space that the network was built of; none where it is none of the space."""
+    network: str | None = None
+    """The digest of the network that stands for all choices which build the same one: a search proposes it once. Null
+    in jobs from before this was kept."""
     member: str | None = None
-    """The member of a family that it is, B0 to B7."""
+    """The member of a family that it is, by its name, or, without a recipe, is measured for."""
     baseline: str | None = None
     """The name of the published network that it is, if it is one."""
     dataset: str | None = None
@@ -48,6 +51,8 @@ class Job:
     devices: tuple[str, ...]
     """Where latency is measured; the limits look at the first."""
     recipe: Recipe | None = None
+    precision: Precision = "float32"
+    """What its accuracy is measured in; "int8": quantised once it is trained."""
     limits: Limits = Limits()
     seed: int = 0
     scores: bool = False
@@ -55,8 +60,15 @@ class Job:
     parent: str | None = None
     """The SHA-256 of the checkpoint, or the name of the parent, whose weights it begins with, as far as they go. Null:
     with random ones."""
+    children: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
+    """The knobs of all networks that are trained with it, as parts of it, and work with its weights then. Without any
+    it is trained alone."""
+    calibrated: bool = False
+    """Whether it is not trained but scored with the weights of its parent, of which it is a part; its norms see some
+    training images."""
     whole: bool = False
-    """Whether its network is that of the search's parent, of which nothing was made smaller."""
+    """Whether its network is that of the search's parent, of which nothing was made smaller. Without choices it is no
+    candidate, but to be compared with them."""
     pixels: int | None = None
     """Pixels a side that images are read at, where the network sees them smaller; null: as the network sees them."""
     final: bool = False
@@ -73,19 +85,30 @@ class Job:
     """What the searcher expected to gain by it: of reward, or of a front, as a share of its area."""
     repeats: int | None = None
     """The number of the trial whose network it trains once more, from another seed."""
+    measures: int | None = None
+    """The number of the trial whose network's latency it measures once more, and nothing else: something hangs on that,
+    and the host is quieter than it was. The latency that is known better counts."""
     promotes: int | None = None
     """The number of the trial whose network it trains longer, on the next rung."""
     epochs_done: int = 0
     """Epochs of its recipe whose steps its parent has had on the rung below. It is trained for the others, or for all
-    of them, from nothing, where the parent's weights are gone."""
+    of them, from what `ancestor` is, where the parent's weights are gone."""
+    ancestor: str | None = None
+    """The parent of its search, where its own is the network of the rung below. Null: that began with random
+    weights."""
     rung: int | None = None
     """The rung that it is trained on, from 0, where the search has rungs."""
+    processes: int = 1
+    """Processes that train it together, on one machine: each has a processor, or a GPU, of its own, and its part of
+    every batch."""
 
     def __post_init__(self) -> None:
         if (self.dataset is None) != (self.recipe is None):
             detail = f"dataset {self.dataset!r} with recipe {self.recipe}: give both, or neither to measure only"
             raise Refusal(detail, field="recipe")
         distinct(self, "devices", least=1)
+        if self.calibrated and self.parent is None:
+            raise Refusal("calibrated is for the weights of a parent: name one", field="parent")
 
     @property
     def read_at(self) -> int:
@@ -93,124 +116,14 @@ class Job:
         return self.pixels or self.architecture.images.resolution
 
     @property
+    def compared(self) -> str | None:
+        """What the search's candidates are compared with where it is none of them: a baseline, or the parent."""
+        return self.baseline or (PARENT if self.whole and not self.choices else None)
+
+    @property
     def anew(self) -> bool:
-        """Whether its network has been trained before."""
-        return self.repeats is not None or self.promotes is not None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Latency:
-    """The milliseconds of one batch, which is one image unless the device was told otherwise."""
-
-    device: str
-    """The device, with its options."""
-    median_ms: float
-    """The latency: the median of the fastest runs of the six fastest rounds, in milliseconds."""
-    p95_ms: float
-    """Milliseconds that 95 % of all runs took at most."""
-    minimum_ms: float
-    """Milliseconds of the fastest run."""
-    spread: float
-    """The interquartile range of all runs over their median."""
-    runs: int
-    """Runs that were timed."""
-    fingerprint: dict[str, str]
-    """What it was measured on: processor, threads, runtime, versions."""
-    rounds: int | None = None
-    """Rounds of the network and the yardstick in turns; null, as what follows, in measurements from before there were
-    these."""
-    ratio: float | None = None
-    """The latency over that of a yardstick, a network that ran in turns with this one."""
-    yardstick_ms: float | None = None
-    """Milliseconds that the yardstick took."""
-    noisy: str | None = None
-    """Why the latency may not repeat as well as it should; null: it should."""
-    shared: bool | None = None
-    """Whether other programs kept the host's processors busy meanwhile."""
-
-    def __post_init__(self) -> None:
-        positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "yardstick_ms")
-        between(self, "spread", 0, math.inf)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """What is said of a network before it is trained."""
-
-    value: float | None
-    """The score, whose higher values promise a higher accuracy; null where it is minus infinity, or
-    no number: the lowest of all. JSON has no infinity."""
-    seconds: float
-    """Seconds that it took to compute."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """What came back for a job."""
-
-    params: int
-    """Parameters of the network."""
-    mult_adds: int
-    """Multiply-adds of the network for one image, which the papers call FLOPs."""
-    latencies: dict[str, Latency] = field(default_factory=dict)
-    """The latency on each of the job's devices, by their names there."""
-    accuracy: float | None = None
-    """The accuracy on the validation images, from 0 to 1; null in a final job."""
-    test_accuracy: float | None = None
-    """The accuracy on the test images, from 0 to 1; null unless the job is final."""
-    refused: str | None = None
-    """The limit that was broken, in words. Nothing was trained then, or in vain, where only a noisy latency was known
-    before."""
-    train_seconds: float = 0.0
-    """Seconds of training."""
-    seconds: float = 0.0
-    """Seconds of all of it."""
-    weights: str | None = None
-    """The SHA-256 of the saved checkpoint, which is its name in the artifact folder."""
-    accuracy_error: float | None = None
-    """The standard error of the accuracy that was measured, by the number of images alone; it is that of Agresti and
-    Coull (1998), and not 0 where all were got right."""
-    answers: Answers | None = None
-    """What it answered to the images that it was scored on; null where it was not recorded."""
-    quality: Quality | None = None
-    """What these answers are worth class by class; null where that was not recorded."""
-    steps: int | None = None
-    """Steps of each of its trainings; null where they were not recorded."""
-    unaveraged_accuracy: float | None = None
-    """The accuracy on the same images without the averaging of weights, where the recipe averages."""
-    scores: dict[str, Score] = field(default_factory=dict)
-    """What was said of the untrained network, by the name of the score."""
-    trained_on: str | None = None
-    """The name of the GPU, or of the processor, that it was trained on."""
-    learning_rate: float | None = None
-    """The learning rate that trained it: a third of its recipe's where it diverged at that, null where it was not
-    recorded."""
-    inherited: float | None = None
-    """The part of its parameters that it began with from its parent, from 0 to 1; null: it has none."""
-
-    def __post_init__(self) -> None:
-        for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
-            between(self, name, 0, 1)
-
-    def value(self, metric: Metric) -> float | None:
-        """What that metric is, on the test images where the job is final; None where it was not recorded."""
-        if metric == "accuracy":
-            return self.accuracy if self.test_accuracy is None else self.test_accuracy
-        return getattr(self.quality, metric) if self.quality else None
-
-    def value_error(self, metric: Metric) -> float | None:
-        """The standard error of that, by the number of images alone; None where it is not known."""
-        if metric == "accuracy":
-            return self.accuracy_error
-        return getattr(self.quality, f"{metric}_error") if self.quality else None
-
-    def cost(self, name: str, device: str) -> float | None:
-        """The measured value of the cost of that name, or None where it was not measured; latency is the one on
-        `device`."""
-        if name == "latency_ms":
-            latency = self.latencies.get(device)
-            return latency.median_ms if latency else None
-        return float(self.params if name == "params" else self.mult_adds)
+        """Whether its network has been evaluated before."""
+        return any(before is not None for before in (self.repeats, self.measures, self.promotes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,6 +221,13 @@ class Run:
     """Why a finished run ended before its budget."""
     submitted_by: str | None = None
     """The owner of the token that submitted it. Null: nobody had to sign in, or it is older than such notes."""
+    label: Label = Label()
+    """What was written on it since."""
+
+    @property
+    def name(self) -> str:
+        """What it is called now."""
+        return self.label.name or self.spec.name
 
     def spent(self, compute_seconds: float) -> str | None:
         """Which of its hours are spent, in words, where so much of the devices' time is; None: it may go on."""
@@ -323,7 +243,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A trained network that can be downloaded."""
+    """A trained network that can be downloaded, as long as its weights are kept."""
 
     id: str
     """The id of its run, a dash, and the number of the trial that trained it."""
@@ -337,6 +257,10 @@ class Model:
     """The size of its checkpoint."""
     created_at: float
     """When it was saved, in seconds since 1970, UTC."""
+    removed: str | None = None
+    """Why its weights were removed; null: they are kept. What was measured of it stays."""
+    pinned: bool = False
+    """Whether its weights stay whatever else is removed."""
 
 
 @dataclass(frozen=True, kw_only=True)

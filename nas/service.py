@@ -1,6 +1,7 @@
 """The service as a program asks it over HTTP: who signs in how, JSON in both directions, and what is said when it
 refuses."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from nas import settings
 from nas.agents.http import proxy
 from nas.tokens import for_service
 
+PAGE = 1000  # entries that are asked for at once
 TIMEOUT_SECONDS = 60
 
 Json: TypeAlias = dict[str, Any]
@@ -143,3 +145,8 @@ def _check(response: httpx.Response) -> None:
     if response.status_code >= 500 and problem.get("request_id"):
         detail = f"{detail} (request {problem['request_id']})"
     raise ServiceError(detail, response.status_code, problem.get("errors"))
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,8 @@ import os
 import re
 from dataclasses import dataclass
 
+from nas.refusal import Refusal, one_line
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -27,6 +29,23 @@ class Setting:
     def value(self) -> str:
         """What it is set to, else its default, else nothing; an empty one counts as not set."""
         return self.given or self.default
+
+    @property
+    def number(self) -> int:
+        """What is set, where that is a whole number from 1 on. Raises Refusal."""
+        if not re.fullmatch(r"[1-9]\d{0,17}", self.value):
+            raise Refusal(f"{self.name} {self.value!r} is no whole number: give one like {self.default}")
+        return int(self.value)
+
+    @property
+    def money(self) -> tuple[float, str] | None:
+        """An amount and its currency; None where nothing is set. Raises Refusal."""
+        if not self.value:
+            return None
+        amount, _, currency = self.value.strip().partition(" ")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", amount) or not one_line(currency) or len(currency) > 10:
+            raise Refusal(f"{self.name} {self.value!r} is no amount of money: give one like 0.60 EUR")
+        return float(amount), currency.strip()
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -119,6 +138,24 @@ MOST_ARCHIVED = Setting(
     words="bytes of the files that models are handed out as, kept in NAS_HOME/archives; what was used last stays",
     default="10000000000",
 )
+RUNS_AT_ONCE = Setting(
+    name="NAS_RUNS_AT_ONCE", words="runs that a coordinator drives side by side; the others wait", default="8"
+)
+MOST_MODELS = Setting(
+    name="NAS_MOST_MODELS",
+    words="models of a search whose weights are kept when it has ended: the best, the newest and what is pinned",
+    default="10",
+)
+MOST_KEPT = Setting(
+    name="NAS_MOST_KEPT",
+    words="bytes of models' weights in all, kept in NAS_HOME/artifacts; the worst of the oldest searches go first",
+    default="50000000000",
+)
+PRICE = Setting(
+    name="NAS_PRICE",
+    words="what an hour of a processor or GPU costs, with its currency, such as 0.60 EUR: forecasts tell the money",
+    otherwise="not known",
+)
 SPACES = Setting(
     name="NAS_SPACES",
     words='folders of search spaces of your own, ":" between them',
@@ -209,6 +246,10 @@ SETTINGS = (
     MOST_UPLOADED,
     LARGEST_UPLOAD,
     MOST_ARCHIVED,
+    RUNS_AT_ONCE,
+    MOST_MODELS,
+    MOST_KEPT,
+    PRICE,
     SPACES,
     FASHION_MNIST,
     LOG_LEVEL,
@@ -224,6 +265,8 @@ SETTINGS = (
     *RAY,
 )
 
+NUMBERS = (MOST_UPLOADED, LARGEST_UPLOAD, MOST_ARCHIVED, RUNS_AT_ONCE, MOST_MODELS, MOST_KEPT)
+
 # What an evaluation's process has in its environment from its start. One thread, as whoever starts evaluations starts
 # one for each processor. Training on a CPU frees and takes the same megabytes every step: left alone, glibc gives them
 # back to the kernel each time and faults them in again. With these it keeps them, and a network of depthwise
@@ -234,6 +277,13 @@ EVALUATORS = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
 }
+
+
+def check() -> None:
+    """Raise Refusal for a number or an amount that is none."""
+    for setting in NUMBERS:
+        int(setting.number)
+    _ = PRICE.money
 
 
 def agent_token() -> str:

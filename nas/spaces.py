@@ -3,6 +3,7 @@
 A space is a file in `search_spaces/`, or in a folder that NAS_SPACES names, with `knobs(images)` and
 `architecture(choices, images)`. `canonical` and `build` may be left out: then every choice counts as another network,
 and `nas.networks.blocks` builds it. One with `around(parent)`, which gives another space, is searched around a parent.
+One with `nested(images)` says which choices of some knobs are left where networks share their weights.
 """
 
 import importlib.util
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
 from nas import parents, plugins
 from nas.codec import decode, encode
-from nas.networks.architecture import Choices, Images, Knobs, random_choices
+from nas.networks.architecture import Choice, Choices, Images, Knobs, random_choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.refusal import Refusal
@@ -117,6 +118,12 @@ def narrowed(knobs: Knobs, subset: Knobs) -> Knobs:
                 there_are = ", ".join(map(repr, knobs[knob]))
                 raise Refusal(f"knob {knob!r} has no choice {choice!r}: there are {there_are}", field="knobs")
     return {knob: tuple(c for c in choices if c in subset.get(knob, choices)) for knob, choices in knobs.items()}
+
+
+def nested(space: SearchSpace, images: Images) -> dict[str, tuple[Choice, ...]]:
+    """Of some knobs the choices that one network holds, where it is to have all others of the space as parts."""
+    said = getattr(space, "nested", None)
+    return dict(said(images)) if said else {}
 
 
 def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: bool = True) -> list[str]:

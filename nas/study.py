@@ -24,8 +24,8 @@ Json = dict[str, Any]
 
 
 def write(search: Json, path: Path) -> int:
-    """Make the SQLite file at `path`, which must not exist; gives how many trials it holds. Trials that are running and
-    baselines, which are no point of the space, are left out."""
+    """Make the SQLite file at `path`, which must not exist; gives how many trials it holds. Left out are trials
+    that are running, that only measured a latency again, and baselines, which are no point of the space."""
     if path.exists():
         raise FileExistsError(f"{path} exists: name another file")
     if not path.parent.is_dir():
@@ -33,7 +33,11 @@ def write(search: Json, path: Path) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     aim = search["objective"]
     costs = [cost for cost in (aim["cost"], aim.get("also")) if cost] if aim["form"] == "front" else []
-    trials = [trial for trial in search["trials"] if trial["ended_at"] and trial["job"]["baseline"] is None]
+    trials = [
+        trial
+        for trial in search["trials"]
+        if trial["ended_at"] and trial["job"]["choices"] and trial["job"].get("measures") is None
+    ]
     distributions = _distributions([trial["job"]["choices"] for trial in trials])
     study = optuna.create_study(
         storage=f"sqlite:///{path}",
@@ -66,7 +70,7 @@ def _trial(
         "accuracy": measured.get("accuracy"),
         metric: measured.get("accuracy") if metric == "accuracy" else (measured.get("quality") or {}).get(metric),
         "params": measured.get("params"),
-        "mult_adds": measured.get("mult_adds"),
+        **{name: measured.get(name) for name in ("mult_adds", "peak_memory", "model_bytes")},
         "latency_ms": latencies_ms.get(first),
     }
     has_reward = trial["reward"] is not None

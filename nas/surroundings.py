@@ -1,7 +1,8 @@
 """The networks around a parent: its stages are the skeleton, and the knobs say how much smaller each is made.
 
 Whatever is chosen, `nas.inheritance` finds all of its weights in the parent (Once-for-All, Cai et al. 2020; FNA, Fang
-et al. 2020): channels are left out, kernels cropped, stages shortened, and weights do not know of the resolution.
+et al. 2020): channels are left out, kernels cropped, stages shortened, and weights do not know of the resolution. Skips
+are where the parent has them, and nowhere else: a stage with one around its first block is as wide as what enters it.
 """
 
 import dataclasses
@@ -37,11 +38,11 @@ class Surroundings:
     varied: tuple[str, ...] = VARIED
 
     def knobs(self, images: Images) -> Knobs:
-        """Four knobs a stage, named "stage1.kernel" and so on, the head's width, and the resolution in pixels."""
+        """Up to four knobs a stage, named "stage1.kernel" and so on, the head's width, and the resolution in pixels."""
         dataclasses.replace(self.parent, images=images)  # which refuses those that are smaller than the strides
         table: dict[str, tuple[Choice, ...]] = {}
-        for number, stage in enumerate(self.parent.stages, 1):
-            for name, options in _options(stage).items():
+        for number, (stage, entering) in enumerate(zip(self.parent.stages, self.parent.entered), 1):
+            for name, options in _options(stage, entering).items():
                 if name in self.varied:
                     table[f"stage{number}.{name}"] = options
         if "width" in self.varied:
@@ -55,12 +56,18 @@ class Surroundings:
     def architecture(self, choices: Choices, images: Images) -> Architecture:
         """Widths are parts of the parent's channels, in multiples of 8."""
         resolution = int(choices.get("resolution", images.resolution))
-        return dataclasses.replace(
+        stages, entering = list[Stage](), self.parent.stem
+        for number, (stage, entered) in enumerate(zip(self.parent.stages, self.parent.entered), 1):
+            channels = entering if stage.skips_first(entered) else stage.channels
+            stages.append(_smaller(dataclasses.replace(stage, channels=channels), number, choices))
+            entering = stages[-1].channels
+        child = dataclasses.replace(
             self.parent,
             images=dataclasses.replace(images, resolution=resolution),
-            stages=tuple(_smaller(stage, number, choices) for number, stage in enumerate(self.parent.stages, 1)),
+            stages=tuple(stages),
             head=round_channels(self.parent.head, float(choices.get("head.width", 1.0))),
         )
+        return child.skipping_as(self.parent)
 
     def canonical(self, choices: Choices, images: Images) -> Choices:
         """The choices themselves: no two build the same network."""
@@ -87,13 +94,13 @@ def around(parent: AnyArchitecture, varied: tuple[str, ...] = VARIED) -> "Search
     return Surroundings(parent, varied)
 
 
-def _options(stage: Stage) -> dict[str, tuple[Choice, ...]]:
+def _options(stage: Stage, entering: int) -> dict[str, tuple[Choice, ...]]:
     # An expansion of 1 is no layer, and the next one would find other channels than it knows.
     expansions = {max(2, round(stage.expand * part)) for part in EXPANSIONS}
     return {
         "kernel": tuple(range(min(3, stage.kernel), stage.kernel + 1, 2)),
         "expand": (*sorted(expand for expand in expansions if expand < stage.expand), stage.expand),
-        "width": _widths(stage.channels),
+        "width": (1.0,) if stage.skips_first(entering) else _widths(stage.channels),
         "repeats": tuple(range(1, stage.repeats + 1)),
     }
 

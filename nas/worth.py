@@ -32,8 +32,9 @@ class Worth:
     def __str__(self) -> str:
         trainings = f"{self.folds} trainings" if self.folds > 1 else "a training"
         held = "held out in turns" if self.folds > 1 else "held out"
+        how = f"{self.steps:,} steps, {self.epochs:,} epochs" if self.steps else "the last layer alone, in closed form"
         return (
-            f"{trainings} of {self.steps:,} steps, {self.epochs:,} epochs, and an accuracy on "
+            f"{trainings} of {how}, and an accuracy on "
             f"{self.images:,} images {held}, ±{100 * self.error:.2g} points at most"
         )
 
@@ -54,10 +55,11 @@ def settled(recipe: Recipe, info: DatasetInfo, *, final: bool = False) -> Recipe
 
 
 def _smaller_steps(recipe: Recipe, images: int) -> Recipe:
-    """Gradients of smaller steps are noisier, and want a rate that is smaller in proportion (Goyal et al. 2017); of
-    Muon's the length is given."""
+    """Gradients of smaller steps are noisier, and want a rate that is smaller in proportion (Goyal et al. 2017), or by
+    the root of that where they are divided by their own size (Malladi et al. 2022); of Muon's the length is given."""
     batch = min(recipe.batch, max(2, images // LEAST_STEPS_AN_EPOCH))
-    rate = recipe.learning_rate * (1 if recipe.optimizer == "muon" else batch / recipe.batch)
+    power = {"muon": 0.0, "adamw": 0.5}.get(recipe.optimizer, 1.0)
+    rate = recipe.learning_rate * (batch / recipe.batch) ** power
     return dataclasses.replace(recipe, batch=batch, learning_rate=rate)
 
 
@@ -68,13 +70,14 @@ def epochs(recipe: Recipe, images: int) -> int:
     )
 
 
-def worth(recipe: Recipe, info: DatasetInfo) -> Worth:
-    """Of a settled recipe on that dataset."""
+def worth(recipe: Recipe, info: DatasetInfo, *, parent: bool = False) -> Worth:
+    """Of a settled recipe on that dataset, for networks with a parent or without one."""
+    recipe = recipe if parent else recipe.from_nothing
     whole = info.train_images
     scored = info.validation_images or (whole if recipe.folds > 1 else max(1, whole // HELD_OUT))
     return Worth(
-        epochs=recipe.epochs,
-        steps=recipe.epochs * epoch_steps(recipe, _trained_on(recipe, info)),
+        epochs=recipe.all_epochs,
+        steps=recipe.all_epochs * epoch_steps(recipe, _trained_on(recipe, info)),
         folds=recipe.folds,
         images=scored,
         error=standard_error(0.5, scored),

@@ -78,6 +78,14 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return choices
 
 
+def nested(images: Images) -> Knobs:
+    """MBConv of other kernels, expansions and layers."""
+    table: dict[str, tuple[str | int, ...]] = {}
+    for number in range(1, len(stages(images)) + 1):
+        table |= {f"stage{number}.op": ("mbconv",), f"stage{number}.expand": (4, 6)}
+    return table
+
+
 def around(parent: "AnyArchitecture") -> "SearchSpace":
     """Kernels, expansions and repeats up to the parent's, stage by stage; widths are the parent's."""
     return surroundings.around(parent, ("kernel", "expand", "repeats"))

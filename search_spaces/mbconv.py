@@ -135,6 +135,18 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return table
 
 
+def nested(images: Images) -> Knobs:
+    """Inverted bottlenecks of other kernels, expansions, widths and repeats."""
+    same: dict[str, tuple[str | int | float, ...]] = {
+        "op": ("mbconv",),
+        "expand": (3, 6),
+        "se_ratio": (0.0,),
+        "skip": ("identity",),
+    }
+    stages = range(1, len(skeleton(images).stages) + 1)
+    return {f"stage{number}.{name}": choices for number in stages for name, choices in same.items()}
+
+
 def around(parent: "AnyArchitecture") -> "SearchSpace":
     """Kernels, expansions, widths and repeats up to the parent's, stage by stage."""
     return surroundings.around(parent)

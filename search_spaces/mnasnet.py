@@ -101,6 +101,18 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return table
 
 
+def nested(images: Images) -> Knobs:
+    """MBConv of other kernels, expansions, widths and layers."""
+    table: dict[str, tuple[str | float, ...]] = {}
+    for number in range(1, len(blocks(images)) + 1):
+        table |= {
+            f"block{number}.op": ("mbconv3", "mbconv6"),
+            f"block{number}.se_ratio": (0.0,),
+            f"block{number}.skip": ("identity",),
+        }
+    return table
+
+
 def build(architecture: "AnyArchitecture") -> "nn.Module":
     from nas.networks.blocks import network
 

@@ -76,6 +76,13 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return choices | {f"block{number}.expand": 1 for number in plain}
 
 
+def nested(images: Images) -> Knobs:
+    """MBConv of other kernels, expansions, filters and repeats."""
+    same: dict[str, tuple[str | int | float, ...]] = {"block_fn": ("mbconv",), "expand": (3, 6), "se_ratio": (0.0,)}
+    numbers = range(1, len(blocks(images)) + 1)
+    return {f"block{number}.{name}": choices for number in numbers for name, choices in same.items()}
+
+
 def build(architecture: "AnyArchitecture") -> "nn.Module":
     from nas.networks.blocks import network
 

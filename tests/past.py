@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas import home
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.objective import HARD, Objective
@@ -16,7 +17,7 @@ from nas.plans import plan_for
 from nas.plans.growth import GrowthPlan
 from nas.plans.search import SearchPlan
 from nas.recipes import RECIPES, Recipe
-from nas.records import Job, Latency, Measurement, Progress, Run, TrialState
+from nas.records import Job, Progress, Run, TrialState
 from nas.specs import GrowthSpec, Kind, Limits, SearchSpec, Spec
 from nas.store import Store
 from tests.databases import Clock

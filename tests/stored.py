@@ -3,11 +3,12 @@
 import dataclasses
 from typing import Any
 
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.scaling import CompoundScaling
 from nas.objective import Objective
 from nas.recipes import Recipe
-from nas.records import Job, Latency, Measurement, Run
+from nas.records import Job, Run
 from nas.specs import GrowthSpec, Limits, SearchSpec
 from nas.store import Store
 

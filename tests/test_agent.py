@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -25,11 +25,11 @@ from api.cli import __main__ as cli
 from nas import codec, devices
 from nas.agents import measuring, parcel, program
 from nas.agents.measuring import Measuring
-from nas.agents.parcel import Parcel
+from nas.agents.parcel import Graph, Parcel
 from nas.devices import remote
+from nas.measurements import Latency
 from nas.metering import DeviceError, Options, quiet, runtime
 from nas.metering.onnx import exported
-from nas.records import Latency
 from nas.store import Store
 from tests.agents import PI, small
 from tests.networks import IMAGES, mbconv
@@ -67,7 +67,8 @@ class Running:
     log: Path
 
     def says(self, words: str) -> None:
-        eventually(lambda: words in self.log.read_text())
+        eventually(lambda: words in self.log.read_text() or self.process.poll() is not None)
+        assert words in self.log.read_text(), self.log.read_text()
 
 
 @contextlib.contextmanager
@@ -94,12 +95,15 @@ def test_a_network_is_measured_where_the_agent_runs(service: Service, tmp_path: 
         device, options = devices.find("remote:pi4")
         assert device.available() is None
         found = device.latency(small, IMAGES, options)
+        rounded = device.latency(small, IMAGES, Options(dtype="int8"))
         more = device.latency(large, IMAGES, Options(threads=2, batch=4))
         running.says(f"{more.median_ms:.3g} ms")
     assert found.device == "remote:pi4"
+    assert (rounded.device, rounded.fingerprint["dtype"]) == ("remote:pi4:dtype=int8", "int8")
     assert more.device == "remote:pi4:threads=2,batch=4"
     assert devices.find(more.device)[1] == Options(threads=2, batch=4)
-    assert 0 < found.minimum_ms <= found.median_ms <= found.p95_ms
+    assert 0 < found.minimum_ms <= found.p95_ms
+    assert 0 < found.median_ms <= found.p95_ms
     assert found.rounds
     assert found.ratio
     assert more.ratio
@@ -317,6 +321,10 @@ class TestInTheProcess:
         assert second.answer is None
 
 
+def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda answer: {**answer, "latency": {**answer["latency"], name: None}}
+
+
 class TestAnswers:
     """What comes back is believed only where the network's answers are torch's."""
 
@@ -334,10 +342,17 @@ class TestAnswers:
         [
             (lambda answer: {**answer, "logits": scaled(answer["logits"])}, "differ from torch's by 1.0e-03"),
             (
-                lambda answer: {**answer, "yardstick_logits": scaled(answer["yardstick_logits"])},
+                lambda answer: {**answer, "yardstick_logits": [*map(scaled, answer["yardstick_logits"])]},
                 "differ from torch's by 1.0e-03",
             ),
-            (lambda answer: {**answer, "logits": answer["yardstick_logits"]}, "it is not the same network"),
+            (lambda answer: {**answer, "yardstick_logits": answer["yardstick_logits"][::-1]}, "not the same network"),
+            (
+                lambda answer: {**answer, "yardstick_logits": answer["yardstick_logits"][:1]},
+                "agent 'pi4' answered for 1 networks of the yardstick, and 3 were sent",
+            ),
+            (lambda answer: {**answer, "logits": answer["yardstick_logits"][0]}, "it is not the same network"),
+            (without("ratio"), "does not say how its latency compares with the yardstick"),
+            (without("yardstick_ms"), "does not say how its latency compares with the yardstick"),
             (lambda answer: {**answer, "logits": ""}, "logits cannot be read"),
             (lambda answer: {**answer, "logits": "???"}, "logits cannot be read"),
             (lambda _: {"error": "out of memory"}, "agent 'pi4' could not measure the network: out of memory"),
@@ -353,11 +368,12 @@ class TestAnswers:
 
     def test_what_the_runtime_does_not_take_is_said(self) -> None:
         image = np.zeros((1, 3, 8, 8), np.float32)
-        sent = Parcel(network=b"what?", images=image, yardstick=b"", yardstick_images=image, threads=1)
+        nothing = Graph(b"what?", image)
+        sent = Parcel(network=nothing, yardstick=(nothing,), threads=1)
         assert "no network in ONNX" in measuring.measured(parcel.packed(sent))["error"]
         made, images = runtime.exercised(mbconv(8, 1), IMAGES)
-        graph = exported(made, images)
-        sent = Parcel(network=graph, images=image, yardstick=graph, yardstick_images=image, threads=1)
+        of_another_size = Graph(exported(made, images), image)
+        sent = Parcel(network=of_another_size, yardstick=(of_another_size,), threads=1)
         assert "INVALID_ARGUMENT" in measuring.measured(parcel.packed(sent))["error"], "images of another size"
 
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from nas import plugins, spaces, zoo
 from nas.agents import graph, measuring, parcel
 from nas.agents.measuring import Measuring
-from nas.agents.parcel import Parcel
+from nas.agents.parcel import Graph, Parcel
 from nas.metering import DeviceError, runtime
 from nas.metering.onnx import exported
 from nas.networks.architecture import Images
@@ -41,10 +41,8 @@ def model(*nodes: Any, weights: Any = (), functions: Any = (), domains: tuple[st
 
 def sent(network: bytes) -> bytes:
     made, images = runtime.exercised(mbconv(8, 1), IMAGES)
-    yardstick = exported(made, images)
-    return parcel.packed(
-        Parcel(network=network, images=IMAGE, yardstick=yardstick, yardstick_images=images.numpy(), threads=1)
-    )
+    yardstick = Graph(exported(made, images), images.numpy())
+    return parcel.packed(Parcel(network=Graph(network, IMAGE), yardstick=(yardstick,), threads=1))
 
 
 def from_file(path: Path | str) -> Any:
@@ -122,9 +120,8 @@ class TestPrograms:
 
     def test_the_yardstick_is_looked_at_as_well(self) -> None:
         made, images = runtime.exercised(mbconv(8, 1), IMAGES)
-        good = exported(made, images)
-        bad = model(self.loop())
-        whole = Parcel(network=good, images=images.numpy(), yardstick=bad, yardstick_images=IMAGE, threads=1)
+        good = Graph(exported(made, images), images.numpy())
+        whole = Parcel(network=good, yardstick=(good, Graph(model(self.loop()), IMAGE)), threads=1)
         assert "a loop or a branch" in measuring.measured(parcel.packed(whole))["error"]
 
 

@@ -55,7 +55,7 @@ class TestService:
         assert service.post("/v1/agents/pi4/take?instance=" + PI.instance, status=200) == {"errand": sent["id"]}
         assert service.get(address)["state"] == "measuring"
         assert service.http.get(f"{address}/parcel").content == data
-        answer = codec.encode(Answer(latency=latency(1.5), logits="AAAA", yardstick_logits="AAAA"))
+        answer = codec.encode(Answer(latency=latency(1.5), logits="AAAA", yardstick_logits=("AAAA",)))
         assert service.post(f"{address}/answer?instance={PI.instance}", answer, status=200)["state"] == "answered"
         assert service.get(address)["answer"] == answer
         assert "its network is not kept" in service.get(f"{address}/parcel", status=409)["detail"]
@@ -172,8 +172,8 @@ class TestService:
         ("remote:", "name '' is not up to 40 letters"),
         ("remote:a b", "name 'a b' is not"),
         ("remote:threads=2", "name 'threads=2' is not"),
-        ("remote:pi4:", "option '', and 'remote:pi4' takes threads, batch"),
-        ("remote:pi4:dtype=float16", "option 'dtype', and 'remote:pi4' takes threads, batch"),
+        ("remote:pi4:", "option '', and 'remote:pi4' takes threads, batch, dtype"),
+        ("remote:pi4:dtype=float16", "dtype 'float16' is none of float32, int8, int8_per_channel"),
         ("remote:pi4:threads=0", "threads '0' is not a whole number between 1 and 256"),
     ],
 )

@@ -33,7 +33,7 @@ def test_the_dashboard_is_served_fresh(service: Service) -> None:
     index = service.http.get("/")
     assert index.text == (DASHBOARD / "index.html").read_text()
     assert index.headers["content-type"].startswith("text/html")
-    kinds = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+    kinds = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".txt": "text/plain"}
     for file in DASHBOARD.iterdir():
         response = service.http.get(f"/{file.name}")
         assert response.status_code == 200

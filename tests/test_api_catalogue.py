@@ -7,6 +7,7 @@ import math
 import pytest
 
 from nas import plugins
+from nas.boards import BOARDS
 from tests.service import GREY, Service
 
 
@@ -48,6 +49,14 @@ def test_devices_say_whether_they_are_here(service: Service) -> None:
     for row in service.get("/v1/devices")["devices"]:
         assert row["problem"] == plugins.load("nas.devices", row["name"]).available()
         assert row["available"] == (row["problem"] is None)
+
+
+def test_boards_say_what_a_network_has_of_them(service: Service) -> None:
+    rows = {row["name"]: row for row in service.get("/v1/boards")["boards"]}
+    assert [rows[board.name]["peak_memory"] for board in BOARDS] == [board.for_values for board in BOARDS]
+    pico = rows["raspberry-pi-pico"]
+    assert (pico["peak_memory"], pico["model_bytes"]) == (198 * 1024, 1536 * 1024)
+    assert (pico["sram_bytes"], pico["flash_bytes"]) == (264 * 1024, 2048 * 1024)
 
 
 def test_datasets_are_described(service: Service) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from nas import datasets, home
 from nas.codec import encode
+from nas.measurements import Measurement
 from nas.networks.architecture import Images
 from nas.plans import plan_for
-from nas.records import Measurement, Run
+from nas.records import Run
 from nas.specs import SearchSpec
 from tests.dataset_files import draw, fill
 from tests.service import OWNER, Service
@@ -79,7 +80,7 @@ def test_what_was_stored_before_they_were_written_down_goes_on(service: Service,
 
 
 def coordinated(service: Service) -> None:
-    pool: Any = SimpleNamespace(inbox=lambda: None, roots=None)
+    pool: Any = SimpleNamespace(slots=SimpleNamespace(deal=lambda: None), roots=None)
     coordinator.coordinate(service.store, pool, threading.Event(), once=True)
 
 

@@ -76,7 +76,7 @@ ELSEWHERE: list[tuple[str, str, int, str]] = [
     ("GET", "/..%2fapp.py", 404, "app.py"),
     ("GET", "/%2e%2e/app.py", 404, "app.py"),
     ("DELETE", "/v1/searches", 405, "DELETE.*use GET, POST"),
-    ("PUT", f"/v1/searches/{UNKNOWN}", 405, "PUT.*use GET, PATCH"),
+    ("PUT", f"/v1/searches/{UNKNOWN}", 405, "PUT.*use DELETE, GET, PATCH"),
     ("GET", f"/v1/searches/{UNKNOWN}/pause", 405, "GET.*use POST"),
     ("POST", "/v1/health", 405, "POST.*use GET"),
     ("POST", "/", 405, "POST"),

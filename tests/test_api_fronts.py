@@ -1,14 +1,15 @@
 """The Pareto front over HTTP: ranked, compared with published networks, by device. OpenAPI describes every answer."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from api.views import search
+from nas.measurements import Measurement
 from nas.objective import Objective
 from nas.recipes import Recipe
-from nas.records import Measurement
 from nas.specs import Fidelity
 from tests.service import PLAIN, POINTS, SMALLEST, Service, latency
 
@@ -47,6 +48,7 @@ def test_a_front_may_have_two_costs(service: Service) -> None:
         ("w=0", [0.8, 0.9, 0.95], 3),
         ("target=1e6&w=-1", [0.8, 0.225, 0.059375], 0),
         ("target=16e6&w=0,-1", [0.8, 0.9, 0.95], 3),
+        ("target=16e6", [0.8, 0.9, 0.95], 3),
         ("target=4000000&w_under=0&w_over=-0.5", [0.8, 0.9, 0.475], 1),
         ("target=4e6&w=-0.5&w_under=0", [0.8, 0.9, 0.475], 1),
     ],
@@ -84,7 +86,7 @@ def test_a_front_by_latency_needs_a_target_of_its_own_and_measured_latencies(ser
         ("w=a", "'a' is neither a number nor two"),
         ("w=0,0,0", "'0,0,0'"),
         ("w_over=-11", "w_over -11.0"),
-        ("cost=flops", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
+        ("cost=flops", "\"flops\" is not 'latency_ms', 'mult_adds', 'params', 'peak_memory' or 'model_bytes'"),
         ("goal=1", "unknown parameter 'goal': there are cost, target, w, w_under, w_over, form, also, metric, device"),
     ],
 )
@@ -177,13 +179,14 @@ def test_each_device_has_a_front_and_a_best_network_of_its_own(service: Service)
         assert problem["errors"][0]["pointer"] == "?device"
 
 
-def test_of_several_trainings_what_is_noisy_does_not_count(service: Service) -> None:
-    """Unless there is nothing else."""
+def test_of_several_trainings_what_is_well_known_of_latency_counts_for_more(service: Service) -> None:
+    """And for the same where nothing is known of the errors."""
     objective = Objective(cost="latency_ms", target=2.0)
     first, *others = service.store.trials(service.search([], running=3, objective=objective).id)
     jobs = [first.job, *(replace(first.job, number=trial.number, repeats=first.number) for trial in others)]
-    busy = replace(latency(9.0), noisy="somebody else was there")
-    here, there = (busy, latency(1.0), latency(2.0)), (busy, replace(busy, median_ms=8.0), replace(busy, median_ms=4.0))
+    errors_ms = ((9.0, 3.0), (1.0, 0.1), (2.0, 0.1))
+    here = [replace(latency(median_ms), error_ms=error_ms) for median_ms, error_ms in errors_ms]
+    there = [latency(9.0), latency(8.0), replace(latency(4.0), error_ms=0.1)]
     trials = [
         replace(
             first,
@@ -194,7 +197,12 @@ def test_of_several_trainings_what_is_noisy_does_not_count(service: Service) -> 
         for job, one, other in zip(jobs, here, there)
     ]
     ((network, _),) = search.among(trials, objective, "cpu")
-    assert (network.trainings, network.cost, network.latencies_ms) == (3, 1.5, {"cpu": 1.5, "cpu_eager": 7.0})
+    weights = (1 / 9, 100, 100)
+    mean = (9 * weights[0] + weights[1] + 2 * weights[2]) / sum(weights)
+    assert network.trainings == 3
+    assert network.cost == pytest.approx(mean)
+    assert network.latencies_ms == {"cpu": pytest.approx(mean), "cpu_eager": 7.0}
+    assert network.latency_errors_ms == {"cpu": pytest.approx(1 / math.sqrt(sum(weights)))}
     ((network, _),) = search.among(trials, objective, "cpu_eager")
     assert network.cost == 7.0
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from nas.measurements import Measurement
 from nas.networks.counts import counts
+from nas.networks.members import member
 from nas.objective import Objective
 from nas.plans import plan_for
-from nas.plans.growth import member
-from nas.recipes import RECIPES
-from nas.records import Measurement
+from nas.recipes import RECIPES, Recipe
 from nas.specs import GrowthSpec
 from tests.service import GREY, OWNER, POINTS, UNKNOWN, Service
 
@@ -108,6 +108,73 @@ def test_members_may_begin_with_the_weights_of_the_trial_that_is_grown(service: 
     assert (made["spec"]["inherit"], made["spec"]["parent"]) == (inherit, "a" * 64 if inherit else None)
 
 
+def test_weights_that_were_removed_are_not_to_be_inherited(service: Service) -> None:
+    search = service.search([], running=1)
+    job = service.store.trial(search.id, 0).job
+    service.end(job, Measurement(params=1, mult_adds=1, accuracy=0.5, weights="c" * 64), size=1)
+    service.store.removals.prune({f"{search.id}-0": "the disk was full"})
+    asked = {"search": search.id, "inherit": True}
+    (fault,) = service.post("/v1/growths", asked, status=422)["errors"]
+    assert (fault["pointer"], fault["value"]) == ("/inherit", True)
+    assert "trial 0 has no weights to hand on any more: they were removed (the disk was full). Leave" in fault["detail"]
+    assert service.post("/v1/growths", asked | {"inherit": False})["spec"]["parent"] is None
+    assert service.post("/v1/growths", asked | {"parent": "efficientnet_lite0"}, status=422)["errors"]
+
+
+@pytest.fixture(scope="module")
+def model(service: Service) -> tuple[str, str]:
+    """The name of a parent, and its SHA-256."""
+    growth = service.growth(service.search([(0.9, 1000)]))
+    (kept, *_) = service.get(f"/v1/models?run={growth.id}")["models"]
+    return f"model:{kept['id']}", kept["sha256"]
+
+
+def test_members_begin_with_the_parent_that_is_named_and_are_fine_tuned(
+    service: Service, model: tuple[str, str]
+) -> None:
+    name, sha256 = model
+    search = service.search(POINTS)  # whose first network is the parent's, as both were drawn by one seed
+    body = {"search": search.id, "trial": 0, "parent": name, "recipe": {"epochs": 3}}
+    made = service.post("/v1/growths", body)["spec"]
+    assert made["parent"] == sha256
+    assert made["recipe"] == dataclasses.asdict(dataclasses.replace(RECIPES["finetune"], epochs=3))
+    (fault,) = service.post("/v1/growths", body | {"trial": 1}, status=422)["errors"]
+    assert (fault["pointer"], fault["value"]) == ("/parent", name)
+    assert f"trial 1 cannot begin with the weights of '{name}': " in fault["detail"]
+    for parent, said in (("resnet", "there are efficientnet_lite0"), ("model:f00f00f00f00-1", "no model")):
+        (fault,) = service.post("/v1/growths", {"search": search.id, "parent": parent}, status=422)["errors"]
+        assert fault["pointer"] == "/parent"
+        assert said in fault["detail"]
+
+
+def test_a_member_teaches_the_others_and_whoever_is_none_is_looked_for(service: Service) -> None:
+    search = service.search(POINTS)
+    body = {"search": search.id, "members": ["B0", "B3"], "recipe": {"teacher": "b3"}}
+    made = service.post("/v1/growths", body)
+    assert made["spec"]["recipe"]["teacher"] == "b3"
+    for wrong, said in (({"inherit": True}, "teacher B3 would begin with"), ({"members": ["B0", "B1"]}, "'b3'")):
+        (fault,) = service.post("/v1/growths", body | wrong, status=422)["errors"]
+        assert (fault["pointer"], fault["value"]) == ("/recipe/teacher", "b3")
+        assert said in fault["detail"]
+
+
+def test_what_is_grown_of_a_search_with_a_parent_begins_with_that_and_is_trained_as_there(
+    service: Service, model: tuple[str, str]
+) -> None:
+    sha256 = model[1]
+    recipe = dataclasses.replace(RECIPES["finetune"], epochs=7, folds=1, body_rate=0.3)
+    search = service.search(
+        [(0.9, 1000), (0.8, 1000)], parent=sha256, recipe=recipe, baselines=("NASNet-A (6 @ 768) CIFAR + cutout",)
+    )
+    made = service.post("/v1/growths", {"search": search.id, "trial": 1, "recipe": {"learning_rate": 0.5}})["spec"]
+    assert (made["parent"], made["recipe"]) == (
+        sha256,
+        dataclasses.asdict(dataclasses.replace(recipe, learning_rate=0.5)),
+    )
+    other = service.post("/v1/growths", {"search": search.id, "trial": 0})["spec"]
+    assert (other["parent"], other["recipe"]["head"]) == (None, "drawn"), "a baseline that is no relative"
+
+
 def test_weights_that_are_gone_when_the_search_has_ended_are_not_inherited(service: Service) -> None:
     search = service.search([], running=1)
     job = dataclasses.replace(service.store.trial(search.id, 0).job, number=1, handed_on=True)
@@ -116,6 +183,16 @@ def test_weights_that_are_gone_when_the_search_has_ended_are_not_inherited(servi
     made = service.post("/v1/growths", {"search": search.id, "trial": 1, "inherit": True})
     assert made["spec"]["parent"] is None
     assert service.get(f"/v1/searches/{search.id}/pareto")["best"]["model"] is None
+
+
+def test_members_are_trained_as_the_network_was_when_it_was_found_for_as_long_as_members_are(service: Service) -> None:
+    recipe = Recipe(epochs=25, batch=32, learning_rate=0.03, shift=0.1, train_images=5_000, folds=2)
+    search = service.search(POINTS, recipe=recipe)
+    made = service.post("/v1/growths", {"search": search.id, "recipe": {"shift": 0.2}})["spec"]["recipe"]
+    wanted = dataclasses.replace(recipe, shift=0.2, train_images=None, folds=0, least_epochs=25, least_steps=2000)
+    assert made == dataclasses.asdict(wanted)
+    short = service.search(POINTS, recipe=dataclasses.replace(recipe, epochs=2))
+    assert service.post("/v1/growths", {"search": short.id})["spec"]["recipe"]["epochs"] == 20
 
 
 def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
@@ -133,7 +210,14 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
     made = service.post("/v1/growths", body)
     assert made["spec"]["source"] == [search.id, 3]
     assert made["spec"]["recipe"] == dataclasses.asdict(dataclasses.replace(RECIPES["growth"], epochs=20, batch=64))
-    assert made["spec"]["scaling"] == body["scaling"]
+    factors = {"alpha": 1.1, "beta": 1.2, "gamma": 1.0}
+    assert made["spec"]["scaling"] == {
+        **factors,
+        "dropout": 0.0,
+        "drop_connect": 0.0,
+        "augment": 0.0,
+        "tolerance": None,
+    }
     assert [row["member"] for row in made["family"]] == ["B0", "B2"]
     assert made["family"][1]["resolution"] == 28
     assert (made["name"], made["spec"]["parallel"], made["spec"]["seed"]) == ("two", 1, 5)
@@ -147,12 +231,19 @@ def test_a_growth_is_taken_as_asked_for(service: Service) -> None:
         ({"trial": 4}, 409, None, "trial 4 .* is running.*choose among 0, 1, 2, 3"),
         ({"trial": "best"}, 422, "/trial", '"best" is not a valid integer'),
         ({"members": []}, 422, "/members", "members is empty"),
-        ({"members": ["B9"]}, 422, "/members/0", "\"B9\" is not 'B0', 'B1'"),
+        ({"members": ["B9"]}, 422, "/members/0", '"B9" is none of B0 to B7, phi'),
         ({"members": ["B0", "B0"]}, 422, "/members", "repeat"),
-        ({"scored_on": "train"}, 422, "/scored_on", "\"train\" is not 'validation' or 'test'"),
+        ({"scored_on": "train"}, 422, "/scored_on", "\"train\" is not 'validation', 'test' or 'both'"),
         ({"seeds": 0}, 422, "/seeds", "seeds 0 is not between 1 and 100"),
-        ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members", "resolution 458752"),
+        ({"members": ["B7"], "scaling": {"alpha": 1, "beta": 1, "gamma": 4}}, 422, "/members/0", "resolution 458752"),
+        ({"members": ["B0", "params<=9"]}, 422, "/members/1", "no network of this family within 9"),
         ({"scaling": {"alpha": 0.5}}, 422, "/scaling/alpha", "alpha 0.5 is not between 1 and 4"),
+        (
+            {"scaling": {"alpha": 2, "gamma": 1.5, "tolerance": 0.2}},
+            422,
+            "/scaling/tolerance",
+            "alpha · beta² · gamma² is 5.45, not within 20% of 2",
+        ),
         ({"scaling": {"delta": 2}}, 422, "/scaling/delta", "unknown field 'delta': there are alpha, beta, gamma"),
         ({"devices": ["tpu"]}, 422, "/devices/0", "'tpu'.*cpu"),
         ({"recipe": {"epochs": -1}}, 422, "/recipe/epochs", "epochs -1"),
@@ -171,6 +262,32 @@ def test_a_growth_of_what_cannot_be_grown_is_refused(
     problem = service.post("/v1/growths", {"search": search.id} | wrong, status=status)
     assert re.search(words, problem["detail"]), problem["detail"]
     assert [fault["pointer"] for fault in problem["errors"]] == ([pointer] if pointer else [])
+
+
+def test_a_member_that_explodes_is_refused_with_the_largest_that_fits(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.limits.memory_bytes", lambda: 10_000_000)
+    search = service.search(POINTS)
+    problem = service.post("/v1/growths", {"search": search.id, "members": ["B0", "phi=12"]}, status=422)
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/members/1"]
+    largest = re.search(r"member phi=12: .*does not fit.*: the largest that fits is (phi=[\d.]+)", problem["detail"])
+    assert largest is not None
+    service.post("/v1/growths", {"search": search.id, "members": [largest[1]]})
+
+
+def test_members_are_found_by_budgets_and_by_one_dimension_alone(service: Service) -> None:
+    search = service.search(POINTS)
+    wanted = ["B0", "latency_ms<=5", "width:mult_adds~2x", "mult_adds<=2x"]
+    made = service.post("/v1/growths", {"search": search.id, "members": wanted})
+    rows = {row["member"]: row for row in made["family"]}
+    assert list(rows) == ["B0", "mult_adds<=2x", "width:mult_adds~2x", "latency_ms<=5"]  # that until it is measured
+    assert rows["latency_ms<=5"]["mult_adds"] is None
+    assert rows["mult_adds<=2x"]["mult_adds"] <= 2 * rows["B0"]["mult_adds"]
+    assert rows["mult_adds<=2x"]["phi"] is not None
+    scale = rows["width:mult_adds~2x"]["scale"]
+    assert (scale["depth"], scale["resolution"]) == (1, 1)
+    assert scale["width"] > 1
 
 
 def test_a_search_without_a_result_cannot_be_grown_yet(service: Service) -> None:

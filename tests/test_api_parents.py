@@ -37,7 +37,9 @@ def refused(service: Service, **spec: Any) -> str:
 def test_parents_are_listed_with_where_they_are_from(service: Service) -> None:
     answer = service.get("/v1/parents")
     rows = {row["name"]: row for row in answer["parents"]}
-    assert set(rows) == {"efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"}
+    ours = {"efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"}
+    assert ours == {name for name in rows if not name.startswith("timm:")}
+    assert (rows["timm:tf_efficientnet_b0"]["params"], rows["timm:mnasnet_100"]["params"]) == (5_288_548, 4_383_312)
     lite = rows["efficientnet_lite0"]
     assert (lite["params"], lite["accuracy"], lite["licence"]) == (4_652_008, 0.751, "Apache-2.0")
     assert (lite["dataset"], lite["images"]["resolution"]) == ("ImageNet", 224)
@@ -54,11 +56,30 @@ def test_a_model_is_a_parent_by_its_number_and_stored_by_its_hash(service: Servi
     plan = SearchPlan(made["id"], spec, spec.trials, GREY)
     architecture = parents.described(model["sha256"]).architecture
     jobs = [job for number in range(5) if (job := plan.ask(number))]
-    assert [job.baseline for job in jobs] == ["parent", None, None, None, None]
+    assert [job.whole for job in jobs] == [True, False, False, False, False]
+    assert {job.compared for job in jobs} == {None}
     assert jobs[0].architecture == architecture
     for job in jobs:
         assert kinship.obstacles(architecture, job.architecture) == ()
         assert job.parent == model["sha256"]
+
+
+def test_proxies_and_benchmarks_are_drawn_around_a_parent(service: Service, model: dict[str, Any]) -> None:
+    parent = f"model:{model['id']}"
+    spec = service.post("/v1/proxies", {"dataset": "fashion_mnist", "candidates": 4, "parent": parent})["spec"]
+    assert (spec["parent"], spec["resolution"]) == (model["sha256"], 28)
+    assert spec["cheap"]["optimizer"] == spec["dear"]["optimizer"] == RECIPES["finetune"].optimizer
+    asked = {"networks": 2, "parent": parent, "dataset": "fashion_mnist"}
+    assert service.post("/v1/benchmarks", asked)["spec"]["parent"] == model["sha256"]
+    for path, body, field in (
+        ("/v1/proxies", {"dataset": "fashion_mnist", "parent": "resnet"}, "/parent"),
+        ("/v1/proxies", {"dataset": "fashion_mnist", "parent": parent, "space": "darts"}, "/space"),
+        ("/v1/proxies", {"dataset": "fashion_mnist", "parent": "efficientnet_lite0", "resolution": 28}, "/parent"),
+        ("/v1/benchmarks", {"published": "EfficientNet-B0", "parent": parent}, "/parent"),
+        ("/v1/benchmarks", asked | {"parent": "resnet"}, "/parent"),
+        ("/v1/benchmarks", asked | {"space": "darts"}, "/space"),
+    ):
+        assert service.post(path, body, status=422)["errors"][0]["pointer"] == field
 
 
 def test_a_file_below_a_folder_that_is_read_becomes_a_checkpoint_of_the_service(
@@ -78,7 +99,8 @@ def test_what_cannot_be_a_parent_is_refused_with_the_way_out(
 ) -> None:
     assert "there are efficientnet_lite0, " in refused(service, parent="resnet")
     assert "no model 'f00f00f00f00-1'" in refused(service, parent="model:f00f00f00f00-1")
-    assert "resolution 28 is too small for total stride 32" in refused(service, parent="efficientnet_lite0")
+    small = refused(service, parent="efficientnet_lite0", resolution=28)
+    assert "resolution 28 is too small for total stride 32" in small
     assert "outside of the folders" in refused(service, parent="file:/etc/passwd")
     assert "there is no file" in refused(service, parent=f"file:{tmp_path}/none.safetensors")
     pickled = tmp_path / "weights.pth"
@@ -97,6 +119,18 @@ def renamed(data: bytes) -> bytes:
     header["__metadata__"][KEY] = json.dumps(json.loads(header["__metadata__"][KEY]) | {"format": "nas-checkpoint-9"})
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data[end:]
+
+
+def test_images_are_seen_as_the_parent_saw_its_own_up_to_what_is_trained_in_minutes(
+    service: Service, model: dict[str, Any]
+) -> None:
+    for parent, asked, pixels in (
+        ("efficientnet_lite0", None, 128),
+        ("efficientnet_lite0", 64, 64),
+        (model["sha256"], None, 28),
+    ):
+        made = service.post("/v1/searches", SMALLEST | {"parent": parent, "resolution": asked})
+        assert made["spec"]["resolution"] == pixels
 
 
 def test_weights_to_install_are_named_with_their_extra(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,10 @@ from api.routes.tokens import SignIn
 from nas.agents.errands import Answer, Introduction
 from nas.codec import encode, pointer
 from nas.datasets import DatasetInfo, Remark
+from nas.measurements import Latency
 from nas.networks.architecture import Architecture, Stage
 from nas.networks.cells import Cell, CellArchitecture, Node
+from nas.networks.fit import Fit
 from nas.networks.layers import (
     Activate,
     Branches,
@@ -40,7 +42,6 @@ from nas.networks.network import Network, Part
 from nas.networks.scaling import CompoundScaling
 from nas.objective import Objective
 from nas.recipes import Recipe
-from nas.records import Latency
 from nas.specs import Fidelity, Limits, ProxySpec, SearchSpec
 from nas.tokens import TokenRequest
 from tests.service import GREY, POINTS, Service
@@ -57,7 +58,8 @@ LATENCY = Latency(
     rounds=6,
     ratio=1.0,
     yardstick_ms=1.0,
-    noisy="why",
+    error_ms=0.01,
+    slowdown=1.0,
     shared=False,
 )
 ROWS = Architecture(
@@ -124,21 +126,25 @@ GROWTH = {
     "devices": ["cpu"],
     "recipe": encode(WHOLE),
     "parallel": 1,
+    "processes": 1,
     "seed": 1,
     "seeds": 2,
     "scored_on": "test",
+    "drop_dominated": True,
     "inherit": False,
 }
 DRAWN = {"networks": 2, "knobs": {"stage1.op": ["conv"]}, "images": encode(GREY)}
 MEASURED = {"name": "x", "space": "mbconv", "devices": ["cpu"], "parallel": 1, "seed": 1}
 INTRODUCED = {"name": "pi4", "fingerprint": {"processor": "x"}, "instance": "0a1b2c3d", "edition": "0a1b2c3d4e5f"}
-ANSWERED = {"latency": encode(LATENCY), "logits": "AAAA", "yardstick_logits": "AAAA"}
+ANSWERED = {"latency": encode(LATENCY), "logits": "AAAA", "yardstick_logits": ["AAAA"]}
 BODIES: list[tuple[str, str, type, dict[str, Any]]] = [
     ("POST", "searches", SearchSpec, encode(SEARCH)),
     ("POST", "forecasts", SearchSpec, encode(SEARCH)),
     ("PATCH", "searches/?", Budget, {"trials": 50, "hours": 2.0, "compute_hours": 2.0}),
     ("POST", "proxies", ProxySpec, encode(PROXY)),
     ("POST", "growths", GrowthRequest, GROWTH),
+    ("POST", "growths", GrowthRequest, {"search": "?", "fit": encode(Fit()), "coefficients": None}),
+    ("POST", "growths", GrowthRequest, {"search": "?", "compare": [2.0]}),
     ("POST", "benchmarks", BenchmarkRequest, MEASURED | DRAWN),
     ("POST", "benchmarks", BenchmarkRequest, MEASURED | {"networks": 2, "dataset": "fashion_mnist"}),
     ("POST", "benchmarks", BenchmarkRequest, MEASURED | {"published": "LeNet-5"}),
@@ -153,7 +159,7 @@ BODIES: list[tuple[str, str, type, dict[str, Any]]] = [
     ("POST", "session", SignIn, {"token": "nas_0a1b2c3d4e5f_x"}),
 ]
 # Text that may be anything, and what the answer says of which is no fault of its place: who it is, or whose.
-FREE = r"/(.*fingerprint/.*|logits|yardstick_logits|error|latency/(device|noisy)|instance|token|contents/(?!.*kind).*)"
+FREE = r"/(.*fingerprint/.*|logits|yardstick_logits/.*|error|latency/device|instance|token|contents/(?!.*kind).*)"
 
 
 # Parts that are wrong by what they are a part of: entries of lists, names that are looked up, states of a graph.

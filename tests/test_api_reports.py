@@ -8,9 +8,10 @@ import pytest
 from nas import zoo
 from nas.client import Client
 from nas.codec import encode
+from nas.measurements import Measurement, Score
 from nas.networks.counts import counts
 from nas.plans import plan_for
-from nas.records import Job, Measurement, Run, Score
+from nas.records import Job, Run
 from nas.specs import ProxySpec
 from tests.service import GREY, OWNER, UNKNOWN, Service, ended, latency
 

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from api.answering import LEAST_BYTES
 from api.cli import summaries
 from api.views.run import remaining_seconds
+from nas.measurements import Measurement
 from nas.objective import Objective
+from nas.outlines import summed
 from nas.recipes import Recipe
-from nas.records import Measurement, Progress
+from nas.records import Progress
 from nas.specs import Fidelity, SearchSpec
 from tests.service import OWNER, PLAIN, POINTS, SMALLEST, Service
 
@@ -171,7 +174,7 @@ def test_the_forecast_minds_the_hours(service: Service) -> None:
     run = service.search([(0.9, 1000)], trials=1000, hours=0.5, parallel=1)
     trial = dataclasses.replace(service.store.trial(run.id, 0), started_at=now - 100, ended_at=now)
     for worked, left in ((1200, 600 + 100), (3600, 100)):
-        assert remaining_seconds(dataclasses.replace(run, worked_seconds=worked), [trial], now) == left
+        assert remaining_seconds(dataclasses.replace(run, worked_seconds=worked), summed([trial]), now) == left
 
 
 def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
@@ -181,9 +184,9 @@ def test_the_forecast_minds_the_compute_hours(service: Service) -> None:
     ended = dataclasses.replace(ended, started_at=now - 500, ended_at=now, compute_seconds=400)
     running = dataclasses.replace(running, started_at=now - 100)
     # 1,400 of 1,800 seconds are left: four more trials, one of which is running, two at once.
-    assert remaining_seconds(run, [ended, running], now) == pytest.approx((4 * 500 - 100) / 2)
+    assert remaining_seconds(run, summed([ended, running]), now) == pytest.approx((4 * 500 - 100) / 2)
     dear = dataclasses.replace(ended, compute_seconds=1800)
-    assert remaining_seconds(run, [dear, running], now) == pytest.approx(400)  # it still ends
+    assert remaining_seconds(run, summed([dear, running]), now) == pytest.approx(400)  # it still ends
 
 
 def test_the_forecast_minds_the_rungs(service: Service) -> None:
@@ -196,15 +199,56 @@ def test_the_forecast_minds_the_rungs(service: Service) -> None:
         for trial in service.store.trials(run.id)
     ]
     assert [trial.job.rung for trial in low] == [0, 0]
-    assert remaining_seconds(run, low, now) == pytest.approx(6 * 100 + 4 * 200)
+    assert remaining_seconds(run, summed(low), now) == pytest.approx(6 * 100 + 4 * 200)
     high = dataclasses.replace(low[0], number=2, job=dataclasses.replace(low[0].job, rung=1), started_at=now - 500)
-    assert remaining_seconds(run, [*low, high], now) == pytest.approx(6 * 100 + 3 * 500)
+    assert remaining_seconds(run, summed([*low, high]), now) == pytest.approx(6 * 100 + 3 * 500)
     assert isinstance(run.spec, SearchSpec)
     limited = dataclasses.replace(run, spec=dataclasses.replace(run.spec, compute_hours=1000 / 3600))
     # 800 of 1,000 seconds are left, and a trial to come takes 140 on the average.
-    assert remaining_seconds(limited, low, now) == pytest.approx(6 * 140)
+    assert remaining_seconds(limited, summed(low), now) == pytest.approx(6 * 140)
     measured = low[1].measurement
     assert measured
-    refused = dataclasses.replace(low[1], started_at=now, measurement=dataclasses.replace(measured, refused="too slow"))
+    over = dataclasses.replace(measured, refused="too slow")
+    refused = dataclasses.replace(low[1], state="refused", started_at=now, measurement=over)
     # That half of them are refused at once says nothing of how long the higher rung takes.
-    assert remaining_seconds(run, [low[0], refused], now) == pytest.approx(6 * 50 + 4 * 200)
+    assert remaining_seconds(run, summed([low[0], refused]), now) == pytest.approx(6 * 50 + 4 * 200)
+
+
+def test_a_search_comes_as_columns_with_what_ended_since(service: Service) -> None:
+    run = service.search([(0.9123456789, 1000), (0.8, 2000)], running=2, trials=20)
+    address = f"/v1/searches/{run.id}/columns"
+    shown = service.get(address)
+    first, second = (trial for trial in service.store.trials(run.id) if trial.ended_at)
+    assert (shown["after"], shown["more"], shown["number"], shown["state"]) == (2, False, [0, 1], ["done", "done"])
+    assert (shown["accuracy"], shown["mult_adds"], shown["params"]) == ([0.912346, 0.8], [1000, 2000], [100, 200])
+    assert shown["seconds"] == [round(each.ended_at - each.started_at, 3) for each in (first, second) if each.ended_at]
+    assert shown["rung"] == shown["macro_f1"] == shown["remark"] == [], "nothing is known of it"
+    assert [trial["number"] for trial in shown["running"]] == [2, 3]
+    assert service.get(f"{address}?limit=1") | {"running": []} == shown | {
+        "running": [],
+        "after": 1,
+        "more": True,
+        **{name: its[:1] for name, its in shown.items() if isinstance(its, list) and name != "running"},
+    }
+    service.store.claims.end(OWNER, 2, run.id, "failed", error="KeyError: 9 " * 90)
+    later = service.get(f"{address}?after=2")
+    assert (later["after"], later["number"], later["state"]) == (3, [2], ["failed"])
+    assert later["remark"] == [("KeyError: 9 " * 90)[:200]]
+    assert [trial["number"] for trial in later["running"]] == [3]
+    assert service.get(f"{address}?after=3")["number"] == []
+
+
+def test_what_is_there_already_is_not_sent_again_and_the_rest_compressed(service: Service) -> None:
+    run = service.search([(0.9, 1000)], running=1, trials=20)
+    for place, packs in (("columns", True), ("trials", False)):
+        address = f"/v1/searches/{run.id}/{place}"
+        plain = service.http.get(address, headers={"Accept-Encoding": "identity"})
+        packed = service.http.get(address, headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in plain.headers
+        assert packed.json() == plain.json()
+        assert len(plain.content) >= LEAST_BYTES
+        assert (packed.headers.get("Content-Encoding") == "gzip") == packs
+        tag = packed.headers["ETag"]
+        assert service.http.get(address, headers={"If-None-Match": f'"x", {tag}'}).status_code == 304
+        service.store.claims.renew(run.id, OWNER, 60)
+    assert service.http.get(f"/v1/searches/{run.id}/trials", headers={"If-None-Match": '"x"'}).status_code == 200

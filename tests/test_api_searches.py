@@ -13,7 +13,7 @@ import pytest
 import nas.searchers
 import search_spaces
 from api.app import create_app
-from nas import plugins
+from nas import plugins, quantisation
 from nas.noise import standard_error
 from nas.objective import Objective
 from nas.recipes import Recipe
@@ -24,6 +24,7 @@ from tests.service import OPEN, SMALLEST, Service, serving
 from tests.waiting import PATIENCE_SECONDS
 
 EVOLVED = {"searcher": "evolution"}
+SHARED = {"dataset": "fashion_mnist", "weights": "shared"}
 
 
 def test_a_search_is_taken_with_defaults_and_found_again(service: Service) -> None:
@@ -62,13 +63,13 @@ def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:
     }
     spec = service.post("/v1/searches", body)["spec"]
     assert spec["recipe"] == dataclasses.asdict(Recipe(epochs=3, folds=1))
-    assert spec["objective"] == dataclasses.asdict(Objective(target=1.0))
+    assert spec["objective"] == dataclasses.asdict(Objective(target=1.0, w_under=0.0, w_over=-1.0))
     assert spec["knobs"] == body["knobs"]
     assert spec["options"] == body["options"]
     assert spec["limits"]["latency_ms"] == 2.0
 
 
-RECIPE_FIELDS = "epochs, least_epochs, least_steps, train_images, balanced, folds, batch"
+RECIPE_FIELDS = "epochs, least_epochs, least_steps, train_images, balanced, folds, group"
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     # what is sent besides the dataset, where it is wrong, what the message says of it
     ({"dataset": "mnist"}, "/dataset", "'mnist'.*there are .*fashion_mnist"),
@@ -112,7 +113,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"objective": {"target": 0}}, "/objective/target", "target 0.0 is not a positive number"),
     ({"objective": {"target": -5}}, "/objective/target", "target -5.0 is not a positive number"),
     ({"objective": {"target": "5M"}}, "/objective/target", '"5M" is not a valid number'),
-    ({"objective": {"cost": "flops"}}, "/objective/cost", "\"flops\" is not 'latency_ms', 'mult_adds' or 'params'"),
+    (
+        {"objective": {"cost": "flops"}},
+        "/objective/cost",
+        "\"flops\" is not 'latency_ms', 'mult_adds', 'params', 'peak_memory' or 'model_bytes'",
+    ),
     ({"objective": {"cost": "latency_ms"}}, "/objective/target", "5e\\+06.*milliseconds"),
     ({"objective": {"cost": "params"}}, "/objective/target", "5e\\+06.*parameters"),
     ({"objective": {"also": "params"}}, "/objective/also", "is for form 'front' alone, not 'product': leave it out"),
@@ -184,8 +189,29 @@ def test_a_device_is_checked_with_its_options(service: Service) -> None:
     assert "threads 'many' is not a whole number between 1 and 256" in problem["detail"]
     assert problem["errors"][0]["pointer"] == "/devices/0"
     search = service.search([(0.9, 1000)])
-    problem = service.post("/v1/growths", {"search": search.id, "devices": ["cpu:dtype=int8"]}, status=422)
-    assert "has option 'dtype'" in problem["detail"]
+    problem = service.post("/v1/growths", {"search": search.id, "devices": ["cpu:dtype=int3"]}, status=422)
+    assert "dtype 'int3' is none of float32, int8" in problem["detail"]
+
+
+def test_8_bits_are_of_accuracy_and_latency_alike(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    body: dict[str, Any] = {
+        "dataset": "fashion_mnist",
+        "objective": {"cost": "latency_ms", "target": 1.0, "precision": "int8"},
+        "limits": {"most_drop": 3.0},
+    }
+    problem = service.post("/v1/searches", body, status=422)
+    assert problem["errors"][0]["pointer"] == "/objective/precision"
+    assert "device 'cpu' measures in float32: name cpu:dtype=int8 first" in problem["detail"]
+    stored = service.post("/v1/searches", body | {"devices": ["cpu:dtype=int8", "cpu"]})["spec"]
+    assert (stored["objective"]["precision"], stored["limits"]["most_drop"]) == ("int8", 3.0)
+    by_size = service.post("/v1/searches", body | {"objective": {"precision": "int8"}})["spec"]
+    assert by_size["devices"] == ["cpu"]  # whose latency has no part in it
+    problem = service.post("/v1/searches", {"dataset": "fashion_mnist", "limits": {"most_drop": 3.0}}, status=422)
+    assert problem["errors"][0]["pointer"] == "/limits"
+    assert "give objective.precision int8" in problem["detail"]
+    monkeypatch.setattr(quantisation, "PACKAGES", ("no_such_runtime",))
+    problem = service.post("/v1/searches", body | {"devices": ["cpu:dtype=int8"]}, status=422)
+    assert "precision 'int8' needs no_such_runtime: pip install 'nas-service[workers]'" in problem["detail"]
 
 
 def test_every_device_is_checked_and_named_once(service: Service) -> None:
@@ -319,3 +345,31 @@ def test_a_least_gain_needs_a_searcher_that_says_what_it_expects(service: Servic
     assert problem["detail"] == "least_gain 0.0 is not a positive number"
     made = service.post("/v1/searches", {**SMALLEST, "least_gain": 0.001})
     assert (made["spec"]["least_gain"], made["expected_gain"]) == (0.001, None)
+
+
+def test_shared_weights_come_with_a_recipe_trials_and_knobs_that_nest(service: Service) -> None:
+    made = service.post("/v1/searches", {**SHARED, "knobs": {"stage1.expand": [6]}})
+    spec = made["spec"]
+    assert (spec["trials"], spec["finals"], spec["recipe"]["epochs"]) == (200, 3, 4)
+    assert (spec["knobs"]["stage1.op"], spec["knobs"]["stage1.expand"]) == (["mbconv"], [6])
+    assert spec["knobs"]["stage2.expand"] == [3, 6]
+    assert "the supernet has a training of" in service.store.events(made["id"])[-1].text
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "words"),
+    [
+        ({"space": "darts"}, "/weights", "give a space of them, or weights 'own'"),
+        ({"knobs": {"stage2.op": ["conv", "mbconv"]}}, "/knobs", "narrow these knobs"),
+        ({"fidelity": {}, "trials": 100}, "/fidelity", "leave fidelity out"),
+        ({"confirm": 2}, "/confirm", "give more finals"),
+    ],
+)
+def test_what_shares_no_weights_is_refused_where_it_stands(
+    service: Service, changes: dict[str, Any], pointer: str, words: str
+) -> None:
+    answer = service.http.post("/v1/searches", json=SHARED | changes)
+    assert answer.status_code == 422
+    (fault,) = answer.json()["errors"]
+    assert fault["pointer"] == pointer
+    assert words in fault["detail"]

@@ -16,8 +16,8 @@ from nas.networks.blocks import DropPath
 from nas.networks.counts import counts
 from nas.networks.describe import facts
 from nas.networks.lowering import lowered, tensorflow_padded
+from nas.networks.members import member
 from nas.networks.scaling import MEMBERS, PUBLISHED, CompoundScaling, grid
-from nas.plans.growth import member
 from nas.refusal import Refusal
 from nas.spaces import SearchSpace
 from search_spaces import mbconv
@@ -157,8 +157,9 @@ class TestEverySpace:
             assert set(canonical) == set(choices)
             assert all(canonical[knob] in chosen.knobs(images)[knob] for knob in canonical)
             assert chosen.canonical(canonical, images) == canonical
-            before = counts(chosen.architecture(choices, images))
-            assert counts(chosen.architecture(canonical, images)) == before
+            counted = [counts(chosen.architecture(each, images)) for each in (choices, canonical)]
+            one, other = (dataclasses.replace(each, peak_values=0) for each in counted)  # those depend on the order
+            assert one == other
 
     @pytest.mark.parametrize("seed", range(3))
     def test_choices_that_build_the_same_layers_have_one_canonical_form(

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,17 @@ from tests.pictures import CLASSES, RECIPE, TINY, job, pictures
 from tests.waiting import PATIENCE_SECONDS
 
 FILES = {
-    *("model.safetensors", "model.onnx", "model.pt2", "architecture.json", "recipe.json", "metrics.json"),
+    *(
+        "model.safetensors",
+        "model.onnx",
+        "model.int8.onnx",
+        "model.pt2",
+        "architecture.json",
+        "recipe.json",
+        "metrics.json",
+    ),
     *("card.md", "README.md", "classify.py"),
+    *(exporters.load(name).FILE for name in exporters.names() if not exporters.missing(name)),
 }
 WITHOUT = ("torch", "nas", "safetensors", "onnx", "scipy", "api")  # of what is installed here
 
@@ -52,11 +60,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
+pytestmark = pytest.mark.usefixtures("modules_home")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,15 @@ def test_every_file_has_scored_what_was_promised_by_its_own_runtime(
 ) -> None:
     promised = checkpoint.card(trained).test_accuracy
     ways = {way.file: way for way in built[1].ways}
-    assert set(ways) == {"model.safetensors", "model.onnx", "model.pt2"}
+    assert set(ways) == {"model.safetensors", "model.onnx", "model.int8.onnx", "model.pt2", "model.tflite"}
+    if lacking := exporters.missing("tflite"):
+        assert ways.pop("model.tflite").refused == lacking
+    rounded = ways.pop("model.int8.onnx")
+    assert rounded.refused is None
+    assert rounded.score
+    assert rounded.score.accuracy == pytest.approx(promised, abs=rounded.score.loses)
+    assert rounded.latency
+    assert rounded.save_as == f"b2_{rounded.latency.median_ms:.3g}ms_acc{rounded.score.accuracy:.3f}_int8.onnx"
     for way in ways.values():
         assert way.refused is None
         assert way.score
@@ -113,6 +125,12 @@ def test_every_file_has_scored_what_was_promised_by_its_own_runtime(
     metrics = json.loads((built[0] / "metrics.json").read_text())
     assert metrics["test_accuracy"] == promised
     assert metrics["files"]["model.onnx"]["accuracy"] == promised
+    assert metrics["files"]["model.int8.onnx"]["accuracy"] == rounded.score.accuracy
+    assert [way.latency.device for way in built[1].ways if way.latency] == [rounded.latency.device, "cpu"]
+    assert (
+        f"| `model.int8.onnx` | {rounded.score.accuracy:.4f} on 60 images | {rounded.latency.median_ms:.3f} |"
+        in (built[0] / "README.md").read_text()
+    )
 
 
 def test_its_name_says_what_it_is(built: tuple[Path, Manifest], trained: Path) -> None:
@@ -121,6 +139,15 @@ def test_its_name_says_what_it_is(built: tuple[Path, Manifest], trained: Path) -
     assert built[1].name == f"b2_{latency.median_ms:.3g}ms_acc{card.test_accuracy:.3f}"
     other = dataclasses.replace(card, member=None, number=7, seed=3, test_accuracy=None, accuracy=0.5, latencies={})
     assert manifest.called(other) == "trial7_seed3_acc0.500"
+    rounded = dataclasses.replace(latency, fingerprint={"dtype": "int8_per_channel"})
+    searched = dataclasses.replace(other, latencies={"cpu:dtype=int8": rounded, "cpu": latency})
+    assert manifest.called(searched) == f"trial7_seed3_{latency.median_ms:.3g}ms_acc0.500"  # of single precision
+
+
+def test_a_file_in_8_bits_without_a_latency_has_not_that_of_single_precision(trained: Path) -> None:
+    card = checkpoint.card(trained)
+    assert card.latencies
+    assert manifest.called_by(card, None, 0.25) == "b2_acc0.250"
 
 
 def test_its_parts_are_read_by_whoever_wants_them(built: tuple[Path, Manifest], trained: Path) -> None:
@@ -246,22 +273,24 @@ def test_a_file_that_does_not_keep_the_promise_is_not_offered(
         archive,
         "_scored",
         lambda path, _: FileScore(
-            accuracy=0.5 if path.suffix == ".onnx" else 0.9, promised=0.9, images=60, part="test"
+            accuracy=0.5 if path.suffix == ".onnx" else 0.9, promised=0.9, images=60, part="test", loses=0.05
         ),
     )
+
+    monkeypatch.setattr(archive, "_latency", lambda *_: None)
 
     def broken(*_: object) -> None:
         raise ValueError("no word for it")
 
     monkeypatch.setattr(exporters.load("pt2"), "export", broken)
     found = archive.build(trained, tmp_path / "model")
-    reasons = {way.file: way.refused for way in found.ways}
+    reasons = {way.file: way.refused for way in found.ways if way.exporter != "tflite"}
     assert reasons == {
         "model.safetensors": None,
         "model.onnx": "it scores 0.5000 on 60 images, and 0.9000 was promised",
+        "model.int8.onnx": "it scores 0.5000 on 60 images, and 0.9000 was promised",
         "model.pt2": "ValueError: no word for it",
     }
-    assert not found.whole
     assert not {"model.onnx", "model.pt2"} & ({path.name for path in (tmp_path / "model").iterdir()})
     assert "0.9000 was promised" in (tmp_path / "model" / "README.md").read_text()
     monkeypatch.setattr(exporters.load("onnx"), "PACKAGES", ("no_such_runtime",))
@@ -276,7 +305,7 @@ def test_another_network_under_a_files_name_is_found_out(folder: Path) -> None:
 
     fresh = spaces.load(card.space).build(card.architecture).eval()
     source = exporters.Source(checkpoint=folder / "model.safetensors", network=fresh, card=card)
-    for name in ("onnx", "pt2"):
+    for name in ("onnx", "pt2", "int8"):
         exporter = exporters.load(name)
         assert score.score(folder / exporter.FILE).kept
         exporter.export(source, folder / exporter.FILE)
@@ -285,7 +314,7 @@ def test_another_network_under_a_files_name_is_found_out(folder: Path) -> None:
 
 def test_where_the_images_are_gone_nothing_is_offered_and_the_reason_is_said(trained: Path, tmp_path: Path) -> None:
     found = archive.build(trained, tmp_path / "model", "folder:/no/such/pictures")
-    reasons = [way.refused or "" for way in found.ways]
+    reasons = [way.refused or "" for way in found.ways if not exporters.missing(way.exporter)]
     assert all("/no/such/pictures" in reason for reason in reasons), reasons
 
 
@@ -293,6 +322,11 @@ def test_where_the_images_are_gone_nothing_is_offered_and_the_reason_is_said(tra
 def test_a_network_that_answers_all_alike_keeps_no_promise(undecided: int, kept: bool) -> None:
     off = 0.8 if undecided == 100 else 0.898
     assert FileScore(accuracy=off, promised=0.9, images=1000, part="test", undecided=undecided).kept is kept
+
+
+@pytest.mark.parametrize(("accuracy", "kept"), [(0.851, True), (0.849, False), (0.949, True), (0.951, False)])
+def test_a_form_may_cost_what_it_says(accuracy: float, kept: bool) -> None:
+    assert FileScore(accuracy=accuracy, promised=0.9, images=1000, part="test", loses=0.05).kept is kept
 
 
 @pytest.mark.parametrize("packing", ["zip", "tar"])

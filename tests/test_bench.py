@@ -1,19 +1,27 @@
 """What the searcher bench says of a search is true of the product's."""
 
+import json
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
+from optuna.samplers import RandomSampler
 
 from api.views import search
-from bench._searcher_runs import Course, best_measured, follow, landscape, objective, true_reward
+from bench import _tables
+from bench._lifts import lifts
+from bench._peers import Constrained
+from bench._searcher_runs import Course, Trail, best_measured, follow, landscape, objective, true_reward
 from bench.demo import OTHER_SECONDS, WORKS, Work, fitting
 from nas import plugins
 from nas.confirmation import Measured
-from nas.networks.architecture import Architecture, Choices, Images, Stage
+from nas.measurements import Measurement
+from nas.networks.architecture import Architecture, Choices, Images, Knobs, Stage
 from nas.objective import Objective
-from nas.records import Job, Measurement, Trial
-from nas.searchers import Searcher
+from nas.records import Job, Trial
+from nas.searchers import Outcome, Problem, Searcher
 
 NETWORK = Architecture(
     images=Images(resolution=28, channels=1, classes=10),
@@ -96,3 +104,62 @@ def test_a_belief_is_reported_and_is_not_handed_over(monkeypatch: pytest.MonkeyP
     assert believing.believed == {25: first, 40: first}
     assert believing.handed == plain.handed
     assert first < min(plain.handed.values())
+
+
+def test_cells_that_are_one_network_are_its_trainings(tmp_path: Path) -> None:
+    """Of three cells the second has an edge that leads nowhere."""
+    codes = np.array([[0, 0, 0, 3, 0, 0], [3, 0, 0, 3, 0, 0], [0, 0, 0, 1, 0, 0]], np.uint8)
+    accuracies, latencies = np.array([70.0, 72.0, 10.0]), np.array([5.0, 6.0, 1.0])
+    np.savez(tmp_path / _tables.NASBENCH201, codes=codes, acc12_cifar10_val=accuracies, ms_pixel3=latencies)
+    land = landscape(str(tmp_path / f"{_tables.NASBENCH201},cifar10,pixel3"))
+    assert land.networks is not None
+    one, other = land.networks
+    dead = {**one, "node1.from0": "nor_conv_3x3"}
+    assert land.canonical(dead) == one
+    assert land.trainings(dead) == land.trainings(one) == pytest.approx((0.7, 0.72))
+    assert (land.cost(dead), land.cost(other)) == (5.0, 1.0)
+    assert _tables.missing(tmp_path) == [_tables.MACRO, _tables.GRAPH]
+
+
+def test_choices_of_a_graph_that_build_nothing_are_not_tried(tmp_path: Path) -> None:
+    """Its first choices build one network, its last none."""
+    mapping = np.arange(9**5) // 2
+    mapping[-1], count = -1, 9**5 // 2
+    values = np.linspace(0.1, 0.9, count + 1)
+    np.savez(tmp_path / _tables.GRAPH, mapping=mapping, arxiv_valid_perf=values, arxiv_latency=values)
+    land = landscape(str(tmp_path / f"{_tables.GRAPH},arxiv"))
+    first, second, last = ({knob: options[place] for knob, options in land.knobs.items()} for place in (0, 0, -1))
+    second["operation4"] = land.knobs["operation4"][1]
+    assert land.canonical(second) == land.canonical(first) == first
+    assert land.exists(second)
+    assert not land.exists(last)
+
+
+def test_a_lift_is_of_medians_and_a_run_that_never_came_near_took_all_its_trials(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    land = landscape("synthetic 2 stages")
+    ranked = sorted(land.networks or (), key=land.accuracy)
+    worst, best = ((land.cost(one), land.accuracy(one)) for one in (ranked[0], ranked[-1]))
+    results = {
+        Course(landscape=land.name, searcher=name, goal="accuracy", filtered=False, seed=seed, trials=20):
+            Trail([*[worst] * (count - 1), *[best] * (21 - count)], {}, {})
+        for name, counts in {"surrogate": (5, 5, 4), "random": (10, 21, 21)}.items()
+        for seed, count in enumerate(counts)
+    }  # fmt: skip
+    lifts(land, "accuracy", results, "surrogate", 20)
+    *shares, lift = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [(row["value"], row["holds"]) for row in shares] == [(1, True), (pytest.approx(1 / 3, rel=0.01), None)]
+    assert (lift["value"], lift["peer"], lift["peer_value"], lift["ratio"], lift["holds"]) == (5, "random", 20, 4, True)
+    assert lift["interval"][0] == 2
+    assert lift["interval"][1] == 5
+
+
+def test_where_there_is_a_limit_a_peer_may_be_told_of_it_as_its_constraint() -> None:
+    """By the share that a cost is over it."""
+    knobs: Knobs = {"width": (1.0, 2.0)}
+    peer = Constrained(Problem(knobs=knobs, objective=Objective(target=2.0)), RandomSampler(seed=0))
+    for width in (1.0, 2.0):
+        peer.tell({"width": width}, Outcome(accuracy=0.5, cost=3 * width))
+    assert [list(trial.constraints.values()) for trial in peer.trials] == [[0.5], [2.0]]
+    assert peer.ask(2, [])["width"] in knobs["width"]

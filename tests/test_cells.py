@@ -138,7 +138,8 @@ def test_nasbench201_has_15625_cells_of_5044_functions() -> None:
         found.setdefault(tuple(nasbench201.canonical(choices, CIFAR).values()), []).append(choices)
     assert len(found) == 5_044
     for alike in list(found.values())[::50]:
-        assert len({counts(nasbench201.architecture(choices, CIFAR)) for choices in alike}) == 1
+        counted = (counts(nasbench201.architecture(choices, CIFAR)) for choices in alike)
+        assert len({dataclasses.replace(each, peak_values=0) for each in counted}) == 1  # which depends on the order
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,14 @@ import torch
 from nas import datasets, home
 from nas.codec import encode
 from nas.evaluate import evaluate
+from nas.measurements import Measurement
 from nas.models import checkpoint
 from nas.models.checkpoint import BadCheckpoint
 from nas.models.score import main, score
 from nas.networks.counts import counts
-from nas.records import Measurement
 from tests.pictures import CLASSES, RECIPE, TINY, job, pictures
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +120,22 @@ def test_one_of_the_first_format_is_read_as_if_it_had_been_saved_today(path: Pat
     ):
         _, read = checkpoint.load(with_card(path, "latencies", format="nas-checkpoint-1", **changes))
         assert read == dataclasses.replace(card, latencies=latencies)
+
+
+def test_one_of_the_third_format_called_latencies_noisy(path: Path) -> None:
+    card = checkpoint.card(path)
+    (latency,) = card.latencies.values()
+    words = {
+        "the 6 fastest of 40 rounds agree to 3.1% only; other programs used 1.2 processors meanwhile": 0.031,
+        "the yardstick took 1.25 times what it took before": 0.25,
+        "somebody was there": 0.15,
+    }
+    before = {name: value for name, value in vars(latency).items() if name not in ("error_ms", "slowdown")}
+    for noisy, error in (words | {None: None}).items():
+        spelled = {"cpu": before | {"noisy": noisy}}
+        _, read = checkpoint.load(with_card(path, format="nas-checkpoint-3", latencies=spelled))
+        known = error and pytest.approx(error * latency.median_ms)
+        assert (read.latencies["cpu"].error_ms, read.latencies["cpu"].slowdown) == (known, None)
 
 
 def test_one_of_the_second_format_had_pixels_in_its_recipe(path: Path) -> None:

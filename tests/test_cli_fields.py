@@ -10,6 +10,8 @@ from api.cli.__main__ import parser
 from api.requests import BenchmarkRequest, Budget, GrowthRequest
 from nas.fields import briefly, described
 from nas.networks.architecture import Images
+from nas.networks.fit import Fit
+from nas.networks.scaling import CompoundScaling
 from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.specs import Fidelity, Limits, ProxySpec, SearchSpec
@@ -17,8 +19,8 @@ from nas.tokens import TokenRequest
 
 # Of each verb: whose fields its arguments are, the first that has one of that name; and those that are none.
 VERBS: dict[str, tuple[tuple[Any, ...], set[str]]] = {
-    "search": ((SearchSpec, Objective, Fidelity, Recipe, Limits), {"w", "forecast", "watch"}),
-    "grow": ((GrowthRequest, Recipe), {"run", "watch"}),
+    "search": ((SearchSpec, Objective, Fidelity, Recipe, Limits), {"auto", "like", "w", "forecast", "watch"}),
+    "grow": ((GrowthRequest, Fit, Recipe), {"run", "watch"}),
     "pareto": ((Objective,), {"run", "w", "device"}),
     "proxy": ((ProxySpec, Limits), {"on_service", "watch"}),
     "measure": ((BenchmarkRequest, Images), {"what", "on_service", "watch"}),
@@ -26,6 +28,7 @@ VERBS: dict[str, tuple[tuple[Any, ...], set[str]]] = {
     "token": ((TokenRequest,), {"what", "token"}),
 }
 NAMES = {"scale": "scaled", "knob": "knobs", "option": "options", "baseline": "baselines", "device": "devices"}
+PREFIXES: dict[str, Any] = {"limit_": Limits, "fit_": Fit, "scaling_": CompoundScaling}
 EVERYWHERE = {"help", "json", "url"}
 
 
@@ -41,8 +44,9 @@ def test_help_is_what_stands_below_the_field(verb: str) -> None:
     for action in actions(verb):
         if action.dest in EVERYWHERE | others:
             continue
-        field = NAMES.get(action.dest, action.dest).removeprefix("limit_")
-        own = Limits if action.dest.startswith("limit_") else next(each for each in records if field in described(each))
+        prefix = next((prefix for prefix in PREFIXES if action.dest.startswith(prefix)), "")
+        field = NAMES.get(action.dest, action.dest).removeprefix(prefix)
+        own = PREFIXES.get(prefix) or next(each for each in records if field in described(each))
         words = (action.help or "") % vars(action)
         assert words.startswith(briefly(own, field)), (verb, action.dest)
         seen.add(action.dest)

@@ -8,10 +8,10 @@ import optuna
 import pytest
 
 from api.cli import numbers
+from nas.measurements import Measurement
 from nas.objective import Form, Objective
 from nas.plans import plan_for
 from nas.recipes import Recipe
-from nas.records import Measurement
 from nas.specs import Limits, SearchSpec
 from tests.command_line import climbed, nas, unwrapped
 from tests.service import GREY, OWNER, Service, latency
@@ -65,22 +65,22 @@ def test_every_device_has_a_column_and_a_front(service: Service, tmp_path: Path)
     assert [[trial.user_attrs[name] for name in names] for trial in study.trials] == [[1.0, 4.0], [4.0, 1.0]]
 
 
-def test_it_says_what_a_latency_is_and_which_is_noisy(service: Service) -> None:
+def test_it_says_what_a_latency_is_and_how_well_it_is_known(service: Service) -> None:
     search = service.on_two_devices().id
     family = service.growth(service.store.run(search)).id
     for verb, run in (("pareto", search), ("trials", search), ("show", family)):
-        assert "Latency: the median of the fastest runs of six rounds" in nas(verb, run).out
-    assert "~" not in nas("trials", search).out
+        assert "Latency: on this machine at its best" in nas(verb, run).out
+    assert "±" not in nas("trials", search).out
     busy = service.search([], running=2)
-    for number, noisy in ((0, None), (1, "somebody else was there")):
-        measured = Measurement(params=1, mult_adds=1, latencies={"cpu": replace(latency(3.0), noisy=noisy)})
+    for number, error_ms in ((0, None), (1, 0.1)):
+        measured = Measurement(params=1, mult_adds=1, latencies={"cpu": replace(latency(3.0), error_ms=error_ms)})
         service.end(service.store.trial(busy.id, number).job, measured)
     shown = nas("trials", busy.id).out
-    assert re.search(r" 3.00 ms", shown)
-    assert re.search(r" ~3.00 ms", shown)
-    assert shown.rstrip().endswith("of six rounds; ~: noisy")
+    assert re.search(r" 3.00 ms  ", shown)
+    assert re.search(r" 3.00 ms ± 3.3%", shown)
+    assert shown.rstrip().endswith("at its best ± its standard error")
     service.store.claims.release(busy.id, OWNER, "finished")
-    assert "~3.00 ms" in nas("watch", busy.id).out
+    assert "3.00 ms ± 3.3%" in nas("watch", busy.id).out
 
 
 def test_a_familys_accuracies_have_errors_and_ties(service: Service, search: str) -> None:
@@ -125,13 +125,13 @@ def test_show_tells_what_a_search_was_held_to(service: Service) -> None:
     spec = SearchSpec(
         dataset="fashion_mnist",
         knobs={"stage1.op": ("conv", "mbconv"), "stage1.kernel": (3,)},
-        limits=Limits(params=300_000, latency_ms=2),
+        limits=Limits(params=300_000, latency_ms=2, peak_memory=64_000, board="esp32"),
         recipe=Recipe(epochs=2, train_images=20_000),
     )
     shown = unwrapped(nas("show", service.store.add_run("search", spec).id).out)
     assert "Training epochs 2 of 20,000 images, 2 at once" in shown
     assert "Knobs stage1.op conv or mbconv, stage1.kernel 3" in shown
-    assert "Limits 300 k parameters, 2.00 ms latency" in shown
+    assert "Limits 300 k parameters, 2.00 ms latency, 64.0 kB peak memory, int8 on esp32" in shown
     plain = nas("show", service.store.add_run("search", SearchSpec(dataset="fashion_mnist")).id).out
     assert "Knobs" not in plain
     assert "Limits" not in plain
@@ -273,3 +273,19 @@ def test_parents_are_listed_named_and_shown_with_what_trials_had_of_them(service
     service.store.claims.begin(OWNER, job)
     service.end(job, Measurement(params=10, mult_adds=100, accuracy=0.9, inherited=0.876))
     assert "88 % inherited" in unwrapped(nas("trials", run.id).out)
+
+
+def test_runs_stand_side_by_side(service: Service) -> None:
+    one = service.search([(0.8, 1_000_000), (0.9, 4_000_000)], name="one", error=0.01)
+    other = service.search([(0.89, 4_000_000)], name="other", error=0.01, trials=7)
+    found = nas("compare", one.id, f"{other.id}:0", "--w", "0")
+    assert found.code == 0, found.error
+    assert f"1  search one ({one.id}), trial 1\n2  search other ({other.id}), trial 0\n" in found.out
+    for row in ("Accuracy 90.00 % 89.00 %", "Tied with 2 1", "Networks 2 1", "trials 20 7"):
+        assert row in unwrapped(found.out)
+    knobs = [service.store.trial(run.id, number).job.choices for run, number in ((one, 1), (other, 0))]
+    apart = [knob for knob in knobs[0] if knobs[0][knob] != knobs[1][knob]]
+    assert f"Knobs that differ ({len(knobs[0]) - len(apart)} are alike)" in found.out
+    assert all(knob in found.out for knob in apart)
+    assert max(map(len, found.out.splitlines())) <= 80
+    assert "neither a run nor RUN:TRIAL" in nas("compare", one.id, f"{one.id}:best").error

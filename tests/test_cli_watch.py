@@ -11,8 +11,10 @@ import threading
 
 import pytest
 
+from api.cli import tables, watch
+from nas.measurements import Measurement
 from nas.recipes import Recipe
-from nas.records import Measurement, Progress
+from nas.records import Progress
 from tests.command_line import climbed, command, nas
 from tests.service import HARD, OWNER, POINTS, Service
 from tests.waiting import PATIENCE_SECONDS, eventually, heeded
@@ -38,6 +40,13 @@ def test_help_needs_no_service() -> None:
     assert ran.returncode == 0
     for verb in ("serve", "search", "watch", "pareto", "grow", "download", "score", "cancel", "raise", "describe"):
         assert verb in ran.stdout
+
+
+def test_a_latency_that_was_measured_again_is_said_and_no_news() -> None:
+    job = {"measures": 3, "choices": {"width": 1}, **dict.fromkeys(("baseline", "whole", "repeats", "recipe", "rung"))}
+    trial = {"job": job, "reward": 0.9, "measurement": {}}
+    assert tables.purpose(trial) == "latency of 3 again"
+    assert watch.worth(trial) == watch.NOTHING
 
 
 class Going:

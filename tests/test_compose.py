@@ -1,5 +1,6 @@
 """docker-compose.yml and Dockerfile: what of them a reader can hold them to."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -80,4 +81,6 @@ def last(instruction: str) -> str:
 def test_the_image_is_built_on_one_version_and_runs_as_its_own_user() -> None:
     assert re.search(r"^ARG BASE=python:\d+\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
     assert last("USER") == "nas"
+    assert last("HEALTHCHECK").endswith(f"CMD {json.dumps(SERVICES['api']['healthcheck']['test'][1:])}")
+    assert DOCKERFILE.index("pip install") < DOCKERFILE.index("COPY nas nas"), "or every edit fetches torch"
     assert DOCKERFILE.index("chown nas /state") < DOCKERFILE.index("VOLUME /state"), "or the volume is root's"

@@ -5,6 +5,8 @@ import math
 import random
 import statistics
 
+import pytest
+
 from nas.confirmation import Measured, confirmation
 from nas.objective import Objective
 
@@ -96,3 +98,22 @@ def test_leads_that_were_confirmed_are_better_than_lucky_ones() -> None:
             measured[again] = Measured(costs=(1.0,), accuracies=more)
         careful.append(believed())
     assert statistics.fmean(careful) > statistics.fmean(blind) + 0.002
+
+
+def test_a_lead_by_a_latency_that_is_not_well_known_is_in_doubt() -> None:
+    """Of 1 % of accuracy, where the cost of the rival may be a tenth less than was measured."""
+    by_latency = Objective(cost="latency_ms", target=1.0, w_under=-0.2, w_over=-0.2)
+    steady = [(0.920, 0.921), (0.910, 0.911)]
+    for cost_error, again in ((0.001, None), (0.1, 0)):
+        measured = [Measured(costs=(1.0,), accuracies=each, cost_error=cost_error) for each in steady]
+        assert confirmation(measured, by_latency) == again
+        assert confirmation(measured, dataclasses.replace(by_latency, cost="params")) is None
+
+
+def test_what_an_error_of_the_cost_leaves_open_of_the_reward() -> None:
+    assert Objective(w_under=-0.2, w_over=-0.2, target=1.0).reward_error(0.5, 1.0, 0.05) == pytest.approx(
+        0.5 * 0.2 * 0.05, rel=1e-3
+    )
+    assert Objective(w_under=0.0, w_over=-1.0, target=1.0).reward_error(0.5, 0.8, 0.05) == 0.0
+    absolute = Objective(form="absolute", w_under=-0.1, w_over=-0.1, target=1.0)
+    assert absolute.reward_error(0.5, 2.0, 0.05) == pytest.approx(0.1 * 2 * 0.05, rel=1e-2)

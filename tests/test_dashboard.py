@@ -11,7 +11,9 @@ import pytest
 from playwright.sync_api import expect
 
 from nas.agents.errands import Introduction
+from nas.metering.history import Day, History
 from nas.store import agents
+from nas.store.yardsticks import Yardsticks
 from tests.browser import Service, View, best, compared, excused, keys, measured, sampled, served, small
 from tests.past import OWNER, SEARCH
 from tests.test_files import fill
@@ -119,6 +121,23 @@ def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monke
     )
 
 
+def test_devices_show_how_fast_they_were_day_by_day(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    way = {"device": "cpu", "processor": "EPYC", "runtime": "onnxruntime 1.20", "yardstick": "3 of ab"}
+    days = tuple(Day(day=20_000 + place, best_ms=best_ms) for place, best_ms in enumerate((0.5, 0.52, 1.0, 0.75)))
+    seen = (History(way=way, days=days), History(way=way | {"device": "cuda"}, days=days[:1]))
+    monkeypatch.setattr(Yardsticks, "known", lambda _: seen)
+    page = view.open("#/devices")
+    row = page.get_by_role("row", name="EPYC").filter(has_text="cpu")
+    expect(row).to_contain_text("EPYC · onnxruntime 1.20")
+    expect(row).to_contain_text("1.50 times as long as at best")
+    expect(row.get_by_label("4 days, of which it was slower than at best on 2")).to_be_visible()
+    assert [float(bar.get_attribute("height") or 0) for bar in row.locator("rect").all()] == pytest.approx(
+        [32 * 0.5 / best_ms for best_ms in (0.5, 0.52, 1.0, 0.75)]
+    )
+    expect(row.locator("rect.slow")).to_have_count(2)
+    expect(page.get_by_role("row", name="cuda").filter(has_text="EPYC")).to_contain_text("at its best")
+
+
 def test_an_absent_service_is_said_and_waited_for(view: View) -> None:
     run = small(view.service)
     page = view.search(run)
@@ -130,6 +149,45 @@ def test_an_absent_service_is_said_and_waited_for(view: View) -> None:
     view.service.past.progress(run, 5, epoch=2)
     page.context.set_offline(False)
     expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator(".lines li").first).to_contain_text("epoch 2 of 4")
+    excused(view)
+
+
+def test_a_run_that_has_ended_is_not_asked_for_again_until_it_changes(view: View) -> None:
+    run, store = small(view.service), view.service.store
+    store.claims.release(run.id, OWNER, "finished")
+    clock, asked = view.page.clock, list[str]()
+    clock.install(time=0)
+    clock.pause_at(1)
+    with view.page.expect_request(lambda request: "/v1/events" in request.url):
+        page = view.search(run)
+
+    def settled() -> bool:
+        """Not even as rarely as where nothing is told."""
+        asked.clear()
+        clock.run_for(16_000)
+        page.evaluate("fetch('v1/health')")  # whatever was asked before has been answered before this
+        return not asked
+
+    page.on("request", lambda request: asked.append(request.url) if "health" not in request.url else None)
+    eventually(settled)
+    store.note(run.id, "note", "looked at")
+
+    def heard() -> bool:
+        clock.run_for(200)
+        return any("/events?after" in url for url in asked)
+
+    eventually(heard)
+    expect(page.locator(".log li").first).to_contain_text("looked at")
+
+
+def test_without_streams_it_is_asked_now_and_then(look: Callable[..., View]) -> None:
+    view = look()
+    view.page.route("**/v1/events?*", lambda route: route.fulfill(status=429, json={}))
+    run = small(view.service)
+    page = view.search(run)
+    expect(page.locator(".lines li").first).to_contain_text("epoch 1 of 4")
+    view.service.past.progress(run, 5, epoch=2)
     expect(page.locator(".lines li").first).to_contain_text("epoch 2 of 4")
     excused(view)
 

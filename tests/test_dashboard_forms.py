@@ -32,7 +32,7 @@ def test_the_hours_of_a_search_that_is_held_to_them_are_raised(view: View) -> No
     expect(button).to_be_disabled()
     hours.fill("0")
     button.click()
-    expect(page.locator(".heading .error")).to_contain_text("hours 0")
+    expect(page.locator(".heading > .error")).to_contain_text("hours 0")
     assert "422" in view.complaints.pop()
     hours.fill("1.5")
     button.click()
@@ -74,6 +74,46 @@ def test_the_buttons_change_what_is_wished(view: View) -> None:
         expect(page.get_by_role("button", name=name)).to_be_disabled()
 
 
+def test_models_and_runs_are_deleted_when_somebody_is_sure(view: View) -> None:
+    store = view.service.store
+    growth = view.service.past.growth(view.service.runs["old"], 15, 4)
+    page = view.growth(growth)
+    expect(page.get_by_role("button", name="Delete", exact=True)).to_be_hidden()
+    store.claims.release(growth.id, OWNER, "finished")
+    page.get_by_role("button", name="Use it").first.press("Enter")
+    page.get_by_role("button", name="Pin it").press("Enter")
+    weights = page.get_by_role("button", name="Delete its weights")
+    expect(weights).to_be_disabled()
+    page.get_by_role("button", name="Unpin it").press("Enter")
+    expect(weights).to_be_enabled()
+    weights.press("Enter")
+    page.get_by_role("button", name="Delete the weights").press("Enter")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert store.removed(growth.id)
+    other = store.models(growth.id)[0]
+    store.removals.pin(other.id, True)
+    erase = page.get_by_role("button", name="Delete", exact=True)
+    erase.press("Enter")
+    page.get_by_role("button", name="Keep it").press("Enter")
+    erase.press("Enter")
+    page.get_by_role("button", name="Delete the growth").press("Enter")
+    expect(page.locator(".heading > .error")).to_contain_text(f"model {other.id} of run {growth.id} is pinned")
+    assert "409" in view.complaints.pop()
+    store.removals.pin(other.id, False)
+    erase.press("Enter")
+    page.get_by_role("button", name="Delete the growth").press("Enter")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    assert growth.id not in {run.id for run in store.runs()}
+    view.complaints[:] = [each for each in view.complaints if "404" not in each]  # the page asked once more
+
+
+def test_who_holds_the_disk_is_shown_with_the_models(view: View) -> None:
+    page = view.open("#/models")
+    page.get_by_text("Disk", exact=True).click()
+    expect(page.get_by_text("in all")).to_be_visible()
+    expect(page.get_by_role("table", name="disk by kind")).to_contain_text("database")
+
+
 def test_a_name_is_shown_and_never_run(view: View) -> None:
     name = "<script>hacked = 1</script><img src=/nowhere onerror='hacked = 1'>"
     run = small(view.service, name=name)
@@ -91,10 +131,10 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     page = view.open("#/new")
     page.get_by_label("Name").fill("it's from the form")
     page.get_by_label("Trials").fill("7")
+    page.get_by_text("More", exact=True).click()
     page.get_by_label("Epochs").fill("3")
-    page.get_by_label("Cost").select_option("latency_ms")
     page.get_by_label("Target").fill("0.8")
-    page.get_by_label("Preset").select_option("hard")
+    page.get_by_label("Cost").select_option("latency_ms")  # which needs a target of its own, or its forecast is refused
     page.get_by_label("Parameters").fill("300000")
     page.get_by_label("Devices").fill(" cpu_eager  cpu:threads=2,batch=2 ")
     words = shlex.split(page.locator(".command code").inner_text().replace("\\\n", ""))
@@ -117,8 +157,9 @@ def test_the_form_begins_with_what_the_document_says(view: View) -> None:
         ("/trials", SearchSpec, "trials"),
         ("/hours", SearchSpec, "hours"),
         ("/recipe/epochs", Recipe, "epochs"),
-        ("/objective/target", Objective, "target"),
         ("/limits/latency_ms", Limits, "latency_ms"),
+        ("/limits/peak_memory", Limits, "peak_memory"),
+        ("/limits/board", Limits, "board"),
         ("/space", SearchSpec, "space"),
     ):
         expect(page.locator(f"[id='field-{name}-hint']")).to_have_text(briefly(record, field))
@@ -137,16 +178,17 @@ def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> N
     page = view.open("#/new")
     told = page.locator(".forecast")
     expect(told).to_have_text(
-        "None: no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet. A training of 842 steps "
+        "None: no training of space 'mbconv' without a parent was measured yet. A training of 842 steps "
         "(epochs: 2) for each candidate, whose accuracy is found on 6,000 images held out: ±0.645 points at most."
     )
     page.get_by_label("Trials").fill("0")
     expect(told).to_have_text("None yet: something in the form is missing or wrong.")
     excused(view)
     page.get_by_label("Trials").fill("8")
+    page.get_by_text("More", exact=True).click()
     page.get_by_label("Look for").select_option("front")
     page.get_by_label("Also").select_option("params")
-    expect(told).to_have_text(re.compile("has been measured yet"))
+    expect(told).to_have_text(re.compile("was measured yet"))
     page.get_by_role("button", name="Start the search").click()
     expect(page.get_by_text("the whole front of accuracy, multiply-adds and parameters")).to_be_visible()
 
@@ -155,6 +197,7 @@ def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> N
     ("label", "value", "said"),
     [
         ("Trials", "0", "trials 0"),
+        ("Confirm", "-1", "confirm -1"),
         ("Target", "-1", "target -1"),
         ("Dataset", "unheard_of", "unheard_of"),
         ("Parent", "unheard_of", "efficientnet_lite0"),
@@ -163,7 +206,9 @@ def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> N
 def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str, said: str) -> None:
     page = view.open("#/new")
     count = len(view.service.store.runs())
+    page.get_by_text("More", exact=True).click()
     page.get_by_label(label).fill(value)
+    page.get_by_text("More", exact=True).click()
     expect(page.locator(".forecast")).to_have_text("None yet: something in the form is missing or wrong.")
     page.get_by_role("button", name="Start the search").click()
     wrong = page.locator(".field", has=page.locator("[aria-invalid]"))
@@ -171,6 +216,27 @@ def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str
     expect(wrong.get_by_label(label)).to_be_focused()
     assert len(view.service.store.runs()) == count
     excused(view)
+
+
+def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
+    asked = SearchSpec(
+        dataset="fashion_mnist",
+        name="once",
+        trials=9,
+        knobs={"stage1.kernel": (3,)},
+        objective=Objective(target=2e6, w_under=HARD[0], w_over=HARD[1]),
+        recipe=Recipe(epochs=4, folds=1, batch=64),
+    )
+    page = view.search(view.service.store.add_run("search", asked))
+    page.get_by_role("link", name="Search again like this").click()
+    expect(page.get_by_label("Target")).to_have_value("2000000")
+    expect(page.locator(".carried")).to_contain_text("knobs, recipe")
+    page.get_by_label("Name").fill("twice")
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("twice")
+    spec = view.service.store.run(page.url.rpartition("/")[2]).spec
+    assert isinstance(spec, SearchSpec)
+    assert dataclasses.replace(spec, worth=None) == dataclasses.replace(asked, name="twice")
 
 
 def test_images_are_uploaded_and_searched_on(view: View, tmp_path: Path) -> None:
@@ -185,11 +251,16 @@ def test_images_are_uploaded_and_searched_on(view: View, tmp_path: Path) -> None
     page.get_by_label("Upload images").set_input_files(archive)
     expect(page.get_by_label("Dataset")).to_have_value("images:My-flowers")
     expect(wrong).to_have_text("")
+    look = page.locator(".look")
+    expect(look.get_by_text("2 classes, in colour, 20 pixels: 18 to train, 2 to test.")).to_be_visible()
+    expect(look.get_by_role("img", name="Images of cat")).to_have_js_property("naturalWidth", 8 * 64)
+    look.get_by_role("button", name="Take this").click()
+    expect(page.get_by_label("Hours", exact=True)).to_have_value("1")
     page.get_by_role("button", name="Start the search").click()
     page.wait_for_url(re.compile("#/searches/"))
     spec = view.service.store.run(page.url.rpartition("/")[2]).spec
     assert isinstance(spec, SearchSpec)
-    assert (spec.dataset, spec.recipe.folds) == ("images:My-flowers", 5)
+    assert (spec.dataset, spec.recipe.folds, spec.hours) == ("images:My-flowers", 5, 1.0)
     page = view.open("#/new")
     expect(page.locator("datalist option[value='images:My-flowers']")).to_have_text("2 classes, 20 pixels")
     page.get_by_label("Upload images").set_input_files(archive)  # of the same, which is there already

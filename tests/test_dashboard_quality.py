@@ -7,8 +7,8 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from nas.answers import Answers, packed
+from nas.measurements import Measurement
 from nas.metrics import certain, quality
-from nas.records import Measurement
 from nas.specs import SearchSpec
 from nas.worth import settled, worth
 from tests.browser import View

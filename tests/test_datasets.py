@@ -1,6 +1,7 @@
 """What every dataset promises, and the arrays that are kept of it."""
 
 import functools
+import io
 import logging
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from nas import datasets, plugins
@@ -44,6 +46,30 @@ class TestEveryDataset:
             assert (images.dtype, labels.dtype, labels.shape) == (np.dtype("uint8"), np.dtype("int64"), (number,))
             assert set(labels.tolist()) <= set(range(len(info.classes)))
         assert set(found.train_labels.tolist()) == set(range(len(info.classes)))
+
+    def test_a_look_counts_the_images_of_each_class(self, name: str, cache: Path) -> None:
+        seen = datasets.look(name, cache)
+        assert seen.info == datasets.describe(name, cache)
+        for part in ("train_images", "validation_images", "test_images"):
+            assert sum(getattr(one, part) for one in seen.classes) == getattr(seen.info, part)
+        assert tuple(one.name for one in seen.classes) == seen.info.classes
+
+    def test_a_strip_shows_images_of_one_class_side_by_side(self, name: str, cache: Path) -> None:
+        if not datasets.look(name, cache).visible:
+            with pytest.raises(DatasetError, match="fetched when a run first"):
+                datasets.strip(name, 0, cache)
+        found = datasets.load(name, 28, cache)
+        assert datasets.look(name, cache).visible
+        label = int(found.train_labels[0])
+        with PIL.Image.open(io.BytesIO(datasets.strip(name, label, cache))) as image:
+            assert image.format == "JPEG"
+            sides, left = image.size, np.asarray(image.crop((0, 0, image.height, image.height)))
+        assert sides[0] % sides[1] == 0
+        if name != "fashion_mnist":
+            assert sides == (8 * 64, 64)
+            assert abs(left.astype(int) - found.train_images[found.train_labels == label][0].mean((1, 2))).max() < 20
+        with pytest.raises(DatasetError, match="class number 99"):
+            datasets.strip(name, 99, cache)
 
     def test_a_second_load_maps_the_same_files(self, name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         first = datasets.load(name, 28, cache)
@@ -108,7 +134,7 @@ class TestArrays:
         assert len(_arrays.load(cache / "few", self.INFO, self.part).train_images) == 3
 
     def test_who_comes_second_waits(self, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.INFO)
+        caplog.set_level(logging.INFO, logger="nas")  # whatever level a command in this process has set
         made = []
 
         def slow(folder: Path) -> tuple[str, ...]:

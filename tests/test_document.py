@@ -1,12 +1,13 @@
 """The OpenAPI document: valid for every tool, and every field of every record described."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from api.app import create_app
+from api.app import DASHBOARD, create_app
 from nas.fields import described
 from nas.networks.cells import Node
 from nas.networks.layers import Node as State
@@ -40,6 +41,21 @@ def test_every_field_of_every_schema_is_described(document: dict[str, Any]) -> N
     assert len(fields) > 500
     assert [(name, field) for name, field, words in fields if not words] == []
     assert [(name, field) for name, field, words in fields if not words.endswith(".")] == []
+
+
+def test_what_programs_are_told_there_is_is_there(document: dict[str, Any]) -> None:
+    text = (DASHBOARD / "llms.txt").read_text()
+    addresses = re.findall(r"(?:(GET|POST) )?v1/([\w/:]+(?<!:)(?:\?\w+=)?)", text)
+    assert len(addresses) > 15
+    for method, address in addresses:
+        path, _, parameter = address.partition("?")
+        if path == "openapi":  # .json, which is the document itself
+            continue
+        like = re.compile("/v1/" + re.sub(r"[A-Z]{3,}", r"{\\w+(:path)?}", path))
+        operations = [each for template, each in document["paths"].items() if like.fullmatch(template)]
+        assert operations, address
+        parameters = [each["name"] for each in operations[0][(method or "GET").lower()].get("parameters", ())]
+        assert not parameter or parameter.rstrip("=") in parameters, address
 
 
 def test_every_parameter_is_described(document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,17 @@ from pathlib import Path
 import pytest
 
 from nas import plugins
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Choice, Images
 from nas.networks.counts import counts
 from nas.plans import FAILURES, Plan, plan_for
-from nas.records import Job, Measurement, Notice, Progress, Run, Wish
+from nas.plans.leads import SHARE
+from nas.records import Job, Notice, Progress, Run, Wish
 from nas.specs import BenchmarkSpec, GrowthSpec, Limits, SearchSpec
 from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
+from tests.test_leads import SPEC as LEADING
+from tests.test_leads import noisy_at_first
 from tests.test_plans import measured
 from tests.waiting import eventually
 from workers.drive import Evaluation, EvaluationFailed, Pool, drive
@@ -161,6 +166,34 @@ def test_a_search_is_driven_to_its_budget(sqlite: Store) -> None:
     assert [trial.number for trial in trials] == list(range(6))
     assert {trial.state for trial in trials} == {"done"}
     assert [trial.measurement for trial in trials] == [measured(trial.job) for trial in trials]
+
+
+def test_what_yardsticks_took_is_kept_for_all_machines(sqlite: Store) -> None:
+    latency = Latency(
+        device="cpu",
+        median_ms=1.0,
+        p95_ms=1.0,
+        minimum_ms=1.0,
+        spread=0.0,
+        runs=9,
+        fingerprint={"processor": "here"},
+        yardstick_ms=0.5,
+        yardstick="3 of abcd",
+    )
+    sqlite.add_run("search", SPEC)
+    driven(sqlite, lambda job, _: dataclasses.replace(measured(job), latencies={"cpu": latency}))
+    ((best,),) = (each.days for each in sqlite.yardsticks.known(["cpu"]))
+    assert best.best_ms == 0.5
+
+
+def test_a_latency_that_is_measured_again_is_an_event(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(LEADING, trials=SHARE))
+    driven(sqlite, lambda job, _: noisy_at_first(job))
+    again = sqlite.trial(run.id, SHARE - 1)
+    assert again.job.measures is not None
+    (event,) = (event for event in sqlite.events(run.id) if event.kind == "measured again")
+    assert event.text.startswith(f"trial {SHARE - 1}: the latency of trial {again.job.measures} on cpu, ")
+    assert re.search(r"\d ± [\d.]+ ms, is [\d.]+ ± [\d.]+ ms$", event.text)
 
 
 def test_no_more_trials_run_at_once_than_asked_for(sqlite: Store) -> None:

@@ -24,6 +24,7 @@ from nas.codec import decode, encode
 from nas.datasets import Changed, DatasetError
 from nas.devices import cpu, cpu_eager
 from nas.evaluate import evaluate
+from nas.measurements import Measurement
 from nas.metering import DeviceError, runtime
 from nas.metering.meter import Run, Times, Yardstick, meter
 from nas.models import checkpoint
@@ -32,28 +33,24 @@ from nas.networks.architecture import Choices, Scale
 from nas.networks.counts import counts
 from nas.noise import standard_error
 from nas.recipes import Recipe
-from nas.records import Job, Measurement, Progress
+from nas.records import Job, Progress
 from nas.specs import Limits
 from nas.training import TrainingFailed
 from nas.training.data import Batches
 from nas.training.device import training_bytes
 from nas.training.train import Diverged, train
 from search_spaces import nasbench201
-from tests.pictures import RECIPE, TINY, job, pictures
+from tests.pictures import RECIPE, TINY, job, pictures, saved
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NAS_HOME", str(tmp_path))
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture(autouse=True)
 def quiet_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever else works on this machine: what is noisy is measured again, see tests/test_latencies.py."""
+    """Whoever else works on this machine: what is not well known is measured again, see tests/test_latencies.py."""
 
-    def quiet(run: Run, yardstick: Yardstick, within: float) -> Times:
-        return dataclasses.replace(meter(run, yardstick, within), noisy=None)
+    def quiet(run: Run, yardstick: Yardstick) -> Times:
+        return dataclasses.replace(meter(run, yardstick), error_ms=0.0)
 
     monkeypatch.setattr(runtime, "meter", quiet)
 
@@ -204,6 +201,8 @@ def test_where_the_weights_of_the_rung_below_are_gone_it_is_trained_from_nothing
     assert "the weights of trial 0 are gone" in caplog.text
     whole = evaluate(job(number=1), images=pictures())
     assert (measurement.accuracy, measurement.steps) == (whole.accuracy, whole.steps)
+    of_a_parent = dataclasses.replace(above, ancestor=saved())
+    assert evaluate(of_a_parent, images=pictures()).inherited == 1, "what the rung below began with"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from nas import exporters
+from nas.models import archive
 from nas.specs import SearchSpec
 from tests.service import Service
 
@@ -117,6 +119,21 @@ def test_a_verb_that_needs_more_names_the_extra_that_has_it(tmp_path: Path) -> N
             Requirement(text).name for extra in extras.split(",") for text in PROJECT["optional-dependencies"][extra]
         }
         assert set(said[1].split(", ")) <= brought, arguments
+
+
+@pytest.mark.parametrize("name", [name for name in exporters.names() if exporters.load(name).PACKAGES])
+def test_an_exporter_whose_runtime_is_missing_names_the_extra_that_has_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, extra = exporters.load(name).PACKAGES, exporters.load(name).EXTRA
+    brought = {canonicalize_name(Requirement(text).name) for text in PROJECT["optional-dependencies"][extra]}
+    assert set(map(canonicalize_name, packages)) <= brought
+    monkeypatch.setattr("nas.extras.find_spec", lambda wanted: None if wanted in packages else wanted)
+    source = exporters.Source(**dict.fromkeys(("checkpoint", "network", "card")))  # type: ignore[arg-type]  # not read
+    way = archive._way(name, source, tmp_path, None)
+    needs = f"exporter {name!r} needs {', '.join(packages)}: pip install 'nas-service[{extra}]'"
+    assert (way.refused, way.score) == (needs, None)
+    assert not list(tmp_path.iterdir())
 
 
 PROGRAMS = {

@@ -19,22 +19,23 @@ from sqlalchemy import text
 
 import nas as library
 from api import archives
-from nas import home
+from nas import exporters, home
 from nas.client import Client, ServiceError
+from nas.measurements import Measurement
 from nas.models import archive, checkpoint, manifest
 from nas.models.checkpoint import Card
 from nas.models.manifest import FileScore, Manifest, Way
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.objective import Objective
-from nas.records import Measurement
 from tests.command_line import nas
 from tests.dataset_files import draw
 from tests.pictures import CLASSES, RECIPE, TINY
-from tests.service import POINTS, UNKNOWN, Service
+from tests.service import POINTS, UNKNOWN, Service, latency
 from tests.service import checkpoint as filed
 
-NETWORKS = ("model.safetensors", "model.onnx", "model.pt2")
+NETWORKS = ("model.safetensors", "model.onnx", "model.pt2", "model.int8.onnx")
+OWN = "b1_0.3ms_acc0.890_int8.onnx"  # what the last one is saved as
 
 
 def fill(sha256: str, *, refused: str | None = None) -> Manifest:
@@ -46,10 +47,12 @@ def fill(sha256: str, *, refused: str | None = None) -> Manifest:
             (folder / name).write_bytes(f"{name} of {sha256}".encode() * 1000)
     ways = tuple(
         Way(
-            exporter=name.partition(".")[2],
+            exporter=name.split(".")[1],
             file=name,
             score=FileScore(accuracy=0.9, promised=0.91, images=1000, part="test"),
             refused="it scores 0.9" if name == refused else None,
+            save_as=OWN if "int8" in name else None,
+            latency=latency(0.3) if "int8" in name else None,
         )
         for name in NETWORKS
     )
@@ -82,6 +85,8 @@ def test_files_are_listed_with_what_they_scored(service: Service, built: dict[st
     onnx = named["model.onnx"]
     assert (onnx["exporter"], onnx["save_as"]) == ("onnx", "b1_0.5ms_acc0.910.onnx")
     assert (onnx["score"]["accuracy"], onnx["score"]["images"]) == (0.9, 1000)
+    rounded = named["model.int8.onnx"]
+    assert (rounded["exporter"], rounded["save_as"], rounded["latency"]["median_ms"]) == ("int8", OWN, 0.3)
     assert (named["card.md"]["exporter"], named["card.md"]["save_as"]) == (None, "card.md")
     for file in files["files"]:
         response = service.http.get(file["link"])
@@ -154,10 +159,10 @@ def test_a_model_is_named_by_what_it_is_of_its_run(service: Service) -> None:
     assert service.get(f"/v1/models/{growth.id}@b1/files")["model"] == members["B1"]
     assert service.http.get(f"/v1/models/{growth.id}@b1/checkpoint").status_code == 200
     for name, words in (
-        (f"{growth.id}@b7", "has no trained member B7: it has B0, B1, B2"),
-        (f"{growth.id}@worst", "no model 'worst': there are best, latest, and b0 to b7"),
+        (f"{growth.id}@b7", "it has b0, b1, b2"),
+        (f"{growth.id}@worst", "no model 'worst': there are best, latest, and of a growth its members"),
         (f"{UNKNOWN}@best", f"there is no run '{UNKNOWN}'"),
-        (f"{search.id}@best", "has saved no model: grow it"),
+        (f"{search.id}@best", "has no model: grow it"),
     ):
         assert words in service.get(f"/v1/models/{name}", status=404)["detail"]
 
@@ -174,14 +179,14 @@ def test_of_a_search_the_best_is_the_one_with_the_highest_reward(service: Servic
     assert "only growths have members" in service.get(f"/v1/models/{run.id}@b0", status=404)["detail"]
 
 
-@pytest.mark.parametrize("kind", ["onnx", "pt2", "zip", "tar"])
+@pytest.mark.parametrize("kind", ["onnx", "pt2", "zip", "tar", "int8"])
 def test_a_download_of_any_kind_is_named_resumed_and_checked(
     client: Client, built: dict[str, Any], tmp_path: Path, kind: str
 ) -> None:
     told: list[int] = []
     path = client.download(f"{built['run']}@b0", tmp_path, told.append, kind)
     whole = path.read_bytes()
-    assert path.name == f"b1_0.5ms_acc0.910.{kind}"
+    assert path.name == (OWN if kind == "int8" else f"b1_0.5ms_acc0.910.{kind}")
     assert told[-1] == len(whole)
     path.rename(tmp_path / f".{path.name}.part")
     with open(tmp_path / f".{path.name}.part", "ab") as file:
@@ -257,8 +262,8 @@ def test_a_real_model_is_built_by_the_service_and_loaded_from_it(
     """From its pictures to `nas.load` by name and by address."""
     for part in ("train", "test"):
         for place, name in enumerate(CLASSES):
-            draw(tmp_path / "images" / part / name / "one.png", 60 * place, (12, 12), "L")
-            draw(tmp_path / "images" / part / name / "two.png", 60 * place + 9, (12, 12), "L")
+            for number in range(80 // len(CLASSES) if part == "train" else 2):  # as many as 8 bits need
+                draw(tmp_path / "images" / part / name / f"{number}.png", 60 * place + number % 9, (12, 12), "L")
     torch.manual_seed(0)
     untrained = network(TINY).eval()
     facts: dict[str, Any] = {"space": "mbconv", "architecture": TINY, "choices": {}, "run": model["run"], "number": 0}
@@ -273,8 +278,9 @@ def test_a_real_model_is_built_by_the_service_and_loaded_from_it(
         values = {"sha256": sha256, "bytes": size, "id": model["id"]}
         connection.execute(text("UPDATE model SET sha256 = :sha256, bytes = :bytes WHERE id = :id"), values)
     files = client.make_files(model["id"], 0.1)
-    assert {file["exporter"] for file in files["files"]} == {"safetensors", "onnx", "pt2", None}
-    assert files["refused"] == []
+    assert {file["exporter"] for file in files["files"]} == {"safetensors", "onnx", "int8", "pt2", None}
+    lacking = {name: exporters.missing(name) for name in exporters.names()}
+    assert {each["exporter"]: each["reason"] for each in files["refused"]} == {k: v for k, v in lacking.items() if v}
     assert client.make_files(model["id"]) == files  # nothing is made twice
     packed = client.download(model["id"], tmp_path, kind="zip")
     raw = np.zeros((3, 1, 12, 12), np.uint8)

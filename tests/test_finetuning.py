@@ -148,7 +148,7 @@ class TestNorms:
 
 
 class TestRateOfTheBody:
-    @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon"])
+    @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon", "adamw"])
     def test_of_none_it_stays_bit_for_bit_and_the_head_learns(self, optimizer: Any) -> None:
         torch.manual_seed(0)
         before = state(network(TINY))
@@ -160,7 +160,7 @@ class TestRateOfTheBody:
         assert epochs[-1].loss < epochs[0].loss
         assert all(parameter.requires_grad for parameter in built.parameters())
 
-    @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon"])
+    @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon", "adamw"])
     def test_a_step_of_it_is_so_much_shorter(self, optimizer: Any) -> None:
         moved = []
         for rate in (1.0, 0.1):
@@ -177,6 +177,20 @@ class TestRateOfTheBody:
             )])  # fmt: skip
         assert moved[1][0] == pytest.approx(0.1 * moved[0][0], rel=1e-3)
         assert moved[1][1] == pytest.approx(moved[0][1], rel=1e-3)
+
+    def test_of_a_part_of_its_layers_the_first_ones_stay(self) -> None:
+        torch.manual_seed(0)
+        before = network(TINY)
+        layers = [name for name, module in before.named_modules() if [*module.parameters(recurse=False)]][:-1]
+        fixed = set(layers[: round(0.5 * len(layers))])
+        built, epochs = trained(dataclasses.replace(RECIPE, fixed=0.5, ema=0.9, weight_decay=0.01))
+        old = before.state_dict()
+        moved = {
+            name.rpartition(".")[0] for name, value in built.state_dict().items() if not torch.equal(value, old[name])
+        }
+        assert moved == {name for name, module in built.named_modules() if [*module.parameters(recurse=False)]} - fixed
+        assert epochs[-1].loss < epochs[0].loss
+        assert all(parameter.requires_grad for parameter in built.parameters())
 
     def test_every_parameter_is_in_one_group(self) -> None:
         built = network(TINY)
@@ -250,5 +264,5 @@ class TestEvaluated:
 def test_the_recipe_for_it_is_one_of_those_with_names() -> None:
     recipe = RECIPES["finetune"]
     assert (recipe.head, recipe.norms, recipe.epochs) == ("ridge", "frozen", 0)
-    assert recipe.from_nothing == dataclasses.replace(recipe, head="drawn", norms="live", body_rate=1.0)
+    assert recipe.from_nothing == dataclasses.replace(recipe, head="drawn", norms="live", body_rate=1.0, fixed=0.0)
     assert Recipe().from_nothing == Recipe()

@@ -1,29 +1,29 @@
 """Few images are held out in turns, and the epochs that a training has are those that its steps need."""
 
 import dataclasses
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nas import home
+from nas import home, parents
 from nas.datasets import DatasetInfo
 from nas.evaluate import evaluate
+from nas.measurements import Measurement
 from nas.models import checkpoint
 from nas.models.score import score
 from nas.noise import standard_error
 from nas.recipes import RECIPES, Recipe
-from nas.records import Measurement, Progress
-from nas.training.folds import parts
+from nas.records import Progress
+from nas.training.kin import seen as has_seen
+from nas.training.parts import parts
 from nas.worth import settled, worth
-from tests.pictures import RECIPE, job, pictures
+from tests.pictures import RECIPE, job, pictures, saved
 
 FOLDED = dataclasses.replace(RECIPE, epochs=2, folds=3)
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def test_every_image_is_scored_once_by_a_training_that_has_not_seen_it() -> None:
@@ -93,6 +93,45 @@ def test_a_repetition_is_scored_on_other_folds() -> None:
     assert [(len(part.training), len(part.held)) for part in final] == [(100, 100)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({}, False),
+        ({"recipe": dataclasses.replace(RECIPE, folds=3)}, True),
+        ({"recipe": dataclasses.replace(RECIPE, folds=3), "final": True}, False),
+        ({"recipe": dataclasses.replace(RECIPE, folds=3), "dataset": "others"}, False),
+        ({"shuffle": 1}, True),
+        ({"recipe": dataclasses.replace(RECIPE, group="_")}, True),
+    ],
+)
+@pytest.mark.parametrize("kin", ["parent", "teacher"])
+def test_whose_kin_may_have_seen_what_it_is_scored_on_says_so(
+    changes: dict[str, Any], seen: bool, kin: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = job(**changes)
+    assert told.recipe
+    recipe = told.recipe
+    if kin == "parent":
+        told = dataclasses.replace(told, parent=saved())
+    else:
+        recipe = dataclasses.replace(recipe, teacher=saved())
+    assert has_seen(told, recipe, pictures(train=20)) is seen
+    assert (f"its {kin} may have been trained on images that it is scored on" in caplog.text) is seen
+    own = dataclasses.replace(pictures(train=20), validation_images=pictures(train=20).train_images)
+    assert not has_seen(told, recipe, own)
+
+
+def test_the_mark_of_having_seen_is_inherited() -> None:
+    recipe = dataclasses.replace(RECIPE, epochs=1, folds=2)
+    child = job(recipe=recipe, devices=("cpu_eager",), save_weights=True, parent=saved())
+    measurement = evaluate(child, images=pictures(train=40))
+    assert measurement.seen
+    known = parents.described(measurement.weights or "")
+    assert known.split is None
+    assert known.has_seen("pictures", RECIPE.split(0))
+    assert not parents.described(saved()).has_seen("pictures", RECIPE.split(0))
+
+
 def test_epochs_that_are_left_open_have_the_steps_that_are_asked_for() -> None:
     recipe = dataclasses.replace(RECIPE, epochs=0, least_steps=7)
     measurement = evaluate(job(recipe=recipe, devices=("cpu_eager",), save_weights=True), images=pictures(train=100))
@@ -138,6 +177,9 @@ def test_few_images_are_trained_on_for_as_many_steps_and_held_out_in_turns() -> 
     recipe = settled(Recipe(), of(500))
     assert (recipe.folds, recipe.epochs, recipe.batch) == (5, 50, 33)
     assert recipe.learning_rate == pytest.approx(0.2 * 33 / 128)
+    tuned = settled(RECIPES["finetune"], of(300))
+    assert tuned.batch == 20
+    assert tuned.learning_rate == pytest.approx(RECIPES["finetune"].learning_rate * (20 / 32) ** 0.5)
     assert settled(recipe, of(500)) == recipe
     found = worth(recipe, of(500))
     assert (found.steps, found.folds, found.images) == (600, 5, 500)
@@ -145,6 +187,14 @@ def test_few_images_are_trained_on_for_as_many_steps_and_held_out_in_turns() -> 
     assert str(found) == (
         "5 trainings of 600 steps, 50 epochs, and an accuracy on 500 images held out in turns, ±2.2 points at most"
     )
+
+
+def test_a_last_layer_in_closed_form_takes_no_steps_where_there_is_a_parent() -> None:
+    recipe = settled(Recipe(head="ridge", body_rate=0), of(500))
+    found = worth(recipe, of(500), parent=True)
+    assert (found.steps, found.epochs, found.images) == (0, 0, 500)
+    assert "5 trainings of the last layer alone, in closed form, and an accuracy on 500" in str(found)
+    assert worth(recipe, of(500)).steps == 600
 
 
 def test_who_gives_epochs_and_folds_gets_them() -> None:

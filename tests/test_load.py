@@ -8,7 +8,6 @@ import sys
 import tarfile
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 
 import nas
 from nas.codec import encode
+from nas.extras import NotInstalled
 from nas.models import checkpoint, manifest, opening
 from nas.models.checkpoint import BadCheckpoint, Card
 from nas.models.manifest import BadArchive, Manifest, Way
@@ -27,16 +27,11 @@ from nas.networks.counts import counts
 from tests.pictures import CLASSES, RECIPE, TINY, pictures
 from tests.test_checkpoint import with_card
 
-
-@pytest.fixture(scope="module", autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
+pytestmark = pytest.mark.usefixtures("modules_home")
 
 
 @pytest.fixture(scope="module")
-def file(own_home: None) -> Path:
+def file(modules_home: None) -> Path:
     """A checkpoint of a network that has learnt nothing."""
     torch.manual_seed(0)
     card = Card(
@@ -97,6 +92,15 @@ def test_a_folder_an_archive_and_a_file_are_the_same_network(folder: Path, file:
         assert network.classes == CLASSES
         assert not network.module.training
         assert torch.equal(network(raw).logits, answers), what
+
+
+@pytest.mark.parametrize("package", ["torch", "numpy"])
+def test_where_a_package_is_missing_the_extra_that_has_it_is_named(
+    file: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.extras.find_spec", lambda name: None if name == package else name)
+    with pytest.raises(NotInstalled, match=rf"^nas.load needs {package}: pip install 'nas-service\[workers\]'$"):
+        nas.load(file)
 
 
 def test_one_that_was_packed_by_hand_is_read_too(folder: Path, answers: torch.Tensor) -> None:

@@ -9,13 +9,13 @@ from playwright.sync_api import expect
 
 from nas.answers import Answers, packed
 from nas.codec import decode, encode
+from nas.measurements import Measurement
 from nas.metrics import Quality, quality
 from nas.networks.architecture import Choices
 from nas.noise import standard_error
 from nas.objective import METRICS, Metric, Objective
 from nas.plans.search import SearchPlan
 from nas.recipes import Recipe
-from nas.records import Measurement
 from nas.refusal import Refusal
 from nas.searchers import Outcome
 from nas.specs import GrowthSpec, SearchSpec

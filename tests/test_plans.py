@@ -6,7 +6,7 @@ import random
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -14,6 +14,7 @@ import nas.searchers.random
 from nas import parents, plugins, spaces
 from nas.kinship import obstacles
 from nas.latency_predictor import Predictor
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Choice, Choices, Images, random_choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
@@ -25,7 +26,7 @@ from nas.plans.rungs import Rungs, shares
 from nas.plans.sample import sample
 from nas.plans.search import SearchPlan, searcher
 from nas.recipes import Recipe
-from nas.records import Job, Latency, Measurement
+from nas.records import Job
 from nas.refusal import Refusal
 from nas.searchers import Costed, Outcome, Problem
 from nas.spaces import narrowed
@@ -91,14 +92,27 @@ def test_every_candidate_is_a_relative_of_the_parent_and_begins_with_it(name: st
 def test_a_baseline_begins_with_the_parent_if_it_is_a_relative(parent: str) -> None:
     spec = dataclasses.replace(SPEC, parent=parent, baselines=("parent", "ResNet-20 (CIFAR)"))
     plan = SearchPlan("run", spec, spec.trials, IMAGES)
-    whole, stranger, candidate = (plan.ask(number) for number in range(3))
+    stranger, whole, candidate = (plan.ask(number) for number in range(3))
     assert whole
     assert stranger
     assert candidate
     assert whole.architecture == parents.described(parent).architecture
-    assert (whole.baseline, whole.parent) == ("parent", parent)
+    assert (whole.whole, whole.compared, whole.parent) == (True, None, parent)
     assert (stranger.baseline, stranger.parent) == ("ResNet-20 (CIFAR)", None)
     assert candidate.parent == parent
+
+
+@pytest.mark.parametrize("changes", [{"limits": Limits(params=100)}, {"knobs": {"stage1.repeats": (1,)}}])
+def test_a_parent_that_is_no_candidate_is_trained_where_it_is_a_baseline(changes: dict[str, Any], parent: str) -> None:
+    spec = dataclasses.replace(SPEC, parent=parent, baselines=("parent",), **changes)
+    plan = SearchPlan("run", spec, spec.trials, IMAGES)
+    job = plan.ask(0)
+    assert job
+    assert (job.whole, job.compared, job.choices, job.limits) == (True, "parent", {}, Limits())
+    plan.tell(job, measured(job))
+    assert not plan._told
+    others = [plan.ask(number) for number in range(1, 4)]
+    assert job.architecture not in [other.architecture for other in others if other]
 
 
 def noisy(job: Job) -> Measurement:
@@ -443,6 +457,7 @@ def test_a_network_goes_on_with_the_weights_of_the_rung_below() -> None:
         below = None if job.promotes is None else f"weights of {job.promotes}"
         assert (job.parent, job.epochs_done) == (below, (0, 2, 4)[job.rung or 0] if below else 0)
         assert job.recipe == INHERITING.fidelity.recipes(INHERITING.recipe)[job.rung or 0]  # type: ignore[union-attr]
+        assert job.ancestor is None
     assert any(job.repeats is not None for job in jobs.values())
     for cut in (len(whole) // 2, len(whole) - 9):
         assert course(SearchPlan("r", INHERITING, 26, IMAGES), 26, whole[:cut]) == whole[cut:]
@@ -458,6 +473,17 @@ def test_what_a_rung_adds_is_the_steps_that_those_below_have_not_had() -> None:
     assert [images.epochs_done(few, rung) for rung in range(3)] == [0, 0, 0]
     anew = Fidelity()
     assert anew.epochs_done(anew.recipes(Recipe(epochs=9)), 2) == 0
+
+
+def test_where_those_weights_are_gone_the_parent_of_the_search_is_still_known() -> None:
+    spec = dataclasses.replace(INHERITING, parent="efficientnet_lite0", resolution=64)
+    seen = Images(resolution=64, channels=3, classes=4)
+    jobs = [job for event, job in course(SearchPlan("r", spec, 12, seen), 12) if event == "ask"]
+    promoted = [job for job in jobs if job.promotes is not None]
+    assert promoted
+    for job in jobs:
+        own = ("efficientnet_lite0", None) if job.promotes is None else (f"weights of {job.promotes}", spec.parent)
+        assert (job.parent, job.ancestor) == own
 
 
 def test_with_folds_that_are_held_out_in_turns_nothing_is_inherited() -> None:
@@ -657,6 +683,8 @@ def test_a_family_that_inherits_is_trained_from_the_smallest_each_seed_from_its_
     searched = GrowthPlan("g", dataclasses.replace(spec, parent="s")).ask(0)
     assert searched is not None
     assert searched.parent == "s"
+    alike = GrowthPlan("g", dataclasses.replace(spec, parent="s", inherit=False))
+    assert {job.parent for number in range(6) if (job := alike.ask(number))} == {"s"}
     assert plan.ask(2) is None  # until there is something to inherit
     ended(0, "a")
     ended(1, "b")
@@ -667,6 +695,58 @@ def test_a_family_that_inherits_is_trained_from_the_smallest_each_seed_from_its_
     heirs = [job for number in (4, 5) if (job := again.ask(number))]
     assert [(job.member, job.seed, job.parent) for job in heirs] == [("B2", 0, "a"), ("B2", 1, "d")]
     assert plan.ask(6) is None
+
+
+def test_the_member_that_teaches_is_trained_first_and_others_are_taught_by_its_seed() -> None:
+    spec = GrowthSpec(
+        dataset="fashion_mnist",
+        space="mbconv",
+        architecture=b0(),
+        members=("B0", "B1", "B2"),
+        recipe=Recipe(epochs=3, teacher="b1"),
+        seeds=2,
+    )
+    plan, failing = GrowthPlan("g", spec), GrowthPlan("g", spec)
+    jobs = [job for number in range(6) if (job := plan.ask(number))]
+    assert [(job.number, job.member, job.recipe and job.recipe.teacher) for job in jobs] == [
+        (0, "B1", None),
+        (1, "B1", None),
+    ]
+    plan.tell(jobs[1], Measurement(params=1, mult_adds=1, weights="second"))
+    assert [plan.ask(number) is None for number in (2, 3, 4, 5)] == [True, False, True, False]
+    plan.tell(jobs[0], Measurement(params=1, mult_adds=1, weights="first"))
+    taught = [job for number in range(2, 7) if (job := plan.ask(number))]
+    assert [(job.member, job.seed, job.recipe and job.recipe.teacher) for job in taught] == [
+        ("B2", 0, "first"),
+        ("B2", 1, "second"),
+        ("B0", 0, "first"),
+        ("B0", 1, "second"),
+    ]
+    failing.tell(jobs[0], None)
+    assert (failing.ask(2), failing.exhausted) == (None, None), "another seed may yet teach"
+    failing.tell(jobs[1], None)
+    assert failing.ask(2) is None
+    assert failing.exhausted == "B1, which was to teach the others, has failed"
+    half = GrowthPlan("g", spec)
+    half.tell(jobs[0], None)
+    half.tell(jobs[1], Measurement(params=1, mult_adds=1, weights="second"))
+    taught = [job for number in (2, 3) if (job := half.ask(number))]
+    assert [job.recipe and job.recipe.teacher for job in taught] == ["second"] * 2
+
+
+def test_a_teacher_that_would_begin_with_what_it_teaches_is_refused() -> None:
+    def check(teacher: str) -> None:
+        recipe = Recipe(teacher=teacher)
+        members = ("B0", "B1", "latency_ms<=5") if teacher == "b0" else ("B0", "B1")
+        dataclasses.replace(spec, recipe=recipe, members=members).check_teacher()
+
+    spec = GrowthSpec(dataset="fashion_mnist", space="mbconv", architecture=b0(), inherit=True)
+    with pytest.raises(Refusal, match="teacher B1 would begin with the weights of B0, which waits"):
+        check("B1")
+    with pytest.raises(Refusal, match="teacher B0 would begin with the weights of latency_ms<=5"):
+        check("b0")
+    dataclasses.replace(spec, recipe=Recipe(teacher="B0")).check_teacher()
+    dataclasses.replace(spec, recipe=Recipe(teacher="B1"), inherit=False).check_teacher()
 
 
 def test_every_network_of_a_measurement_is_measured_on_every_device_and_not_trained() -> None:
@@ -702,6 +782,29 @@ def test_candidates_of_a_proxy_are_scored_and_trained_by_the_one_recipe_and_then
     assert [job.scores for job in jobs] == [True] * 4 + [False] * 4
     assert [job.architecture for job in jobs[:4]] == [job.architecture for job in jobs[4:]]
     assert all(counts(job.architecture).params <= 60_000 for job in jobs)
+
+
+def test_around_a_parent_both_recipes_begin_with_it_and_what_is_drawn_is_less_than_all_of_it(parent: str) -> None:
+    spec = ProxySpec(dataset="fashion_mnist", candidates=4, parent=parent)
+    plan = ProxyPlan("p", spec, IMAGES)
+    jobs = [job for number in range(9) if (job := plan.ask(number))]
+    assert [job.parent for job in jobs] == [parent] * 8
+    known = parents.described(parent).architecture
+    assert {obstacles(known, job.architecture) for job in jobs} == {()}
+    assert known not in [job.architecture for job in jobs]
+    assert {job.read_at for job in jobs} == {28}
+    assert {job.architecture.images.resolution for job in jobs} > {28}
+    shared = ProxyPlan("p", dataclasses.replace(spec, weights="shared", cheap=spec.dear), IMAGES)
+    supernet = shared.ask(0)
+    assert supernet
+    assert (supernet.architecture, supernet.parent) == (known, parent)
+    shared.tell(supernet, dataclasses.replace(measured(supernet), weights="weights"))
+    heirs = [job for number in range(1, 9) if (job := shared.ask(number))]
+    assert [job.parent for job in heirs] == ["weights"] * 4 + [parent] * 4
+    drawn = BenchmarkPlan("b", BenchmarkSpec(images=IMAGES, networks=3, parent=parent))
+    measuring = [job for number in range(3) if (job := drawn.ask(number))]
+    assert {obstacles(known, job.architecture) for job in measuring} == {()}
+    assert {job.parent for job in measuring} == {None}
 
 
 def test_a_sample_that_is_larger_than_the_space_is_refused() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nas.measurements import Measurement
 from nas.objective import Objective
-from nas.records import Job, Measurement, Run
+from nas.records import Job, Run
 from nas.specs import Limits
 from nas.store import Store
 from tests.databases import Clock

@@ -129,3 +129,11 @@ def test_the_client_does_as_on_the_services_own_machine(proxied: Proxied, monkey
         run = client.search(dataset="fashion_mnist", name="by the client")
         assert client.run(run["id"])["name"] == "by the client"
         assert proxied.store.run(run["id"]).spec.name == "by the client"
+
+
+def test_what_happens_is_told_at_once(proxied: Proxied) -> None:
+    """And not held back until there is more of it."""
+    authority = ssl.create_default_context(cafile=proxied.certificate)
+    address, headers = f"https://localhost:{proxied.port}/nas/v1/events", {"Authorization": f"Bearer {proxied.token}"}
+    with httpx.stream("GET", address, headers=headers, verify=authority, timeout=PATIENCE_SECONDS) as response:
+        assert "event: changed" in response.iter_lines()

@@ -17,12 +17,13 @@ from torch import nn
 from api.cli import proxy
 from nas.codec import encode
 from nas.correlation import interval, kendall, spearman
+from nas.measurements import Measurement, Score
 from nas.networks.architecture import Images
 from nas.networks.blocks import network
 from nas.plans.proxy import ProxyPlan
 from nas.proxy_report import report
 from nas.recipes import Recipe
-from nas.records import Job, Measurement, Score
+from nas.records import Job
 from nas.specs import Limits, ProxySpec
 from nas.training import zero_cost
 from tests.pictures import TINY, pictures

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nas import settings
+from nas import ray_folder, settings
+from nas.ray_folder import RayFolder
 from tests.waiting import PATIENCE_SECONDS, eventually
-from workers import ray_folder
-from workers.ray_folder import RayFolder
 
 OWNER = """
 import sys, tempfile
-from workers import ray_folder
+from nas import ray_folder
 ray_folder.LONGEST_PLACE = 1000
 tempfile.tempdir = sys.argv[1]
 own = ray_folder.RayFolder()

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import plugins
-from nas.codec import Malformed, decode, encode
+from nas.codec import Malformed, decode, encode, least
+from nas.measurements import Latency, Measurement, Score
 from nas.networks.scaling import CompoundScaling
 from nas.objective import HARD, SOFT, Objective
 from nas.pareto import Point, front, hypervolume, layers
 from nas.recipes import RECIPES, Recipe
-from nas.records import Job, Latency, Measurement, Score
+from nas.records import Job
 from nas.refusal import Refusal, one_line
 from nas.specs import BenchmarkSpec, Fidelity, GrowthSpec, Limits, ProxySpec, SearchSpec
 from tests.test_architecture import b0
@@ -70,7 +71,7 @@ def test_a_record_survives_json(record: Any) -> None:
         ({"dataset": "x", "knobs": {"stage1.op": "conv"}}, '/knobs/stage1.op: stage1.op "conv" is not a valid array'),
         (
             {"dataset": "x", "objective": {"cost": "watts"}},
-            "/objective/cost: cost \"watts\" is not 'latency_ms', 'mult_adds' or 'params'",
+            "/objective/cost: cost \"watts\" is not 'latency_ms', 'mult_adds', 'params', 'peak_memory' or 'model_b",
         ),
         ({"dataset": "x", "recipe": {"epochs": -1}}, "epochs -1 is not between 0"),
         ({"dataset": "x", "recipe": []}, r"/recipe: recipe \[\] is not an object with fields of epochs"),
@@ -137,6 +138,40 @@ def test_a_whole_number_is_taken_where_a_fraction_is_asked_for() -> None:
     assert spec.knobs["stage1.width"] == (1, 0.75)
 
 
+@pytest.mark.parametrize(
+    ("aim", "exponents"),
+    [
+        ({}, SOFT),
+        ({"cost": "params"}, SOFT),
+        ({"target": 5e6}, HARD),
+        ({"target": 5e6, "form": "front"}, HARD),
+        ({"target": 5e6, "form": "absolute"}, SOFT),
+        ({"target": 5e6, "w_over": -0.5}, (SOFT[0], -0.5)),
+        ({"target": 5e6, "w_under": -0.07, "w_over": -0.07}, SOFT),
+    ],
+)
+def test_a_target_alone_asks_for_the_best_within_it(aim: dict[str, Any], exponents: tuple[float, float]) -> None:
+    spec = decode(SearchSpec, {"dataset": "x", "objective": aim})
+    assert (spec.objective.w_under, spec.objective.w_over) == exponents
+    assert decode(SearchSpec, encode(spec)) == spec, "what is stored says them all"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"dataset": "x"},
+        {"dataset": "x", "objective": {"target": 2e6}, "trials": 7, "parent": "lite0", "recipe": {"epochs": 3}},
+        {"dataset": "x", "objective": {"target": 2e6, "w_under": -0.07, "w_over": -0.07}, "weights": "shared"},
+        {"dataset": "x", "knobs": {"stage1.op": ["conv"]}, "options": {"first": 3}, "fidelity": {"rungs": 2, "eta": 3}},
+    ],
+)
+def test_the_least_that_is_said_of_a_record_makes_it_again(data: dict[str, Any]) -> None:
+    spec = decode(SearchSpec, data)
+    assert decode(SearchSpec, least(spec)) == spec
+    assert set(least(spec)) <= set(data)
+    assert set(least(spec).get("recipe", {})) <= {"epochs"}
+
+
 @pytest.mark.parametrize("target", [0, -1, math.nan, math.inf])
 def test_an_objective_without_a_target_is_refused(target: float) -> None:
     with pytest.raises(ValueError, match=f"target {target} is not a positive number"):
@@ -153,7 +188,7 @@ def test_an_objective_without_a_target_is_refused(target: float) -> None:
         lambda: Recipe(warmup=1.5),
         lambda: Recipe(clean=1.5),
         lambda: dataclasses.replace(GROWTH, members=()),
-        lambda: dataclasses.replace(GROWTH, members=("B0", "B9")),  # type: ignore[arg-type]
+        lambda: dataclasses.replace(GROWTH, members=("B0", "B9")),
         lambda: dataclasses.replace(GROWTH, members=("B0", "B0")),
         lambda: dataclasses.replace(SEARCH, seed=-1),
         lambda: dataclasses.replace(SEARCH, parallel=0),

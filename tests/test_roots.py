@@ -11,8 +11,8 @@ import pytest
 from api.app import create_app
 from nas import datasets
 from nas.datasets import DatasetError
+from nas.measurements import Measurement
 from nas.plans import plan_for
-from nas.records import Measurement
 from nas.refusal import Refusal, shortened
 from nas.roots import LONGEST, Outside, Roots
 from nas.specs import SearchSpec
@@ -99,8 +99,9 @@ def test_every_route_refuses_a_path_outside_alike(rooted: Service, place: Path, 
         assert "nas serve --images" in fault["detail"]
         assert "nas images upload" in fault["detail"]
     assert len(rooted.store.runs()) == count
-    problem = rooted.get(f"/v1/datasets/folder:{quote(path).replace('.', '%2E')}", 404)
-    assert _without(problem["detail"], path) == _without(str(Outside(path)), path)
+    for route in ("datasets", "looks", "strips/0"):
+        problem = rooted.get(f"/v1/{route}/folder:{quote(path).replace('.', '%2E')}", 404)
+        assert _without(problem["detail"], path) == _without(str(Outside(path)), path)
 
 
 def _without(text: str, path: str) -> str:
@@ -114,6 +115,9 @@ def test_what_is_in_a_root_is_taken(rooted: Service, place: Path, path: str) -> 
     shown = rooted.get(f"/v1/datasets/folder:{path}")
     assert shown["info"]["classes"] == ["cat", "dog"]
     assert shown["info"]["name"] == f"folder:{path}"
+    assert rooted.get(f"/v1/looks/folder:{path}")["look"]["info"] == shown["info"]
+    strip = rooted.http.get(f"/v1/strips/0/folder:{path}")
+    assert (strip.status_code, strip.headers["content-type"]) == (200, "image/jpeg")
     rooted.post("/v1/searches", {"dataset": f"folder:{path}"})
 
 

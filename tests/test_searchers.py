@@ -19,6 +19,7 @@ from nas.objective import Form, Objective
 from nas.pareto import hypervolume
 from nas.searchers import Costed, Outcome, Problem, Searcher, _belief
 from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
+from nas.searchers._candidates import CHECKS, Candidates
 from nas.searchers._gaussian_process import GaussianProcess, distances
 
 NAMES = plugins.names("nas.searchers")
@@ -388,6 +389,31 @@ class TestTheDefault:
         rewards, others = ([aim.reward(land.accuracy(one), land.cost(one)) for one in many] for many in (told, drawn))
         assert max(rewards) > max(others)
 
+    def test_of_such_a_space_few_networks_are_counted_for_a_proposal(self) -> None:
+        land, counted = synthetic(7), list[Choices]()
+
+        def cost(choices: Choices) -> float:
+            counted.append(choices)
+            return land.cost(choices)
+
+        problem = Problem(knobs=land.knobs, objective=Objective(target=land.targets[1]), cost=cost)
+        searcher, draw = make("surrogate", problem), random.Random(0)
+        for _ in range(20):
+            choices = random_choices(land.knobs, draw)
+            searcher.tell(choices, measured(choices, land))
+        for number in range(3):
+            counted.clear()
+            searcher.ask(number, [])
+            assert len(counted) <= 2 * CHECKS or not number, "the first of all looks at a sample of the space"
+
+    def test_what_networks_cost_is_guessed_well_enough_to_say_which_to_count(self) -> None:
+        land, draw = synthetic(7), random.Random(0)
+        candidates = Candidates(Problem(knobs=land.knobs, objective=AIM, cost=land.cost))
+        candidates.learn_costs(candidates.drawn(draw, 300))
+        others = candidates.strangers(draw, 200)
+        guessed, costs = np.log(candidates.guessed(others)[1][:, 0]), np.log(candidates.rows(others)[1][:, 0])
+        assert np.abs(guessed - costs).mean() < costs.std() / 3
+
     def test_it_leaves_what_keeps_failing(self) -> None:
         """Fused first stages fail, though they look best: it must not spend its trials on them."""
         searcher, failed, taken = on_land("surrogate"), 0, list[Choices]()
@@ -560,3 +586,19 @@ class TestTheProcess:
         process, *_ = self.told()
         weights = process._logs[5:]
         assert weights[2] < weights[0]
+
+
+def test_a_latency_that_is_not_well_known_says_little_of_its_networks_costs() -> None:
+    """One of twenty was measured as twice as slow, and its meter knew that it may not be."""
+    tables = [distances(tuple(range(20)))]
+    expected = []
+    for error in (0.0, 0.5):
+        model = _belief.CostModel(tables)
+        for place in range(20):
+            doubtful = place == 10
+            model.tell((place,), 2.0 if doubtful else 1.0 + place / 1000, error if doubtful else 0.0)
+        model.condition()
+        expected.append(float(model.expected(np.array([[10]]))[0]))
+    assert expected[1] < 1.1 < expected[0]
+    with pytest.raises(ValueError, match="cost_error -1 is neither 0 nor a positive number"):
+        Costed(cost=1.0, cost_error=-1)

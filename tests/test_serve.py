@@ -119,6 +119,17 @@ def test_who_waits_for_something_to_happen_does_not_hold_it_up(tmp_path: Path) -
         assert service.log.read_text() == ""
 
 
+def test_who_follows_what_happens_does_not_hold_it_up(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", "--no-coordinator") as service:
+        with httpx.stream("GET", f"{service.url}/v1/events", timeout=PATIENCE_SECONDS) as response:
+            lines = response.iter_lines()
+            assert "event: changed" in lines  # which reads no further
+            service.process.send_signal(signal.SIGTERM)
+            assert all(not line.startswith("event") for line in lines), "and it has ended in order"
+        assert service.process.wait(PATIENCE_SECONDS) == 0
+        assert service.log.read_text() == ""
+
+
 def test_a_second_one_on_the_same_state_names_the_first(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with serving(home, "--no-coordinator") as first:

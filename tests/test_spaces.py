@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from nas import spaces, zoo
+from nas.measurements import Measurement
 from nas.networks.architecture import Architecture, Choices, Images, Stage
 from nas.networks.counts import counts
 from nas.plans.search import SearchPlan
-from nas.records import Measurement
 from nas.refusal import Refusal
 from nas.specs import Limits, SearchSpec
 from search_spaces import efficientnetv2, mbconv, mnasnet, mnasnet_released

@@ -26,6 +26,18 @@ class TestClaims:
         assert [run and run.id for run in (store.claims.claim("bert", 60), store.claims.claim("anna", 60))] == runs[1:]
         assert store.claims.claim("bert", 60) is None
 
+    def test_who_has_fewest_runs_that_are_held_is_served_first(self, store: Store, clock: Clock) -> None:
+        """Also strangers, who are one owner together; and a claim that ran out holds nothing."""
+        asked = [store.add_run("search", SEARCH, by=by).id for by in ("zoe", "zoe", "zoe", "max", None, None)]
+        order = [store.claims.claim("anna", 60) for _ in asked]
+        assert [run and asked.index(run.id) for run in order] == [0, 3, 4, 1, 5, 2]
+        clock.now += 60
+        again = store.claims.claim("bert", 60)
+        assert again is not None
+        assert again.id == asked[0]
+        newcomers = [store.claims.claim("bert", 60, newcomers=True) for _ in range(3)]
+        assert [run and asked.index(run.id) for run in newcomers] == [3, 4, None], "of zoe one is held"
+
     def test_a_claim_that_ran_out_is_claimed_by_another(self, store: Store, clock: Clock) -> None:
         run = claimed(store, seconds=60).id
         clock.now += 59.9

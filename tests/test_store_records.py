@@ -11,11 +11,12 @@ from sqlalchemy import event
 
 from nas import plugins
 from nas.codec import encode
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Images
 from nas.networks.layers import Conv
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import Network
-from nas.records import Latency, Measurement, Progress, Run, TrialState
+from nas.records import Job, Progress, Run, TrialState
 from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import NotFound, Store
 from nas.store.text import restored, written
@@ -131,6 +132,27 @@ class TestRecords:
     def test_a_number_or_a_pair_comes_back_as_either(self) -> None:
         for convolution in (Conv(8, (1, 7), stride=2), Conv(8, 3, stride=(2, 1))):
             assert restored(Conv, written(convolution)) == convolution
+
+    @pytest.mark.parametrize(
+        ("changes", "shared"),
+        [
+            ({}, True),
+            ({"class_weights": {"cat": 2.0}}, False),
+            ({"group": "}"}, False),
+            ({"teacher": 'file:/a"}b\\'}, False),
+            ({"teacher": "}}"}, False),
+        ],
+    )
+    def test_the_recipe_that_many_trials_have_is_read_once(self, changes: dict[str, Any], shared: bool) -> None:
+        """But where something in it could be changed, or looks like the end of it."""
+        wanted = job("one")
+        assert wanted.recipe
+        wanted = dataclasses.replace(wanted, recipe=dataclasses.replace(wanted.recipe, **changes))
+        one, other = (restored(Job, written(wanted), "recipe") for _ in range(2))
+        assert one == other == wanted
+        assert (one.recipe is other.recipe) == shared
+        measuring = dataclasses.replace(wanted, dataset=None, recipe=None)
+        assert restored(Job, written(measuring), "recipe") == measuring
 
     def test_equal_numbers_of_different_types_are_not_confused(self, store: Store) -> None:
         run = claimed(store).id

@@ -14,16 +14,17 @@ from nas import parents, plugins, spaces, surroundings
 from nas.evaluate import evaluate
 from nas.inheritance import inherited
 from nas.kinship import obstacles
-from nas.networks.architecture import Architecture, Images, Stage, random_choices
+from nas.measurements import Measurement
+from nas.networks.architecture import Architecture, Images, Scale, Stage, random_choices
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.search import SearchPlan
-from nas.records import Job, Measurement
+from nas.records import Job
 from nas.refusal import Refusal
 from nas.specs import Limits, SearchSpec
 from tests.pictures import RECIPE, TINY, pictures
-from tests.test_inheritance import lively, same
+from tests.test_inheritance import answers, lively, same
 
 JOB = Job(
     run="0a1b2c3d4e5f",
@@ -61,8 +62,7 @@ def test_the_knobs_of_a_stage_are_what_can_be_smaller_and_the_last_choices_are_t
         "resolution": (24, 32, 40, 48),
     }
     assert {knob: options for knob, options in knobs.items() if "stage1" in knob or "stage3" in knob} == {
-        "stage1.width": (0.5, 1.0),  # 12 channels round to 16
-        "stage1.repeats": (1, 2),
+        "stage1.repeats": (1, 2),  # and not the width, as its first block has a skip
         "stage3.kernel": (3, 5),
         "stage3.expand": (3, 4, 6),
         "stage3.width": (0.5, 0.75, 1.0),
@@ -108,6 +108,46 @@ class TestSpaces:
         with torch.no_grad():  # grey is a colour whose channels are alike
             expected = whole.eval()(shown.expand(-1, 3, -1, -1))[:, : images.classes]
             assert same(given.network(shown), expected)
+
+
+def skips(architecture: Architecture) -> list[bool]:
+    return [stage.skips_first(entering) for stage, entering in zip(architecture.stages, architecture.entered)]
+
+
+@pytest.mark.parametrize("pools", [False, True])
+def test_a_stage_that_happens_to_be_as_wide_as_what_enters_it_has_no_skip_for_that(pools: bool) -> None:
+    """Stage 4 of a quarter more channels than stage 3 is left with as many."""
+    stages = tuple(dataclasses.replace(stage, skip="pooling" if pools else True) for stage in PARENT.stages)
+    parent = dataclasses.replace(PARENT, stages=stages)
+    space = spaces.around("mbconv", parent)
+    choices = surroundings.whole(space.knobs(parent.images)) | {"stage3.width": 0.75, "stage4.width": 0.5}
+    child = space.architecture(choices, parent.images)
+    assert isinstance(child, Architecture)
+    assert child.stages[2].channels == child.stages[3].channels == 24
+    assert skips(child) == skips(parent)
+    assert child.stages[3].skip == ("pooling repeats" if pools else "repeats")
+    assert counts(child).params == sum(weights.numel() for weights in network(child).parameters())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_two_children_the_larger_computes_what_the_smaller_does_with_its_weights(seed: int) -> None:
+    space, draw = spaces.around("mbconv", PARENT), random.Random(seed)
+    knobs = {knob: options for knob, options in space.knobs(PARENT.images).items() if knob != "resolution"}
+    less = random_choices(knobs, draw) | {"stage3.width": 0.5, "stage4.width": draw.choice((0.5, 0.75))}
+    more = {knob: draw.choice(options[options.index(less[knob]) :]) for knob, options in knobs.items()}
+    more |= {"stage3.width": 0.75, "stage4.width": max(0.5, float(less["stage4.width"]))}
+    smaller, larger = (space.architecture(choices, PARENT.images) for choices in (less, more))
+    parent = lively(smaller)
+    assert same(answers(inherited(parent, smaller, larger).network, PARENT.images), answers(parent, PARENT.images))
+
+
+def test_a_growth_brings_no_skips_either() -> None:
+    uneven = dataclasses.replace(PARENT, stem=12, stages=(dataclasses.replace(PARENT.stages[0], channels=14),))
+    grown = uneven.scaled(Scale(depth=1, width=1.1, resolution=1))
+    assert grown.stem == grown.stages[0].channels == 16
+    assert skips(grown) == skips(uneven) == [False]
+    parent = lively(uneven)
+    assert same(answers(inherited(parent, uneven, grown).network, PARENT.images), answers(parent, PARENT.images))
 
 
 def test_without_names_of_classes_the_classifier_alone_is_new() -> None:

@@ -11,9 +11,10 @@ import torch
 from api.admission import admit_recipe
 from nas import home, parents
 from nas.evaluate import evaluate
+from nas.measurements import Measurement
 from nas.models import checkpoint
 from nas.recipes import Recipe
-from nas.records import Measurement, Progress
+from nas.records import Progress
 from nas.refusal import Faults, Refusal
 from nas.roots import Roots
 from nas.teaching import order

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from nas import zoo
+import nas.parents.timm
+from nas import parents, zoo
 from nas.models import timm_strings
 from nas.models.timm_strings import Unsayable
 from nas.networks.architecture import NORM_EPSILON, TORCH_EPSILON, Architecture, Images, Stage, random_choices
@@ -72,6 +73,13 @@ def test_a_network_survives_its_strings_or_is_refused_with_the_reason(space: Any
         norm_epsilon=drawn.norm_epsilon,
     )
     assert again == drawn
+
+
+def test_a_first_block_alone_without_a_skip_has_a_string_of_its_own() -> None:
+    first = dataclasses.replace(b0().stages[0], skip="repeats", repeats=3)
+    made = timm_strings.strings(dataclasses.replace(b0(), stages=(first,)))
+    assert made == [["ds_r1_k3_s1_e1_c16_se0.25_noskip", "ds_r2_k3_s1_e1_c16_se0.25"]]
+    assert len(timm_strings.names(dataclasses.replace(b0(), stages=(first,)))) > 0
 
 
 @pytest.mark.parametrize(
@@ -179,6 +187,42 @@ def test_the_same_weights_give_the_same_answers_as_in_timm(
     assert float((expected - answered).abs().max()) < 1e-4 * max(1.0, float(expected.abs().max()))
     back = timm_strings.to_timm(architecture, ours.state_dict())
     assert all(torch.equal(back[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", nas.parents.timm.names())
+def test_a_parent_of_timm_is_named_there_and_answers_as_it_does_there(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timm = pytest.importorskip("timm", reason=MISSING)
+    known = parents.described(name)
+    own, _, tag = known.source.removeprefix("timm, ").partition(".")
+    assert known.missing is None
+    said = timm.get_pretrained_cfg(f"{own}.{tag}")
+    assert said is not None, "timm has other weights now"
+    assert (said.tag, said.license) == (tag, "apache-2.0")
+    assert (known.mean, known.std) == (tuple(said.mean), tuple(said.std))
+    torch.manual_seed(0)
+    model = timm.create_model(own).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+    asked: list[tuple[str, bool]] = []
+
+    def create(wanted: str, *, pretrained: bool) -> Any:
+        """Weights that nobody has to fetch."""
+        asked.append((wanted, pretrained))
+        return model
+
+    monkeypatch.setattr(timm, "create_model", create)
+    ours, described = parents.load(name)
+    assert (described, asked) == (known, [(f"{own}.{tag}", True)])
+    side = known.architecture.images.resolution
+    images = torch.randn(1, 3, side, side)
+    with torch.no_grad():
+        expected, answered = model(images), ours(images)
+    assert expected.std() > 0
+    assert float((expected - answered).abs().max()) < 1e-4 * max(1.0, float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("name", ["EfficientNet-B0", "EfficientNetV2-B0", "MnasNet-B1"])

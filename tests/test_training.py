@@ -198,7 +198,7 @@ def test_averaged_weights_follow_the_network_and_forget_how_it_began() -> None:
     assert float(network.weight.detach()) == 2.0
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon"])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "muon", "adamw"])
 def test_the_tensors_that_are_averaged_are_those_that_train(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are looked up once: a training that put others in their place would go unseen."""
     looked_up: list[tuple[torch.nn.Module, dict[str, int]]] = []

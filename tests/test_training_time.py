@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from api.cli import summaries
+from nas.measurements import Measurement
 from nas.networks.counts import counts
 from nas.plans import plan_for
 from nas.recipes import Recipe
-from nas.records import Measurement
+from nas.roots import Roots
 from nas.specs import SearchSpec
 from nas.training_time import Training, pace
+from tests.dataset_files import fill
+from tests.pictures import saved
 from tests.service import GREY, OWNER, Service, service_over
 
 
@@ -78,8 +81,8 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
     with service_over(f"sqlite:///{tmp_path}/nas.db") as running:
         nothing = running.post("/v1/forecasts", BODY, status=200)
         assert (nothing["trainings"], nothing["seconds"], nothing["compute_seconds"]) == (0, None, None)
-        assert nothing["reason"] == "no training of space 'mbconv' on dataset 'fashion_mnist' has been measured yet"
-        assert summaries.forecast(nothing) == (
+        assert nothing["reason"] == "no training of space 'mbconv' without a parent was measured yet"
+        assert summaries.forecast(nothing, shared=False) == (
             "Each candidate has a training of 1,263 steps, 3 epochs, and an accuracy on 6,000 images held out, ±0.65 "
             f"points at most\nNo forecast: {nothing['reason']}"
         )
@@ -93,7 +96,8 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         assert found["seconds"] == found["compute_seconds"] == pytest.approx(40 * each)
         assert found["seconds_range"] == pytest.approx([40 * each] * 2)  # all at one pace, whatever their size
         assert found["error"] == pytest.approx(0, abs=1e-9)
-        assert "by 4 trainings on this machine, each 0.00 % off on average" in summaries.forecast(found)
+        assert (found["dataset"], found["price"], found["currency"]) == (None, None, None)
+        assert "by 4 trainings on this machine, each 0.00 % off on average" in summaries.forecast(found, shared=False)
         short = running.post("/v1/forecasts", {**BODY, "hours": 0.5}, status=200)
         assert short["seconds"] == short["compute_seconds"] == pytest.approx(1800 + each)
         assert (found["trials"], short["trials"]) == (40, 12)
@@ -102,7 +106,28 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         climb = running.post("/v1/forecasts", {**BODY, "fidelity": {}, "recipe": {"epochs": 9}}, status=200)
         # Of 13 trainings 9 take an epoch, 3 take 3 and one takes 9.
         assert climb["trial_seconds"] == pytest.approx(2 + 27 / 13 * 54_000 * 1e-3, rel=1e-4)
-        large = running.post("/v1/forecasts", {**BODY, "limits": {"params": 1}}, status=200)
+        large = running.post("/v1/forecasts", {**BODY, "limits": {"params": 6_500}}, status=200)
         assert large["reason"] == "200 networks are all over the limits"
+        tuned = running.post("/v1/forecasts", {**BODY, "parent": saved()}, status=200)
+        assert tuned["trainings"] == 0, "trainings without a parent say nothing of those with one"
+        compared = running.post("/v1/forecasts", {**BODY, "baselines": ["ResNet-18"]}, status=200)
+        assert compared["baseline_seconds"] == {"ResNet-18": pytest.approx(each)}
+        assert compared["seconds"] == pytest.approx(40 * each), "a baseline is one of the trials"
         running.post("/v1/forecasts", {**BODY, "trials": 0}, status=422)
         assert len(running.get("/v1/runs")["runs"]) == 3
+
+
+def test_images_that_nothing_was_trained_on_are_foretold_from_others_and_in_money(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NAS_PRICE", "3600 EUR")
+    images = fill(tmp_path / "images")
+    with service_over(f"sqlite:///{tmp_path}/nas.db", roots=Roots.named([str(images)])) as running:
+        trained(running, "this machine", 1e-3)
+        found = running.post("/v1/forecasts", {"dataset": f"folder:{images}", "parallel": 1}, status=200)
+        assert (found["dataset"], found["trainings"]) == ("fashion_mnist", 4)
+        assert (found["price"], found["currency"]) == (pytest.approx(3600 / 3600 * found["compute_seconds"]), "EUR")
+        said = summaries.forecast(found, shared=False)
+        assert f"{found['price']:,.2f} EUR" in said
+        assert "on fashion_mnist, as nothing was trained on these images yet" in said

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from nas.measurements import Measurement
 from nas.metrics import quality
 from nas.objective import Objective
-from nas.records import Measurement, Run
+from nas.records import Run
 from tests.service import OWNER, Service
 
 ACCURACY = Objective(w_under=0.0, w_over=0.0)
@@ -94,3 +95,21 @@ def test_members_of_a_family_that_are_not_worth_what_they_cost(service: Service)
         f"B3 cannot be told apart from B1 and costs {sizes['B3'] / sizes['B1']:.1f} times as much."
     )
     assert service.get(f"/v1/growths/{service.growth(search, ('B0', 'B1'), ended=1).id}")["verdict"] is None
+
+
+def test_a_family_that_is_far_worse_than_the_trial_it_is_from(service: Service) -> None:
+    search = service.search([(0.83, 4_000_000)])
+
+    def verdict(accuracy: float) -> str:
+        return words(service.growth(search, ("B0", "B1"), tested=(0.9, accuracy)).id)
+
+    def words(run: str) -> str:
+        return str(service.get(f"/v1/growths/{run}")["verdict"]).replace("\N{NO-BREAK SPACE}", " ")
+
+    assert verdict(0.15).startswith("B0 came to 15.0 ± 0.2 %, far below the 83.0 % of its trial: train it for as long")
+    assert verdict(0.77).startswith("B0 came to 77.0")
+    assert verdict(0.78).startswith("B1 leads")
+    run = service.growth(search, ("B0", "B1"), tested=(0.9, 0.15))
+    service.store.claims.release(search.id, OWNER, "finished")
+    service.store.removals.delete_run(search.id)
+    assert words(run.id).startswith("B1 leads")

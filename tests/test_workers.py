@@ -21,24 +21,28 @@ import pytest
 from PIL import Image
 
 from api.views import proxy
-from nas import home
+from nas import datasets, home
 from nas.datasets import ImageSet
+from nas.measurements import Measurement
+from nas.metering import history
 from nas.models import checkpoint
 from nas.networks.architecture import Choice, Images
 from nas.objective import Objective
 from nas.plans import Plan, plan_for
 from nas.plans.search import SearchPlan
+from nas.ray_folder import _running_in
 from nas.recipes import Recipe
-from nas.records import Job, Measurement, Progress, Run
+from nas.records import Job, Progress, Run
 from nas.roots import Outside, Roots
 from nas.specs import BenchmarkSpec, ProxySpec, SearchSpec
 from nas.store import Store, StoreError
 from tests.test_plans import INHERITING, measured
+from tests.test_records import LATENCY
 from tests.waiting import PATIENCE_SECONDS, eventually
 from workers.coordinator import _tidy, coordinate
 from workers.drive import LEASE_SECONDS, drive
 from workers.pool import RayPool, _evaluate, _Evaluation, _Failure, _settle, share
-from workers.ray_folder import _running_in
+from workers.slots import Line, Slot
 
 # Ray's own sockets and files are left to the garbage collector when it shuts down.
 pytestmark = [
@@ -127,17 +131,34 @@ def listening(process: int) -> set[str]:
 
 
 def test_images_too_many_for_the_object_store_are_left_to_the_evaluation(
-    folder: Path, state: Path, pool: RayPool, monkeypatch: pytest.MonkeyPatch
+    folder: Path, state: Path, store: Store, pool: RayPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It maps them from the cache, which they are decoded into before."""
-    monkeypatch.setattr("workers.pool.MOST_BYTES", 120 * 24 * 24 * 3 - 1)
-    assert pool.load(f"folder:{folder}", 24).result() is None
-    (made,) = (path for path in (state / "datasets" / "folder").iterdir() if path.is_dir())
-    assert (made / "train_images.npy").stat().st_size > 100_000
-    monkeypatch.undo()
-    assert pool.load(f"folder:{folder}", 24).result() is None, "what is known of a dataset holds for the run"
-    pool.prepare(parallel=1)
-    assert pool.load(f"folder:{folder}", 24).result() is not None
+    monkeypatch.setattr("workers.shelf.MOST_BYTES", 120 * 24 * 24 * 3 - 1)
+    run = store.add_run("search", spec(folder))
+    with pool.workplace(run) as place:
+        assert place.load(f"folder:{folder}", 24).result().object_ref is None
+        (made,) = (path for path in (state / "datasets" / "folder").iterdir() if path.is_dir())
+        assert (made / "train_images.npy").stat().st_size > 100_000
+        monkeypatch.setattr("workers.shelf.MOST_BYTES", 2**30)
+        assert place.load(f"folder:{folder}", 24).result().object_ref is None, "it is found out once for a run"
+    with pool.workplace(run) as place:
+        assert place.load(f"folder:{folder}", 24).result().object_ref is not None
+
+
+def test_runs_that_began_with_the_same_images_share_them(store: Store, pool: RayPool, folder: Path) -> None:
+    name = f"folder:{folder}"
+    info = datasets.describe(name, home.folder("datasets"))
+    run, same = (store.add_run("search", spec(folder, contents=info)) for _ in range(2))
+    grown = store.add_run("search", spec(folder, contents=dataclasses.replace(info, digest="another")))
+    with pool.workplace(run) as one, pool.workplace(same) as two, pool.workplace(grown) as three:
+        loaded = [place.load(name, 24).result().object_ref for place in (one, two, three, one)]
+        assert loaded[0] == loaded[1] == loaded[3]
+        assert loaded[2] != loaded[0]
+        for resolution in (8, 9, 10, 11, 12):
+            three.load(name, resolution).result()
+        assert one.load(name, 24).result().object_ref == loaded[0], "two for each of three runs are kept"
+    assert pool.shelf.kept == 2, "no more than a single run wants"
 
 
 def spec(folder: Path, **changes: object) -> SearchSpec:
@@ -159,9 +180,29 @@ def with_ray(store: Store, pool: RayPool, run: Run, function: Callable[..., Meas
     assert claimed.id == run.id
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "function", function)
-        left = drive(store, "me", claimed, plan_for(claimed, IMAGES), pool, pool.inbox())
+        with pool.workplace(claimed) as place:
+            left = drive(store, "me", claimed, plan_for(claimed, IMAGES), place, place.inbox)
     assert left is not None
     return left
+
+
+def test_machines_begin_with_what_all_have_seen_of_their_kind(
+    store: Store, pool: RayPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation finds in its machine's home what was in the database when it began."""
+    store.yardsticks.keep([dataclasses.replace(LATENCY, device="cpu:threads=2", yardstick="3 of ab", yardstick_ms=0.5)])
+    (way,) = (each.way for each in store.yardsticks.known())
+
+    def knowing(*_: object, **__: object) -> Measurement:
+        return Measurement(params=round(1000 * min(9.0, history.known(way))), mult_adds=1)
+
+    monkeypatch.setattr(pool, "function", knowing)
+    for devices, params in ((("cpu",), 9000), (("cpu:batch=1,threads=2",), 500)):
+        run = store.add_run("benchmark", BenchmarkSpec(images=IMAGES, knobs=NARROW, networks=1, devices=devices))
+        coordinate(store, pool, threading.Event(), once=True)
+        measurement = store.trial(run.id, 0).measurement
+        assert measurement is not None
+        assert measurement.params == params, devices
 
 
 def test_images_outside_of_the_roots_are_not_read(
@@ -174,14 +215,14 @@ def test_images_outside_of_the_roots_are_not_read(
     coordinate(store, pool, threading.Event(), once=True)
     assert store.run(run.id).state == "failed"
     assert str(Outside(str(folder))) in str(store.run(run.id).error)
-    pool.prepare(parallel=1)
-    with pytest.raises(Outside):
-        pool.load(f"folder:{folder}", 24).result()
+    with pool.workplace(run) as place, pytest.raises(Outside):
+        place.load(f"folder:{folder}", 24).result()
     job = plan_for(run, IMAGES).ask(0)
     failure = cast(Any, _evaluate)._function(lambda *_, images: images, job, print, None, pool.roots)
     assert failure.text == f"Outside: {Outside(str(folder))}"
     monkeypatch.setattr(pool, "roots", Roots.named([str(folder)]))
-    assert pool.load(f"folder:{folder}", 24).result() is not None
+    with pool.workplace(run) as place:
+        assert place.load(f"folder:{folder}", 24).result().object_ref is not None
 
 
 @pytest.mark.parametrize("save_weights", [False, True])
@@ -336,7 +377,6 @@ def test_images_added_between_two_runs_are_seen(store: Store, pool: RayPool, tmp
     seen = []
     for first, last in ((0, 10), (10, 20)):
         images(first, last)
-        pool.prepare(parallel=1)
         run = store.add_run("search", spec(tmp_path / "own", trials=1))
         assert with_ray(store, pool, run, counting).state == "finished"
         measurement = store.trial(run.id, 0).measurement
@@ -404,11 +444,70 @@ def test_a_coordinator_waits_while_the_database_is_away(
     assert not any(away.values())
 
 
+def waiting(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:
+    eventually((home.folder("resume") / "all-asked").exists)
+    return measured(job)
+
+
+def test_runs_are_driven_side_by_side(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of many trials holds up nobody, also where it fills the machine."""
+    asked, ask = home.folder("resume") / "all-asked", pool.slots.ask
+
+    def seen(line: Line, *others: Any) -> Slot:
+        slot = ask(line, *others)
+        if line.own.weight == few.spec.priority:
+            asked.touch()
+        return slot
+
+    monkeypatch.setattr(pool.slots, "ask", seen)
+    monkeypatch.setattr(pool, "function", waiting)
+    many = store.add_run("search", spec(folder, trials=12, parallel=64))
+    few = store.add_run("search", spec(folder, trials=1, priority=2))
+    coordinate(store, pool, threading.Event(), once=True)
+    asked.unlink()
+    assert [store.run(run.id).state for run in (many, few)] == ["finished", "finished"]
+    (ended,) = (trial.ended_at for trial in store.trials(few.id))
+    assert ended is not None
+    assert ended < max(trial.ended_at or 0 for trial in store.trials(many.id))
+
+
+def test_no_more_runs_are_driven_than_are_set(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_RUNS_AT_ONCE", "1")
+    monkeypatch.setattr(pool, "function", counting)
+    runs = [store.add_run("search", spec(folder, trials=2)) for _ in range(2)]
+    coordinate(store, pool, threading.Event(), once=True)
+    first, second = (store.run(run.id) for run in runs)
+    assert first.ended_at is not None
+    assert second.started_at is not None
+    assert first.ended_at <= second.started_at
+
+
 @pytest.mark.parametrize(
     ("gpus", "parallel", "fraction"), [(0, 4, 0), (1, 1, 1), (1, 4, 1 / 4), (2, 3, 1 / 2), (4, 2, 1), (8, 9, 1 / 2)]
 )
 def test_as_many_evaluations_fit_on_the_gpus_as_are_asked_for(gpus: int, parallel: int, fraction: float) -> None:
     assert share(gpus, parallel) == fraction
+
+
+def test_processes_that_train_together_have_a_device_each() -> None:
+    assert (share(8, 2, processes=4), share(0, 2, processes=4)) == (4, 0)
+    evaluation = _Evaluation()
+    evaluation.processes, evaluation.sent = 4, time.perf_counter()
+    assert evaluation.share == 4  # processors
+    done: Future[Any] = Future()
+    done.set_result(Measurement(params=1, mult_adds=1, accuracy=0.5, seconds=80))
+    _settle(evaluation, done)
+    assert evaluation.compute_seconds == 320
+
+
+def test_more_processes_than_a_machine_has_processors_are_refused(pool: RayPool) -> None:
+    pool.require(1)
+    with pytest.raises(ValueError, match="no machine here has 4096 CPUs for processes that train together: give"):
+        pool.require(4096)
 
 
 @pytest.mark.parametrize("failed", [False, True])
@@ -417,9 +516,23 @@ def test_what_has_a_part_of_a_gpu_costs_that_part_of_its_time(failed: bool) -> N
     measurement = Measurement(params=1, mult_adds=1, accuracy=0.5, seconds=80)
     done.set_result(_Failure(text="no", errno=None, seconds=80) if failed else measurement)
     evaluation = _Evaluation()
-    evaluation.share = share(2, 8)
+    evaluation.gpus, evaluation.sent = share(2, 8), time.perf_counter()
     _settle(evaluation, done)
     assert evaluation.compute_seconds == 20
+
+
+def test_what_waited_is_charged_from_when_it_was_sent() -> None:
+    import ray  # after the pool, which says how Ray is to be used before it is imported
+
+    waiting, cancelled, dead = _Evaluation(), _Evaluation(), _Evaluation()
+    done: Future[Any] = Future()
+    done.set_exception(ray.exceptions.WorkerCrashedError())
+    cancelled.sent = dead.sent = time.perf_counter() - 100
+    for evaluation in (waiting, cancelled):
+        assert evaluation.cancel()
+    _settle(dead, done)
+    charged = [evaluation.compute_seconds for evaluation in (waiting, cancelled, dead)]
+    assert charged == [0, pytest.approx(100, abs=50), pytest.approx(100, abs=50)]
 
 
 def endless(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:

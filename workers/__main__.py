@@ -41,6 +41,7 @@ def main() -> int:
     if options.until_eof:
         threading.Thread(target=_until_eof, args=(leave,), daemon=True).start()
     try:
+        settings.check()
         roots = Roots.named(settings.IMAGES.folders)
         store = Store(options.database or home.database_url())
     except (Refusal, StoreError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The coordinator: claims runs, one at a time, and drives each until it ends."""
+"""The coordinator: claims runs, and drives several side by side, each until it ends."""
 
 import contextlib
 import logging
@@ -7,11 +7,12 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, cast
 
-from nas import datasets, home, logs
+from nas import datasets, devices, home, logs, retention, settings
 from nas.datasets import Changed, DatasetError, Remark
+from nas.disk import going
 from nas.models.checkpoint import artifact
 from nas.networks.architecture import Images
 from nas.plans import plan_for
@@ -22,11 +23,12 @@ from nas.roots import Roots
 from nas.specs import BenchmarkSpec, GrowthSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from nas.tracebacks import traced
-from workers.drive import LEASE_SECONDS, TURN_SECONDS, Inbox, drive
+from workers.drive import LEASE_SECONDS, TURN_SECONDS, drive
 from workers.pool import RayPool
 from workers.prediction import prediction
 
 IDLE_SECONDS = 1.0  # between two looks for a run that can be claimed
+MOST_RUNS = 256  # side by side, whatever is set and however many owners there are
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0  # between two tries while the database is away
 
 log = logging.getLogger("workers")
@@ -37,22 +39,43 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
 
     What is under way when it leaves stays `running` in the store; whoever claims the run next goes on with it.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    inbox, patient = pool.inbox(), cast(Store, Patient(store, leave))
-    while not leave.is_set():
+    most, driven = min(settings.RUNS_AT_ONCE.number, MOST_RUNS), set[Future[None]]()
+    patient = cast(Store, Patient(store, leave))
+    with ThreadPoolExecutor(MOST_RUNS, thread_name_prefix="run") as threads:
         try:
-            run = patient.claims.claim(owner, LEASE_SECONDS)
-            if run is not None:
-                with _kept(store, run, owner), logs.about(run=run.id):
-                    _drive(patient, pool, inbox, run, owner, leave)
-            elif once:
-                return
-            else:
-                leave.wait(IDLE_SECONDS)
-        except (LostRun, Conflict) as error:
-            log.warning("%s", error)  # the store knows better: look again
+            while not leave.is_set():
+                # A claim's own owner: a run that was lost and is claimed again has two drivers for a moment.
+                owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+                full = len(driven) >= most  # but for whoever has nothing under way: nobody waits for another's runs
+                run = None
+                if len(driven) < MOST_RUNS:
+                    run = patient.claims.claim(owner, LEASE_SECONDS, newcomers=full)
+                if run is not None:
+                    driven.add(threads.submit(_claimed, patient, store, pool, run, owner, leave))
+                elif once and not driven:
+                    return
+                if driven:  # one claim a second: other coordinators claim as well
+                    done, driven = wait(driven, IDLE_SECONDS, FIRST_COMPLETED)
+                    for ended in done:
+                        ended.result()  # raises what nobody expected
+                    pool.slots.deal()  # there may be more machines
+                else:
+                    leave.wait(IDLE_SECONDS)
         except StoreError:
             assert leave.is_set()
+        except BaseException:
+            leave.set()
+            raise
+
+
+def _claimed(patient: Store, store: Store, pool: RayPool, run: Run, owner: str, leave: threading.Event) -> None:
+    try:
+        with _kept(store, run, owner), logs.about(run=run.id):
+            _drive(patient, pool, run, owner, leave)
+    except (LostRun, Conflict) as error:
+        log.warning("%s", error)  # the store knows better: it is claimed again
+    except StoreError:
+        assert leave.is_set()
 
 
 class Patient:
@@ -81,20 +104,19 @@ class Patient:
         return patiently
 
 
-def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leave: threading.Event) -> None:
+def _drive(store: Store, pool: RayPool, run: Run, owner: str, leave: threading.Event) -> None:
     log.info("%s claimed", run.kind)
     try:
         with logs.heard(lambda text: store.note(run.id, "warning", text)):
             images = _images(run, pool.roots)
             plan = plan_for(run, images, prediction(store, run))
-        pool.prepare(run.spec.parallel)
-        loading = pool.load(run.spec.dataset, images.resolution)
-        while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":
-            wait([loading], TURN_SECONDS)
-        if loading.done():
-            loading.result()
-            _tell(store, run, pool.remarks(run.spec.dataset, images.resolution))
-        left = drive(store, owner, run, plan, pool, inbox, leave)
+        with pool.workplace(run, lambda job: store.yardsticks.known([*map(devices.canonical, job.devices)])) as place:
+            loading = place.load(run.spec.dataset, images.resolution)
+            while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":
+                wait([loading], TURN_SECONDS)
+            if loading.done():
+                _tell(store, run, loading.result().remarks)
+            left = drive(store, owner, run, plan, place, place.inbox, leave)
     except (LostRun, Conflict, StoreError):
         raise
     except Changed as error:
@@ -112,17 +134,24 @@ def _drive(store: Store, pool: RayPool, inbox: Inbox, run: Run, owner: str, leav
         return
     log.info("%s%s", left.state, f": {left.error}" if left.error else "")
     if left.state in ENDED:
-        _tidy(store, left)
+        try:
+            _tidy(store, left)
+        except (LookupError, OSError) as error:  # it was deleted meanwhile, or a file cannot be removed
+            log.warning("what is left of the run stays until the next nas prune: %s", error)
 
 
 def _tidy(store: Store, run: Run) -> None:
-    """Remove what a run that has ended kept for its own trainings alone."""
-    for path in home.folder("resume").glob(f"*{run.id}-*"):
-        path.unlink(missing_ok=True)
+    """Remove what a run that has ended kept for its own trainings alone, and models beyond those that are kept."""
+    going.remove(going.of_run(run.id))
     if isinstance(run.spec, SearchSpec) and run.spec.fidelity and run.spec.fidelity.inherit:
         for trial in store.trials(run.id):
             if trial.job.handed_on and trial.measurement and trial.measurement.weights:
                 artifact(trial.measurement.weights).unlink(missing_ok=True)
+    if isinstance(run.spec, SearchSpec):
+        retention.keep_best(store, run)
+    if isinstance(run.spec, GrowthSpec) and run.spec.drop_dominated:
+        retention.drop_dominated(store, run)
+    retention.make_room(store)
 
 
 def _images(run: Run, roots: Roots | None) -> Images:
@@ -137,7 +166,7 @@ def _images(run: Run, roots: Roots | None) -> Images:
         datasets.require_same(run.spec.contents, info)
     if isinstance(run.spec, GrowthSpec):
         return run.spec.architecture.images
-    return info.as_seen(run.spec.resolution if isinstance(run.spec, SearchSpec) else None)
+    return info.as_seen(run.spec.resolution)
 
 
 def _tell(store: Store, run: Run, remarks: tuple[Remark, ...]) -> None:

@@ -4,15 +4,17 @@ import contextlib
 import errno
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
-from nas import logs
+from nas import logs, retention
 from nas.home import folder
+from nas.measurements import Measurement
 from nas.models.checkpoint import artifact
 from nas.plans import Plan
-from nas.records import Job, Measurement, Notice, Progress, Run, RunState, Trial, TrialState
+from nas.records import Job, Notice, Progress, Run, RunState, Trial, TrialState
+from nas.specs import SearchSpec
 from nas.store import LostRun, Store
 from nas.tracebacks import traced
 
@@ -84,7 +86,7 @@ def drive(
     noted: set[str] = set()
     aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
     try:
-        past, begun = _replay(plan, store.trials(run.id))
+        past, begun = replay(plan, ended(store, run.id), store.trials(run.id, state="running"))
         number = len(past.errors) + len(begun)
         for job in begun:
             running[pool.evaluate(job, inbox.put)] = job
@@ -119,8 +121,14 @@ def drive(
                     aside = True
                     continue
                 trial = _end(store, owner, job, evaluation)
+                if trial.measurement:
+                    store.yardsticks.keep(trial.measurement.latencies.values())
                 past.tell(trial)
                 plan.tell(job, trial.measurement)
+                if job.measures is not None and trial.measurement:
+                    store.note(run.id, "measured again", _compared(store.trial(run.id, job.measures), trial))
+                if job.save_weights and isinstance(run.spec, SearchSpec):
+                    retention.keep_best(store, run)
     except LostRun as error:
         log.warning("%s", error)
     finally:
@@ -156,13 +164,22 @@ class Past:
         return run.spent(expected)
 
 
-def _replay(plan: Plan, trials: list[Trial]) -> tuple[Past, list[Job]]:
+def ended(store: Store, run: str) -> Iterator[Trial]:
+    """All trials of the run that have ended, in that order; a part at a time, as there may be more than the memory
+    holds."""
+    after = 0
+    while part := store.ended(run, after):
+        yield from part
+        after = part[-1].finished or after
+
+
+def replay(plan: Plan, ended: Iterable[Trial], running: Iterable[Trial]) -> tuple[Past, list[Job]]:
     """Tell the plan what has been. Gives what has been, and the jobs under way."""
     past = Past()
-    for _, trial in sorted((trial.finished, trial) for trial in trials if trial.finished is not None):
+    for trial in ended:
         plan.tell(trial.job, trial.measurement)
         past.tell(trial)
-    begun = [trial.job for trial in trials if trial.finished is None]
+    begun = [trial.job for trial in running]
     for job in begun:
         plan.begun(job)
     return past, begun
@@ -207,6 +224,17 @@ def _end(store: Store, owner: str, job: Job, evaluation: Evaluation) -> Trial:
     with logs.about(trial=job.number):
         log.info("%s%s", trial.state, f": {trial.error}" if trial.error else "")
     return trial
+
+
+def _compared(before: Trial, after: Trial) -> str:
+    """What a latency was and what it is now that it was measured again."""
+    device = after.job.devices[0]
+    was, now = (
+        f"{latency.median_ms:.3g} ± {latency.error_ms or 0:.2g} ms"
+        for trial in (before, after)
+        if trial.measurement and (latency := trial.measurement.latencies[device])
+    )
+    return f"trial {after.number}: the latency of trial {before.number} on {device}, {was}, is {now}"
 
 
 def _said(error: BaseException) -> str:

@@ -1,34 +1,38 @@
 """A pool of Ray's: evaluations on the processors and GPUs of a machine or a cluster."""
 
+import contextlib
 import dataclasses
+import functools
 import logging
 import math
 import secrets
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import ray
 
 import nas.evaluate
-from nas import datasets, home, logs, settings
-from nas.datasets import ImageSet, Remark
-from nas.records import Job, Measurement, Notice, Progress
+from nas import home, logs, settings
+from nas.datasets import ImageSet
+from nas.measurements import Measurement
+from nas.metering import history
+from nas.metering.history import History
+from nas.ray_folder import RayFolder
+from nas.records import Job, Notice, Progress, Run
 from nas.roots import Roots
 from nas.tracebacks import traced
-from workers import head
+from workers import head, shelf
 from workers.drive import Evaluation, EvaluationFailed, Pool
-from workers.ray_folder import RayFolder
+from workers.shelf import Loaded
+from workers.slots import Line, Slots
 
 RETRIES = 2  # of an evaluation whose process died; its training goes on from its last epoch
-MOST_BYTES = 2**30  # of a dataset there; larger ones evaluations map from the cache themselves
-MOST_DATASETS = 2  # kept in the object store at a time
 POLL_SECONDS = 5.0
+
+Seen: TypeAlias = Callable[[Job], tuple[History, ...]]
 
 logging.getLogger("ray").handlers.clear()  # its own, which would log everything once more
 logging.getLogger("ray").propagate = True
@@ -50,9 +54,23 @@ class _Evaluation(Evaluation):
     """Cancelling it kills the process that works on it."""
 
     object_ref: Any = None
-    share: float = 1.0  # of a GPU, or of a processor where there is no GPU
+    gpus: float = 0.0
+    sent: float | None = None  # at that time of the clock
+    processes: int = 1
+    compute_seconds: float | None = 0.0  # of what was never sent
+
+    @property
+    def share(self) -> float:
+        """GPUs, or a part of one, or processors where there are none."""
+        return self.gpus or float(self.processes)
+
+    def charge(self, seconds: float | None = None) -> None:
+        """Unless it is done: so many seconds, or where nobody knows, all since it was sent; never what it waited."""
+        if self.sent is not None and not self.done():
+            self.compute_seconds = self.share * (time.perf_counter() - self.sent if seconds is None else seconds)
 
     def cancel(self) -> bool:
+        self.charge()
         cancelled = super().cancel()
         if cancelled and self.object_ref is not None:
             ray.cancel(self.object_ref, force=True)
@@ -60,10 +78,11 @@ class _Evaluation(Evaluation):
 
 
 class Inbox:
-    """Messages of all evaluations, kept by an actor until it is drained; of a trial's progress the last one counts."""
+    """Messages of a run's evaluations, kept by an actor until they are drained; of a trial's progress the last one
+    counts."""
 
-    def __init__(self) -> None:
-        self._mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
+    def __init__(self, mailbox: Any, run: str) -> None:
+        self._mailbox, self._run = mailbox, run
 
     def put(self, message: Progress | Notice) -> None:
         arrived = self._mailbox.put.remote(message)
@@ -72,7 +91,7 @@ class Inbox:
 
     def drain(self) -> Iterable[Progress | Notice]:
         try:
-            messages: list[Progress | Notice] = ray.get(self._mailbox.drain.remote(), timeout=POLL_SECONDS)
+            messages: list[Progress | Notice] = ray.get(self._mailbox.drain.remote(self._run), timeout=POLL_SECONDS)
         except (ray.exceptions.RayError, TimeoutError) as error:
             log.warning("progress cannot be read: %s", error)
             return []
@@ -82,51 +101,50 @@ class Inbox:
 @ray.remote(num_cpus=0, max_restarts=-1)
 class _Mailbox:
     def __init__(self) -> None:
-        self._progress: dict[tuple[str, int], Progress] = {}
-        self._notices: list[Notice] = []
+        self._progress: dict[str, dict[int, Progress]] = {}
+        self._notices: dict[str, list[Notice]] = {}
 
     def put(self, message: Progress | Notice) -> None:
         if isinstance(message, Progress):
-            self._progress[message.run, message.number] = message
+            self._progress.setdefault(message.run, {})[message.number] = message
         else:
-            self._notices.append(message)
+            self._notices.setdefault(message.run, []).append(message)
 
-    def drain(self) -> list[Progress | Notice]:
-        messages: list[Progress | Notice] = [*self._progress.values(), *self._notices]
-        self._progress, self._notices = {}, []
-        return messages
+    def drain(self, run: str) -> list[Progress | Notice]:
+        return [*self._progress.pop(run, {}).values(), *self._notices.pop(run, [])]
 
 
 @ray.remote(max_retries=RETRIES)
 def _evaluate(
-    function: Callable[..., Measurement], job: Job, report: Any, images: ImageSet | None, roots: Roots | None
+    function: Callable[..., Measurement],
+    job: Job,
+    report: Any,
+    images: ImageSet | None,
+    roots: Roots | None,
+    seen: tuple[History, ...] = (),
 ) -> Measurement | _Failure:
     begun = time.perf_counter()
     try:
+        history.learn(seen)
         with logs.heard(lambda text: report(Notice(run=job.run, number=job.number, text=text))):
             if images is None and job.dataset is not None:
-                images = _load(job.dataset, job.read_at, roots)
+                images = shelf.load(job.dataset, job.read_at, roots)
             return function(job, report, images=images)
     except Exception as error:
         return dataclasses.replace(_failure(error), seconds=time.perf_counter() - begun)
 
 
 class RayPool:
-    """One evaluation a processor; where there are GPUs, `parallel` evaluations at once share them.
+    """Ray on this machine, or the cluster at `address`, until it is closed. Runs share it: each has a workplace.
 
-    Starts Ray on this machine, or joins the cluster at `address`, until it is closed. A dataset is put into the object
-    store once, and every evaluation on a machine reads that one copy; with `roots` none is read from folders outside
-    of them. `function(job, report, images=…)` is what an
+    With `roots` no images are read from folders outside of them. `function(job, report, images=…)` is what an
     evaluation does.
     """
 
     def __init__(self, address: str | None = None, roots: Roots | None = None) -> None:
         self.roots = roots
         self.function: Callable[..., Measurement] = nas.evaluate.evaluate
-        self._parallel = 1
-        self._images: OrderedDict[tuple[str, int], Any] = OrderedDict()
-        self._loading = threading.Lock()
-        self._remarks: dict[tuple[str | None, int], tuple[Remark, ...]] = {}
+        self.shelf, self.slots = shelf.Shelf(), Slots(self._room)
         self._folder = None if address else RayFolder()
         try:
             self._start(address)
@@ -159,6 +177,7 @@ class RayPool:
             )
         context = ray.get_runtime_context()
         self._head, self._node = context.gcs_address, context.get_node_id()
+        self._mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
 
     def lost(self) -> str | None:
         """Why Ray is of no use any more, if it is."""
@@ -170,55 +189,94 @@ class RayPool:
             return None
         return f"the head of Ray at {self._head} is another one by now, or has given this machine up"
 
-    def inbox(self) -> Inbox:
-        return Inbox()
+    def gpus(self) -> float:
+        """How many there are at present."""
+        return float(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
 
-    def prepare(self, parallel: int) -> None:
-        """For another run: so many evaluations at once, and of each dataset what it is by now."""
-        self._parallel = parallel
-        # New ones: what loads for another run may go on for long, and is waited for by nobody.
-        self._images, self._loading, self._remarks = OrderedDict(), threading.Lock(), {}
+    def require(self, processes: int) -> None:
+        """Raise ValueError where no machine has a GPU, or without any a processor, for each of so many processes."""
+        kind = "GPU" if self.gpus() else "CPU"
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        most = max((int(resources.get(kind, 0)) for resources in nodes), default=1)
+        if processes > max(1, most):
+            raise ValueError(f"no machine here has {processes} {kind}s for processes that train together: give {most}")
 
-    def remarks(self, dataset: str | None, resolution: int) -> tuple[Remark, ...]:
-        """What there is to be known of images that were loaded since."""
-        return self._remarks.get((dataset, resolution), ())
+    def _room(self) -> float:
+        """For evaluations at once: GPUs, or processors where there are none."""
+        return self.gpus() or float(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+
+    @contextlib.contextmanager
+    def workplace(self, run: Run, seen: Seen = lambda _: ()) -> Iterator["Workplace"]:
+        """For the run, of which nothing is evaluated any more when it is left. Each machine is told what was `seen` of
+        yardsticks by all."""
+        line = self.slots.line(run.submitted_by, run.spec.priority)
+        try:
+            with self.shelf.used():
+                yield Workplace(self, run, line, Inbox(self._mailbox, run.id), seen)
+        finally:
+            self.slots.close(line)
+
+    def close(self) -> None:
+        """Stop Ray, and with it every evaluation that is under way."""
+        self.shelf.clear()
+        ray.shutdown()
+        if self._folder:
+            self._folder.clear()
+
+
+class Workplace:
+    """Where the evaluations of one run are: one a processor, or where there are GPUs, `parallel` of them at once on
+    all. What its datasets are is found out once for the run."""
+
+    def __init__(self, pool: RayPool, run: Run, line: Line, inbox: Inbox, seen: Seen) -> None:
+        self.inbox, self._seen = inbox, seen
+        self._pool, self._line, self._parallel = pool, line, run.spec.parallel
+        self._contents: Hashable = run.spec.contents or object()
+
+    def load(self, dataset: str | None, resolution: int) -> Future[Loaded]:
+        """The images, which are put into the object store if need be: every evaluation on a machine reads that one
+        copy. The future raises DatasetError, and whatever else a dataset's plug-in does."""
+        if dataset is None:
+            return shelf.NOTHING
+        return self._pool.shelf.load(dataset, resolution, self._contents, self._pool.roots)
 
     def evaluate(self, job: Job, report: Callable[[Progress | Notice], None]) -> Evaluation:
-        """In a process of Ray's. Returns at once, also where the images have yet to be loaded; raises
-        EvaluationFailed."""
-        evaluation, function = _Evaluation(), self.function
-        loading = self.load(job.dataset, job.read_at)
-        loading.add_done_callback(lambda loaded: self._send(evaluation, function, job, report, loaded))
+        """In a process of Ray's, as soon as the images are there and it is the run's turn. Returns at once."""
+        evaluation = _Evaluation()
+        evaluation.processes = job.processes
+        begin = functools.partial(self._send, evaluation, self._pool.function, job, report, self._seen(job))
+        self.load(job.dataset, job.read_at).add_done_callback(lambda loading: self._wait(evaluation, loading, begin))
         return evaluation
 
-    def load(self, dataset: str | None, resolution: int) -> Future[Any]:
-        """The object store's reference to the images, which are put there if need be; None where they are too many
-        for it, and where no dataset is named. The future raises DatasetError, and whatever else a dataset's plug-in
-        does."""
-        loading: Future[Any] = Future()
-        if dataset is None:
-            loading.set_result(None)
-            return loading
-
-        def work() -> None:
-            try:
-                loading.set_result(self._object_ref(dataset, resolution))
-            except Exception as error:
-                loading.set_exception(error)
-
-        threading.Thread(target=work, name=f"loading {dataset}", daemon=True).start()
-        return loading
+    def _wait(self, evaluation: _Evaluation, loading: Future[Loaded], begin: Callable[[Loaded], object]) -> None:
+        """For the run's turn."""
+        try:
+            loaded = loading.result()
+            evaluation.gpus = share(self._pool.gpus(), self._parallel, evaluation.processes)
+            self._pool.require(evaluation.processes)
+            slot = self._pool.slots.ask(self._line, evaluation.share, lambda: begin(loaded))
+        except Exception as error:
+            _give(evaluation, _failure(error))
+        else:
+            evaluation.add_done_callback(lambda _: slot.free())
 
     def _send(
-        self, evaluation: _Evaluation, function: Callable[..., Measurement], job: Job, report: Any, loaded: Future[Any]
+        self,
+        evaluation: _Evaluation,
+        function: Callable[..., Measurement],
+        job: Job,
+        report: Any,
+        seen: tuple[History, ...],
+        loaded: Loaded,
     ) -> None:
-        if evaluation.cancelled():
+        if evaluation.done():
             return
+        evaluation.sent = time.perf_counter()
         try:
-            gpus = self._gpus()
-            evaluation.share = gpus or 1.0
-            task = _evaluate.options(num_cpus=1, num_gpus=gpus)
-            evaluation.object_ref = task.remote(function, job, report, loaded.result(), self.roots)
+            # Beside GPUs a process's processor is not counted: a machine may have more of those.
+            processors = 1 if evaluation.gpus else evaluation.processes
+            task = _evaluate.options(num_cpus=processors, num_gpus=evaluation.gpus)
+            evaluation.object_ref = task.remote(function, job, report, loaded.object_ref, self._pool.roots, seen)
         except Exception as error:
             _give(evaluation, _failure(error))
             return
@@ -226,63 +284,21 @@ class RayPool:
             ray.cancel(evaluation.object_ref, force=True)
         evaluation.object_ref.future().add_done_callback(lambda done: _settle(evaluation, done))
 
-    def close(self) -> None:
-        """Stop Ray, and with it every evaluation that is under way."""
-        self._images.clear()
-        ray.shutdown()
-        if self._folder:
-            self._folder.clear()
 
-    def _gpus(self) -> float:
-        """Of a GPU, for each evaluation."""
-        return share(ray.cluster_resources().get("GPU", 0), self._parallel)  # type: ignore[no-untyped-call]
-
-    def _object_ref(self, dataset: str, resolution: int) -> Any:
-        key = (dataset, resolution)
-        kept, loading, remarks = self._images, self._loading, self._remarks
-        with loading:  # of several that want the same images one loads them
-            if key not in kept:
-                images = _load(*key, self.roots)
-                remarks[key] = images.info.remarks
-                parts = (images.train_images, images.test_images, images.validation_images)
-                if sum(part.nbytes for part in parts if part is not None) > MOST_BYTES:
-                    kept[key] = None
-                    return None
-                own = (dataset, images.train_images.shape[-1])  # not what was asked for where images have a fixed size
-                kept[own] = kept[key] = kept.get(own) or ray.put(_shareable(images))
-                while len({id(object_ref) for object_ref in kept.values()}) > MOST_DATASETS:
-                    kept.popitem(last=False)
-            kept.move_to_end(key)
-            return kept[key]
-
-
-def _load(dataset: str, resolution: int, roots: Roots | None) -> ImageSet:
-    return datasets.load(dataset, resolution, home.folder("datasets"), roots)
-
-
-def share(gpus: float, parallel: int) -> float:
-    """Of a GPU, for each of `parallel` evaluations on so many: no evaluation can be split between two."""
+def share(gpus: float, parallel: int, processes: int = 1) -> float:
+    """Of a GPU, for each of `parallel` evaluations on so many: no process can be split between two, and those that
+    train together have one each."""
+    if gpus and processes > 1:
+        return float(processes)
     return 1 / math.ceil(max(1.0, parallel / gpus)) if gpus else 0.0
-
-
-def _shareable(images: ImageSet) -> ImageSet:
-    """Arrays of numpy's own class: of one mapped from a file every reader would get a copy."""
-    own = images.validation_images
-    return dataclasses.replace(
-        images,
-        train_images=np.asarray(images.train_images),
-        test_images=np.asarray(images.test_images),
-        validation_images=None if own is None else np.asarray(own),
-    )
 
 
 def _settle(evaluation: _Evaluation, done: Future[Measurement | _Failure]) -> None:
     """Give what came back to `evaluation`."""
     error = done.exception()
+    evaluation.charge(None if error else done.result().seconds)
     if error is None:
-        result = done.result()
-        evaluation.compute_seconds = None if result.seconds is None else evaluation.share * result.seconds
-        _give(evaluation, result)
+        _give(evaluation, done.result())
     elif not isinstance(error, ray.exceptions.LocalRayletDiedError):  # then Ray ends this process; the trial goes on
         died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
         what = f"its process died {RETRIES + 1} times" if died else type(error).__name__
@@ -308,4 +324,4 @@ def _failure(error: BaseException) -> _Failure:
 
 
 if TYPE_CHECKING:
-    _: type[Pool] = RayPool
+    _: type[Pool] = Workplace

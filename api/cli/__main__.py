@@ -5,15 +5,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from api.cli import arguments, measure, offline, proxy, terminal, verbs
+from api.cli import arguments, catalogue, comparisons, keeping, measure, offline, proxy, terminal, verbs
 from api.cli.fields import argument
 from api.cli.session import Session
-from api.requests import Budget
-from nas import plugins, settings
-from nas.client import CHECKPOINT, PACKINGS, ServiceError
+from api.requests import Budget, Labelling
+from nas import plugins, settings, sinks
+from nas.client import CHECKPOINT, ServiceError
 from nas.extras import NotInstalled
+from nas.models.manifest import PACKINGS
 from nas.tokens import SCOPES, TokenRequest
 from nas.version import version
 
@@ -85,8 +87,19 @@ def parser() -> argparse.ArgumentParser:
     migrated = add("migrate", verbs.migrate, "make the database, or bring it up to date; the service does so as well")
     migrated.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
 
+    for name, verb, words in (
+        ("backup", keeping.backup, "write database, checkpoints and uploads of this machine to one file"),
+        ("restore", keeping.restore, "bring a backup back, into an empty database of either kind"),
+    ):
+        saved = add(name, verb, words)
+        saved.add_argument("file", type=Path, metavar="FILE.tar")
+        saved.add_argument("--database", metavar="URL", help="NAS_DATABASE, else a SQLite file in NAS_HOME")
+
     searched = add("search", verbs.search, "submit a search")
     arguments.search_arguments(searched)
+    searched.set_defaults(misused=searched.error)
+    searched.add_argument("--like", metavar="RUN", help="what is left out is as that search has it")
+    searched.add_argument("--auto", action="store_true", help="what is left out is what a look at the images proposes")
     searched.add_argument("--forecast", action="store_true", help="say what it would take, and submit nothing")
     searched.add_argument("--watch", action="store_true", help="and watch it until it has ended")
     add("watch", verbs.watch_run, "watch a run until it has ended").add_argument("run")
@@ -95,6 +108,13 @@ def parser() -> argparse.ArgumentParser:
     ranked.add_argument("run")
     arguments.ranking_arguments(ranked, told=False)
     ranked.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
+    beside = add("compare", comparisons.compare, "two to six runs or trials side by side, ranked by one objective")
+    beside.add_argument("of", nargs="+", metavar="RUN|RUN:TRIAL", help="a search or growth, or one trial of it")
+    arguments.ranking_arguments(beside, told=False)
+    beside.add_argument("--device", metavar="NAME", help="by the latency on this device, which all were measured on")
+    told = add("report", keeping.report, "write a search or growth to one HTML file that needs no other")
+    told.add_argument("run")
+    told.add_argument("--out", type=Path, metavar="FILE", help="where to; RUN.html by default")
     tried = add("trials", verbs.trials, "the trials of a run")
     tried.add_argument("run")
     tried.add_argument("--why", action="store_true", help="why trials failed or were refused, with tracebacks")
@@ -105,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     grown.add_argument("--watch", action="store_true", help="and watch it until it has ended")
     fetched = add("download", verbs.download, "fetch trained networks, as whatever runs them")
     fetched.add_argument(
-        "what", metavar="model|RUN@NAME|run", help="one model, best, latest or b0 to b7 of a run, or all of a run"
+        "what", metavar="model|RUN@NAME|run", help="one model, best, latest or b0, say, of a run, or all of a run"
     )
     fetched.add_argument(
         "--as",
@@ -121,11 +141,26 @@ def parser() -> argparse.ArgumentParser:
     scored = add("score", verbs.score, "reload checkpoints and compare their accuracy with what was promised")
     scored.add_argument("checkpoint", nargs="+")
     scored.add_argument("--dataset", metavar="NAME", help="where its images are now, if not where they were")
-    exported = add("export", verbs.export, "write the trials of a search to a file that other tools open")
-    exported.add_argument("format", choices=("optuna",))
-    exported.add_argument("run", metavar="search")
-    exported.add_argument("--out", metavar="FILE", help="the study, a SQLite file; named after the search by default")
-    listed = add("list", verbs.list_runs, "runs of every kind, newest first")
+    exported = add("export", verbs.export, "write the trials of a run to where other tools open them")
+    exported.add_argument("format", choices=sorted((*sinks.names(), "optuna")))
+    exported.add_argument("run", help="for Optuna a search, else a run of any kind")
+    exported.add_argument(
+        "--out",
+        metavar="WHERE",
+        help="optuna: a SQLite file, by default named after the search; tensorboard: a folder, by default tensorboard; "
+        "mlflow: a tracking URI, by default sqlite:///mlflow.db",
+    )
+    edited = add("edit", keeping.edit, "rename a run, write a note on it, tag it, or put it away")
+    edited.add_argument("run")
+    argument(edited, Labelling, "name", metavar="TEXT")
+    argument(edited, Labelling, "note", metavar="TEXT")
+    edited.add_argument("--tag", action="append", default=[], metavar="TAG", help="one tag more; may be repeated")
+    edited.add_argument("--untag", action="append", default=[], metavar="TAG", help="one tag less; may be repeated")
+    argument(edited, Labelling, "archived", "--archive", dest="archived", action="store_true", default=None)
+    edited.add_argument("--unarchive", dest="archived", action="store_false", help="take it out of the archive")
+    listed = add("list", verbs.list_runs, "runs of every kind, newest first, without those that are put away")
+    listed.add_argument("--archived", action="store_true", help="those that are put away")
+    listed.add_argument("--tag", metavar="TAG", help="only those with this tag")
     listed.add_argument("--limit", type=int, default=20, metavar="N", help="so many at most")
     add("models", verbs.models, "trained networks, newest first").add_argument(
         "run", nargs="?", help="only of this run"
@@ -139,25 +174,51 @@ def parser() -> argparse.ArgumentParser:
         wished = add(name, verbs.wish, words)
         wished.add_argument("run")
         wished.set_defaults(wish=name)
+    gone = add("delete", keeping.delete, "delete a run with all that came of it, or the weights of a model, for good")
+    gone.add_argument("what", metavar="run|model|RUN@NAME")
+    for name, words in (
+        ("pin", "keep the weights of a model whatever else is removed"),
+        ("unpin", "let the weights of a model go like others"),
+    ):
+        pinned = add(name, keeping.pin, words)
+        pinned.add_argument("model", metavar="model|RUN@NAME")
+        pinned.set_defaults(pin=name)
+    add("disk", keeping.disk, "what lies on the service's disk, and which runs hold it")
+    pruned = add("prune", keeping.prune, "remove what nobody has used for long, and what is left of what is gone")
+    pruned.add_argument(
+        "--older-than",
+        type=keeping.days,
+        default=30.0,
+        metavar="AGE",
+        help="such as 30d, the default, 12h or 2w; what is left of runs and processes that are gone goes at any age",
+    )
+    pruned.add_argument("--dry-run", action="store_true", help="say what would go, and remove nothing")
     raised = add("raise", verbs.raise_budget, "give a search another number of trials or hours")
     raised.add_argument("run", metavar="search")
     argument(raised, Budget, "trials", "trials", type=int, nargs="?")
     argument(raised, Budget, "hours", type=float, metavar="H")
     argument(raised, Budget, "compute_hours", type=float, metavar="H")
-    listed = add("datasets", verbs.datasets, "datasets that are known, or what is known of one")
-    listed.add_argument("name", nargs="?", metavar="NAME", help="such as folder:/data/flowers")
+    listed = add("datasets", catalogue.datasets, "datasets that are known, or what is known of one")
+    listed.add_argument(
+        "what", nargs="?", metavar="check|NAME", help="a dataset such as folder:/data/flowers; check looks at one"
+    )
+    listed.add_argument(
+        "name", nargs="?", metavar="NAME|FOLDER", help="check: what there is of each class, and what a search should be"
+    )
     sent = add("images", verbs.images, "images that were uploaded to the service: list, upload and delete them")
     sent.add_argument("what", choices=("list", "upload", "delete"))
     sent.add_argument("images", nargs="?", metavar="PATH|NAME", help="a folder or archive to upload; a name to delete")
     sent.add_argument("--name", help="what to call an upload: it is dataset images:NAME; by default as the folder is")
-    spaced = add("spaces", verbs.spaces, "search spaces, or the knobs of one")
+    spaced = add("spaces", catalogue.spaces, "search spaces, or the knobs of one")
     spaced.add_argument("space", nargs="?", default="mbconv")
     spaced.add_argument("--dataset", metavar="NAME", help="show the knobs for these images")
     spaced.add_argument("--parent", metavar="NAME", help="show those around this parent")
-    add("searchers", verbs.searchers, "searchers and their options")
-    add("devices", verbs.devices, "devices that latency can be measured on")
-    add("parents", verbs.parents, "trained networks whose weights the candidates of a search can begin with")
-    add("recipes", verbs.recipes, "recipes for training, by name")
+    add("searchers", catalogue.searchers, "searchers and their options")
+    add("boards", catalogue.boards, "boards that networks can be made to fit on")
+    there = add("devices", catalogue.devices, "devices that latency can be measured on")
+    there.add_argument("--check", action="store_true", help="what this host is worth for latency, in five seconds")
+    add("parents", catalogue.parents, "trained networks whose weights the candidates of a search can begin with")
+    add("recipes", catalogue.recipes, "recipes for training, by name")
     compared = add("proxy", verbs.compare, "what a cheap training is worth: does it order candidates like a dear one?")
     proxy.arguments(compared)
     measured = add("measure", verbs.measure_networks, "the latency of a network, here or on the service's workers")
@@ -170,6 +231,7 @@ def parser() -> argparse.ArgumentParser:
     argument(kept, TokenRequest, "owner", metavar="NAME")
     argument(kept, TokenRequest, "scope", choices=SCOPES, default="write")
     argument(kept, TokenRequest, "days", type=float, metavar="N")
+    add("mcp", verbs.tools, "the service as tools of the Model Context Protocol, on standard input and output")
     offline.add_arguments(known)
     return whole
 

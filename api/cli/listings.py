@@ -10,6 +10,8 @@ from rich.text import Text
 from api.cli import numbers
 from api.cli.table import Fitted
 from api.cli.tables import Json
+from nas.codec import decode
+from nas.proposal import Suggestion
 
 
 def datasets(rows: Sequence[Json]) -> RenderableType:
@@ -26,6 +28,32 @@ def datasets(rows: Sequence[Json]) -> RenderableType:
         remarks = [_indented(remark["text"], "yellow") for remark in info["remarks"]] if info else []
         parts += [Text(row["name"], style="bold"), _indented(shape), *remarks, _indented(_first(row), "dim"), Text()]
     return Group(*parts[:-1])
+
+
+def look(answer: Json) -> RenderableType:
+    """What there is of each class, remarks, and what is proposed."""
+    seen = answer["look"]
+    info = seen["info"]
+    parts = [part for part in ("train", "validation", "test") if info[f"{part}_images"]]
+    rows = [(each["name"], *(f"{each[f'{part}_images']:,}" for part in parts)) for each in seen["classes"]]
+    sides = f", shorter sides of {seen['sides'][0]} to {seen['sides'][2]} pixels" if seen["sides"] else ""
+    shape = f"{_parts(info)} {'grey' if info['channels'] == 1 else 'colour'} images of {len(rows)} classes{sides}"
+    return Group(
+        Text.assemble((info["name"], "bold"), f": {shape}"),
+        Fitted(["Class", *(f">{part.capitalize()}" for part in parts)], rows, flexible=["Class"]),
+        *(Text(remark["text"], style="yellow") for remark in info["remarks"]),
+        Text("Proposal", style="bold"),
+        *map(_indented, reasons(decode(tuple[Suggestion, ...], answer["proposal"]))),
+        Text(f"Take it: nas search --dataset {info['name']} --auto", style="dim", no_wrap=True, overflow="ignore"),
+    )
+
+
+def reasons(suggestions: Sequence[Suggestion]) -> list[str]:
+    """A line for each field that is suggested, with its reason, and for what there is to know besides."""
+    return [
+        f"{one.field[1:].replace('/', '.')} {one.value}: {one.reason}" if one.field else one.reason
+        for one in suggestions
+    ]
 
 
 def _parts(info: Json) -> str:
@@ -65,6 +93,23 @@ def knobs(space: Json) -> RenderableType:
     return Group(
         Text(f"{title}: {space['networks']:.1e} combinations, {sizes} parameters"),
         Fitted(["Knob", "Choices"], rows, flexible=["Choices"]),
+    )
+
+
+def boards(rows: Sequence[Json]) -> RenderableType:
+    table = [
+        (
+            row["name"],
+            row["core"],
+            f"{row['clock_mhz']} MHz",
+            f"{row['peak_memory'] / 2**10:g} of {row['sram_bytes'] / 2**10:g} kB",
+            f"{row['model_bytes'] / 2**20:.3g} of {row['flash_bytes'] / 2**20:.3g} MB",
+        )
+        for row in rows
+    ]
+    return Group(
+        Fitted(["Board", "Core", ">Clock", ">Memory", ">Flash"], table, flexible=["Core"]),
+        Text("What a network in int8 has of them; the rest is for program, runtime and stack", style="dim"),
     )
 
 

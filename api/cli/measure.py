@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--on-service", action="store_true", help="on the devices of the service's workers")
     argument(parser, BenchmarkRequest, "networks", more="with --on-service", type=whole, metavar="N")
     argument(parser, BenchmarkRequest, "dataset", more="with --networks", metavar="NAME")
+    argument(parser, BenchmarkRequest, "parent", more="with --networks", metavar="NAME")
     parser.add_argument("--watch", action="store_true", help="with --on-service: and watch it until it has ended")
     image_arguments(parser, "what the network is for")
 
@@ -46,7 +47,10 @@ def request(options: argparse.Namespace) -> Json:
     if bool(options.what) == (options.networks is not None):
         raise ValueError("measure takes one network, or --networks and a number")
     if options.networks is not None:
+        about |= {"parent": options.parent} if options.parent else {}
         return {**named, **about, "networks": options.networks, "space": options.space}
+    if options.parent:
+        raise ValueError("--parent is what drawn networks are cut out of: give it with --networks")
     if options.what in zoo.makers():
         return {**named, **about, "published": options.what}
     if re.fullmatch(r"[0-9a-f]{12}-\d+", options.what):
@@ -59,8 +63,9 @@ def measure(options: argparse.Namespace) -> int:
     measure."""
     named = options.device or ["cpu"]
     try:
-        if options.networks is not None or options.dataset or options.watch or not options.what:
-            raise ValueError("measure takes one network here: --networks, --dataset and --watch need --on-service")
+        if options.networks is not None or options.dataset or options.parent or options.watch or not options.what:
+            needing = "--networks, --dataset, --parent and --watch need --on-service"
+            raise ValueError(f"measure takes one network here: {needing}")
         extras.require("measure without --on-service", "workers", "torch")
         for name in named:
             devices.find(name)

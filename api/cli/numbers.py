@@ -31,6 +31,12 @@ def _three(number: float) -> str:
     return f"{rounded:.{max(0, 3 - len(str(int(rounded))))}f}" if rounded >= 1 else f"{rounded:.3f}"
 
 
+def size(count: float) -> str:
+    """Of bytes."""
+    text = short(count)
+    return f"{text} B" if text[-1].isdigit() else f"{text}B"
+
+
 def milliseconds(latency_ms: float | None) -> str:
     return "–" if latency_ms is None else f"{_three(latency_ms)} ms"
 

@@ -33,7 +33,7 @@ class Session:
             terminal.print_json(data)
         else:
             text = shown(data)
-            self.console.print(text, highlight=False, markup=False, soft_wrap=isinstance(text, str))
+            self.console.print(text, highlight=False, markup=False, crop=False, soft_wrap=isinstance(text, str))
         return 0
 
     def say(self, text: str) -> None:

@@ -5,15 +5,17 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli import numbers
-from api.cli.tables import COSTS, Json, family, fidelity, latencies, objective
+from api.cli.families import growth
+from api.cli.tables import MEMORY, Json, fidelity, latencies, objective
 from nas.codec import decode
-from nas.objective import METRIC_WORDS
+from nas.objective import COST_WORDS, METRIC_WORDS
 from nas.worth import Worth
 
 
-def forecast(answer: Json) -> str:
-    """What a search would take, in a sentence, and what each training is worth, in another."""
-    each = f"Each candidate has {decode(Worth, answer['worth'])}"
+def forecast(answer: Json, *, shared: bool) -> str:
+    """What a search would take, in a sentence, and what each training is worth, in another; with `shared` weights one
+    training is for all candidates."""
+    each = f"{'The supernet' if shared else 'Each candidate'} has {decode(Worth, answer['worth'])}"
     if answer["seconds"] is None:
         return f"{each}\nNo forecast: {answer['reason']}"
     whole, compute = (
@@ -22,9 +24,16 @@ def forecast(answer: Json) -> str:
     )
     error = f", each {numbers.percent(answer['error'])} off on average" if answer["error"] is not None else ""
     trials = "1 trial" if answer["trials"] == 1 else f"{answer['trials']} trials"
+    elsewhere = f" on {answer['dataset']}, as nothing was trained on these images yet" if answer["dataset"] else ""
+    money = "" if answer["price"] is None else f" ({answer['price']:,.2f} {answer['currency']})"
+    baselines = "".join(
+        f"\nBaseline {name} takes {numbers.duration(seconds)} of it"
+        for name, seconds in answer["baseline_seconds"].items()
+    )
     return (
         f"{each}\nForecast: {trials} of about {numbers.duration(answer['trial_seconds'])} take {whole}, and "
-        f"{compute} of compute, by {answer['trainings']} trainings on {answer['trained_on']}{error}"
+        f"{compute} of compute{money}, by {answer['trainings']} trainings on {answer['trained_on']}{elsewhere}{error}"
+        f"{baselines}"
     )
 
 
@@ -72,6 +81,9 @@ def run(view: Json) -> RenderableType:
         facts["Best"] = f"trial {best['number']}: {', '.join(_facts(best, spec))}" if best else "–"
         if spec["fidelity"]:
             facts["Training"] += f", {rungs(spec['fidelity'])}"
+        if spec.get("weights") == "shared":
+            finals = f", the best {spec['finals']} trained on" if spec["finals"] else ""
+            facts["Training"] += f", weights of one supernet for all{finals}"
     lines = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         lines.add_row(Text(name, style="dim"), Text(value))
@@ -80,7 +92,7 @@ def run(view: Json) -> RenderableType:
         parts.append(Text(view["verdict"]))
     parts.append(lines)
     if view["kind"] == "growth":
-        parts += [Text(), family(view)]
+        parts += [Text(), growth(view)]
     elif view["kind"] == "benchmark":
         parts += [Text(), latencies(view["networks"])]
     elif view["kind"] == "proxy":
@@ -91,12 +103,19 @@ def run(view: Json) -> RenderableType:
 def _epochs(recipe: Json) -> str:
     images, folds = recipe["train_images"], recipe["folds"]
     epochs = f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
-    return f"{epochs} in each of {folds} folds" if folds > 1 else epochs
+    whole = " of whole groups" if recipe.get("group") else ""
+    return f"{epochs} in each of {folds} folds{whole}" if folds > 1 else epochs
 
 
 def _limits(limits: Json) -> str:
-    shown = {"params": numbers.short, "mult_adds": numbers.short, "latency_ms": numbers.milliseconds}
-    return ", ".join(f"{show(limits[cost])} {COSTS[cost]}" for cost, show in shown.items() if limits.get(cost))
+    shown = {
+        "params": numbers.short,
+        "mult_adds": numbers.short,
+        "latency_ms": numbers.milliseconds,
+        **dict.fromkeys(MEMORY, numbers.size),
+    }
+    capped = [f"{show(limits[cost])} {COST_WORDS[cost]}" for cost, show in shown.items() if limits.get(cost)]
+    return ", ".join([*capped, *([f"int8 on {limits['board']}"] if limits.get("board") else [])])
 
 
 def _measured(spec: Json) -> str:

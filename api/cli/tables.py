@@ -9,7 +9,7 @@ from rich.text import Text
 
 from api.cli import numbers
 from api.cli.table import Fitted
-from nas.objective import METRIC_WORDS
+from nas.objective import COST_WORDS, METRIC_WORDS
 
 Json = dict[str, Any]
 COLOURS = {
@@ -18,6 +18,7 @@ COLOURS = {
     "finished": "green",
     "failed": "red",
     "refused": "yellow",
+    "skipped": "yellow",
     "cancelled": "yellow",
     "paused": "yellow",
 }
@@ -27,22 +28,25 @@ def state(name: str) -> Text:
     return Text(name, style=COLOURS.get(name, ""))
 
 
-MEDIAN = "Latency: the median of the fastest runs of six rounds"
-COSTS = {"latency_ms": "latency", "mult_adds": "multiply-adds", "params": "parameters"}
+MEDIAN = "Latency: on this machine at its best"
+KNOWN = " ± its standard error"
+MEMORY = {"peak_memory": ">Memory", "model_bytes": ">Weights"}  # with a column where they are ranked by
 
 
 def objective(spec: Json) -> str:
     cost, target = spec["cost"], spec["target"]
-    goal = f"{target:g} ms latency" if cost == "latency_ms" else f"{numbers.short(target)} {COSTS[cost]}"
-    metric = METRIC_WORDS[spec.get("metric", "accuracy")]
+    goal = f"{numbers.size(target) if cost in MEMORY else numbers.short(target)} {COST_WORDS[cost]}"
+    goal = f"{target:g} ms latency" if cost == "latency_ms" else goal
+    metric = METRIC_WORDS[spec.get("metric", "accuracy")] + (" in 8 bits" if spec.get("precision") == "int8" else "")
     under, over = spec["w_under"], spec["w_over"]
     exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
     if spec["form"] == "absolute":
         return f"{metric} + w · |cost / target - 1|, target {goal}, {exponent}"
-    reward = f"{metric} × (cost / target)^w, target {goal}, {exponent}"
+    factor = ", which does not choose" if under == over else ""
+    reward = f"{metric} × (cost / target)^w, target {goal}{factor}, {exponent}"
     if spec["form"] != "front":
         return reward
-    aims = [metric, *(COSTS[name] for name in (cost, spec.get("also")) if name)]
+    aims = [metric, *(COST_WORDS[name] for name in (cost, spec.get("also")) if name)]
     return f"the front of {', '.join(aims[:-1])} and {aims[-1]}; reward {reward}"
 
 
@@ -57,7 +61,10 @@ def pareto(front: Json) -> RenderableType:
     devices = latency_columns(measured_on or [front["device"]])
     metric = front["objective"]["metric"]
     values = [] if metric == "accuracy" else [heading(metric)]
-    headings = ["", ">Trial", *values, ">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward"]
+    memory = {name: MEMORY[name] for name in (front["objective"]["cost"], front["objective"]["also"]) if name in MEMORY}
+    sizes = [*devices.values(), ">Params", *memory.values()]
+    single = single_precision(front["front"])
+    headings = ["", ">Trial", *values, ">Accuracy", *single, ">Mult-adds", *sizes, ">Reward"]
     on = f", latency on {front['device']}" if front["objective"]["cost"] == "latency_ms" and len(devices) > 1 else ""
     rows = [
         (
@@ -65,9 +72,11 @@ def pareto(front: Json) -> RenderableType:
             str(row["number"]),
             *(numbers.percent(row["value"], row["value_error"]) for _ in values),
             numbers.percent(row["accuracy"], row["accuracy_error"]),
+            *(unrounded(row) for _ in single),
             numbers.short(row["mult_adds"]),
-            *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
+            *(with_error(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device)) for device in devices),
             numbers.short(row["params"]),
+            *(numbers.size(row[name]) for name in memory),
             numbers.reward(row["reward"]),
             *((trainings(row),) if several else ()),
         )
@@ -78,10 +87,19 @@ def pareto(front: Json) -> RenderableType:
     return Group(
         Text(f"Pareto front of search {front['search']}: {len(rows)} of {front['measured']} measured networks{where}"),
         Fitted([*headings, ">Trained"] if several else headings, rows),
-        Text(MEDIAN, style="dim"),
+        Text(MEDIAN + (KNOWN if any(row["latency_errors_ms"] for row in front["front"]) else ""), style="dim"),
         Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
         *([Text(unrecorded(front), style="yellow")] if front["unrecorded"] else []),
     )
+
+
+def single_precision(rows: Sequence[Json]) -> list[str]:
+    """The heading of the accuracies in single precision, where the others are in 8 bits."""
+    return [">float32"] if any(row.get("rounding") for row in rows) else []
+
+
+def unrounded(row: Json) -> str:
+    return numbers.percent((row.get("rounding") or {}).get("float32"))
 
 
 def heading(metric: str) -> str:
@@ -109,6 +127,7 @@ def trials(rows: Sequence[Json]) -> RenderableType:
         return Text("No trial yet.")
     cells: list[tuple[str | Text, ...]] = []
     devices = latency_columns(device for trial in rows for device in trial["job"]["devices"])
+    single = single_precision([trial["measurement"] or {} for trial in rows])
     for trial in rows:
         measured = trial["measurement"] or {}
         took = trial["ended_at"] and trial["ended_at"] - trial["started_at"]
@@ -116,35 +135,43 @@ def trials(rows: Sequence[Json]) -> RenderableType:
             (
                 str(trial["number"]),
                 state(trial["state"]),
-                numbers.percent(_accuracy(measured)),
+                numbers.percent(accuracy(measured)),
+                *(unrounded(measured) for _ in single),
                 numbers.short(measured.get("mult_adds")),
                 *(median(measured.get("latencies", {}).get(device)) for device in devices),
-                numbers.short(measured.get("params")),
+                *(() if single else (numbers.short(measured.get("params")),)),  # or a terminal is too narrow
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
                 why(trial) or how_far(trial) or purpose(trial) or trial["job"]["member"] or "",
             )
         )
-    measured_in = [">Accuracy", ">Mult-adds", *devices.values(), ">Params", ">Reward", ">Took"]
+    params = [] if single else [">Params"]
+    measured_in = [">Accuracy", *single, ">Mult-adds", *devices.values(), *params, ">Reward", ">Took"]
     measured = [trial["measurement"] or {} for trial in rows]
-    noisy = any(latency["noisy"] for row in measured for latency in row.get("latencies", {}).values())
+    known = any(latency["error_ms"] for row in measured for latency in row.get("latencies", {}).values())
     return Group(
         Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""]),
-        Text(MEDIAN + ("; ~: noisy" if noisy else ""), style="dim"),
+        Text(MEDIAN + (KNOWN if known else ""), style="dim"),
     )
 
 
-def _accuracy(measured: Json) -> float | None:
+def accuracy(measured: Json) -> float | None:
     """On the test images of what is final, else on the validation images."""
     test_accuracy: float | None = measured.get("test_accuracy")
     return measured.get("accuracy") if test_accuracy is None else test_accuracy
 
 
 def median(latency: Json | None) -> str:
-    """With a mark where the latency is noisy."""
+    """The latency with its standard error, where that is known."""
     if latency is None:
         return numbers.milliseconds(None)
-    return ("~" if latency["noisy"] else "") + numbers.milliseconds(latency["median_ms"])
+    return with_error(latency["median_ms"], latency["error_ms"])
+
+
+def with_error(latency_ms: float | None, error_ms: float | None) -> str:
+    """As in "0.41 ms ± 0.5%", where the error is known."""
+    known = f" ± {error_ms / latency_ms:.1%}" if latency_ms and error_ms else ""
+    return numbers.milliseconds(latency_ms) + known
 
 
 def why(trial: Json) -> str:
@@ -155,16 +182,23 @@ def why(trial: Json) -> str:
 
 def purpose(trial: Json) -> str:
     """Which training of its network a trial is, where there are several, the learning rate where it is not that of its
-    recipe, and the share of its weights that it had from a parent."""
+    recipe, the share of its weights that it had from a parent, and whether that has seen what it is scored on."""
     rate = _slowed_to(trial)
     inherited = (trial["measurement"] or {}).get("inherited")
     begun = "" if inherited is None else f"{100 * inherited:.0f} % inherited"
-    return ", ".join(filter(None, (_which(trial["job"]), f"at rate {rate:g}" if rate else "", begun)))
+    seen = "scored on images seen before" if (trial["measurement"] or {}).get("seen") else ""
+    return ", ".join(filter(None, (_which(trial["job"]), f"at rate {rate:g}" if rate else "", begun, seen)))
 
 
 def _which(job: Json) -> str:
+    if job.get("children"):
+        return "supernet"
+    if job.get("calibrated"):
+        return "shared weights"
     if job["repeats"] is not None:
         return f"trial {job['repeats']} again"
+    if job.get("measures") is not None:
+        return f"latency of {job['measures']} again"
     if job["promotes"] is not None:
         return f"rung {job['rung'] + 1} after {job['promotes']}"
     return "" if job["rung"] is None else f"rung {job['rung'] + 1}"
@@ -182,49 +216,6 @@ def how_far(trial: Json) -> str:
     if progress is None or trial["state"] != "running":
         return ""
     return f"epoch {progress['epoch']}/{progress['epochs']}" if progress["phase"] == "training" else progress["phase"]
-
-
-def family(growth: Json) -> RenderableType:
-    devices, inherits = latency_columns(growth["spec"]["devices"]), growth["spec"]["inherit"]
-    metric = growth["spec"]["metric"]
-    values = [] if metric == "accuracy" else [heading(metric)]
-    rows = [
-        (
-            row["member"],
-            state(row["state"]),
-            f"{row['resolution']} px",
-            numbers.short(row["params"]),
-            numbers.short(row["mult_adds"]),
-            *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
-            *(numbers.percent(row["value"], row["value_error"]) for _ in values),
-            numbers.percent(_accuracy(row), row["accuracy_error"]),
-            *([numbers.percent(row["inherited"])] if inherits else []),
-            numbers.duration(row["seconds"]),
-            row["model"] or why(row) or how_far(row),
-        )
-        for row in growth["family"]
-    ]
-    tested = growth["spec"]["scored_on"] == "test"
-    accuracy = ">Test" if tested else ">Validation"
-    headings = ["", "State", ">Pixels", ">Params", ">Mult-adds", *devices.values(), *values, accuracy]
-    headings += [*([">Inherited"] if inherits else []), ">Took", "Model"]
-    images = "tested on images that no training and no search has seen"
-    if not tested:
-        images = "scored on the images that the search ranked its candidates on"
-    search, number = growth["spec"]["source"] or ("?", "?")
-    seeds = growth["spec"]["seeds"]
-    parts: list[RenderableType] = [
-        Text(f"Family of trial {number} of search {search}, {images}"),
-        Fitted(headings, rows, flexible=["Model"]),
-        Text(MEDIAN, style="dim"),
-    ]
-    if any(row["accuracy_error"] is not None for row in growth["family"]):
-        several = (
-            f"mean of {seeds} seeds ± its standard error" if seeds > 1 else "± the standard error of so many images"
-        )
-        what = "Test" if tested else "Validation"
-        parts.append(Text(f"{what} accuracy: {several}{tied(growth['family'], 'member')}", style="dim"))
-    return Group(*parts)
 
 
 def tied(rows: Sequence[Json], name: str) -> str:
@@ -259,9 +250,9 @@ def runs(rows: Sequence[Json]) -> RenderableType:
 def _best(run: Json) -> float | None:
     """A search's or a growth's."""
     if run.get("best"):
-        accuracy: float = run["best"]["accuracy"]
-        return accuracy
-    scored = (_accuracy(row) for row in run.get("family", ()))
+        best: float = run["best"]["accuracy"]
+        return best
+    scored = (accuracy(row) for row in run.get("family", ()))
     return max((each for each in scored if each is not None), default=None)
 
 
@@ -279,73 +270,22 @@ def latencies(networks: Sequence[Json]) -> RenderableType:
                 (
                     *size,
                     reading["device"],
-                    *(numbers.milliseconds(latency.get(name)) for name in ("median_ms", "p95_ms", "minimum_ms")),
+                    median(reading["latency"]),
+                    *(numbers.milliseconds(latency.get(name)) for name in ("p95_ms", "minimum_ms")),
                     f"{latency['ratio']:.3g}" if latency.get("ratio") else "–",
-                    str(latency.get("rounds") or "–"),
-                    " ".join((reading["error"] or latency.get("noisy") or "").split()),
+                    f"{latency['slowdown']:.2f}" if latency.get("slowdown") else "–",
+                    " ".join((reading["error"] or "").split()),
                 )
             )
     sizes = [">Network", ">Params", ">Mult-adds"] if several else []
-    headings = [*sizes, "Device", ">Median", ">95 %", ">Minimum", ">Ratio", ">Rounds", ""]
+    headings = [*sizes, "Device", ">Latency", ">95 %", ">Minimum", ">Ratio", ">Slowdown", ""]
     params, mult_adds = (numbers.short(networks[0][name]) for name in ("params", "mult_adds"))
     return Group(
         *([] if several else [Text(f"{params} parameters, {mult_adds} multiply-adds")]),
         Fitted(headings, rows, flexible=[""]),
-        Text("Median: of the fastest runs of six rounds; 95 % and minimum: of all runs", style="dim"),
+        Text(f"{MEDIAN}{KNOWN}; 95 % and minimum: of all runs, as they were", style="dim"),
+        Text("Ratio: to the yardstick; slowdown: of that, beside its best", style="dim"),
     )
-
-
-def models(rows: Sequence[Json]) -> RenderableType:
-    if not rows:
-        return Text("No model yet: a growth saves its members, a search its trials with --save-weights")
-    cells = [
-        (
-            row["id"],
-            row["member"] or "–",
-            numbers.percent(row["test_accuracy"] if row["test_accuracy"] is not None else row["accuracy"]),
-            "test" if row["test_accuracy"] is not None else "validation",
-            numbers.short(row["params"]),
-            numbers.milliseconds(next(iter(row["latencies_ms"].values()), None)),
-            f"{numbers.short(row['bytes'])}B",
-            row["file"],
-        )
-        for row in rows
-    ]
-    headings = ["Model", "", ">Accuracy", "on", ">Params", ">Latency", ">Size", "File"]
-    return Group(Fitted(headings, cells, flexible=["File"]), *map(_empty, filter(_learnt_nothing, rows)))
-
-
-def files(answer: Json) -> RenderableType:
-    """What a model is handed out as."""
-    if answer["state"] != "built":
-        words = {"failed": f"could not be made: {answer['reason']}", "building": "are being made"}
-        said = words.get(answer["state"], f"are not made yet: nas files {answer['model']} --make")
-        return Text(f"The files of model {answer['model']} {said}")
-    cells = [
-        (
-            row["name"],
-            f"{numbers.short(row['bytes'])}B",
-            f"{numbers.percent(row['score']['accuracy'])} on {row['score']['images']:,}" if row["score"] else "",
-            row["sha256"][:12],
-            row["save_as"],
-        )
-        for row in answer["files"]
-    ]
-    refused = [Text(f"not as {row['exporter']}: {row['reason']}", style="yellow") for row in answer["refused"]]
-    headings = ["File", ">Size", ">Accuracy", "SHA-256", "Saved as"]
-    return Group(Fitted(headings, cells, flexible=["Saved as"]), *refused)
-
-
-def _learnt_nothing(model: Json) -> bool:
-    """Whether its accuracy may be no more than the share of the largest class."""
-    accuracy, error, quality = _accuracy(model), model["accuracy_error"] or 0.0, model["quality"]
-    return quality is not None and accuracy is not None and accuracy - 2 * error <= quality["majority"]
-
-
-def _empty(model: Json) -> Text:
-    quality = model["quality"]
-    alone, balanced = numbers.percent(quality["majority"]), numbers.percent(quality["balanced_accuracy"])
-    return Text(f"{model['id']}: the largest class alone gives {alone}; balanced accuracy {balanced}", style="yellow")
 
 
 def events(rows: Sequence[Json]) -> RenderableType:

@@ -11,15 +11,16 @@ from typing import Any
 from rich.console import RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api.cli import arguments, listings, measure, proxy, summaries, tables, terminal
+from api.cli import arguments, deliveries, listings, measure, proxy, summaries, tables, terminal
 from api.cli.reasons import fruitless, reasons
 from api.cli.session import Session
 from api.cli.watch import watch
-from nas import home, settings
+from nas import home, settings, sinks
 from nas.client import ServiceError
-from nas.codec import encode
+from nas.codec import decode, encode
 from nas.extras import require
 from nas.models.checkpoint import BadCheckpoint
+from nas.proposal import Suggestion, applied
 
 FAILED = ("failed", "cancelled")
 INTERRUPTED = 128 + signal.SIGINT
@@ -28,10 +29,19 @@ Verb = Callable[[Session], int]
 
 def search(session: Session) -> int:
     request = arguments.search_request(session.options, session.client)
+    if session.options.like:
+        request = arguments.merged(session.client.request(session.options.like), request)
+    if "dataset" not in request:
+        session.options.misused("give --dataset NAME, or --like RUN for the images of that search")
+    if session.options.auto:
+        suggested = decode(tuple[Suggestion, ...], session.client.look(request["dataset"])["proposal"])
+        session.say("\n".join(f"Auto: {line}" for line in listings.reasons(suggested)))
+        request = applied(suggested, request)
     forecast = session.client.forecast(**request)
+    told = functools.partial(summaries.forecast, shared=request.get("weights") == "shared")
     if session.options.forecast:
-        return session.show(forecast, summaries.forecast)
-    session.say(summaries.forecast(forecast))
+        return session.show(forecast, told)
+    session.say(told(forecast))
     return _submitted(session, session.client.search(**request))
 
 
@@ -92,11 +102,13 @@ def events(session: Session) -> int:
 
 
 def list_runs(session: Session) -> int:
-    return session.show(session.client.runs(session.options.limit), tables.runs)
+    options = session.options
+    rows = session.client.runs(options.limit, archived=options.archived, tag=options.tag)
+    return session.show(rows, tables.runs)
 
 
 def models(session: Session) -> int:
-    return session.show(session.client.models(session.options.run), tables.models)
+    return session.show(session.client.models(session.options.run), deliveries.models)
 
 
 def download(session: Session) -> int:
@@ -118,7 +130,7 @@ def download(session: Session) -> int:
 
 def files(session: Session) -> int:
     client, model = session.client, session.options.model
-    return session.show(client.make_files(model) if session.options.make else client.files(model), tables.files)
+    return session.show(client.make_files(model) if session.options.make else client.files(model), deliveries.files)
 
 
 def _bars(session: Session) -> Progress:
@@ -147,20 +159,36 @@ def score(session: Session) -> int:
 
 
 def export(session: Session) -> int:
-    """In a process of its own, as it needs Optuna and this one does not."""
+    """In a process of its own, as it needs packages that this one does not."""
+    options = session.options
+    if options.format == "optuna":
+        return _studied(session)
+    sinks.require(options.format)
+    past = session.client.run(options.run) | {"trials": session.client.trials(options.run)}
+    where = options.out or sinks.load(options.format).WHERE
+    said = _piped(["nas.sinks", options.format, where], past).strip()
+    return session.show({"sink": options.format, "where": where, "words": said}, lambda data: str(data["words"]))
+
+
+def _studied(session: Session) -> int:
     require("export optuna", "searchers", "optuna")
     options = session.options
     view = session.client.run(options.run)
     if view["kind"] != "search":
         raise ServiceError(f"run {options.run} is a {view['kind']}: a study is made of a search")
     past = {"id": options.run, "objective": view["spec"]["objective"], "trials": session.client.trials(options.run)}
-    command = [sys.executable, "-m", "nas.study", options.out or f"{options.run}.db"]
-    ran = subprocess.run(command, input=json.dumps(past), capture_output=True, text=True)
-    if ran.returncode:
-        raise ServiceError(ran.stderr.strip().rpartition("\n")[2])
-    facts = {"file": command[-1], "study": options.run, "trials": int(ran.stdout)}
+    file = options.out or f"{options.run}.db"
+    facts = {"file": file, "study": options.run, "trials": int(_piped(["nas.study", file], past))}
     words = "Study {study} with {trials} trials is in {file}: optuna-dashboard sqlite:///{file}"
     return session.show(facts, lambda data: words.format(**data))
+
+
+def _piped(module: list[str], data: Any) -> str:
+    """What a module prints that is given the data. Raises ServiceError with the last line of what it complains of."""
+    ran = subprocess.run([sys.executable, "-m", *module], input=json.dumps(data), capture_output=True, text=True)
+    if ran.returncode:
+        raise ServiceError(ran.stderr.strip().rpartition("\n")[2])
+    return ran.stdout
 
 
 def wish(session: Session) -> int:
@@ -185,12 +213,6 @@ def raise_budget(session: Session) -> int:
     return session.show(view, said)
 
 
-def datasets(session: Session) -> int:
-    if session.options.name is None:
-        return session.show(session.client.datasets(), listings.datasets)
-    return session.show(session.client.dataset(session.options.name), lambda row: listings.datasets([row]))
-
-
 def images(session: Session) -> int:
     options, client = session.options, session.client
     if options.what == "list":
@@ -209,37 +231,6 @@ def images(session: Session) -> int:
         about = client.upload(options.images, options.name, report)
     words = "Images {name} are dataset images:{name}. Search with: nas search --dataset images:{name}"
     return session.show(about, lambda answer: words.format(**answer))
-
-
-def spaces(session: Session) -> int:
-    options = session.options
-    if not options.dataset:
-        if options.parent:
-            raise ServiceError("--parent needs --dataset: which knobs there are depends on the images")
-        return session.show(session.client.spaces(), listings.plugins)
-    dataset = session.client.dataset(options.dataset)
-    if not dataset["info"]:
-        raise ServiceError(dataset["problem"])
-    info = dataset["info"]
-    images = (info["resolution"], info["channels"], len(info["classes"]))
-    space = session.client.space(options.space, *images, parent=options.parent)
-    return session.show(space, listings.knobs)
-
-
-def searchers(session: Session) -> int:
-    return session.show(session.client.searchers(), listings.plugins)
-
-
-def devices(session: Session) -> int:
-    return session.show(session.client.devices(), listings.plugins)
-
-
-def parents(session: Session) -> int:
-    return session.show(session.client.parents(), listings.parents)
-
-
-def recipes(session: Session) -> int:
-    return session.show(session.client.recipes(), listings.recipes)
 
 
 def compare(session: Session) -> int:
@@ -297,6 +288,14 @@ def tokens(session: Session) -> int:
         raise ServiceError("whose token is it to be? say --owner NAME")
     request = {"owner": options.owner, "scope": options.scope} | ({"days": options.days} if options.days else {})
     return session.show(client.create_token(**request), lambda answer: answer["token"])
+
+
+def tools(session: Session) -> int:
+    require("mcp", "mcp", "mcp")
+    from api.tools import server
+
+    server(session.client).run()
+    return 0
 
 
 def migrate(session: Session) -> int:

@@ -97,7 +97,8 @@ def watch(client: Client, run: str, console: Console) -> Json:
 def worth(trial: Json) -> tuple[int, float]:
     """What trials are told apart by: any on a higher rung counts for more; baselines and repetitions are no news."""
     job = trial["job"]
-    if trial["reward"] is None or job["baseline"] or job["repeats"] is not None:
+    compared = job["baseline"] or (job["whole"] and not job["choices"])
+    if trial["reward"] is None or compared or job["repeats"] is not None or job["measures"] is not None:
         return NOTHING
     return job["rung"] or 0, trial["reward"]
 

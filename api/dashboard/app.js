@@ -1,11 +1,14 @@
 // Which page belongs to which address, and the pulse that keeps it fresh.
 
 import { absent } from "./absent.js";
+import { trialPage } from "./alone.js";
 import { benchmarkPage } from "./benchmark.js";
+import { comparePage } from "./compare.js";
 import { devicesPage } from "./devices.js";
 import { element } from "./element.js";
 import { growthPage } from "./growth.js";
 import { modelsPage } from "./models.js";
+import { path } from "./place.js";
 import { proposalPage } from "./proposal.js";
 import { proxyPage } from "./proxy.js";
 import { pulse } from "./pulse.js";
@@ -13,16 +16,21 @@ import { runsPage } from "./runs.js";
 import { searchPage } from "./search.js";
 import { askToSignIn, showWho, signInPage, signOut } from "./signin.js";
 
+const LIST = () => ""; // pages that change with the list of runs
+const RUN = (id) => id; // pages of a run
+
 const PAGES = [
-  [/^#\/searches\/([^/]+)$/, searchPage],
-  [/^#\/growths\/([^/]+)$/, growthPage],
-  [/^#\/benchmarks\/([^/]+)$/, benchmarkPage],
-  [/^#\/proxies\/([^/]+)$/, proxyPage],
-  [/^#\/models$/, modelsPage],
+  [/^#\/searches\/([^/]+)$/, searchPage, RUN],
+  [/^#\/searches\/([^/]+)\/trials\/(\d{1,9})$/, trialPage, RUN],
+  [/^#\/growths\/([^/]+)$/, growthPage, RUN],
+  [/^#\/benchmarks\/([^/]+)$/, benchmarkPage, RUN],
+  [/^#\/proxies\/([^/]+)$/, proxyPage, RUN],
+  [/^#\/compare(?:\/(.*))?$/, comparePage],
+  [/^#\/models$/, modelsPage, LIST],
   [/^#\/devices$/, devicesPage],
-  [/^#\/new$/, proposalPage],
+  [/^#\/new(?:\/([^/]+))?$/, proposalPage],
   [/^#\/sign-in(?:\/(.+))?$/, signInPage],
-  [/^(#\/?)?$/, runsPage],
+  [/^(#\/?)?$/, runsPage, LIST],
 ];
 
 let beating = null;
@@ -32,22 +40,27 @@ function open() {
   const page = element("main", { id: "page", tabindex: -1 });
   document.getElementById("page").replaceWith(page);
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === (location.hash || "#/")) link.setAttribute("aria-current", "page");
+    if (link.hash === (path() || "#/")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const found = PAGES.map(([pattern, make]) => [pattern.exec(location.hash), make]).find(([match]) => match);
+  const found = PAGES.map(([pattern, ...more]) => [pattern.exec(path()), ...more]).find(([match]) => match);
   if (!found) {
     absent(page, "There is no such page.");
     return;
   }
-  const [match, make] = found;
+  const [match, make, follows] = found;
+  const [named, ...more] = match.slice(1).map((part) => decodeURIComponent(part ?? ""));
   let refresh = null;
   // A page is made on the first beat that succeeds, so that a service which is away is waited for.
-  beating = pulse(async (signal) => {
-    refresh ??= await make(page, () => beating.now(), decodeURIComponent(match[1] ?? ""));
-    if (refresh) await refresh(signal);
-    else beating.stop();
-  }, page);
+  beating = pulse(
+    async (signal) => {
+      refresh ??= await make(page, () => beating.now(), named ?? "", ...more);
+      if (refresh) return refresh(signal);
+      beating.stop();
+    },
+    page,
+    follows?.(named ?? ""),
+  );
 }
 
 document.addEventListener("signed-out", askToSignIn);

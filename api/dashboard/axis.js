@@ -1,4 +1,4 @@
-// Scales from values to pixels, with ticks that people would choose.
+// Scales from values to pixels (`at`) and back (`of`), with ticks that people would choose.
 
 // Steps of 1, 2 or 5 times a power of ten, about `count` of them.
 function step(span, count) {
@@ -16,7 +16,8 @@ export function linear(low, high, from, to, count = 5) {
   for (let index = 0; first + index * size <= last + size / 2; index++)
     ticks.push(Number((first + index * size).toPrecision(12)));
   const at = (value) => from + ((value - first) / (last - first)) * (to - from);
-  return { at, ticks, low: first, high: last };
+  const of = (pixel) => first + ((pixel - from) / (to - from)) * (last - first);
+  return { at, of, ticks, low: first, high: last };
 }
 
 export function logarithmic(low, high, from, to, count = 6) {
@@ -30,11 +31,12 @@ export function logarithmic(low, high, from, to, count = 6) {
   }
   const span = Math.log(last / first);
   const at = (value) => from + (Math.log(value / first) / span) * (to - from);
+  const of = (pixel) => first * Math.exp((span * (pixel - from)) / (to - from));
   const kept =
     ticks.length > 2 * count
       ? ticks.filter((tick) => Number.isInteger(Math.round(1e6 * Math.log10(tick)) / 1e6))
       : ticks;
-  return { at, ticks: kept, low: first, high: last };
+  return { at, of, ticks: kept, low: first, high: last };
 }
 
 // To the next tenth of a power of ten, so that the ends follow the points closely.

@@ -3,7 +3,7 @@
 import { get, home } from "./api.js";
 import { element, pill } from "./element.js";
 import { events } from "./events.js";
-import { heading } from "./heading.js";
+import { ended, heading } from "./heading.js";
 import { latency, MEDIAN, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
@@ -24,6 +24,7 @@ export function benchmarkPage(page, again, id) {
       run.networks.flatMap((network, index) => network.readings.map((reading) => ({ ...network, ...reading, index }))),
     );
     await log.refresh(signal);
+    return ended(run);
   };
 }
 
@@ -41,7 +42,7 @@ function latencyTable() {
         number: true,
         text: (row) => latency(row.latency),
         value: (row) => row.latency?.median_ms ?? null,
-        hint: `${MEDIAN}; the middle half of all timings lies within the spread`,
+        hint: MEDIAN,
       },
       { title: "State", text: (row) => `${row.state} ${why(row)}`, value: (row) => row.state, fill: state, wide: true },
       {
@@ -72,7 +73,9 @@ function latencyTable() {
   });
 }
 
-const why = (row) => row.error ?? row.latency?.noisy ?? "";
+const why = (row) => row.error ?? slower(row.latency?.slowdown);
+const slower = (slowdown) =>
+  slowdown > 1.05 ? `while the machine took ${slowdown.toFixed(2)} times as long as at best` : "";
 
 function state(cell, row) {
   cell.replaceChildren(pill(row.state), why(row) && element("span", { class: "why", title: why(row) }, why(row)));

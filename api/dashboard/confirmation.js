@@ -2,20 +2,20 @@
 
 import { element } from "./element.js";
 
-export function confirmation(what) {
+export function confirmation(question, consequences, verb) {
   const node = element(
     "dialog",
-    { "aria-labelledby": "sure" },
+    { "aria-label": question },
     element(
       "form",
       { method: "dialog" },
-      element("h2", { id: "sure" }, `Cancel this ${what}?`),
-      element("p", {}, "Trials that are running are ended at once and lost; finished ones stay. It cannot be resumed."),
+      element("h2", {}, question),
+      element("p", {}, consequences),
       element(
         "div",
         { class: "actions" },
         element("button", { value: "no" }, "Keep it"),
-        element("button", { value: "yes", class: "danger" }, `Cancel the ${what}`),
+        element("button", { value: "yes", class: "danger" }, verb),
       ),
     ),
   );

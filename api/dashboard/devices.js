@@ -4,6 +4,7 @@ import { BASE, get } from "./api.js";
 import { element, pill } from "./element.js";
 import { ago } from "./numbers.js";
 import { trusted } from "./signin.js";
+import { speeds } from "./speed.js";
 import { table } from "./table.js";
 
 export function devicesPage(page) {
@@ -20,6 +21,7 @@ export function devicesPage(page) {
       { title: "Heard of", number: true, text: (device) => (device.heard_at ? ago(device.heard_at) : "") },
     ],
   });
+  const fast = speeds();
   const token = trusted("NAS_AGENT_TOKEN");
   const program = [
     "pip install onnxruntime numpy",
@@ -30,6 +32,18 @@ export function devicesPage(page) {
   page.replaceChildren(
     element("header", { class: "page-title" }, element("h1", {}, "Devices")),
     element("section", { class: "card" }, list.node),
+    element(
+      "section",
+      { class: "card" },
+      element("h2", {}, "How fast they are"),
+      element(
+        "p",
+        { class: "muted" },
+        "A bar for each day on which latency was measured: how fast the yardstick ran, beside its best. Where a machine " +
+          "is slower than it was, latencies err more; nas devices --check says there what may help.",
+      ),
+      fast.node,
+    ),
     element(
       "section",
       { class: "card" },
@@ -44,7 +58,9 @@ export function devicesPage(page) {
   );
 
   return async function refresh(signal) {
-    list.show((await get("devices", signal)).devices);
+    const { devices, speeds: known } = await get("devices", signal);
+    list.show(devices);
+    fast.show(known.filter(({ days }) => days.length));
   };
 }
 

@@ -1,7 +1,7 @@
 // The log of a run, newest first.
 
 import { get, home, query } from "./api.js";
-import { element } from "./element.js";
+import { element, say } from "./element.js";
 import { clock, moment } from "./numbers.js";
 
 const MOST = 200; // lines that stay
@@ -9,7 +9,7 @@ const PAGE = 500; // events in one answer
 
 export function events(kind, id) {
   const lines = element("ol", { class: "log" });
-  const empty = element("p", { class: "muted" }, "Nothing has happened yet.");
+  const empty = element("p", { class: "muted" }, "Reading the events…");
   const node = element(
     "section",
     { class: "card" },
@@ -33,6 +33,7 @@ export function events(kind, id) {
         ({ events } = await get(`${home(kind, id)}/events${query({ after: last, limit: PAGE })}`, signal));
         events.forEach(add);
       } while (events.length === PAGE);
+      say(empty, "Nothing has happened yet.");
       empty.hidden = last > 0;
     },
   };

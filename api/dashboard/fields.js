@@ -21,10 +21,11 @@ export async function fields(request) {
       initial = initial?.[name];
       field = record(field).properties[name];
     }
+    const kind = field.items ?? field;
     return {
       hint: field.description.split(". ")[0].replace(/\.$/, ""),
       initial,
-      choices: (field.items ?? field.anyOf?.find((kind) => kind.enum) ?? field).enum,
+      choices: (kind.anyOf?.find((one) => one.enum) ?? kind).enum,
     };
   };
 }

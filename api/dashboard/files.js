@@ -1,9 +1,10 @@
 // What a model is handed out as: its files, made when they are first asked for, and three lines that use it.
 
-import { BASE, get, post } from "./api.js";
+import { BASE, get, post, remove } from "./api.js";
 import { copyable } from "./command.js";
+import { confirmation } from "./confirmation.js";
 import { element, say } from "./element.js";
-import { bytes, percent } from "./numbers.js";
+import { bytes, milliseconds, percent } from "./numbers.js";
 
 const PAUSE = 1000; // milliseconds between questions while they are made
 
@@ -14,6 +15,14 @@ export function useIt(id) {
   const make = element("button", { type: "button", click: made }, "Make the files");
   const lines = copyable("three lines of Python");
   lines.show(`import nas\nnetwork = nas.load("${BASE}/v1/models/${id}")\nprint(network(images).names)`);
+  const pin = element("button", { type: "button", click: pinned }, "Pin it");
+  const erase = element("button", { type: "button", class: "danger", click: erased }, "Delete its weights");
+  const complaint = element("p", { class: "error", role: "alert" });
+  const sure = confirmation(
+    `Delete the weights of model ${id}?`,
+    "They go with all of its files, for good; what was measured of it stays. What another run needs, or is pinned, is refused.",
+    "Delete the weights",
+  );
   const close = element("button", { type: "button", class: "quiet", click: () => dialog.close() }, "Close");
   const dialog = element(
     "dialog",
@@ -25,8 +34,40 @@ export function useIt(id) {
     status,
     list,
     make,
+    element("h3", {}, "Its weights"),
+    element("p", { class: "muted" }, "Pinned ones stay when those of other models are removed to make room."),
+    element("div", { class: "actions" }, pin, erase),
+    complaint,
     close,
+    sure.node,
   );
+
+  async function act(request) {
+    say(complaint, "");
+    try {
+      return await request;
+    } catch (error) {
+      say(complaint, error.message);
+      return undefined;
+    }
+  }
+
+  async function pinned() {
+    const address = `models/${encodeURIComponent(id)}/pin`;
+    offer(await act(pin.dataset.pinned ? remove(address) : post(address)));
+  }
+
+  async function erased() {
+    if (!(await sure.ask())) return;
+    if ((await act(remove(`models/${encodeURIComponent(id)}`))) === null) dialog.close();
+  }
+
+  function offer(model) {
+    if (!model) return;
+    pin.dataset.pinned = model.pinned ? "yes" : "";
+    say(pin, model.pinned ? "Unpin it" : "Pin it");
+    erase.disabled = model.pinned;
+  }
 
   async function made() {
     make.disabled = true;
@@ -53,9 +94,10 @@ export function useIt(id) {
     say(status, words[state] ?? "Each network was loaded from the archive alone and scored in its own runtime.");
     make.hidden = state === "built" && refused.length === 0;
     const archives = state === "built" ? ["zip", "tar"].map((name) => [links[name], `all of it as ${name}`, ""]) : [];
-    const single = files.map(({ link, name, score, bytes: size }) => {
+    const single = files.map(({ link, name, score, latency, bytes: size }) => {
       const scored = score ? `, ${percent(score.accuracy, 2)} of ${score.images} images` : "";
-      return [link, name, ` ${bytes(size)}${scored}`];
+      const timed = latency ? `, ${milliseconds(latency.median_ms)}` : "";
+      return [link, name, ` ${bytes(size)}${scored}${timed}`];
     });
     list.replaceChildren(
       ...[...archives, ...single].map(([link, name, note]) =>
@@ -68,4 +110,5 @@ export function useIt(id) {
   document.body.append(dialog);
   dialog.showModal();
   shown(get(address));
+  act(get(`models/${encodeURIComponent(id)}`)).then(offer);
 }

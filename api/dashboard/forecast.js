@@ -29,12 +29,19 @@ export function forecast() {
   };
 }
 
-function inWords({ worth, seconds, seconds_range, compute_seconds, trial_seconds, trials, trainings, error, reason }) {
+function inWords({ worth, seconds, reason, ...told }) {
   if (seconds === null) return `None: ${reason}. ${training(worth)}`;
+  const { seconds_range, compute_seconds, trial_seconds, trials, trainings, dataset, error } = told;
   const sure = error === null ? "" : `, each missed by ${percent(error, 0)}`;
+  const elsewhere = dataset === null ? "" : ` on ${dataset}, as nothing was trained on these images yet`;
+  const money = told.price === null ? "" : ` (${told.price.toFixed(2)} ${told.currency})`;
+  const baselines = Object.entries(told.baseline_seconds).map(
+    ([name, takes]) => `Baseline ${name} takes ${duration(takes)} of it. `,
+  );
   return (
     `About ${duration(seconds)} (${seconds_range.map(duration).join(" to ")}): ${trials} trials of ` +
-    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute; by ${trainings} trainings${sure}. ` +
+    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute${money}; by ${trainings} trainings${elsewhere}${sure}. ` +
+    baselines.join("") +
     training(worth)
   );
 }
@@ -43,8 +50,11 @@ function inWords({ worth, seconds, seconds_range, compute_seconds, trial_seconds
 function training({ steps, epochs, folds, images, error }) {
   const trainings = folds > 1 ? `${folds} trainings` : "A training";
   const held = folds > 1 ? "held out in turns" : "held out";
+  const how = steps
+    ? `${steps.toLocaleString("en")} steps (epochs: ${epochs})`
+    : "the last layer alone, in closed form,";
   return (
-    `${trainings} of ${steps.toLocaleString("en")} steps (epochs: ${epochs}) for each candidate, whose accuracy is found ` +
+    `${trainings} of ${how} for each candidate, whose accuracy is found ` +
     `on ${images.toLocaleString("en")} images ${held}: ±${brief(100 * error)} points at most.`
   );
 }

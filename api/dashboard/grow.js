@@ -35,6 +35,21 @@ export async function growForm(search) {
   );
   const heirs = said("/inherit");
   const inherit = element("input", { type: "checkbox", name: "inherit", title: heirs.hint, checked: heirs.initial });
+  const worse = said("/drop_dominated");
+  const drop = element("input", {
+    type: "checkbox",
+    name: "drop_dominated",
+    title: worse.hint,
+    checked: worse.initial,
+  });
+  const ancestor = said("/parent");
+  const parent = element("input", {
+    name: "parent",
+    id: "grow-parent",
+    placeholder: "as in the search",
+    title: ancestor.hint,
+    autocomplete: "off",
+  });
   const button = element("button", { class: "primary" }, "Grow this");
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(
@@ -53,9 +68,10 @@ export async function growForm(search) {
       epochs,
       element("label", { for: "grow-seeds" }, "Seeds"),
       seeds,
-      element("label", { for: "grow-scored-on" }, "Scored on"),
-      scored,
-      element("label", { title: heirs.hint }, inherit, element("span", {}, "Inherit")),
+      element("span", { class: "pair" }, element("label", { for: "grow-scored-on" }, "Scored on"), scored),
+      element("label", { class: "check", title: heirs.hint }, inherit, element("span", {}, "Inherit")),
+      element("label", { class: "check", title: worse.hint }, drop, element("span", {}, "Drop dominated")),
+      element("span", { class: "pair" }, element("label", { for: "grow-parent" }, "Parent"), parent),
       button,
     ),
     complaint,
@@ -76,6 +92,8 @@ export async function growForm(search) {
         seeds: seeds.valueAsNumber,
         scored_on: scored.value,
         inherit: inherit.checked,
+        drop_dominated: drop.checked,
+        parent: parent.value.trim() || null,
       });
       location.hash = `#/growths/${encodeURIComponent(growth.id)}`;
     } catch (error) {
@@ -89,7 +107,7 @@ export async function growForm(search) {
     show(trial, searched) {
       name = `${searched} · trial ${trial?.number}`;
       number = trial?.number ?? null;
-      node.hidden = trial?.measurement?.accuracy === null || trial?.measurement?.accuracy === undefined;
+      node.hidden = (trial?.accuracy ?? null) === null;
       say(button, `Grow trial ${number}`);
     },
   };

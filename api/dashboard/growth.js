@@ -20,7 +20,7 @@ export function growthPage(page, again, id) {
     top.node,
     running.node,
     family,
-    element("section", { class: "card" }, element("h2", {}, "Accuracy over parameters"), chart.node),
+    element("section", { class: "card" }, element("h2", {}, "Accuracy over multiply-adds"), chart.node),
     log.node,
   );
 
@@ -47,9 +47,10 @@ export function growthPage(page, again, id) {
       source.hidden = false;
     }
     const now = JSON.stringify(run.family.map((row) => [row.member, scored(row), row.accuracy_error, row.tied_with]));
-    if (now !== drawn) chart.show(run.family, run.spec);
+    if (now !== drawn) chart.show(run.family, run.spec, `family-${id}`);
     drawn = now;
     await log.refresh(signal);
+    return ended(run);
   };
 }
 
@@ -64,7 +65,15 @@ function facts({ dataset, space, devices, recipe, parallel, seeds }) {
   ].join(" · ");
 }
 
-function scaling({ scaling }) {
+const COSTS = {
+  formula: "α·β²·γ² of about 2",
+  mult_adds: "about twice the multiply-adds",
+  latency_ms: "about twice the latency",
+};
+
+function scaling({ scaling, fit, fitted_by }) {
+  if (fit) return `Which factors on depth, width and resolution, at ${COSTS[fit.cost]}, do the most for this network?`;
   if (scaling === null) return "Depth, width and resolution grow together by the published B0 to B7 coefficients.";
-  return `Depth, width and resolution grow together: α ${scaling.alpha}, β ${scaling.beta}, γ ${scaling.gamma} to the power of the number in a member's name.`;
+  const how = fitted_by ? `, as growth ${fitted_by} fitted them,` : "";
+  return `Depth, width and resolution grow together: α ${scaling.alpha}, β ${scaling.beta}, γ ${scaling.gamma}${how} to the power of the number in a member's name.`;
 }

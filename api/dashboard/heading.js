@@ -1,10 +1,12 @@
 // The top of a run's page: what it is, how far it is, and what can be wished of it.
 
-import { home, patch, post } from "./api.js";
+import { home, patch, post, remove } from "./api.js";
 import { budget } from "./budget.js";
 import { confirmation } from "./confirmation.js";
 import { bar, element, pill, say } from "./element.js";
+import { label } from "./label.js";
 import { duration, moment } from "./numbers.js";
+import { reasons } from "./queue.js";
 
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
 const UNITS = { search: "trials", growth: "members", benchmark: "measurements", proxy: "trainings" };
@@ -42,21 +44,42 @@ export function heading(kind, id, changed) {
       element("button", { type: "button", class: verb === "cancel" ? "danger" : "", click: () => wish(verb) }, words),
     ]),
   );
+  const erase = element("button", { type: "button", class: "danger", click: erased }, "Delete");
+  const written = label(id, () => changed());
   const raise = budget((values) => act(() => patch(home(kind, id), values)));
-  const sure = confirmation(kind);
+  const sure = confirmation(
+    `Cancel this ${kind}?`,
+    "Trials that are running are ended at once and lost; finished ones stay. It cannot be resumed.",
+    `Cancel the ${kind}`,
+  );
+  const surely = confirmation(
+    `Delete this ${kind}?`,
+    "Its trials, its events and its models go, weights and files as well, for good. What another run needs, or is pinned, is refused.",
+    `Delete the ${kind}`,
+  );
   const node = element(
     "header",
     { class: "card heading" },
     element("div", { class: "title" }, title, state),
+    written.node,
     verdict,
     facts,
     images,
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
     reason,
-    element("div", { class: "actions" }, ...Object.values(wishes), raise.node),
+    element(
+      "div",
+      { class: "actions" },
+      ...Object.values(wishes),
+      raise.node,
+      written.button,
+      erase,
+      ...links(kind, id),
+    ),
     complaint,
     sure.node,
+    surely.node,
   );
 
   async function act(request) {
@@ -74,11 +97,20 @@ export function heading(kind, id, changed) {
     await act(() => post(`${home(kind, id)}/${verb}`));
   }
 
+  async function erased() {
+    if (!(await surely.ask())) return;
+    await act(async () => {
+      await remove(home(kind, id));
+      location.hash = "#/";
+    });
+  }
+
   return {
     node,
     show(run, words) {
       document.title = `${run.name || run.id} · Architecture search`;
       say(title, run.name || run.id);
+      written.show(run);
       const now = shownState(run);
       if (state.textContent !== now) state.replaceChildren(pill(now));
       say(verdict, run.verdict ?? "");
@@ -94,13 +126,28 @@ export function heading(kind, id, changed) {
       wishes.resume.disabled = ended(run) || run.wish === "run";
       wishes.stop.disabled = ended(run) || run.wish === "stop" || run.wish === "cancel";
       wishes.cancel.disabled = ended(run) || run.wish === "cancel";
+      erase.hidden = !ended(run) && run.state !== "paused";
       raise.node.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
       raise.show(run);
       if (run.error) say(complaint, run.error);
-      say(reason, run.reason ?? "");
+      if (run.state !== "queued") say(reason, run.reason ?? "");
+      else reasons([run]).then((why) => say(reason, why.has(run.id) ? `Waits: ${why.get(run.id)}` : ""), ignored);
     },
   };
 }
+
+// What else there is of it.
+function links(kind, id) {
+  if (kind !== "search" && kind !== "growth") return [];
+  const run = encodeURIComponent(id);
+  return [
+    kind === "search" && element("a", { class: "button", href: `#/new/${run}` }, "Search again like this"),
+    element("a", { class: "button", href: `#/compare/${run}` }, "Compare"),
+    element("a", { class: "button", href: `v1/runs/${run}/report`, target: "_blank" }, "Report"),
+  ].filter(Boolean);
+}
+
+const ignored = () => {}; // whoever asked for the run says what is the matter
 
 function tally(run, over, units) {
   const parts = ["running", "refused", "failed", "cancelled"]

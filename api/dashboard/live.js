@@ -8,7 +8,7 @@ const MOST = 8; // lines; more trials than these are only counted
 export function live(title, name) {
   const lines = element("ol", { class: "lines" });
   const more = element("p", { class: "muted", hidden: true });
-  const node = element("section", { class: "card live" }, element("h2", {}, title), lines, more);
+  const node = element("section", { class: "card live", hidden: true }, element("h2", {}, title), lines, more);
   const slots = [];
 
   function slot() {

@@ -1,6 +1,7 @@
 // The page of trained networks.
 
 import { get } from "./api.js";
+import { diskPanel } from "./disk.js";
 import { element } from "./element.js";
 import { download } from "./family.js";
 import { accuracy, ago, bytes, MEDIAN, milliseconds, short } from "./numbers.js";
@@ -10,18 +11,14 @@ export function modelsPage(page) {
   document.title = "Models · Architecture search";
   const list = table({
     label: "models",
+    addressed: true,
     key: (model) => model.id,
     stacked: true,
     empty: "No network has been saved yet: a growth saves its members, a search its trials if it was told to.",
     columns: [
-      { title: "Model", text: (model) => name(model), value: (model) => name(model), fill: source, wide: true },
-      {
-        title: "Accuracy",
-        number: true,
-        text: (model) => accuracy(best(model), model.accuracy_error),
-        value: best,
-        hint: "on the test images where they were touched, otherwise on the validation images",
-      },
+      { title: "Model", text: (model) => `${name(model)} ${below(model)}`, value: name, fill: source, wide: true },
+      scored("Validation", "accuracy", "on images held out, by which networks are chosen"),
+      scored("Test", "test_accuracy", "on the test images, which nothing was chosen by"),
       {
         title: "Parameters",
         number: true,
@@ -39,37 +36,29 @@ export function modelsPage(page) {
       {
         title: "Latency",
         number: true,
-        minor: true,
+        named: true,
         text: (model) => milliseconds(latency(model)),
         value: latency,
+        fill: (cell, model) =>
+          cell.replaceChildren(
+            milliseconds(latency(model)),
+            element("span", { class: "second" }, Object.keys(model.latencies_ms)[0] ?? ""),
+          ),
         hint: `on the first device of its run: ${MEDIAN}`,
       },
-      { title: "Size", number: true, minor: true, text: (model) => bytes(model.bytes), value: (model) => model.bytes },
-      {
-        title: "Created",
-        number: true,
-        minor: true,
-        text: (model) => ago(model.created_at),
-        value: (model) => model.created_at,
-      },
-      { title: "SHA-256", minor: true, text: (model) => model.sha256.slice(0, 12), fill: digest },
-      {
-        title: "Card",
-        minor: true,
-        text: () => "Card",
-        fill: (cell, model) =>
-          cell.replaceChildren(element("a", { href: `v1/models/${encodeURIComponent(model.id)}/card` }, "Card")),
-      },
+      { title: "Size", number: true, named: true, text: (model) => bytes(model.bytes), value: (model) => model.bytes },
+      { title: "Card", minor: true, text: (model) => model.sha256, fill: card },
       { title: "Checkpoint", text: () => "Download", fill: download },
     ],
   });
   page.replaceChildren(
     element("header", { class: "page-title" }, element("h1", {}, "Models")),
     element("section", { class: "card" }, list.node),
+    diskPanel().node,
   );
 
   return async function refresh(signal) {
-    list.show((await get("models", signal)).models);
+    list.show(bestFirst((await get("models", signal)).models));
   };
 }
 
@@ -77,13 +66,30 @@ const latency = (model) => Object.values(model.latencies_ms)[0] ?? null;
 const best = (model) => model.test_accuracy ?? model.accuracy;
 const own = (model) =>
   model.member ? model.member + (model.seed ? ` seed ${model.seed}` : "") : `Trial ${model.number}`;
-const name = (model) => `${own(model)} of ${model.run}`;
+const name = (model) => `${own(model)} of ${model.name || model.run}`;
+const below = (model) => `${model.dataset} · ${ago(model.created_at)}`;
+
+// Of the same run, whose models are scored on the same images; runs stay as they are.
+function bestFirst(models) {
+  const places = new Map([...new Set(models.map((model) => model.run))].map((run, place) => [run, place]));
+  return [...models].sort((one, other) => places.get(one.run) - places.get(other.run) || best(other) - best(one));
+}
+
+function scored(title, field, hint) {
+  const error = (model) => (best(model) === model[field] ? model.accuracy_error : null);
+  const text = (model) => accuracy(model[field], error(model));
+  return { title, hint, number: true, named: true, text, value: (model) => model[field] };
+}
 
 function source(cell, model) {
   const place = `#/${model.member ? "growths" : "searches"}/${encodeURIComponent(model.run)}`;
-  cell.replaceChildren(`${own(model)} of `, element("a", { href: place }, model.run));
+  const of = element("a", { href: place, title: model.run }, model.name || model.run);
+  cell.replaceChildren(`${own(model)} of `, of, element("span", { class: "second" }, below(model)));
 }
 
-function digest(cell, model) {
-  cell.replaceChildren(element("code", { title: model.sha256 }, model.sha256.slice(0, 12)));
+function card(cell, model) {
+  cell.replaceChildren(
+    element("a", { href: `v1/models/${encodeURIComponent(model.id)}/card` }, "Card"),
+    element("code", { class: "second", title: `SHA-256 ${model.sha256}` }, model.sha256.slice(0, 12)),
+  );
 }

@@ -58,15 +58,17 @@ export const COSTS = {
     brief: (value) => `${Number(value.toPrecision(3))} ms`,
   },
   params: { title: "Parameters", words: "parameters", show: short, brief },
+  peak_memory: { title: "Peak memory", words: "peak memory", show: bytes, brief: briefBytes },
+  model_bytes: { title: "Weights", words: "bytes of weights", show: bytes, brief: briefBytes },
 };
 
-// What every latency is, and what is said with it: the middle half of the timings lies within the percentage.
-export const MEDIAN = "the median of the fastest runs of six rounds";
+// What every latency is, and what is said with it: its standard error, where that is known.
+export const MEDIAN = "on this machine at its best, ± its standard error";
 
 export function latency(measured) {
   if (missing(measured)) return NONE;
-  const spread = `${milliseconds(measured.median_ms)} ± ${(50 * measured.spread).toFixed(1)} %`;
-  return measured.noisy ? `${spread}, noisy` : spread;
+  const error = measured.error_ms && ` ± ${((100 * measured.error_ms) / measured.median_ms).toFixed(1)} %`;
+  return milliseconds(measured.median_ms) + (error || "");
 }
 
 export function decimal(value, places = 4) {
@@ -74,8 +76,14 @@ export function decimal(value, places = 4) {
 }
 
 export function bytes(value) {
-  return missing(value) ? NONE : `${short(value)}B`.replace(/(\d)B$/, "$1 B");
+  return missing(value) ? NONE : inBytes(short(value));
 }
+
+function briefBytes(value) {
+  return inBytes(brief(value));
+}
+
+const inBytes = (text) => `${text}B`.replace(/(\d)B$/, "$1 B");
 
 export function duration(seconds) {
   if (missing(seconds)) return NONE;
@@ -88,9 +96,9 @@ export function duration(seconds) {
 }
 
 // How long each network of a run is trained.
-export function epochs({ epochs, folds }, of) {
+export function epochs({ epochs, folds, group }, of) {
   const words = `${epochs} ${epochs === 1 ? "epoch" : "epochs"} ${of}`;
-  return folds > 1 ? `${words} in each of ${folds} folds` : words;
+  return folds > 1 ? `${words} in each of ${folds} folds${group ? " of whole groups" : ""}` : words;
 }
 
 export function ago(time, now = Date.now() / 1000) {

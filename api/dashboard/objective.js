@@ -4,8 +4,8 @@ import { COSTS, METRICS } from "./numbers.js";
 
 export const PRESETS = { soft: [-0.07, -0.07], hard: [0, -1], accuracy: [0, 0] };
 
-export function inWords({ cost, target, w_under, w_over, form, also, metric }) {
-  const value = METRICS[metric].words;
+export function inWords({ cost, target, w_under, w_over, form, also, metric, precision }) {
+  const value = METRICS[metric].words + (precision === "int8" ? " in 8 bits" : "");
   const goal = `${COSTS[cost].brief(target)} ${COSTS[cost].words}`;
   if (form === "front") {
     const aims = also ? `${value}, ${COSTS[cost].words} and ${COSTS[also].words}` : `${value} and ${COSTS[cost].words}`;
@@ -16,10 +16,10 @@ export function inWords({ cost, target, w_under, w_over, form, also, metric }) {
   if (w_under === 0 && w_over === 0) return `Maximises ${value} alone, whatever it costs.`;
   if (w_under === w_over) {
     const worth = (100 * (2 ** -w_over - 1)).toFixed(0);
-    return `Maximises ${value} × (cost / target)ʷ with a soft target of ${goal}, w = ${sign(w_over)}: twice the cost must bring ${worth} % more ${metric === "accuracy" ? "accuracy" : "of it"}.`;
+    return `Maximises ${value} × (cost / target)ʷ, w = ${sign(w_over)}: twice the cost must bring ${worth} % more ${metric === "accuracy" ? "accuracy" : "of it"}. The target of ${goal} is a mere factor of that, and does not choose.`;
   }
   if (w_under === 0)
-    return `Maximises ${value} with a hard target of ${goal}: free below it, ${value} × (cost / target)ʷ above, w = ${sign(w_over)}.`;
+    return `Looks for the best ${value} within ${goal}: what costs more counts ${value} × (cost / target)ʷ, w = ${sign(w_over)}.`;
   return `Maximises ${value} × (cost / target)ʷ with a target of ${goal}; w is ${sign(w_under)} below it and ${sign(w_over)} above.`;
 }
 

@@ -1,11 +1,14 @@
 // Points of a chart that can be pointed at, walked with the arrow keys and picked; each has {key, x, y, radius, title, rows}.
 
+import { dots } from "./dots.js";
 import { element, svg } from "./element.js";
 
 const REACH = 28; // pixels from a point at which it is meant
+const MOST_CIRCLES = 2000; // of more points the plain ones are painted
 
 export function points(chart, pick) {
   const circles = new Map();
+  const paint = dots(chart);
   const tip = element("div", { class: "tip", role: "status", hidden: true });
   const ring = svg("circle", { class: "ring", visibility: "hidden" });
   chart.over.append(ring);
@@ -21,6 +24,7 @@ export function points(chart, pick) {
   });
   chart.root.addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (by) shown.sort((a, b) => a.x - b.x);
     const index = shown.findIndex((each) => each.key === current);
     if (by && shown.length) point(shown[(index + by + shown.length + (index < 0 && by < 0)) % shown.length]);
     else if (event.key === "Enter" && index >= 0 && pick) pick(current);
@@ -54,14 +58,17 @@ export function points(chart, pick) {
   }
 
   return function show(given) {
-    shown = [...given].sort((a, b) => a.x - b.x);
-    const wanted = new Set(given.map((each) => each.key));
+    shown = [...given];
+    const many = given.length > MOST_CIRCLES;
+    paint(many ? given : []);
+    const drawn = many ? given.filter((each) => each.class !== "point") : given;
+    const wanted = new Set(drawn.map((each) => each.key));
     for (const [key, circle] of circles) {
       if (wanted.has(key)) continue;
       circle.remove();
       circles.delete(key);
     }
-    for (const each of given) {
+    for (const each of drawn) {
       const circle = circles.get(each.key) ?? svg("circle", { "data-key": each.key });
       circle.setAttribute("class", each.class);
       place(circle, each);

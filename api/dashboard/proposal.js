@@ -1,23 +1,30 @@
 // The form for a new search.
 
-import { get, post } from "./api.js";
+import { get, home, post } from "./api.js";
 import { command } from "./command.js";
 import { element, field, say, select } from "./element.js";
 import { fields } from "./fields.js";
 import { forecast } from "./forecast.js";
+import { look } from "./look.js";
 import { METRICS } from "./numbers.js";
-import { PRESETS } from "./objective.js";
-import { blame, cleared, request } from "./request.js";
+import { blame, cleared, fill, request } from "./request.js";
 import { upload } from "./upload.js";
 
-const SUGGESTED = { latency_ms: 1, params: 3e5 }; // targets of the costs for which the service has no default
-const COSTS = { mult_adds: "multiply-adds", latency_ms: "latency, ms", params: "parameters" };
+const COSTS = {
+  mult_adds: "multiply-adds",
+  latency_ms: "latency, ms",
+  params: "parameters",
+  peak_memory: "peak memory, bytes",
+  model_bytes: "weights, bytes",
+};
 
-export async function proposalPage(page) {
+// `like` is the search that is to be searched for again, if one is.
+export async function proposalPage(page, _, like) {
   document.title = "New search · Architecture search";
-  const [said, datasets, parents, spaces, searchers, devices] = await Promise.all([
+  const [said, before, datasets, parents, spaces, searchers, devices, boards] = await Promise.all([
     fields("SearchSpec"),
-    ...["datasets", "parents", "spaces", "searchers", "devices"].map((list) => get(list)),
+    like ? get(`${home("search", like)}/request`) : {},
+    ...["datasets", "parents", "spaces", "searchers", "devices", "boards"].map((list) => get(list)),
   ]);
   const names = (answer, list) => answer[list].map((each) => each.name);
   const here = devices.devices.filter(({ available }) => available).map(({ name }) => name);
@@ -44,15 +51,27 @@ export async function proposalPage(page) {
     field(label, select(name, options, said(name).initial ?? ""), hint);
   const costs = said("/objective/cost").choices.map((cost) => [cost, COSTS[cost]]);
   const metrics = said("/objective/metric").choices.map((metric) => [metric, METRICS[metric].words]);
-  const preset = Object.keys(PRESETS).find((name) => PRESETS[name][1] === said("/objective/w_over").initial);
+  const devicesField = () =>
+    field(
+      "Devices",
+      element("input", {
+        name: "/devices",
+        value: said("/devices").initial.join(" "),
+        "data-list": "",
+        autocomplete: "off",
+      }),
+      `${said("/devices").hint}; with spaces between: ${here.join(" ")}`,
+    );
   const complaint = element("p", { class: "error", role: "alert" });
+  const carried = element("p", { class: "muted carried" });
+  const seen = look(taken);
   const start = element("button", { class: "primary" }, "Start the search");
   const form = element(
     "form",
     { class: "card proposal", novalidate: true, submit, input: preview },
     known,
     ancestors,
-    group("What", [
+    group("Images", [
       line("Name", "/name"),
       line("Dataset", "/dataset", {
         value: datasets.datasets.find(({ info }) => info)?.name ?? "",
@@ -60,81 +79,96 @@ export async function proposalPage(page) {
       }),
       upload(uploaded),
       line("Parent", "/parent", { placeholder: "none", list: "known-parents" }),
-      choice("Space", "/space", names(spaces, "spaces")),
-      choice("Searcher", "/searcher", names(searchers, "searchers")),
+      seen.node,
     ]),
-    group("How much", [
+    group("Budget", [
       number("Trials", "/trials"),
       number("Hours", "/hours", "any"),
-      number("Compute hours", "/compute_hours", "any"),
-      number("Least gain", "/least_gain", "any"),
-      number("Parallel", "/parallel"),
-      number("Confirm", "/confirm"),
-      choice(
-        "Rungs",
-        "/fidelity/kind",
-        [
-          ["", "none"],
-          ["halving", "successive halving"],
-          ["hyperband", "Hyperband"],
-        ],
-        `${said("/fidelity").hint}; 9 epochs at least`,
-      ),
-      number("Epochs", "/recipe/epochs", "as many as it takes", ""),
-      number("Folds", "/recipe/folds", "by the number of images", ""),
-      number("Training images", "/recipe/train_images", "all"),
-      choice("Class weights", "/recipe/class_weights", [
-        ["none", "none"],
-        ["auto", "all classes alike"],
-      ]),
-    ]),
-    group("Objective", [
-      choice("Look for", "/objective/form", [
-        ["product", "one network"],
-        ["front", "the whole front"],
-      ]),
-      choice("Metric", "/objective/metric", metrics),
       choice("Cost", "/objective/cost", costs),
-      choice("Also", "/objective/also", [["", "none"], ...costs]),
-      number("Target", "/objective/target"),
-      field(
-        "Preset",
-        select(
-          "/objective/w_over",
+      number("Target", "/objective/target", "none", ""),
+      devicesField(),
+    ]),
+    element(
+      "details",
+      { class: "more" },
+      element("summary", {}, "More"),
+      group("What", [
+        choice("Space", "/space", names(spaces, "spaces")),
+        choice("Searcher", "/searcher", names(searchers, "searchers")),
+        number("Resolution", "/resolution", "as the images have"),
+        line("Baselines", "/baselines", { placeholder: "none", "data-list": ",", value: "" }),
+      ]),
+      group("How much", [
+        number("Compute hours", "/compute_hours", "any"),
+        number("Least gain", "/least_gain", "any"),
+        number("Parallel", "/parallel"),
+        number("Confirm", "/confirm"),
+        choice(
+          "Rungs",
+          "/fidelity/kind",
           [
-            ["soft", "soft: w = −0.07"],
-            ["hard", "hard: w = −1 over the target"],
-            ["accuracy", "accuracy alone"],
+            ["", "none"],
+            ["halving", "successive halving"],
+            ["hyperband", "Hyperband"],
           ],
-          preset,
+          `${said("/fidelity").hint}; 9 epochs at least`,
         ),
-        "How the target weighs",
-      ),
-      field(
-        "Devices",
-        element("input", {
-          name: "/devices",
-          value: said("/devices").initial.join(" "),
-          "data-list": "",
-          autocomplete: "off",
-        }),
-        `${said("/devices").hint}; with spaces between: ${here.join(" ")}`,
-      ),
-    ]),
-    group("Limits", [
-      number("Parameters", "/limits/params", "none"),
-      number("Multiply-adds", "/limits/mult_adds", "none"),
-      number("Latency, ms", "/limits/latency_ms", "none"),
-    ]),
+        choice("Weights", "/weights", [
+          ["own", "each network's own"],
+          ["shared", "shared by all"],
+        ]),
+        number("Finals", "/finals"),
+        number("Epochs", "/recipe/epochs", "as many as it takes", ""),
+        number("Folds", "/recipe/folds", "by the number of images", ""),
+        line("Group", "/recipe/group", { placeholder: "each image its own" }),
+        number("Training images", "/recipe/train_images", "all"),
+        choice("Class weights", "/recipe/class_weights", [
+          ["none", "none"],
+          ["auto", "all classes alike"],
+        ]),
+      ]),
+      group("Objective", [
+        choice("Look for", "/objective/form", [
+          ["product", "one network"],
+          ["front", "the whole front"],
+        ]),
+        choice("Metric", "/objective/metric", metrics),
+        choice("Precision", "/objective/precision", [
+          ["float32", "single"],
+          ["int8", "8 bits"],
+        ]),
+        choice("Also", "/objective/also", [["", "none"], ...costs]),
+        field(
+          "Preset",
+          select(
+            "/objective/w_over",
+            [
+              ["", "best within the target"],
+              ["hard", "hard: w = −1 above it"],
+              ["soft", "soft: w = −0.07"],
+              ["accuracy", "accuracy alone"],
+            ],
+            "",
+          ),
+          "How the target weighs; soft, and without one, it does not choose",
+        ),
+      ]),
+      group("Limits", [
+        number("Parameters", "/limits/params", "none"),
+        number("Multiply-adds", "/limits/mult_adds", "none"),
+        number("Latency, ms", "/limits/latency_ms", "none"),
+        number("Peak memory, bytes", "/limits/peak_memory", "none"),
+        number("Weights, bytes", "/limits/model_bytes", "none"),
+        choice("Board", "/limits/board", [["", "none"], ...names(boards, "boards")]),
+      ]),
+    ),
+    carried,
     complaint,
     element("div", { class: "actions" }, start),
   );
-  const cost = form.elements.namedItem("/objective/cost");
-  cost.addEventListener("change", () => {
-    const own =
-      cost.value === said("/objective/cost").initial ? said("/objective/target").initial : SUGGESTED[cost.value];
-    form.elements.namedItem("/objective/target").value = own;
-  });
+  const kept = fill(form, before);
+  const others = Object.entries(kept).flatMap(([name, value]) => (JSON.stringify(value) === "{}" ? [] : [name]));
+  if (others.length) say(carried, `As search ${like} has them, too: ${others.join(", ")}.`);
   const curl = command("searches", {});
   const expected = forecast();
   page.replaceChildren(
@@ -161,8 +195,19 @@ export async function proposalPage(page) {
     preview();
   }
 
+  // A proposal goes into its fields, of which some may be under More.
+  function taken(proposal) {
+    for (const { field: pointer, value } of proposal) {
+      const control = pointer && form.elements.namedItem(pointer);
+      if (control) control.value = value;
+    }
+    preview();
+    start.focus();
+  }
+
   function preview() {
-    const body = request(form);
+    const body = request(form, kept);
+    seen.show(body.dataset);
     curl.show(body);
     expected.show(body);
   }
@@ -173,7 +218,7 @@ export async function proposalPage(page) {
     say(complaint, "");
     start.disabled = true;
     try {
-      const search = await post("searches", request(form));
+      const search = await post("searches", request(form, kept));
       location.hash = `#/searches/${encodeURIComponent(search.id)}`;
     } catch (error) {
       say(complaint, blame(form, error));

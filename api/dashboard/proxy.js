@@ -11,13 +11,13 @@ import { decimal, duration, percent, short } from "./numbers.js";
 import { table } from "./table.js";
 
 export function proxyPage(page, again, id) {
-  let candidates = 1;
+  let [candidates, first] = [1, 0];
   const readTrials = ledger("proxy", id);
   const top = heading("proxy", id, again);
-  const running = live(
-    "Training now",
-    ({ number }) => `${number < candidates ? "Cheap" : "Dear"} ${number % candidates}`,
-  );
+  const running = live("Training now", ({ number }) => {
+    if (number < first) return "Supernet";
+    return `${number - first < candidates ? "Cheap" : "Dear"} ${(number - first) % candidates}`;
+  });
   const orders = orderingTable();
   const list = candidateTable();
   const note = element("p", { class: "muted" });
@@ -34,6 +34,7 @@ export function proxyPage(page, again, id) {
   return async function refresh(signal) {
     const run = await get(home("proxy", id), signal);
     candidates = run.spec.candidates;
+    first = run.spec.weights === "shared" ? 1 : 0; // a supernet comes before
     top.show(run, { facts: facts(run.spec), objective: recipes(run.spec) });
     const trials = [...(await readTrials(signal)).values()];
     const going = trials.filter((trial) => trial.state === "running");
@@ -44,6 +45,7 @@ export function proxyPage(page, again, id) {
     say(note, summary(report));
     say(failed, report.failed.length ? `${report.failed.length} left out: ${report.failed.join("; ")}` : "");
     await log.refresh(signal);
+    return ended(run);
   };
 }
 
@@ -121,7 +123,10 @@ function facts({ dataset, space, devices, candidates, parallel }) {
   return [dataset, `space ${space}`, named(devices), `${candidates} candidates`, `${parallel} at once`].join(" · ");
 }
 
-function recipes({ cheap, dear }) {
+function recipes({ cheap, dear, weights }) {
+  if (weights === "shared") {
+    return `Do the weights that a supernet shares after ${epochs(cheap)} order networks as training for ${epochs(dear)} does?`;
+  }
   return `Does training for ${epochs(cheap)} order networks as training for ${epochs(dear)} does?`;
 }
 

@@ -1,25 +1,36 @@
-// The heartbeat: asks again and again while somebody looks, says when the service is away, and recovers by itself.
+// The heartbeat: asks again when the service says that something has changed, or now and then where it does not say, as
+// long as somebody looks; says when the service is away, and recovers by itself.
 
 import { absent } from "./absent.js";
 import { NotSignedIn, Problem, Unreachable } from "./api.js";
 import { say } from "./element.js";
+import { stream } from "./stream.js";
 
-const EVERY_MS = 1500;
+const LEAST_MS = 400; // between two beats, however much happens
+const EVERY_MS = 1500; // between beats where nothing is told
+const RARELY_MS = 15_000; // between beats where changes are told, for what time alone changes; or nothing more may happen
 
-// Calls refresh(signal) now and then on until it is stopped; `now` does not wait for the next beat.
-export function pulse(refresh, page) {
+// Calls refresh(signal) now and then on until it is stopped; it answers whether nothing more is to be expected. `follows` is
+// the run whose changes count, "" for those of the list of runs, null for whatever is not told. `now` does not wait.
+export function pulse(refresh, page, follows = null) {
   const ending = new AbortController();
+  const told = follows === null ? null : stream(follows, soon, beat);
   let timer = null;
-  let [busy, hurried] = [false, false];
+  let [busy, hurried, begun] = [false, false, 0];
 
   async function beat() {
     clearTimeout(timer);
     hurried = busy;
-    if (busy || document.hidden) return;
-    busy = true;
+    if (busy || document.hidden || ending.signal.aborted) return;
+    [busy, begun] = [true, performance.now()];
+    let wait = EVERY_MS;
     try {
-      await refresh(ending.signal);
+      const settled = await refresh(ending.signal);
       connected();
+      if (ending.signal.aborted) return;
+      told?.open();
+      if (told?.live()) wait = settled ? null : RARELY_MS;
+      else if (settled) wait = RARELY_MS;
     } catch (error) {
       if (ending.signal.aborted) return;
       if (error instanceof NotSignedIn) return ending.abort(); // the page that asks for a token takes this one's place
@@ -27,7 +38,23 @@ export function pulse(refresh, page) {
       report(error);
     }
     busy = false;
-    if (!ending.signal.aborted) timer = setTimeout(beat, hurried ? 0 : EVERY_MS);
+    if (hurried) soon();
+    else if (wait !== null) after(wait);
+  }
+
+  function after(wait) {
+    clearTimeout(timer);
+    if (!ending.signal.aborted) timer = setTimeout(beat, wait);
+  }
+
+  function soon() {
+    hurried = busy;
+    if (!busy) after(Math.max(0, begun + LEAST_MS - performance.now()));
+  }
+
+  function looked() {
+    if (document.hidden) told?.close();
+    beat();
   }
 
   function gone(error) {
@@ -36,8 +63,11 @@ export function pulse(refresh, page) {
     absent(page, error.message);
   }
 
-  document.addEventListener("visibilitychange", beat, { signal: ending.signal });
-  ending.signal.addEventListener("abort", () => clearTimeout(timer));
+  document.addEventListener("visibilitychange", looked, { signal: ending.signal });
+  ending.signal.addEventListener("abort", () => {
+    clearTimeout(timer);
+    told?.close();
+  });
   beat();
   return { stop: () => ending.abort(), now: beat };
 }

@@ -1,15 +1,23 @@
 // The objective as sliders and fields: another target or exponent re-ranks what was measured, and trains nothing.
 
+import { costOf } from "./columns.js";
 import { element, select } from "./element.js";
 import { ends } from "./frame.js";
 import { COSTS, METRICS } from "./numbers.js";
-import { costOf } from "./scatter.js";
+import { PRESETS } from "./objective.js";
 
 const STEPS = 1000; // of the target's slider, even on a logarithmic scale
 
-export function ranking(changed) {
+// What an address may say of it.
+const NAMES = ["metric", "cost", "target", "w", "device"];
+
+// `said` is what the address does, before anything is known of the search.
+export function ranking(changed, said) {
+  const linked = Object.fromEntries(NAMES.filter((name) => said[name]).map((name) => [name, said[name]]));
   const chosen = { metric: null, cost: null, target: null, w_under: null, w_over: null, device: null };
-  let [asked, reach, best] = [null, [1, 10], null];
+  let [asked, reach, best, measuring] = [null, [1, 10], null, []];
+  let own = false; // whether somebody chose the exponents
+  const place = (on) => measuring.indexOf(on);
 
   const costs = Object.entries(COSTS).map(([cost, { title }]) => {
     const input = element("input", { type: "radio", name: "cost", value: cost, change: () => chooseCost(cost) });
@@ -35,6 +43,10 @@ export function ranking(changed) {
     name: "target",
     id: "target",
     step: "any",
+    input: () => {
+      bind();
+      draw();
+    },
     change: () => chooseTarget(target.valueAsNumber),
   });
   const wSlide = element("input", {
@@ -88,7 +100,7 @@ export function ranking(changed) {
 
   function chooseCost(cost, on = chosen.device) {
     const same = cost === asked.cost && (cost !== "latency_ms" || on === asked.device);
-    const unlike = same || !best ? null : costOf(best, cost, on);
+    const unlike = same || !best ? null : costOf(best, cost, place(on));
     Object.assign(chosen, { cost, device: on, target: same ? asked.target : unlike && Number(unlike.toPrecision(2)) });
     told();
   }
@@ -98,18 +110,27 @@ export function ranking(changed) {
     told();
   }
 
+  // A target is to choose, and with one exponent for both sides it is a mere factor.
+  function bind() {
+    if (!own && chosen.w_under === chosen.w_over && asked.form !== "absolute")
+      [chosen.w_under, chosen.w_over] = PRESETS.hard;
+  }
+
   function chooseTarget(value) {
     chosen.target = Number.isNaN(value) ? asked.target : value;
+    bind();
     told();
   }
 
   function chooseW(value) {
     const exponent = Number.isNaN(value) ? asked.w_over : value;
+    own = true;
     Object.assign(chosen, { w_under: over.checked ? 0 : exponent, w_over: exponent });
     told();
   }
 
   function back() {
+    own = false;
     Object.assign(chosen, asked);
     told();
   }
@@ -136,12 +157,15 @@ export function ranking(changed) {
 
   return {
     node,
+    // The target that is dragged in the plot.
+    aim: chooseTarget,
     complain: (text) => {
       complaint.textContent = text;
     },
     // What to ask /pareto for: nothing while the objective is the search's own.
     wanted() {
-      if (!asked || Object.keys(chosen).every((name) => chosen[name] === asked[name])) return {};
+      if (!asked) return linked;
+      if (Object.keys(chosen).every((name) => chosen[name] === asked[name])) return {};
       return {
         metric: chosen.metric,
         cost: chosen.cost,
@@ -150,20 +174,41 @@ export function ranking(changed) {
         device: chosen.cost === "latency_ms" ? chosen.device : null,
       };
     },
-    // The devices that the search measures on, once they are known.
-    devices(names) {
+    // The objective, where it differs from one by its target and exponents alone and these can be ranked by.
+    alike({ objective, device: on }) {
+      const { metric: its, cost, target: goal, w_under, w_over, device: chosenOn } = chosen;
+      const same = its === objective.metric && cost === objective.cost && (cost !== "latency_ms" || chosenOn === on);
+      const valid = goal > 0 && [w_under, w_over].every((exponent) => exponent >= -10 && exponent <= 0);
+      return same && valid ? { ...objective, target: goal, w_under, w_over } : null;
+    },
+    // What was searched for, once that is known, and what the address says instead.
+    begin({ objective, devices: names }) {
+      asked = { ...objective, device: names[0] };
+      const { w: exponents = "", ...plain } = linked;
+      const [under, over = under] = exponents.split(",").filter(Boolean).map(Number);
+      Object.assign(
+        chosen,
+        asked,
+        plain,
+        linked.target && { target: Number(linked.target) },
+        under !== undefined && { w_under: under, w_over: over },
+      );
+      measuring = names;
       if (names.length === 1) return;
-      const list = select("device", names, names[0]);
+      const list = select("device", names, chosen.device);
       list.addEventListener("change", () => chooseCost("latency_ms", list.value));
       device.append(element("label", { for: list.id }, "On"), list);
     },
-    show({ objective, device: on }, trials, bestTrial) {
+    // What of it an address is to say: nothing while it is the search's own.
+    address() {
+      const wanted = this.wanted();
+      return Object.fromEntries(NAMES.map((name) => [name, wanted[name] ?? null]));
+    },
+    show(trials, bestTrial) {
       best = bestTrial;
-      if (!asked) {
-        asked = { ...objective, device: on };
-        Object.assign(chosen, asked);
-      }
-      const known = trials.map((trial) => costOf(trial, chosen.cost, chosen.device)).filter((cost) => cost !== null);
+      const known = trials
+        .map((trial) => costOf(trial, chosen.cost, place(chosen.device)))
+        .filter((cost) => cost !== null);
       const [low, high] = known.length ? ends(known) : [chosen.target, chosen.target];
       reach = [low / 2, high * 2];
       draw();

@@ -4,20 +4,52 @@
 import { element } from "./element.js";
 import { PRESETS } from "./objective.js";
 
-export function request(form) {
-  const body = {};
+const parts = (pointer) => pointer.slice(1).split("/");
+
+// `kept` is what another request says that has no field here.
+export function request(form, kept = {}) {
+  const body = structuredClone(kept);
   for (const control of form.elements) {
     const value = control.type === "number" ? control.valueAsNumber : control.value?.trim();
     if (!control.name || value === "" || Number.isNaN(value)) continue;
-    const [last, ...path] = control.name.slice(1).split("/").reverse();
+    const [last, ...path] = parts(control.name).reverse();
     const place = path.reverse().reduce((inner, name) => {
       inner[name] ??= {};
       return inner[name];
     }, body);
-    if (last === "w_over") [place.w_under, place.w_over] = PRESETS[value];
-    else place[last] = "list" in control.dataset ? value.split(/\s+/) : value;
+    if (last === "w_over" && value in PRESETS) [place.w_under, place.w_over] = PRESETS[value];
+    else
+      place[last] =
+        "list" in control.dataset ? value.split(control.dataset.list || /\s+/).map((one) => one.trim()) : value;
   }
+  if (form.elements.namedItem("/fidelity/kind")?.value === "") delete body.fidelity; // without a kind there are none
   return body;
+}
+
+// Puts what a request says into the fields, and returns what has none.
+export function fill(form, given) {
+  const kept = structuredClone(given);
+  const aim = kept.objective ?? {};
+  if (kept.fidelity) kept.fidelity.kind ??= "halving";
+  if ("w_over" in aim) {
+    const pair = [aim.w_under, aim.w_over];
+    const own = Object.keys(PRESETS).find((name) => String(PRESETS[name]) === String(pair));
+    if (own) {
+      form.elements.namedItem("/objective/w_over").value = own;
+      delete aim.w_under;
+      delete aim.w_over;
+    }
+  }
+  for (const control of form.elements) {
+    if (!control.name) continue;
+    const path = parts(control.name);
+    const last = path.pop();
+    const place = path.reduce((inner, name) => inner?.[name], kept);
+    if (place === null || place?.[last] === undefined) continue;
+    control.value = Array.isArray(place[last]) ? place[last].join(control.dataset.list || " ") : place[last];
+    if (control.value !== "") delete place[last];
+  }
+  return kept;
 }
 
 export function cleared(form) {
@@ -38,6 +70,8 @@ export function blame(form, error) {
     else {
       control.setAttribute("aria-invalid", "true");
       control.parentElement.append(element("p", { class: "error", role: "alert" }, detail));
+      const closed = control.closest("details:not([open])");
+      if (closed) closed.open = true;
       first ??= control;
     }
   }

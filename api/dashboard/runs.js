@@ -2,10 +2,13 @@
 
 import { get, home, query } from "./api.js";
 import { command } from "./command.js";
+import { comparison, MOST_SIDES } from "./compare.js";
 import { bar, element, pill, say } from "./element.js";
 import { scored } from "./family.js";
 import { shownState, trialsEnded } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
+import { note, said } from "./place.js";
+import { reasons } from "./queue.js";
 import { table } from "./table.js";
 
 const MOST = 1000; // runs in one answer
@@ -14,20 +17,30 @@ const FIRST = { name: "first", dataset: "fashion_mnist", trials: 20, objective: 
 const where = (run) => `#/${home(run.kind, run.id)}`;
 
 export function runsPage(page, again) {
-  let most = 100;
+  let [most, known, waits] = [100, [], new Map()];
+  const ticked = new Set();
+  const compare = element("a", { class: "button", hidden: true });
   document.title = "Runs · Architecture search";
   const list = table({
     label: "runs",
+    addressed: true,
     key: (run) => run.id,
-    empty: "",
+    empty: "No run is like that.",
     stacked: true,
     columns: [
-      { title: "Run", text: (run) => run.name || run.id, value: (run) => run.name || run.id, fill: name, wide: true },
+      { title: "Compare", text: (run) => run.kind, fill: tick },
+      {
+        title: "Run",
+        text: (run) => [run.name || run.id, ...run.tags].join(" "),
+        value: (run) => run.name || run.id,
+        fill: name,
+        wide: true,
+      },
       {
         title: "State",
-        text: shownState,
+        text: (run) => `${shownState(run)} ${waits.get(run.id) ?? ""}`,
         value: shownState,
-        fill: (cell, run) => cell.replaceChildren(pill(shownState(run))),
+        fill: state,
       },
       {
         title: "Progress",
@@ -38,6 +51,7 @@ export function runsPage(page, again) {
       {
         title: "Best",
         number: true,
+        named: true,
         text: (run) => percent(best(run)),
         value: best,
         hint: "validation accuracy of a search's best trial by reward, highest test accuracy of a growth's members",
@@ -74,27 +88,79 @@ export function runsPage(page, again) {
     again();
   };
   const older = element("button", { type: "button", class: "quiet", click }, "Older runs");
-  const filled = element("section", { class: "card" }, list.node, older);
+  const text = element("input", {
+    type: "search",
+    "aria-label": "Only runs with",
+    placeholder: "name, tag, images, owner",
+    value: said().text ?? "",
+    input: filtered,
+  });
+  const away = element("input", { type: "checkbox", checked: said().archived === "true", change: filtered });
+  const filters = element(
+    "div",
+    { class: "filters", role: "search" },
+    text,
+    element("label", { class: "check" }, away, "Archived"),
+  );
+  const filled = element("section", { class: "card" }, filters, list.node, older);
   filled.hidden = true;
   const count = element("p", { class: "muted", "aria-live": "polite" }, " ");
   const idle = element("p", { class: "card idle", role: "status" });
   page.replaceChildren(
-    element("header", { class: "page-title" }, element("h1", {}, "Runs"), count),
+    element("header", { class: "page-title" }, element("h1", {}, "Runs"), count, compare),
     idle,
     start,
     filled,
   );
 
+  function filtered(event) {
+    note({ text: text.value, archived: away.checked || null });
+    if (event.target === away) again();
+    else list.show(known.filter((run) => has(run, text.value)));
+  }
+
+  function tick(cell, run) {
+    if (run.kind !== "search" && run.kind !== "growth") return;
+    const change = ({ target }) => {
+      if (target.checked) ticked.add(run.id);
+      else ticked.delete(run.id);
+      compare.hidden = ticked.size < 2 || ticked.size > MOST_SIDES;
+      compare.href = comparison([...ticked]);
+      say(compare, `Compare ${ticked.size} runs`);
+    };
+    const label = `Compare ${run.name || run.id}`;
+    cell.replaceChildren(
+      element("input", { type: "checkbox", "aria-label": label, checked: ticked.has(run.id), change }),
+    );
+  }
+
+  function state(cell, run) {
+    const why = waits.get(run.id);
+    cell.replaceChildren(pill(shownState(run)), why ? element("span", { class: "why below", title: why }, why) : "");
+  }
+
   return async function refresh(signal) {
-    const { runs, next } = await get(`runs${query({ limit: most })}`, signal);
-    list.show(runs);
-    start.hidden = runs.length > 0;
-    filled.hidden = runs.length === 0;
+    const { runs, next } = await get(`runs${query({ limit: most, archived: away.checked })}`, signal);
+    waits = await reasons(runs, signal);
+    known = runs;
+    list.show(runs.filter((run) => has(run, text.value)));
+    start.hidden = runs.length > 0 || away.checked;
+    filled.hidden = runs.length === 0 && !away.checked;
     say(idle, await waiting(runs, signal));
     older.hidden = next === null || most === MOST;
     const active = runs.filter((run) => run.state === "running").length;
     say(count, runs.length ? `${active} running` : " ");
   };
+}
+
+// Whether every word of the text is in what is said of the run.
+function has(run, text) {
+  const own = [run.id, run.kind, run.name, ...run.tags, run.note, run.spec.dataset, run.submitted_by, shownState(run)];
+  const words = own.filter(Boolean).join("\n").toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => words.includes(word));
 }
 
 // Runs that nobody takes up: the service knows for how long.
@@ -112,8 +178,9 @@ function best(run) {
 }
 
 function name(cell, run) {
+  const tags = run.tags.map((tag) => element("span", { class: "kind tag" }, tag));
   const kind = element("span", { class: "kind" }, run.kind);
-  cell.replaceChildren(element("a", { href: where(run) }, run.name || run.id), kind);
+  cell.replaceChildren(element("a", { href: where(run) }, run.name || run.id), kind, ...tags);
 }
 
 function progress(cell, run) {

@@ -1,31 +1,34 @@
 // The scatter of a search: accuracy against cost, the Pareto front as a step line, the best trial as a star.
 
 import { costly, linear } from "./axis.js";
+import { costOf, metricOf } from "./columns.js";
 import { element, say, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
+import { goal } from "./goal.js";
 import { COSTS, METRICS, percent, short } from "./numbers.js";
 import { points } from "./points.js";
+import { terms } from "./reward.js";
 
 const STAR = "M0,-11 L3.1,-3.9 10.5,-3.4 4.9,1.5 6.6,8.9 0,5 -6.6,8.9 -4.9,1.5 -10.5,-3.4 -3.1,-3.9Z";
 
-export function scatter(pick) {
-  let drawn = null;
+export function scatter(pick, aimed) {
+  let [drawn, before] = [null, []];
   const chart = frame({
     label: "Accuracy against cost. Arrow keys walk from trial to trial, Enter selects one.",
     height: 460,
     redraw: () => drawn && draw(),
   });
-  const target = svg("line", { class: "target" });
-  const targetText = svg("text", { class: "target-text" });
   const contour = svg("path", { class: "contour" });
   const step = svg("path", { class: "front-line" });
+  const bars = svg("path", { class: "front-bars" });
   const star = svg("path", { class: "star", d: STAR });
-  chart.root.insertBefore(svg("g", {}, target, targetText, contour, step), chart.marks);
+  chart.root.insertBefore(svg("g", {}, contour, step, bars), chart.marks);
   chart.over.append(star);
+  const line = goal(chart, aimed);
   const showPoints = points(chart, (key) => pick(Number(key)));
   const names = svg("g", { class: "names" });
   chart.over.append(names);
-  const note = element("p", { class: "chart-note muted" }, "No trial has been measured yet.");
+  const note = element("p", { class: "chart-note muted" }, "Reading the trials…");
   const legend = element(
     "p",
     { class: "legend" },
@@ -35,7 +38,7 @@ export function scatter(pick) {
       ["best", "best reward"],
       ["equal", "equal reward"],
       ["parent", "the parent, whole"],
-      ["goal", "target"],
+      ["goal", "target: drag it"],
     ].map(([name, words]) => element("span", { class: `key ${name}` }, words)),
     element("span", {}, "area of a point: parameters"),
   );
@@ -43,21 +46,28 @@ export function scatter(pick) {
   chart.node.append(note);
 
   function draw() {
-    const { trials, networks, pareto, selected } = drawn;
+    const { trials, networks, pareto, answer, place, selected } = drawn;
+    const { cost, target, metric } = pareto.objective;
     // A network that was trained several times lies where its means are.
-    const costAt = (trial) => networks.get(trial.number)?.cost ?? costOf(trial, cost, pareto.device);
-    const height = (trial) => networks.get(trial.number)?.value ?? metricOf(trial, metric);
-    const { cost, target: goal, metric } = pareto.objective;
-    const measured = trials.filter((trial) => metricOf(trial, metric) !== null && costAt(trial) !== null);
+    const measured = [];
+    for (const trial of trials) {
+      const known = networks.get(trial.number);
+      const at = known?.cost ?? costOf(trial, cost, place);
+      const value = known?.value ?? metricOf(trial, metric);
+      if (at !== null && value !== null) measured.push({ trial, at, value });
+    }
+    say(note, "No trial has been measured yet.");
     note.hidden = measured.length > 0;
     const { area } = chart;
-    const [least, most] = ends(measured.map(costAt));
+    const [least, most] = ends(measured.map(({ at }) => at));
     const reach = measured.length
-      ? [Math.min(least, goal > least / 2 ? goal : least), Math.max(most, goal < 2 * most ? goal : most)]
-      : [goal / 10, goal * 2];
+      ? [Math.min(least, target > least / 2 ? target : least), Math.max(most, target < 2 * most ? target : most)]
+      : [target / 10, target * 2];
     const pixels = area.right - area.left;
-    const x = costly(reach[0], reach[1], area.left + 8, area.right - 8, Math.max(3, Math.round(pixels / 90)));
-    const y = linear(...ends(measured.map(height)), area.bottom - 8, area.top);
+    const [, , shown, , , , right] = before;
+    const held = area.right === right && cost === shown ? line.axis() : null;
+    const x = held ?? costly(reach[0], reach[1], area.left + 8, area.right - 8, Math.max(3, Math.round(pixels / 90)));
+    const y = linear(...ends(measured.map(({ value }) => value)), area.bottom - 8, area.top);
     chart.axes(
       x,
       y,
@@ -65,66 +75,81 @@ export function scatter(pick) {
       { x: COSTS[cost].brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
     );
 
-    parentKey.hidden = !measured.some((trial) => trial.job.whole);
-    const unbeaten = new Set(pareto.front.map((row) => row.number));
-    const [fewest, largest] = ends(measured.map((trial) => trial.measurement.params));
-    const fine = measured.length > 1000 ? 1.5 : 3; // pixels
-    showPoints(
-      measured.map((trial) => ({
-        key: String(trial.number),
-        x: x.at(costAt(trial)),
-        y: y.at(height(trial)),
-        radius:
-          fine +
-          2 * fine * Math.sqrt(largest > fewest ? (trial.measurement.params - fewest) / (largest - fewest) : 0.2),
-        class: [
-          "point",
-          unbeaten.has(trial.number) && "front",
-          trial.job.whole && "parent",
-          trial.number === selected && "selected",
-        ]
-          .filter(Boolean)
-          .join(" "),
-        title: name(trial) ?? `Trial ${trial.number}`,
-        rows: [
-          [METRICS[metric].title, percent(height(trial))],
-          [COSTS[cost].title, COSTS[cost].show(costAt(trial))],
-          ["Parameters", short(trial.measurement.params)],
-        ],
-      })),
-    );
+    // Another target moves the star alone.
+    const now = [
+      trials,
+      answer,
+      cost,
+      metric,
+      place,
+      selected,
+      area.right,
+      ...[x, y].flatMap(({ low, high }) => [low, high]),
+    ];
+    if (now.some((part, index) => part !== before[index])) plot(measured, x, y);
+    before = now;
 
-    names.replaceChildren(
-      ...measured.filter(name).map((trial) => {
-        const [px, py] = [x.at(costAt(trial)), y.at(height(trial))];
-        const right = px > (area.left + area.right) / 2;
-        const place = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
-        return svg("text", { class: "name", ...place }, name(trial));
-      }),
-    );
-
-    const line = pareto.front.map((row, index) => {
+    const stairs = pareto.front.map((row, index) => {
       const [px, py] = [x.at(row.cost).toFixed(1), y.at(row.value).toFixed(1)];
       return index ? `H${px} V${py}` : `M${px},${area.bottom} V${py}`;
     });
+    // Two standard errors of a latency to either side, where they are known.
+    const errors = pareto.front.flatMap((row) => {
+      const error = cost === "latency_ms" ? row.latency_errors_ms[pareto.device] : null;
+      return error ? [[row, 2 * error]] : [];
+    });
+    const bar = ([{ cost: at, value }, error]) => {
+      const [low, high] = [Math.max(at - error, x.low), Math.min(at + error, x.high)];
+      return `M${x.at(low).toFixed(1)},${y.at(value).toFixed(1)} H${x.at(high).toFixed(1)}`;
+    };
+    bars.setAttribute("d", errors.map(bar).join(" "));
     // With a second cost the front is no line in this plane: its points alone show it.
-    step.setAttribute("d", pareto.front.length && !pareto.objective.also ? `${line.join(" ")} H${area.right}` : "");
+    step.setAttribute("d", pareto.front.length && !pareto.objective.also ? `${stairs.join(" ")} H${area.right}` : "");
     mark(pareto, x, y, area);
   }
 
+  function plot(measured, x, y) {
+    const { pareto, selected } = drawn;
+    const { cost, metric } = pareto.objective;
+    const { area } = chart;
+    parentKey.hidden = !measured.some(({ trial }) => trial.whole);
+    const unbeaten = new Set(pareto.front.map((row) => row.number));
+    const [fewest, largest] = ends(measured.map(({ trial }) => trial.params));
+    const fine = measured.length > 1000 ? 1.5 : 3; // pixels
+    const classOf = ({ number, whole }) =>
+      `point${unbeaten.has(number) ? " front" : ""}${whole ? " parent" : ""}${number === selected ? " selected" : ""}`;
+    showPoints(
+      measured.map(({ trial, at, value }) => ({
+        key: String(trial.number),
+        x: x.at(at),
+        y: y.at(value),
+        radius: fine + 2 * fine * Math.sqrt(largest > fewest ? (trial.params - fewest) / (largest - fewest) : 0.2),
+        class: classOf(trial),
+        title: name(trial) ?? `Trial ${trial.number}`,
+        // Of all the points one at a time is pointed at.
+        get rows() {
+          return [
+            [METRICS[metric].title, percent(value)],
+            [COSTS[cost].title, COSTS[cost].show(at)],
+            ["Parameters", short(trial.params)],
+          ];
+        },
+      })),
+    );
+    names.replaceChildren(
+      ...measured
+        .filter(({ trial }) => name(trial))
+        .map(({ trial, at, value }) => {
+          const [px, py] = [x.at(at), y.at(value)];
+          const right = px > (area.left + area.right) / 2;
+          const spot = { x: px + (right ? -12 : 12), y: py + 4, "text-anchor": right ? "end" : "start" };
+          return svg("text", { class: "name", ...spot }, name(trial));
+        }),
+    );
+  }
+
   function mark({ objective, best }, x, y, area) {
-    const inside = objective.target >= x.low && objective.target <= x.high;
-    for (const node of [target, targetText]) node.setAttribute("visibility", inside ? "visible" : "hidden");
-    if (inside) {
-      const at = x.at(objective.target);
-      for (const [name, value] of Object.entries({ x1: at, x2: at, y1: area.top - 6, y2: area.bottom }))
-        target.setAttribute(name, value);
-      const right = at > area.right - 110;
-      targetText.setAttribute("x", at + (right ? -6 : 6));
-      targetText.setAttribute("y", area.bottom - 8);
-      targetText.setAttribute("text-anchor", right ? "end" : "start");
-      say(targetText, `target ${COSTS[objective.cost].brief(objective.target)}`);
-    }
+    line.show(objective, x);
     star.setAttribute("visibility", best ? "visible" : "hidden");
     if (best) star.setAttribute("transform", `translate(${x.at(best.cost).toFixed(1)} ${y.at(best.value).toFixed(1)})`);
     contour.setAttribute("d", best ? equal(objective, best.reward, x, y, area) : "");
@@ -157,28 +182,5 @@ function equal(objective, reward, x, y, area) {
   return parts.join("");
 }
 
-// The reward as in nas/objective.py: only to draw, and to fill the table's column after a re-ranking.
-export function worth(objective, value, cost) {
-  const [factor, offset] = terms(objective, cost);
-  return value * factor + offset;
-}
-
-function terms({ form, target, w_under, w_over }, cost) {
-  const w = cost <= target ? w_under : w_over;
-  return form === "absolute" ? [1, w * Math.abs(cost / target - 1)] : [(cost / target) ** w, 0];
-}
-
 // What a point is called, where it is no network of the searcher's own.
-const name = (trial) => trial.job.baseline ?? (trial.job.whole ? "parent" : null);
-
-// What a metric is of a trial; null also where an older version did not record it.
-export function metricOf({ measurement }, metric) {
-  return (metric === "accuracy" ? measurement?.accuracy : measurement?.quality?.[metric]) ?? null;
-}
-
-export const latencyOn = (trial, device) => trial.measurement?.latencies[device] ?? null;
-
-export function costOf(trial, cost, device) {
-  if (cost === "latency_ms") return latencyOn(trial, device)?.median_ms ?? null;
-  return trial.measurement?.[cost] ?? null;
-}
+const name = (trial) => trial.baseline ?? (trial.whole ? "parent" : null);

@@ -25,10 +25,16 @@ function staged({ images, stem, stem_stride, stages, head }) {
   return [...rows, ["Classifier", "", images.classes, 1, ""]];
 }
 
+const SKIPS = {
+  false: "no skip",
+  pooling: "pooling skip",
+  repeats: "no first skip",
+  "pooling repeats": "pooling skip but the first",
+};
+
 function words({ op, expand, se_ratio, skip }) {
   const name = { conv: "Convolution", fused: "Fused bottleneck", mbconv: "Bottleneck" }[op];
-  const skipped = skip === true ? null : skip ? `${skip} skip` : "no skip";
-  return [op === "conv" ? name : `${name} ×${expand}`, se_ratio && "SE", skipped].filter(Boolean).join(", ");
+  return [op === "conv" ? name : `${name} ×${expand}`, se_ratio && "SE", SKIPS[skip]].filter(Boolean).join(", ");
 }
 
 // Normal cells in three groups with a reduction between; then what the nodes of each cell do with which states.

@@ -1,16 +1,32 @@
 // A table that stays put while its rows change: keyed rows, sorting by heading, a page at a time.
 
 import { element, say } from "./element.js";
+import { note, said } from "./place.js";
 
 const PAGE = 25;
 
 // A column is {title, text(row), fill?(cell, row), value?(row), number?, minor?}: `fill` draws what text alone cannot, and
 // runs only when `text` changed; a column with `value` can be sorted; a `minor` one gives way on small screens, where
-// the rows of a `stacked` table become blocks.
-export function table({ columns, key, label, empty, stacked = false, sort = null, descending = false, pick = null }) {
+// the rows of a `stacked` table become blocks, in which a `below` one has a line of its own, and a `named` one a line
+// that begins with its title.
+// The order of an `addressed` table is a part of the page's address.
+export function table({
+  columns,
+  key,
+  label,
+  empty,
+  stacked = false,
+  sort = null,
+  descending = false,
+  pick = null,
+  addressed = false,
+}) {
+  const wanted = addressed ? (said().sort ?? "") : "";
+  const at = columns.findIndex((column) => column.value && column.title === wanted.replace(/^-/, ""));
+  if (at >= 0) [sort, descending] = [at, wanted.startsWith("-")];
   const body = element("tbody");
   const headings = columns.map((column, index) => heading(column, () => order(index)));
-  const note = element("p", { class: "muted", hidden: true }, empty);
+  const none = element("p", { class: "muted", hidden: true }, empty);
   const [earlier, place, later] = [turn("Earlier", -1), element("span", { class: "muted" }), turn("Later", 1)];
   const pager = element(
     "nav",
@@ -29,11 +45,11 @@ export function table({ columns, key, label, empty, stacked = false, sort = null
     "div",
     {},
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, grid),
-    note,
+    none,
     pager,
   );
   const drawn = new Map();
-  let [rows, page, chosen] = [[], 0, null];
+  let [rows, page, chosen, coming] = [[], 0, null, 0];
 
   if (pick) {
     body.addEventListener("click", (event) => {
@@ -54,6 +70,7 @@ export function table({ columns, key, label, empty, stacked = false, sort = null
     descending = sort === index ? !descending : Boolean(columns[index].number);
     sort = index;
     page = 0;
+    if (addressed) note({ sort: `${descending ? "-" : ""}${columns[index].title}` });
     draw();
   }
 
@@ -88,10 +105,11 @@ export function table({ columns, key, label, empty, stacked = false, sort = null
     });
     for (const [index, each] of headings.entries())
       each.show(index === sort ? (descending ? "descending" : "ascending") : "none");
-    note.hidden = rows.length > 0;
-    pager.hidden = pages === 1;
+    none.hidden = rows.length > 0;
+    pager.hidden = pages === 1 && !coming;
     [earlier.disabled, later.disabled] = [page === 0, page === pages - 1];
-    say(place, `${page * PAGE + 1} to ${page * PAGE + visible.length} of ${rows.length.toLocaleString("en")}`);
+    const count = `${page * PAGE + 1} to ${page * PAGE + visible.length} of ${rows.length.toLocaleString("en")}`;
+    say(place, coming ? `${count}; ${coming.toLocaleString("en")} more are being read` : count);
   }
 
   function added(row) {
@@ -103,8 +121,9 @@ export function table({ columns, key, label, empty, stacked = false, sort = null
 
   return {
     node,
-    show(given) {
-      rows = given;
+    // Of a long history so many rows may be `left` to come.
+    show(given, left = 0) {
+      [rows, coming] = [given, left];
       draw();
     },
     choose(name) {
@@ -139,5 +158,4 @@ function lineOf(columns, name, picked) {
   };
 }
 
-const classes = (column) =>
-  [column.number && "number", column.minor && "minor", column.wide && "wide"].filter(Boolean).join(" ");
+const classes = (column) => ["number", "minor", "wide", "below", "named"].filter((word) => column[word]).join(" ");

@@ -1,15 +1,15 @@
 // The table of a search's trials.
 
+import { latencyOn, metricOf } from "./columns.js";
 import { element, pill } from "./element.js";
 import { decimal, duration, latency, MEDIAN, METRICS, percent, short } from "./numbers.js";
-import { latencyOn, metricOf } from "./scatter.js";
 import { table } from "./table.js";
-import { slowedTo } from "./trial.js";
 
-export function trialsTable(reward, pick, { devices, objective: { metric } }) {
-  const measured = (trial, name) => trial.measurement?.[name] ?? null;
+export function trialsTable(reward, pick, { devices, weights, objective: { metric, precision } }) {
+  const why = (trial) => trial.remark ?? purpose(trial, weights === "shared");
   return table({
     label: "trials",
+    addressed: true,
     key: (trial) => trial.number,
     empty: "No trial has begun yet.",
     sort: 0,
@@ -27,7 +27,7 @@ export function trialsTable(reward, pick, { devices, objective: { metric } }) {
         title: "State",
         text: (trial) => `${trial.state} ${why(trial)}`,
         value: (trial) => trial.state,
-        fill: state,
+        fill: (cell, trial) => state(cell, trial, why(trial)),
         wide: true,
       },
       ...(metric === "accuracy"
@@ -44,10 +44,21 @@ export function trialsTable(reward, pick, { devices, objective: { metric } }) {
       {
         title: "Accuracy",
         number: true,
-        text: (trial) => percent(measured(trial, "accuracy")),
-        value: (trial) => measured(trial, "accuracy"),
+        text: (trial) => percent(trial.accuracy),
+        value: (trial) => trial.accuracy,
         hint: "on validation images",
       },
+      ...(precision === "int8"
+        ? [
+            {
+              title: "Single precision",
+              number: true,
+              text: (trial) => percent(trial.single_precision),
+              value: (trial) => trial.single_precision,
+              hint: "the accuracy on the same images before the network was quantised",
+            },
+          ]
+        : []),
       {
         title: "Reward",
         number: true,
@@ -58,48 +69,53 @@ export function trialsTable(reward, pick, { devices, objective: { metric } }) {
       {
         title: "Multiply-adds",
         number: true,
-        text: (trial) => short(measured(trial, "mult_adds")),
-        value: (trial) => measured(trial, "mult_adds"),
+        text: (trial) => short(trial.mult_adds),
+        value: (trial) => trial.mult_adds,
       },
       ...devices.map((device, place) => ({
         title: place ? `On ${device}` : "Latency",
         number: true,
         minor: true,
-        text: (trial) => latency(latencyOn(trial, device)),
-        value: (trial) => latencyOn(trial, device)?.median_ms ?? null,
-        hint: `on ${device}: ${MEDIAN}; the middle half of all timings lies within the spread`,
+        text: (trial) => latency(latencyOn(trial, place)),
+        value: (trial) => latencyOn(trial, place)?.median_ms ?? null,
+        hint: `on ${device}: ${MEDIAN}`,
       })),
       {
         title: "Parameters",
         number: true,
         minor: true,
-        text: (trial) => short(measured(trial, "params")),
-        value: (trial) => measured(trial, "params"),
+        text: (trial) => short(trial.params),
+        value: (trial) => trial.params,
       },
-      { title: "Took", number: true, minor: true, text: (trial) => duration(took(trial)), value: took },
+      {
+        title: "Took",
+        number: true,
+        minor: true,
+        text: (trial) => duration(trial.seconds),
+        value: (trial) => trial.seconds,
+      },
     ],
   });
 }
 
-const took = (trial) => (trial.ended_at === null ? null : trial.ended_at - trial.started_at);
-const why = (trial) => trial.error ?? trial.measurement?.refused ?? purpose(trial);
-
 // Which training of its network a trial is, where there are several, how it was slowed down, and what it began with.
-function purpose(trial) {
-  const rate = slowedTo(trial);
-  const inherited = trial.measurement?.inherited ?? null;
+function purpose(trial, shared) {
+  const { inherited, learning_rate } = trial;
   return [
-    which(trial.job),
-    rate && `at rate ${decimal(rate)}`,
+    which(trial, shared),
+    learning_rate && `at rate ${decimal(learning_rate)}`,
     inherited !== null && `${Math.round(100 * inherited)} % inherited`,
   ]
     .filter(Boolean)
     .join(", ");
 }
 
-function which({ baseline, repeats, promotes, rung, whole }) {
+function which({ role, baseline, repeats, promotes, rung, whole }, shared) {
+  if (role === "supernet") return "supernet";
   if (baseline) return `baseline ${baseline}`;
   if (whole && repeats === null && promotes === null) return "the parent, whole";
+  if (role === "measured") return `latency of ${repeats} again`;
+  if (shared && rung === 0) return "shared weights";
   if (repeats !== null) return `trial ${repeats} again`;
   if (rung === null) return "";
   return promotes === null ? `rung ${rung + 1}` : `rung ${rung + 1} after ${promotes}`;
@@ -115,7 +131,6 @@ function number(cell, trial) {
   );
 }
 
-function state(cell, trial) {
-  const words = why(trial);
+function state(cell, trial, words) {
   cell.replaceChildren(pill(trial.state), words && element("span", { class: "why", title: words }, words));
 }

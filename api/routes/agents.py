@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import agent_program, examples
-from api.access import allowed
+from api.access import Asking, whose
 from api.bodies import JSONRoute, strictly
 from api.history import Rows
 from api.problems import TAKES_BODY, WRITES, Problem, documented, refused
 from api.waiting import Waiting
 from nas.agents.errands import Agent, Answer, Errand, Introduction
-from nas.tokens import Token
 
 BYTES = "application/octet-stream"
 UNKNOWN_AGENT = "no agent 'pi5' has registered: there are pi4"
@@ -26,7 +25,6 @@ Name = Annotated[str, Path(description="the agent's name", examples=["pi4"])]
 Id = Annotated[str, Path(description="the errand's id")]
 Instance = Annotated[str, Query(description="the process of the agent, as it has introduced itself")]
 Wait = Annotated[float, Query(ge=0, le=20, description="how long the answer may be held back for something to happen")]
-Asking = Annotated[Token, Depends(allowed)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +90,7 @@ async def take(
     """As soon as there is one. The same as before where that one is not answered."""
     await run_in_threadpool(store.agents.heard, name, instance)
     if wait_seconds:
-        await _waiting(request).until(lambda errands: name in errands.values(), wait_seconds, _whose(request, token))
+        await _waiting(request).until(lambda errands: name in errands.values(), wait_seconds, whose(request, token))
     return Taken(errand=await run_in_threadpool(store.agents.take, name, instance))
 
 
@@ -123,7 +121,7 @@ async def get_errand(errand: Id, request: Request, token: Asking, store: Rows, w
     forgotten."""
     await run_in_threadpool(store.agents.ask, errand)
     if wait_seconds:
-        await _waiting(request).until(lambda errands: errand not in errands, wait_seconds, _whose(request, token))
+        await _waiting(request).until(lambda errands: errand not in errands, wait_seconds, whose(request, token))
     return await run_in_threadpool(store.agents.look, errand)
 
 
@@ -162,8 +160,3 @@ def answer(
 def _waiting(request: Request) -> Waiting[dict[str, str]]:
     waiting: Waiting[dict[str, str]] = request.app.state.waiting
     return waiting
-
-
-def _whose(request: Request, token: Token) -> str:
-    """Who waits: whoever has a token of their own, else a client by its address."""
-    return f"token {token.id}" if token.id else request.client.host if request.client else "nobody"

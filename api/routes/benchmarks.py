@@ -1,11 +1,12 @@
 """Benchmarks: the latency of networks that are not trained, on the devices of the workers."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 
-from api import admission, examples
+from api import admission, descent, examples
 from api.access import Asker
 from api.bodies import JSONRoute, blamed, strictly
 from api.history import Histories
@@ -13,7 +14,7 @@ from api.problems import TAKES_BODY, documented, together
 from api.requests import BenchmarkRequest
 from api.views import benchmark
 from api.views.benchmark import Benchmark
-from nas import spaces, zoo
+from nas import parents, spaces, zoo
 from nas.networks.architecture import Images
 from nas.networks.lowering import AnyArchitecture
 from nas.plans.sample import sample
@@ -48,15 +49,25 @@ def specified(wanted: BenchmarkRequest, store: Store, roots: Roots, *, remote_wo
     faults.check("/name", wanted.name, lambda: admission.name(wanted.name))
     admission.check_devices(faults, wanted.devices, store.agents.all(), remote_workers=True)  # each fails by itself
     space = faults.check("/space", wanted.space, lambda: spaces.load(wanted.space))
-    images = wanted.images
+    images, kept = wanted.images, None
+    if (parent := wanted.parent) is not None:
+        kept = faults.check(
+            "/parent", parent, lambda: descent.parent(parent, roots, store.model, remote_workers=remote_workers)
+        )
+        if space:
+            faults.check("/space", wanted.space, lambda: spaces.check_around(wanted.space))
     if (dataset := wanted.dataset) is not None:
-        images = faults.check("/dataset", dataset, lambda: admission.dataset(dataset, roots))
+        pixels = parents.described(kept).pixels if kept else None
+        images = faults.check("/dataset", dataset, lambda: admission.dataset(dataset, roots, pixels))
+    if parent and kept and images and not faults:
+        faults.check("/parent", parent, lambda: descent.fits(parent, kept, images))
+        space = None if faults else faults.check("/parent", parent, lambda: spaces.load(wanted.space, kept))
     if space and images and wanted.networks is not None:
         faults.check("/knobs", wanted.knobs, lambda: spaces.narrowed(space.knobs(images), wanted.knobs))
     if faults:
         raise together(faults)
     try:
-        spec, networks = _specified(wanted, images, store)
+        spec, networks = _specified(dataclasses.replace(wanted, parent=kept), images, store)
         for network in networks:
             admission.roomy(network, remote_workers)
         return spec
@@ -76,9 +87,9 @@ def _specified(
             raise Refusal(
                 "images is missing: say what the networks are for, or name a dataset of such images", field="images"
             )
-        same |= {"networks": wanted.networks, "knobs": wanted.knobs}
+        same |= {"networks": wanted.networks, "knobs": wanted.knobs, "parent": wanted.parent}
         spec = BenchmarkSpec(**same, space=wanted.space, images=images)
-        drawn = sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed)
+        drawn = sample(spec.space, images, spec.networks, knobs=spec.knobs, seed=spec.seed, parent=spec.parent)
         return spec, [architecture for _, architecture in drawn]
     if wanted.model is not None:
         model = store.model(wanted.model)

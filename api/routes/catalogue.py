@@ -16,6 +16,7 @@ from api.problems import Problem, documented, refused
 from nas import plugins, uploads, zoo
 from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
+from nas.metering.history import History
 from nas.networks.architecture import Choice, Images, random_choices
 from nas.networks.counts import Counts, counts
 from nas.plugins import Option
@@ -107,6 +108,8 @@ class Devices:
 
     devices: tuple[Device, ...]
     """This machine's devices, then those of agents."""
+    speeds: tuple[History, ...]
+    """How fast kinds of machines were that measured for this service, day by day: what the yardstick took at best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +240,8 @@ def devices(store: Rows) -> Devices:
                 )
                 for agent in agents
             ),
-        )
+        ),
+        speeds=store.yardsticks.known(),
     )
 
 

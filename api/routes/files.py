@@ -14,8 +14,10 @@ from api.history import Rows
 from api.problems import WRITES, Problem, documented
 from api.routes.models import GONE, UNKNOWN, file_of, note
 from api.sending import BAD_RANGE, Wanted
+from nas.measurements import Latency
 from nas.models.manifest import File, FileScore, Manifest, Packing
 from nas.records import Model
+from nas.store import Store
 
 router = APIRouter(prefix="/models", tags=["models"])
 BYTES = "application/octet-stream"
@@ -41,6 +43,8 @@ class Offer(File):
     """A name that says what it is, such as b2_0.21ms_acc0.934.onnx."""
     score: FileScore | None
     """What it scored in its own runtime, loaded from the archive alone; null of what is no network."""
+    latency: Latency | None
+    """How fast it is on the processor of the service; null where that was not measured."""
     link: str
     """Where it is."""
 
@@ -92,7 +96,7 @@ def list_files(model: Named, kept: Kept) -> Files:
 def make_files(model: Named, kept: Kept, store: Rows, response: Response, asker: Asker) -> Files:
     """In a process of its own, which takes seconds, and for large networks minutes: ask with GET until the state is
     another than building. What is there already is not made again, unless something of it was refused."""
-    file_of(model)
+    file_of(model, store)
     before = kept.state(model.sha256)[0]
     kept.begin(model.sha256)
     answer = _files(model, kept)
@@ -108,7 +112,7 @@ def make_files(model: Named, kept: Kept, store: Rows, response: Response, asker:
     "/{model}/files/{name}",
     summary="A file of a model",
     response_class=FileResponse,
-    responses={**SENT, **documented(_404=UNKNOWN, _409=NONE, **BAD_RANGE)},
+    responses={**SENT, **documented(_404=UNKNOWN, _409=NONE, _410=GONE, **BAD_RANGE)},
 )
 def get_file(
     model: Named,
@@ -121,7 +125,7 @@ def get_file(
 ) -> Response:
     """The ETag and Repr-Digest are the SHA-256 of the whole file, so a download that broke off goes on with Range and
     If-Range and can be checked."""
-    whole = _built(model, kept)
+    whole = _built(model, kept, store)
     file = archives.listed(whole, name)
     answer = wanted.response(
         archives.folder(model.sha256) / file.name, file.sha256, file.bytes, _save_as(whole, file.name), BYTES
@@ -136,7 +140,7 @@ def get_file(
     "/{model}/archive",
     summary="A model as one archive",
     response_class=FileResponse,
-    responses={**SENT, **documented(_404=UNKNOWN, _409=NONE, **BAD_RANGE)},
+    responses={**SENT, **documented(_404=UNKNOWN, _409=NONE, _410=GONE, **BAD_RANGE)},
 )
 def get_archive(
     model: Named,
@@ -148,7 +152,7 @@ def get_archive(
     packing: Annotated[Packing, Query(alias="as", description="zip or tar")] = "zip",
 ) -> Response:
     """All files with their hashes, in a folder that says what it is; as resumable and as checked as they are."""
-    whole = _built(model, kept)
+    whole = _built(model, kept, store)
     path, sha256 = kept.packed(model.sha256, packing)
     name = f"{whole.name}.{packing}"
     answer = wanted.response(path, sha256, path.stat().st_size, name, MEDIA[packing])
@@ -173,6 +177,7 @@ def _files(model: Model, kept: Archives) -> Files:
                 exporter=ways[file.name].exporter if file.name in ways else None,
                 save_as=_save_as(whole, file.name),
                 score=ways[file.name].score if file.name in ways else None,
+                latency=ways[file.name].latency if file.name in ways else None,
                 link=f"{address}/files/{file.name}",
             )
             for file in (whole.files if whole else ())
@@ -189,8 +194,10 @@ def _files(model: Model, kept: Archives) -> Files:
     )
 
 
-def _built(model: Model, kept: Archives) -> Manifest:
+def _built(model: Model, kept: Archives, store: Store) -> Manifest:
     """Raises Problem where there is none."""
+    if model.removed:
+        file_of(model, store)
     whole = kept.manifest(model.sha256)
     if whole is None:
         state, reason = kept.state(model.sha256)
@@ -203,5 +210,5 @@ def _built(model: Model, kept: Archives) -> Manifest:
 
 def _save_as(whole: Manifest, file: str) -> str:
     """A network's file says what it is; others have their names, as programs look for them."""
-    is_network = any(way.file == file for way in whole.ways)
-    return f"{whole.name}.{file.rpartition('.')[2]}" if is_network else file
+    way = next((way for way in whole.ways if way.file == file), None)
+    return (way.save_as or f"{whole.name}.{file.rpartition('.')[2]}") if way else file

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 
 from api.problems import documented
 from nas import parents
+from nas.measurements import Measurement
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.parents import Parent
-from nas.records import Measurement
 
 router = APIRouter(prefix="/parents", tags=["catalogue"])
 

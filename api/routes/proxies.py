@@ -16,8 +16,7 @@ from api.views import proxy
 from api.views.proxy import Proxy
 from nas import spaces
 from nas.agents.errands import Agent
-from nas.networks.architecture import Images
-from nas.plans.sample import sample
+from nas.plans.proxy import candidates
 from nas.refusal import Faults
 from nas.roots import Roots
 from nas.specs import ProxySpec
@@ -40,9 +39,13 @@ def create_proxy(
         spec, history.store.agents.all(), state.roots, history.store.model, remote_workers=state.remote_workers
     )
     info = spec.contents or admission.described(spec.dataset, state.roots)
-    (cheap, cheap_worth), (dear, dear_worth) = (admission.settled(recipe, info) for recipe in (spec.cheap, spec.dear))
+    if spec.weights == "shared":
+        spec = dataclasses.replace(spec, cheap=dataclasses.replace(spec.cheap, folds=1))
+    (cheap, cheap_worth), (dear, dear_worth) = (
+        admission.settled(recipe, info, parent=spec.parent is not None) for recipe in (spec.cheap, spec.dear)
+    )
     run = history.store.add_run("proxy", dataclasses.replace(spec, cheap=cheap, dear=dear), asker)
-    history.store.note(run.id, "worth", f"by the cheap recipe each candidate has {cheap_worth}")
+    history.store.note(run.id, "worth", f"by the cheap recipe {spec.trained} has {cheap_worth}")
     history.store.note(run.id, "worth", f"by the dear recipe each candidate has {dear_worth}")
     response.headers["Location"] = f"/v1/proxies/{run.id}"
     return proxy.view(run, ())
@@ -51,8 +54,8 @@ def create_proxy(
 def admit(
     spec: ProxySpec, agents: Sequence[Agent], roots: Roots, models: Models, *, remote_workers: bool = False
 ) -> ProxySpec:
-    """What is stored of `spec`: with its images as they are now, and teachers by the names that the workers know.
-    Raises Problem naming every value that cannot work."""
+    """What is stored of `spec`: with its images as they are now, and parent and teachers by the names that the workers
+    know. Raises Problem naming every value that cannot work."""
     faults = Faults()
     faults.check("/name", spec.name, lambda: admission.name(spec.name))
     admission.check_devices(faults, spec.devices, agents, remote_workers)
@@ -64,15 +67,18 @@ def admit(
             for field, recipe in (("cheap", spec.cheap), ("dear", spec.dear))
         )
         spec = dataclasses.replace(spec, cheap=cheap, dear=dear)
-    images = info and info.as_seen()
+    spec, space = admission.around(faults, spec, space, info, roots, models, remote_workers=remote_workers)
+    images = info and info.as_seen(spec.resolution)
     if space and images:
-        faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
+        if spec.weights == "shared":
+            spec = dataclasses.replace(spec, knobs=spaces.nested(space, images) | spec.knobs)
+        knobs = faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
+        if knobs and spec.weights == "shared":
+            admission.shared(faults, spec, space, knobs, images)
+    if space and images:
+        faults.check("/resolution", images.resolution, lambda: admission.fits(space, images))
     if images and not faults:
-        faults.check("/candidates", spec.candidates, lambda: _drawn(spec, images))
+        faults.check("/candidates", spec.candidates, lambda: candidates(spec, images))
     if faults or info is None:
         raise together(faults)
     return dataclasses.replace(spec, **admission.about(info, spec.dataset))
-
-
-def _drawn(spec: ProxySpec, images: Images) -> None:
-    sample(spec.space, images, spec.candidates, knobs=spec.knobs, limits=spec.limits, seed=spec.seed)

@@ -1,22 +1,33 @@
 """Routes that runs of every kind share: lists, wishes, trials, events."""
 
 import functools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query, Response
 
+from api import examples
 from api.access import Asker
+from api.answering import Answers
+from api.bodies import JSONRoute, strictly
 from api.history import Histories, History, Rows
-from api.problems import WRITES, documented
-from api.views import benchmark, growth, proxy, search
+from api.journal import audit
+from api.problems import TAKES_BODY, WRITES, documented
+from api.requests import Labelling
+from api.views import benchmark, proxy
 from api.views.benchmark import Benchmark
 from api.views.growth import Growth
 from api.views.proxy import Proxy
-from api.views.search import Scored, Search
+from api.views.queue import Queue, queue
+from api.views.run import remaining_seconds
+from api.views.search import Search
+from api.views.trial import Scored, page
+from nas.disk import going
 from nas.records import Event, Run, TrialState, Wish
-from nas.specs import Kind, SearchSpec
+from nas.specs import Kind
 from nas.store import NotFound, Store
 
 AnyRun = Search | Growth | Benchmark | Proxy
@@ -28,6 +39,7 @@ PLURAL: dict[Kind, str] = {
 }
 WISHES: dict[str, Wish] = {"pause": "pause", "resume": "run", "stop": "stop", "cancel": "cancel"}
 UNKNOWN = "there is no run 'f00f00f00f00'"
+BUSY = "run 0a1b2c3d4e5f is running: pause or cancel it first, and wait until that has come about"
 
 Verb = Annotated[
     Literal["pause", "resume", "stop", "cancel"],
@@ -128,12 +140,12 @@ def run_of(store: Store, kind: Kind, run: str) -> Run:
 
 def seen(history: History, run: Run, *, whole: bool = True) -> AnyRun:
     """The run as it is shown: `whole`, or as one of a list."""
+    if run.kind == "search":
+        return history.search(run)
+    if run.kind == "growth":
+        return history.growth(run)
     trials = history.trials(run.id)
     match run.kind:
-        case "search":
-            return search.view(run, trials)
-        case "growth":
-            return growth.view(run, trials)
         case "benchmark":
             return benchmark.view(run, trials, whole=whole)
         case "proxy":
@@ -182,29 +194,42 @@ def common(kind: Kind) -> APIRouter:
         run_of(history.store, kind, run)
         return seen(history, history.store.wish(run, WISHES[verb], asker))
 
+    @router.delete(
+        "/{run}",
+        status_code=204,
+        operation_id=f"delete_{kind}",
+        summary=f"Delete a {kind}",
+        responses=documented(**WRITES, _404=UNKNOWN, _409=BUSY),
+    )
+    def delete(run: Id, store: Rows, asker: Asker) -> None:
+        """For good: its trials, its events, and its models with their weights and files. Refused while it is worked on,
+        and while another run needs one of its models, or one is pinned."""
+        run_of(store, kind, run)
+        going.delete_run(store, run, asker)
+        audit(f"{kind} {run} deleted", asker)
+
     @router.get(
         "/{run}/trials",
         operation_id=f"{kind}_trials",
         summary=f"Trials of a {kind}",
+        response_model=Trials,
         responses=documented(_404=UNKNOWN),
     )
     def trials(
         run: Id,
         store: Rows,
+        answer: Answers,
         after: Annotated[int, Query(ge=-1, description="the number that the page before ended with")] = -1,
         limit: Limit = 200,
         state: Annotated[TrialState | None, Query(description="only those in this state")] = None,
-    ) -> Trials:
+    ) -> Response:
         """With jobs, measurements and, while they run, progress."""
-        spec = run_of(store, kind, run).spec
-        rows = store.trials(run, after=after, limit=limit, state=state)
-        objective = spec.objective if isinstance(spec, SearchSpec) else None
+        run_of(store, kind, run)
+        lines = store.lines(run, after, limit, state)
         only = f"&state={state}" if state else ""
         address = f"/v1/{plural}/{run}/trials?limit={limit}{only}&after="
-        return Trials(
-            trials=tuple(search.scored(trial, objective) for trial in rows),
-            next=f"{address}{rows[-1].number}" if len(rows) == limit else None,
-        )
+        following = f"{address}{lines[-1].number}" if len(lines) == limit else None
+        return answer.response(page(lines, following))
 
     @router.get(
         "/{run}/events",
@@ -225,17 +250,48 @@ def common(kind: Kind) -> APIRouter:
     return router
 
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=JSONRoute)
 
 
 @router.get("/runs", summary="Runs of every kind, newest first", responses=documented(_404=UNKNOWN))
-def list_runs(history: Histories, limit: Limit = 50, before: Before = None) -> Runs:
+def list_runs(
+    history: Histories,
+    limit: Limit = 50,
+    before: Before = None,
+    archived: Annotated[bool | None, Query(description="only those that are put away, or only the others")] = None,
+    tag: Annotated[str | None, Query(description="only those with this tag")] = None,
+) -> Runs:
     """Each with its counts, its forecast and, of a search or a growth, its best candidate or family."""
-    rows = history.store.runs(limit, before)
-    return Runs(runs=tuple(seen(history, run, whole=False) for run in rows), next=following("/v1/runs", rows, limit))
+    rows = history.store.runs(limit, before, archived=archived, tag=tag)
+    only = {} if archived is None else {"archived": str(archived).lower()}
+    only |= {} if tag is None else {"tag": tag}
+    after = following("/v1/runs", rows, limit)
+    after = f"{after}&{urlencode(only)}" if after and only else after
+    return Runs(runs=tuple(seen(history, run, whole=False) for run in rows), next=after)
+
+
+@router.get("/queue", summary="What runs, and what waits for what", responses=documented())
+def get_queue(store: Rows) -> Queue:
+    """With estimates, as far as enough has been seen of what runs."""
+    runs, now = store.queue(), time.time()
+    left = {run.id: remaining_seconds(run, store.summary(run.id), now) for run in runs if run.state == "running"}
+    return queue(runs, left)
 
 
 @router.get("/runs/{run}", summary="A run of any kind", responses=documented(_404=UNKNOWN))
 def get_run(run: Id, history: Histories) -> AnyRun:
     """For whoever has an id and does not know of what."""
     return seen(history, history.store.run(run))
+
+
+@router.patch(
+    "/runs/{run}", summary="Rename, annotate, tag or archive a run", responses=documented(**TAKES_BODY, _404=UNKNOWN)
+)
+def write_label(
+    run: Id,
+    label: Annotated[Labelling, strictly(Labelling), Body(openapi_examples=examples.LABELS)],
+    history: Histories,
+    asker: Asker,
+) -> AnyRun:
+    """Of a run of any kind, whatever its state; what it was asked for stays as it was submitted."""
+    return seen(history, history.store.write_label(run, asker, **label.given))

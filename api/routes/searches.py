@@ -1,21 +1,27 @@
 """Searches: submit, list, look at, raise the budget, and rank again what was measured."""
 
-from typing import Annotated
+import dataclasses
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from api import examples
 from api.access import Asker
 from api.admission import admit, unchanged
+from api.answering import Answers
 from api.bodies import JSONRoute, strictly
-from api.history import Histories
+from api.history import Histories, Rows
 from api.problems import TAKES_BODY, documented
 from api.ranking import Ranking
 from api.requests import Budget
 from api.routes.runs import UNKNOWN, Id, run_of
-from api.views import search
-from api.views.search import Pareto, Search
+from api.views.columns import NAMES, Columns, columns
+from api.views.front import Pareto
+from api.views.search import Search
+from nas.codec import least
 from nas.specs import SearchSpec
+
+MOST_RUNNING = 1000
 
 router = APIRouter(prefix="/searches", tags=["searches"], route_class=JSONRoute)
 
@@ -36,7 +42,7 @@ def create_search(
     )
     run = history.store.add_run("search", spec, asker)
     response.headers["Location"] = f"/v1/searches/{run.id}"
-    return search.view(run, ())
+    return history.search(run)
 
 
 @router.patch(
@@ -58,7 +64,16 @@ def raise_budget(
     raised = history.store.raise_budget(
         run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours, by=asker
     )
-    return search.view(raised, history.trials(run))
+    return history.search(raised)
+
+
+@router.get("/{run}/request", summary="What asks for a search like this", responses=documented(_404=UNKNOWN))
+def search_request(run: Id, store: Rows) -> dict[str, Any]:
+    """The body of a request that submits the same search again, in its fields that are not what they would be anyway.
+    Its images may be others meanwhile; epochs and folds are as they were settled."""
+    spec = run_of(store, "search", run).spec
+    assert isinstance(spec, SearchSpec)
+    return least(dataclasses.replace(spec, contents=None, worth=None))
 
 
 @router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))
@@ -67,4 +82,27 @@ def pareto(run: Id, ranking: Annotated[Ranking, Query()], history: Histories) ->
     form, metric or device ranks again what was measured; nothing is stored or trained."""
     row = run_of(history.store, "search", run)
     objective, device = ranking.applied(row)
-    return search.pareto(row, history.trials(run), objective, device)
+    return history.ranked(row, objective, device).pareto
+
+
+@router.get(
+    "/{run}/columns",
+    summary="The trials of a search as columns",
+    response_model=Columns,
+    responses=documented(_404=UNKNOWN),
+)
+def search_columns(
+    run: Id,
+    store: Rows,
+    answer: Answers,
+    after: Annotated[int, Query(ge=0, description="how many trials have ended with those that are known")] = 0,
+    limit: Annotated[int, Query(ge=1, le=20_000, description="trials at most")] = 20_000,
+) -> Response:
+    """What a plot and a table need of each trial that has ended, a thirtieth of what the trials themselves take; and
+    those that are running, whole."""
+    run_of(store, "search", run)
+    running = store.lines(run, -1, MOST_RUNNING, "running")
+    rows = store.told(run, NAMES, after, limit + 1)
+    since = {row[0] for row in rows}  # have ended between the two questions
+    running = [line for line in running if line.number not in since]
+    return answer.response(columns(rows[:limit], len(rows) > limit, after, running), packed=True)

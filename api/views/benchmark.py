@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
+from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
-from nas.records import Job, Latency, Measurement, Run, Trial, TrialState
+from nas.outlines import summed
+from nas.records import Job, Run, Trial, TrialState
 from nas.specs import BenchmarkSpec
 
 
@@ -53,7 +55,7 @@ def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Benchmark:
     """The run with its table, unless it is to stand in a list."""
     assert isinstance(run.spec, BenchmarkSpec)
     return Benchmark(
-        **common(run, trials, f"/v1/benchmarks/{run.id}"),
+        **common(run, summed(trials), f"/v1/benchmarks/{run.id}"),
         spec=run.spec,
         networks=tuple(_measured(run.spec.devices, trials)) if whole else None,
     )

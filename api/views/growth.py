@@ -1,18 +1,27 @@
 """The members of a family: what they are by arithmetic, and what came of their trainings."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
-from api.views.search import estimate, medians
+from api.views.scaling import Fitted, fitted, of_comparison, of_fit
+from api.views.search import medians
 from api.views.verdict import of_growth
 from nas import noise
+from nas.families import dominated, estimates, known, trainings
+from nas.measurements import Measurement
+from nas.networks.architecture import Architecture, Scale
 from nas.networks.counts import counts
-from nas.objective import Metric
-from nas.plans.growth import member
-from nas.records import Job, Measurement, Progress, Run, Trial, TrialState
+from nas.networks.members import Scaled, factors, is_measured, way
+from nas.networks.scaling import DOUBLED, CompoundScaling
+from nas.outlines import summed
+from nas.records import ENDED, Job, Progress, Run, Trial, TrialState
+from nas.rounding import Rounding
 from nas.specs import GrowthSpec
+
+FAR = 0.2  # from 2, as a part of it: a factor on multiply-adds that is no doubling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,27 +31,49 @@ class Member:
     LIKE: ClassVar[tuple[type, ...]] = (Measurement, Trial, Job)
 
     member: str
-    """Its name, B0 to B7."""
-    state: Literal["queued"] | TrialState
-    """Where its trainings are."""
+    """Its name, as it was asked for: B0 to B7, or another."""
+    state: Literal["queued", "skipped"] | TrialState
+    """Where its trainings are; "skipped": it is a candidate of a fit that is not trained."""
     number: int | None
     """The number of its first trial."""
-    resolution: int
-    """Pixels a side of its images."""
-    params: int
-    mult_adds: int
+    resolution: int | None
+    """Pixels a side of its images; null, as its sizes are, of a member of a latency until measurements have found
+    it."""
+    params: int | None
+    mult_adds: int | None
+    peak_memory: int | None
+    model_bytes: int | None
+    times: float | None = None
+    """Its multiply-adds, as a multiple of those of the network that is grown."""
+    latency_times: float | None = None
+    """Its latency on the first device, as a multiple of that of the network that is grown, where both were
+    measured."""
+    skipped: str | None = None
+    """Why it is not trained, where it is skipped."""
+    way: str | None = None
+    """The dimension that alone was scaled, or "compound"; null where the name is factors, or cells by number."""
+    also: tuple[str, ...] = ()
+    """Other candidates of a fit that come out as the same network, which is trained once."""
+    phi: float | None = None
+    """The phi that it was scaled by; null where it is of the published table, of a latency, or of cells by number."""
+    scale: Scale | None = None
+    """The factors that it was scaled by; null of a member of a latency."""
     latencies_ms: dict[str, float] = field(default_factory=dict)
-    """Its latency on each device: the median of the fastest runs of six rounds, in milliseconds."""
+    """Its latency on each device, as that is at its best, in milliseconds."""
     test_accuracy: float | None = None
     """The accuracy on the test images, from 0 to 1: the mean over the seeds that were tested. Null where the growth is
-    scored on validation images."""
+    scored on validation images, or the member is not tested."""
+    test_error: float | None = None
+    """The standard error of that."""
     accuracy: float | None = None
     """The same on the validation images, where the growth is scored on those."""
     accuracy_error: float | None = None
-    """The standard error of that, of the number of images and of the seeds together, as far as the spread of members
-    that were trained from several seeds says something of these."""
+    """The standard error of the accuracy that members are compared by, which is that on the validation images where
+    there is one: of the number of images and of the seeds together, as far as the spread of members that were trained
+    from several seeds says something of these."""
     value: float | None = None
-    """What the growth's metric is of it, on the same images: the accuracy where that is the metric."""
+    """What the growth's metric is of it, on the images that members are compared by: the accuracy where that is the
+    metric."""
     value_error: float | None = None
     """The standard error of that."""
     seeds: int = 0
@@ -50,8 +81,14 @@ class Member:
     tied_with: tuple[str, ...] = ()
     """The members that it cannot be told apart from, by accuracy compared on the same images, one by one, by another
     metric by its errors."""
+    dominated_by: str | None = None
+    """The member that takes fewer multiply-adds and no more time, and that this one is no better than, for all that can
+    be told; the best of such. Null: there is none, or it is a candidate of a fit."""
+    rounding: Rounding | None = None
+    """What quantising did to the accuracy of its first training, where members are judged in 8 bits; null where they
+    are not."""
     inherited: float | None = None
-    """The part of its parameters that it began with from the member before, from 0 to 1; null: it did not."""
+    """The part of its parameters that it began with from a parent, or the member before, from 0 to 1; null: none."""
     seconds: float | None = None
     """Seconds of its trainings."""
     model: str | None = None
@@ -70,89 +107,158 @@ class Growth(Shown):
     """What was asked for, as stored."""
     family: tuple[Member, ...]
     """Its members, smallest first."""
+    fitted: Fitted | None = None
+    """The factors that its fit has come to; null where there is none, or before a candidate is scored."""
     verdict: str | None = None
     """Which of them are worth what they cost, in words; null before two can be compared."""
     hint: str | None = None
     """What to bear in mind of it, in the answer to its submission: that test images were looked at before."""
 
 
-def view(run: Run, trials: Sequence[Trial], hint: str | None = None) -> Growth:
+def view(run: Run, trials: Sequence[Trial], hint: str | None = None, found: float | None = None) -> Growth:
+    """`found` is what the metric was of the trial that its network is from, where that is known."""
     assert isinstance(run.spec, GrowthSpec)
-    shown = common(run, trials, f"/v1/growths/{run.id}")
-    members = family(run.spec, trials)
-    return Growth(**shown, spec=run.spec, family=members, verdict=of_growth(members, run.spec.metric), hint=hint)
+    shown = common(run, summed(trials), f"/v1/growths/{run.id}")
+    members = family(run.spec, trials, ended=run.state in ENDED)
+    fit = fitted(members) if run.spec.fit else None
+    verdict = of_comparison(members) or of_growth(members, run.spec.metric, found)
+    verdict = of_fit(members, fit) if run.spec.fit else verdict
+    return Growth(**shown, spec=run.spec, family=members, fitted=fit, verdict=verdict, hint=hint)
 
 
 def hint(spec: GrowthSpec, tests: int) -> str | None:
-    """What to bear in mind of a growth, if `tests` of the same search were scored on the test images before."""
-    if spec.scored_on != "test" or not tests:
-        return None
-    return (
-        f"with this growth, test images are looked at {tests + 1} times for networks of the same search: what is "
-        "chosen by them is no longer tested. Compare growths with scored_on validation"
-    )
-
-
-def family(spec: GrowthSpec, trials: Iterable[Trial]) -> tuple[Member, ...]:
-    """One row a member, in the order of the names; what is not trained yet is known by arithmetic."""
-    begun: dict[str | None, list[Trial]] = {name: [] for name in spec.members}
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        begun[trial.job.member].append(trial)
-    accuracies, values = (_estimates(spec, begun, metric) for metric in ("accuracy", spec.metric))
-    return tuple(
-        _member(
-            name,
-            spec,
-            begun[name],
-            accuracies[name],
-            own,
-            tuple(other for other, its in values.items() if own and its and other != name and noise.tied(own, its)),
+    """What to bear in mind of a growth: that `tests` of the same search were scored on the test images before, and that
+    its factors double nothing, or are for images that strides do not divide."""
+    hints = []
+    if spec.scored_on != "validation" and tests:
+        hints.append(
+            f"with this growth, test images are looked at {tests + 1} times for networks of the same search: what is "
+            "chosen by them is no longer tested. Compare growths with scored_on validation"
         )
-        for name, own in values.items()
+    if spec.scaling and abs(spec.scaling.growth / DOUBLED - 1) > FAR:
+        hints.append(
+            f"α·β²·γ² is {spec.scaling.growth:.2f}: each member has so many times the multiply-adds of the one before, "
+            "where the paper's factors double them"
+        )
+    if spec.scaling and (uneven := _uneven(spec)):
+        hints.append(f"{uneven}: what is left over is computed on padding")
+    return "; ".join(hints) or None
+
+
+def _uneven(spec: GrowthSpec) -> str | None:
+    """Which members see images that their strides do not divide, where those of the network that is grown do."""
+    base, members = spec.architecture, []
+    if not isinstance(base, Architecture) or base.images.resolution % base.total_stride:
+        return None
+    for name in spec.members:
+        if not is_measured(name):
+            pixels = spec.scaled(name).architecture.images.resolution
+            if left := pixels % base.total_stride:
+                members.append(f"{name} sees {pixels} pixels, where {pixels - left + base.total_stride} would be even")
+    return (members and f"{', '.join(members)}, as the strides are {base.total_stride}") or None
+
+
+def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) -> tuple[Member, ...]:
+    """One row a member, smallest first; what is not trained yet is known by arithmetic, unless it is to be measured."""
+    trials = sorted(trials, key=lambda trial: trial.number)
+    begun: dict[str, list[Trial]] = {name: [] for name in spec.members}
+    for trial in trials:
+        if trial.job.member and trial.job.recipe:
+            begun[trial.job.member].append(trial)
+    sized = {name: _scaled(name, spec, begun[name]) for name in spec.members}
+    sizes = {name: counts(each.architecture).mult_adds if each else math.inf for name, each in sized.items()}
+    alike = spec.fit.candidates(spec.architecture) if spec.fit else {}
+    latencies = _latencies(spec, trials, begun)
+    compared, tested = (trainings(trials, final=final) for final in (spec.scored_on == "test", True))
+    accuracies, values = (
+        estimates(compared, metric, final=spec.scored_on == "test") for metric in ("accuracy", spec.metric)
     )
+    tests = estimates(tested, "accuracy", final=True)
+    worse = {} if spec.fit else dominated(known(compared, sizes, spec, final=spec.scored_on == "test"))
+    rows = []
+    ordered = sorted(spec.members, key=lambda name: (sizes[name], name))
+    for name in ordered:
+        row = _member(name, spec, sized[name], begun[name])
+        accuracy, value, test = accuracies.get(name), values.get(name), tests.get(name)
+        latency, whole = latencies.get(name, {}).get(spec.devices[0]), latencies.get("B0", {}).get(spec.devices[0])
+        times = latency / whole if latency and whole else None
+        skipped = _skipped(name, spec, times, begun[name], ended=ended) if name in alike else None
+        rows.append(
+            replace(
+                row,
+                state="skipped" if skipped else row.state,
+                skipped=skipped,
+                also=alike.get(name, ()),
+                latencies_ms=latencies.get(name, {}),
+                latency_times=times,
+                test_accuracy=test.mean if test else None,
+                test_error=test.error if test else None,
+                accuracy=accuracy.mean if accuracy and spec.scored_on != "test" else None,
+                accuracy_error=accuracy.error if accuracy else None,
+                value=value.mean if value else None,
+                value_error=value.error if value else None,
+                seeds=accuracy.seeds if accuracy else 0,
+                tied_with=tuple(
+                    each
+                    for each in ordered
+                    if value and each != name and each in values and noise.tied(value, values[each])
+                ),
+                dominated_by=worse.get(name),
+            )
+        )
+    return tuple(rows)
 
 
-def _estimates(
-    spec: GrowthSpec, begun: Mapping[str | None, Sequence[Trial]], metric: Metric
-) -> dict[str, noise.Estimate | None]:
-    """Of the metric of each member that was scored, in the order of their names."""
-    other = "accuracy" if spec.scored_on == "test" else "test_accuracy"
-    measured = {
-        name: [replace(row, **{other: None}) for trial in begun[name] if (row := trial.measurement)]  # type: ignore[arg-type]
-        for name in sorted(spec.members)
+def _latencies(
+    spec: GrowthSpec, trials: Iterable[Trial], begun: Mapping[str, Sequence[Trial]]
+) -> dict[str, dict[str, float]]:
+    """Of each member on each device: of its trainings, or, of a candidate that is not trained, as it was measured."""
+    timed = {
+        trial.job.member: medians([trial.measurement])
+        for trial in trials
+        if spec.fit and spec.fit.timed and trial.job.recipe is None and trial.job.member and trial.measurement
     }
-    scored = {name: [row for row in rows if row.value(metric) is not None] for name, rows in measured.items()}
-    of_one = noise.spread([row.value(metric) or 0.0 for row in rows] for rows in scored.values())
-    return {name: estimate(rows, metric, of_one) if rows else None for name, rows in scored.items()}
+    trained = {name: [row for trial in its if (row := trial.measurement)] for name, its in begun.items()}
+    return timed | {
+        name: medians(rows) for name, rows in trained.items() if rows and (name not in timed or len(spec.devices) > 1)
+    }
 
 
-def _member(
-    name: str,
-    spec: GrowthSpec,
-    trials: Sequence[Trial],
-    accuracy: noise.Estimate | None,
-    value: noise.Estimate | None,
-    tied_with: tuple[str, ...],
-) -> Member:
-    architecture = member(spec.architecture, name, spec.scaling)
-    counted = counts(architecture)
+def _skipped(
+    name: str, spec: GrowthSpec, times: float | None, trainings: Sequence[Trial], *, ended: bool
+) -> str | None:
+    """Why this candidate of a fit is not trained; None where it is, or it is not known yet that it is not."""
+    assert spec.fit
+    if trainings:
+        return None
+    if spec.fit.timed and times and not spec.fit.near(times) and factors(name) != CompoundScaling():
+        return f"{times:.2f} times the latency"
+    return "too little is expected of it" if ended and spec.fit.least_gain is not None else None
+
+
+def _member(name: str, spec: GrowthSpec, found: Scaled | None, trials: Sequence[Trial]) -> Member:
+    """What is known of a member without its scores."""
+    counted = counts(found.architecture) if found else None
     measured = [trial.measurement for trial in trials if trial.measurement]
-    models = tuple(f"{trial.run}-{trial.number}" for trial in trials if trial.measurement and trial.measurement.weights)
+    models = tuple(
+        f"{trial.run}-{trial.number}"
+        for trial in sorted(trials, key=lambda trial: not trial.job.final)  # what was tested has learnt from all images
+        if trial.measurement and trial.measurement.weights
+    )
     return Member(
         member=name,
         state=_state(trials),
         number=trials[0].number if trials else None,
-        resolution=architecture.images.resolution,
-        params=counted.params,
-        mult_adds=counted.mult_adds,
-        latencies_ms=medians(measured),
-        test_accuracy=accuracy.mean if accuracy and spec.scored_on == "test" else None,
-        accuracy=accuracy.mean if accuracy and spec.scored_on == "validation" else None,
-        accuracy_error=accuracy.error if accuracy else None,
-        value=value.mean if value else None,
-        value_error=value.error if value else None,
-        seeds=accuracy.seeds if accuracy else 0,
-        tied_with=tied_with,
+        resolution=found.architecture.images.resolution if found else None,
+        params=counted.params if counted else None,
+        mult_adds=counted.mult_adds if counted else None,
+        scale=found.scale if found else None,
+        times=counted.mult_adds / counts(spec.architecture).mult_adds if counted else None,
+        way=way(name),
+        phi=found.phi if found else None,
+        peak_memory=counted.peak_memory(spec.precision) if counted else None,
+        model_bytes=counted.model_bytes(spec.precision) if counted else None,
+        rounding=next((row.rounding for row in measured if row.rounding), None),
         inherited=next((row.inherited for row in measured if row.inherited is not None), None),
         seconds=sum(row.seconds for row in measured) if measured else None,
         model=models[0] if models else None,
@@ -161,6 +267,13 @@ def _member(
         or (trials[-1].progress if trials else None),
         error=next((trial.error for trial in trials if trial.error), None),
     )
+
+
+def _scaled(name: str, spec: GrowthSpec, trainings: Sequence[Trial]) -> Scaled | None:
+    """Of a member of a latency the network that measurements have found, once it is trained."""
+    if not is_measured(name):
+        return spec.scaled(name)
+    return Scaled(architecture=trainings[0].job.architecture) if trainings else None
 
 
 def _state(trials: Sequence[Trial]) -> Literal["queued"] | TrialState:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.views.run import Shown, common
+from nas.outlines import summed
 from nas.proxy_report import Report, report
 from nas.records import Run, Trial
 from nas.specs import ProxySpec
@@ -24,7 +25,7 @@ def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Proxy:
     assert isinstance(run.spec, ProxySpec)
     ended = [(row.job, row.measurement or row.error or row.state) for row in trials if row.ended_at is not None]
     return Proxy(
-        **common(run, trials, f"/v1/proxies/{run.id}"),
+        **common(run, summed(trials), f"/v1/proxies/{run.id}"),
         spec=run.spec,
         report=report(run.spec, ended) if whole else None,
     )

@@ -1,6 +1,5 @@
 """The networks that a search has measured: what they are worth by an objective, and the front of them."""
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
@@ -8,14 +7,16 @@ from typing import ClassVar, TypeAlias
 from api.views.run import Shown, common
 from api.views.verdict import of_search
 from nas import noise
+from nas.measurements import Latency, Measurement
 from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.objective import Metric, Objective
-from nas.pareto import Point, front, hypervolume
-from nas.records import Job, Latency, Measurement, Run, Trial
+from nas.outlines import Summary, total
+from nas.pareto import Point, front
+from nas.records import Job, Run, Trial
+from nas.rounding import Rounding
 from nas.specs import SearchSpec
-
-MOST_MARKS = 50
+from nas.standings import estimate, highest_rung, trained, values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,13 @@ class Candidate:
     """The second cost that it names."""
     params: int
     mult_adds: int
+    peak_memory: int | None
+    model_bytes: int | None
     latencies_ms: dict[str, float]
-    """Its latency on each of the search's devices: the median of the fastest runs of six rounds, in milliseconds."""
+    """Its latency on each of the search's devices, in milliseconds; of several trainings the mean, in which each
+    measurement counts by its error."""
+    latency_errors_ms: dict[str, float]
+    """The standard errors of these that are known, in milliseconds."""
     choices: Choices
     baseline: str | None
     model: str | None
@@ -59,39 +65,9 @@ class Candidate:
     rung: int | None = None
     quality: Quality | None = None
     """What its answers are worth, in its first training, without what is told of each class."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pareto:
-    """The candidates of a search that no other beats in the metric and all costs."""
-
-    search: str
-    """The id of the search."""
-    objective: Objective
-    """What they are ranked by."""
-    device: str
-    """The device whose latency it means."""
-    measured: int
-    """Candidates that were compared; with a fidelity, those of the highest rung that a network of the search has been
-    trained on."""
-    unrecorded: int
-    """Trials that are left out, as they were scored by an older version, which did not record the metric."""
-    front: tuple[Candidate, ...]
-    """The candidates, by rising cost."""
-    best: Candidate | None
-    """The one with the highest reward."""
-    hypervolumes: tuple[tuple[int, float], ...]
-    """How the front grew: after so many candidates, its share of the area that it has now, down to the largest cost and
-    the smallest value of them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored(Trial):
-    """A trial with its reward."""
-
-    reward: float | None = None
-    """What it is worth by the search's own objective; null where it was not measured, and in a growth. It is of this
-    training alone: a network that was trained several times is judged by its mean, see the front."""
+    rounding: Rounding | None = None
+    """What quantising did to the accuracy of its first training, where networks are judged in 8 bits; null where they
+    are not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,26 +88,48 @@ class Search(Shown):
     """What it has come to, in words, and what to do next; null before there is anything to say."""
 
 
-def view(run: Run, trials: Sequence[Trial]) -> Search:
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What a search's own objective makes of it: the front and the best of it, over all trainings of each; and of each
+    of the searcher's networks that ever led how many had been measured with it, and its reward."""
+
+    front: tuple[Candidate, ...] = ()
+    best: Candidate | None = None
+    rewards: tuple[tuple[int, float], ...] = ()
+
+
+def view(run: Run, summary: Summary, stands: Standing, why: str = "") -> Search:
+    """`why` is what came of the last trial that failed or was refused, where nothing was trained."""
     assert isinstance(run.spec, SearchSpec)
-    estimated = among(trials, run.spec.objective, run.spec.devices[0])
-    unbeaten, leader = standing(estimated)
     return Search(
-        **common(run, trials, f"/v1/searches/{run.id}", "pareto"),
+        **common(run, summary, f"/v1/searches/{run.id}", "pareto", "columns"),
         spec=run.spec,
-        expected_gain=next((gain for trial in reversed(trials) if (gain := trial.job.expected_gain) is not None), None),
-        saved_seconds=saved_seconds(trials),
-        best=leader,
-        verdict=of_search(run, trials, estimated, unbeaten, leader),
+        expected_gain=summary.expected_gain,
+        saved_seconds=saved_seconds(summary),
+        best=stands.best,
+        verdict=of_search(run, summary, stands, why),
     )
 
 
-def saved_seconds(trials: Iterable[Trial]) -> float | None:
+Led: TypeAlias = tuple[int, int, float]
+"""Of a network of the searcher's own that ever led: its number, how many had been measured with it, and its reward."""
+
+
+def stand(spec: SearchSpec, leading: Iterable[Trial], led: Iterable[Led]) -> Standing:
+    """From all trainings of the networks that lead now."""
+    estimated = among(leading, spec.objective, spec.devices[0])
+    unbeaten, leader = standing(estimated)
+    means = {row.number: row.reward for row, _ in estimated}
+    rewards = tuple((place, means.get(number, reward)) for number, place, reward in led)
+    return Standing(front=unbeaten, best=leader, rewards=rewards)
+
+
+def saved_seconds(summary: Summary) -> float | None:
     """What training the refused candidates would have taken, at the mean of the others; None without one of each."""
-    measured = [trial.measurement for trial in trials if trial.measurement]
-    refused = sum(row.refused is not None and not row.train_seconds for row in measured)
-    trained = [row.train_seconds for row in measured if row.train_seconds > 0]
-    return refused * sum(trained) / len(trained) if refused and trained else None
+    own = [tally for tally in summary.ended if tally.role not in ("supernet", "measured")]
+    refused = total(own, "trials", "refused") - total(own, "trained", "refused")
+    trained = total(own, "trained")
+    return refused * total(own, "train_seconds") / trained if refused and trained else None
 
 
 Estimated: TypeAlias = tuple[Candidate, noise.Estimate]
@@ -142,37 +140,12 @@ def among(trials: Iterable[Trial], objective: Objective, device: str) -> list[Es
     """The networks among `trials` that have a value of the metric and the objective's cost, or both its costs, each
     once; latency is the one on `device`. Where there are rungs, they are of the highest alone that one of the search's
     own has reached: others do not compare with it."""
-    trainings: dict[int, list[Measurement]] = {}
-    jobs: dict[int, Job] = {}
-    for trial in trials:
-        measured = trial.measurement
-        if measured is None or measured.accuracy is None or measured.value(objective.metric) is None:
-            continue
-        if any(measured.cost(name, device) is None for name in objective.costs):
-            continue
-        number = trial.number if trial.job.repeats is None else trial.job.repeats
-        jobs.setdefault(number, trial.job)
-        trainings.setdefault(number, []).append(measured)
-    highest = max((job.rung for job in jobs.values() if job.rung is not None and job.baseline is None), default=None)
-    compared = {number: same for number, same in trainings.items() if highest in (jobs[number].rung, None)}
+    tried = trained(trials, objective, device)
+    highest = highest_rung(tried)
+    compared = {number: its for number, its in tried.items() if highest in (its.job.rung, None)}
     metrics = dict.fromkeys(("accuracy", objective.metric))
-    of_one = {metric: noise.spread(_values(same, metric) for same in compared.values()) for metric in metrics}
-    return [_candidate(number, jobs[number], same, objective, device, of_one) for number, same in compared.items()]
-
-
-def _values(measured: Iterable[Measurement], metric: Metric) -> list[float]:
-    return [value for row in measured if (value := row.value(metric)) is not None]
-
-
-def estimate(measured: Sequence[Measurement], metric: Metric, of_one: noise.Spread | None) -> noise.Estimate:
-    """Of the metric of one network, which these trained. That answers are compared image by image is for accuracy
-    alone: of another metric an image's part is not that it was got right."""
-    return noise.estimate(
-        _values(measured, metric),
-        [row.value_error(metric) for row in measured],
-        of_one,
-        [row.answers for row in measured] if metric == "accuracy" else (),
-    )
+    of_one = {metric: noise.spread(values(its.measured, metric) for its in compared.values()) for metric in metrics}
+    return [_candidate(number, its.job, its.measured, objective, device, of_one) for number, its in compared.items()]
 
 
 def _candidate(
@@ -187,9 +160,11 @@ def _candidate(
     metric = objective.metric
     accuracy = estimate(measured, "accuracy", of_one["accuracy"])
     value = estimate(measured, metric, of_one[metric])
-    first, latencies_ms = measured[0], medians(measured)
-    known = {"latency_ms": latencies_ms.get(device, 0.0), "params": first.params, "mult_adds": first.mult_adds}
-    cost, *also = (float(known[name]) for name in objective.costs)
+    first, latencies = measured[0], _latencies(measured)
+    latencies_ms = {name: mean for name, (mean, _) in latencies.items()}
+    known = {name: first.cost(name, device) or 0.0 for name in objective.costs}
+    known |= {"latency_ms": latencies_ms.get(device, 0.0)}
+    cost, *also = (known[name] for name in objective.costs)
     candidate = Candidate(
         number=number,
         reward=objective.reward(value.mean, cost),
@@ -201,13 +176,17 @@ def _candidate(
         also=also[0] if also else None,
         params=first.params,
         mult_adds=first.mult_adds,
+        peak_memory=first.peak_memory,
+        model_bytes=first.model_bytes,
         latencies_ms=latencies_ms,
+        latency_errors_ms={name: error for name, (_, error) in latencies.items() if error is not None},
         choices=job.choices,
-        baseline=job.baseline,
+        baseline=job.compared,
         model=f"{job.run}-{job.number}" if first.weights and not job.handed_on else None,
         trainings=accuracy.seeds,
         accuracy_freedom=accuracy.freedom,
         rung=job.rung,
+        rounding=first.rounding,
         quality=first.quality and replace(first.quality, classes=(), recalls=(), confusion=()),
     )
     return candidate, value
@@ -222,7 +201,7 @@ def best(estimated: Iterable[Estimated]) -> Candidate | None:
 def standing(estimated: Sequence[Estimated]) -> tuple[tuple[Candidate, ...], Candidate | None]:
     """The front of the candidates and the best of them, each with what it is tied with."""
     candidates = [row for row, _ in estimated]
-    unbeaten = [candidates[index] for index in front(list(map(_point, candidates)))]
+    unbeaten = [candidates[index] for index in front(list(map(point, candidates)))]
     values = {row.number: value for row, value in estimated}
 
     def with_ties(row: Candidate) -> Candidate:
@@ -233,57 +212,22 @@ def standing(estimated: Sequence[Estimated]) -> tuple[tuple[Candidate, ...], Can
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
 
 
-def pareto(run: Run, trials: Sequence[Trial], objective: Objective, device: str) -> Pareto:
-    """`device` is one of the search's."""
-    assert isinstance(run.spec, SearchSpec)
-    estimated = among(trials, objective, device)
-    unbeaten, leader = standing(estimated)
-    return Pareto(
-        search=run.id,
-        objective=objective,
-        device=device,
-        measured=len(estimated),
-        unrecorded=sum(
-            row.accuracy is not None and row.value(objective.metric) is None
-            for trial in trials
-            if (row := trial.measurement)
-        ),
-        front=unbeaten,
-        best=leader,
-        hypervolumes=hypervolumes([_point(row) for row, _ in estimated]),
-    )
-
-
-def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
-    """(count, share) at most 50 times: of the area or volume of all `points`, what the first `count` of them had;
-    nothing where that is none."""
-    if not points:
-        return ()
-    *costs, values = zip(*points)
-    corner = (*map(max, costs), min(values))
-    whole = hypervolume(points, corner)
-    step = -(-len(points) // MOST_MARKS)
-    marks = [*range(step, len(points), step), len(points)]
-    return tuple((count, hypervolume(points[:count], corner) / whole) for count in marks) if whole else ()
-
-
-def _point(row: Candidate) -> Point:
+def point(row: Candidate) -> Point:
     return (row.cost, row.value) if row.also is None else (row.cost, row.also, row.value)
 
 
-def scored(trial: Trial, objective: Objective | None) -> Scored:
-    row = among([trial], objective, trial.job.devices[0]) if objective else []
-    return Scored(**vars(trial), reward=row[0][0].reward if row else None)
-
-
 def medians(measured: Iterable[Measurement]) -> dict[str, float]:
-    """The latency of a network on each device, in milliseconds; of several trainings the mean of those that are not
-    noisy, if there are any."""
+    """The latency of a network on each device, in milliseconds, of several trainings the mean."""
+    return {device: mean for device, (mean, _) in _latencies(measured).items()}
+
+
+def _latencies(measured: Iterable[Measurement]) -> dict[str, tuple[float, float | None]]:
+    """The same, each with its standard error; None where that is not known."""
     taken: dict[str, list[Latency]] = {}
     for row in measured:
         for device, latency in row.latencies.items():
             taken.setdefault(device, []).append(latency)
     return {
-        device: statistics.fmean(each.median_ms for each in [each for each in its if not each.noisy] or its)
+        device: noise.surest([each.median_ms for each in its], [each.error_ms for each in its])
         for device, its in taken.items()
     }

@@ -4,32 +4,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas.objective import METRIC_WORDS, Metric
-from nas.records import ENDED, Run, Trial
+from nas.outlines import Summary
+from nas.records import ENDED, Run
 from nas.specs import SearchSpec
 
 if TYPE_CHECKING:
     from api.views.growth import Member
-    from api.views.search import Candidate, Estimated
+    from api.views.search import Candidate, Standing
 
 LAST = 4  # one part in so many of the networks, the last ones, should bring something yet,
 FEWEST = 3  # where they are so many
 STILL_RISING = 0.005  # of the reward, by which they make more of them worth while
 CERTAIN = 2  # standard errors
+FALLEN = 0.05  # by which a network that was found may be worse when it is trained for its family
 
 
-def of_search(
-    run: Run,
-    trials: Sequence[Trial],
-    estimated: "Sequence[Estimated]",
-    front: "Sequence[Candidate]",
-    leader: "Candidate | None",
-) -> str | None:
+def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str | None:
     """Of a search with these trials: which network leads and how certain that is, what the last ones brought, and what
-    to do next. None before there is anything to say."""
+    to do next. None before there is anything to say. `why` is what came of the last trial, where nothing was trained.
+    """
     assert isinstance(run.spec, SearchSpec)
     metric, over = run.spec.objective.metric, run.state in ENDED
+    leader = stands.best
     if leader is None:
-        return _nothing(trials) if over and trials else None
+        return _nothing(summary, why) if over and summary.tallies else None
     sentences = [
         f"{'Done' if run.state == 'finished' else 'Ended early' if over else 'So far'}: {_told(leader, metric)}."
     ]
@@ -40,36 +38,50 @@ def of_search(
             f"{100 * leader.quality.majority:.1f} %. Train longer, on more images, or begin with a parent."
         )
         return " ".join(sentences)
-    sentences += _ties(leader, front)
-    own = [row for row, _ in estimated if row.baseline is None]
-    last = own[-(len(own) // LAST) :] if len(own) >= FEWEST * LAST else []
-    before = max((row.reward for row in own[: len(own) - len(last)]), default=leader.reward)
+    sentences += _ties(leader, stands.front)
+    rung = [tally for tally in summary.tallies if tally.rung == leader.rung]
+    own = sum(tally.networks for tally in rung if tally.own)
+    last = own // LAST if own >= FEWEST * LAST else 0
+    measured = sum(tally.networks for tally in rung) - last
+    before = max((reward for place, reward in stands.rewards if place <= measured), default=leader.reward)
     gain = leader.reward / before - 1 if last and before > 0 else 0.0
     if last:
         brought = f"raised the best reward by {100 * gain:.2g} %" if gain > 0 else "brought nothing better"
-        sentences.append(f"The last {len(last)} networks {brought}.")
+        sentences.append(f"The last {last} networks {brought}.")
     if over:
         sentences.append(f"Next: {'more trials, as it still gains' if gain > STILL_RISING else 'grow it'}.")
     return " ".join(sentences)
 
 
-def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy") -> str | None:
-    """Of a family, smallest first: which members are not worth what they cost. None before there are two to compare."""
-    scored = [(row, score) for row in family if (score := row.value) is not None]
+def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy", found: float | None = None) -> str | None:
+    """Of a family, smallest first: whether its B0 is about as good as the same network was when it was `found`, and
+    which members are not worth what they cost. None before there is anything to say."""
+    whole = next((row for row in family if row.member == "B0"), None)
+    fallen = _fallen(whole.value, whole.value_error, found) if whole and whole.value is not None and found else None
+    return " ".join(filter(None, (fallen, _worth(family, metric)))) or None
+
+
+def _fallen(value: float, error: float | None, found: float) -> str | None:
+    if value + CERTAIN * (error or 0.0) >= found - FALLEN:
+        return None
+    came, had = _percent(value, error), _percent(found, None)
+    return f"B0 came to {came}, far below the {had} of its trial: train it for as long, by the recipe of the search."
+
+
+def _worth(family: "Sequence[Member]", metric: Metric) -> str | None:
+    scored = [(row, row.mult_adds, score) for row in family if row.mult_adds and (score := row.value) is not None]
     if len(scored) < 2:
         return None
-    best, highest = max(scored, key=lambda pair: pair[1])
+    best, _, highest = max(scored, key=lambda each: each[2])
     sentences = [f"{best.member} leads with {_percent(highest, best.value_error)}{_by(metric)}."]
-    for place, (row, score) in enumerate(scored):
-        smaller = [(one, its) for one, its in scored[:place] if one.mult_adds < row.mult_adds]
-        if not smaller:
-            continue
-        rival, its = max(smaller, key=lambda pair: pair[1])
-        times = f"costs {row.mult_adds / rival.mult_adds:.1f} times as much"
-        if rival.member in row.tied_with:
-            sentences.append(f"{row.member} cannot be told apart from {rival.member} and {times}.")
-        elif score <= its:
-            sentences.append(f"{row.member} is no better than {rival.member} and {times}: leave it out.")
+    for row, cost, score in scored:
+        for rival, less, its in scored:
+            if rival.member == row.dominated_by:
+                times = f"costs {cost / less:.1f} times as much"
+                if rival.member in row.tied_with:
+                    sentences.append(f"{row.member} cannot be told apart from {rival.member} and {times}.")
+                elif score <= its:
+                    sentences.append(f"{row.member} is no better than {rival.member} and {times}: leave it out.")
     return " ".join(sentences)
 
 
@@ -104,17 +116,16 @@ def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
     return [f"It cannot be told apart from {others}{which} costs {saved} % less."]
 
 
-def _nothing(trials: Sequence[Trial]) -> str:
+def _nothing(summary: Summary, why: str) -> str:
     """Of a search that ended without a network."""
-    refused = [trial for trial in trials if trial.state == "refused"]
-    failed = [trial for trial in trials if trial.state == "failed"]
-    if len(failed) > len(refused):
-        return f"Nothing was trained: {len(failed)} of {len(trials)} trials failed, the last with: {failed[-1].error}"
+    counts = summary.counts
+    begun, refused, failed = sum(counts.values()), counts["refused"], counts["failed"]
+    if failed > refused:
+        return f"Nothing was trained: {failed} of {begun} trials failed, the last with: {why}"
     if refused:
-        measured = refused[-1].measurement
-        why = f", the last for {measured.refused}" if measured and measured.refused else ""
+        last = f", the last for {why}" if why else ""
         return (
-            f"Nothing was trained: {len(refused)} of {len(trials)} networks were refused{why}. Raise the limits, or "
+            f"Nothing was trained: {refused} of {begun} networks were refused{last}. Raise the limits, or "
             "search a space of smaller networks."
         )
     return "Nothing was trained."

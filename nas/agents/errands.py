@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from nas.records import Latency
+from nas.measurements import Latency
 from nas.refusal import Refusal
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -66,8 +66,8 @@ class Answer:
     """The latency."""
     logits: str = ""
     """What the network answered: little-endian float32 in Base64."""
-    yardstick_logits: str = ""
-    """What the yardstick answered, likewise."""
+    yardstick_logits: tuple[str, ...] = ()
+    """What the networks of the yardstick answered, likewise."""
     error: str | None = None
     """Why there is no latency."""
 

@@ -10,9 +10,9 @@ from nas.metering import DeviceError
 
 # What the exporter makes of a network: layers, and arithmetic between them. No loops, no branches, no files.
 _WORDS = """
-    Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div Dropout Flatten Gemm
-    GlobalAveragePool HardSigmoid HardSwish Identity LRN MatMul Max MaxPool Min Mul Pad Pow ReduceMean ReduceSum
-    Relu Reshape Sigmoid Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze
+    Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv DequantizeLinear Div Dropout
+    Flatten Gemm GlobalAveragePool HardSigmoid HardSwish Identity LRN MatMul Max MaxPool Min Mul Pad Pow QuantizeLinear
+    ReduceMean ReduceSum Relu Reshape Sigmoid Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze
 """
 OPERATORS = frozenset(_WORDS.split())
 DOMAINS = frozenset({b"", b"ai.onnx"})

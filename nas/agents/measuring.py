@@ -15,7 +15,7 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import nas
 from nas import settings
@@ -26,10 +26,14 @@ from nas.metering.host import processor
 from nas.metering.meter import Yardstick, meter
 from nas.metering.onnx import running
 
+if TYPE_CHECKING:
+    from numpy import ndarray
+
 LONGEST_SECONDS = 600.0  # for a network; the slowest are measured eight times, on the slowest machines
 MOST_MEMORY_BYTES = 4 * 2**30  # of addresses, which are more than what is used of them
 LONGEST_ERROR = 900  # characters
 _LENGTH = struct.Struct("<Q")
+_Key: TypeAlias = tuple[bytes, bytes, tuple[int, ...]]  # a network, its images, their shape
 
 
 class Measuring:
@@ -119,26 +123,33 @@ def measured(data: bytes) -> dict[str, Any]:
 
 
 def _measured(sent: Parcel) -> dict[str, Any]:
-    for model in (sent.network, sent.yardstick):
-        graph.check(model)
-    network = running(sent.network, sent.images, sent.threads)
-    images = sent.yardstick_images
-    yardstick, compared = _yardstick(sent.yardstick, images.tobytes(), images.shape, sent.threads)
-    logits = {"logits": network.answer(), "yardstick_logits": compared}
+    for model in (sent.network, *sent.yardstick):
+        graph.check(model.onnx)
+    network = running(*sent.network, sent.threads)
+    keys = tuple((each.onnx, each.images.tobytes(), each.images.shape) for each in sent.yardstick)
+    yardstick, compared = _yardstick(keys, sent.threads)
+    logits = _text(network.answer())
     times = meter(network.run, yardstick)
     return {
         "latency": {"device": "remote", **vars(times), "fingerprint": fingerprint()},
-        **{name: base64.b64encode(answer.astype("<f4").tobytes()).decode() for name, answer in logits.items()},
+        "logits": logits,
+        "yardstick_logits": compared,
     }
 
 
+def _text(logits: "ndarray") -> str:
+    return base64.b64encode(logits.astype("<f4").tobytes()).decode()
+
+
 @lru_cache(maxsize=4)
-def _yardstick(network: bytes, images: bytes, shape: tuple[int, ...], threads: int) -> tuple[Yardstick, Any]:
+def _yardstick(networks: tuple[_Key, ...], threads: int) -> tuple[Yardstick, list[str]]:
     """What the networks of many errands are compared with, and its logits."""
     import numpy as np
 
-    ready = running(network, np.frombuffer(images, np.float32).reshape(shape), threads)
-    return Yardstick(ready.run), ready.answer()
+    ready = [
+        running(onnx, np.frombuffer(images, np.float32).reshape(shape), threads) for onnx, images, shape in networks
+    ]
+    return Yardstick(*(each.run for each in ready)), [_text(each.answer()) for each in ready]
 
 
 def fingerprint() -> dict[str, str]:

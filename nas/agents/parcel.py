@@ -1,4 +1,4 @@
-"""What an agent is sent: two networks in ONNX, the images to run them on, and how many threads to take.
+"""What an agent is sent: networks in ONNX, the images to run them on, and how many threads to take.
 
 On its way it is a NumPy archive of plain arrays: nothing in it is ever executed but the networks, by ONNX Runtime.
 """
@@ -6,7 +6,7 @@ On its way it is a NumPy archive of plain arrays: nothing in it is ever executed
 import io
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -18,14 +18,20 @@ class BadParcel(ValueError):
     """Bytes that are no parcel; the message says what is wrong with them."""
 
 
+class Graph(NamedTuple):
+    """A network in ONNX, and the images that it is run on."""
+
+    onnx: bytes
+    images: "ndarray"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """The network to be measured and the yardstick to compare it with, each with a batch of images (float32, NCHW)."""
+    """The network to be measured and those of the yardstick to compare it with, each with a batch of images (float32,
+    NCHW)."""
 
-    network: bytes
-    images: "ndarray"
-    yardstick: bytes
-    yardstick_images: "ndarray"
+    network: Graph
+    yardstick: tuple[Graph, ...]
     threads: int
 
 
@@ -34,14 +40,10 @@ def packed(parcel: Parcel) -> bytes:
     import numpy as np
 
     file = io.BytesIO()
-    np.savez(
-        file,
-        network=np.frombuffer(parcel.network, np.uint8),
-        images=parcel.images,
-        yardstick=np.frombuffer(parcel.yardstick, np.uint8),
-        yardstick_images=parcel.yardstick_images,
-        threads=np.array(parcel.threads),
-    )
+    arrays = {"threads": np.array(parcel.threads)}
+    for number, graph in enumerate((parcel.network, *parcel.yardstick)):
+        arrays |= {f"network_{number}": np.frombuffer(graph.onnx, np.uint8), f"images_{number}": graph.images}
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # its overload takes a flag by keyword as well
     data = file.getvalue()
     if len(data) > MOST_BYTES:
         raise BadParcel(f"the network and its images have {len(data):,} bytes: {MOST_BYTES:,} are sent at most")
@@ -57,12 +59,12 @@ def unpacked(data: bytes) -> Parcel:
             if sum(file.file_size for file in archive.infolist()) > MOST_BYTES:  # once they are decompressed
                 raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return Parcel(
-                network=arrays["network"].tobytes(),
-                images=arrays["images"],
-                yardstick=arrays["yardstick"].tobytes(),
-                yardstick_images=arrays["yardstick_images"],
-                threads=int(arrays["threads"]),
+            network, *yardstick = (
+                Graph(arrays[f"network_{number}"].tobytes(), arrays[f"images_{number}"])
+                for number in range(len(arrays.files) // 2)
             )
+            if not yardstick:
+                raise ValueError("it has no yardstick")
+            return Parcel(network=network, yardstick=tuple(yardstick), threads=int(arrays["threads"]))
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, OSError, EOFError) as error:
         raise BadParcel(f"what was sent is no parcel: {error}") from error

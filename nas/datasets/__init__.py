@@ -6,7 +6,7 @@ A dataset is named "fashion_mnist", or "folder:/path/to/images" where a plug-in 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from nas import plugins
 from nas.networks.architecture import Images
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nas.roots import Roots
+
+STRIP_IMAGES, STRIP_PIXELS = 8, 64  # of a class, side by side, and a side of each
 
 
 class DatasetError(ValueError):
@@ -87,11 +89,50 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassImages:
+    """How many images a class has."""
+
+    name: str
+    """Its name."""
+    train_images: int
+    """Images to train on."""
+    validation_images: int = 0
+    """Images of its own that networks of a search are scored on."""
+    test_images: int
+    """Images that a family is tested on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What is seen of a dataset when somebody looks at it before anything is spent."""
+
+    info: DatasetInfo
+    """What is known of it, with remarks on what was left out and what is twice there."""
+    classes: tuple[ClassImages, ...]
+    """Its classes, in the order of their numbers."""
+    sides: tuple[int, int, int] | None = None
+    """Pixels of the shorter side of the smallest, the median and the largest of the images looked at. Null: all are
+    alike."""
+    visible: bool = True
+    """Whether some of its images can be shown; what is fetched when a run first trains on it cannot yet."""
+
+    @property
+    def smallest(self) -> ClassImages:
+        """The class with the fewest training images."""
+        return min(self.classes, key=lambda one: one.train_images)
+
+    @property
+    def largest(self) -> ClassImages:
+        """The class with the most of them."""
+        return max(self.classes, key=lambda one: one.train_images)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageSet:
     """Decoded images: uint8 (N, C, H, W), labels int64 (N), read-only, in no useful order (often class by class).
 
     `skipped` names files that could not be decoded; the numbers in `info` are without them. Validation images are there
-    where the dataset has its own.
+    where the dataset has its own; file names, without their folders, as bytes, where images are files.
     """
 
     info: DatasetInfo
@@ -101,11 +142,14 @@ class ImageSet:
     test_labels: "NDArray[np.int64]"
     validation_images: "NDArray[np.uint8] | None" = None
     validation_labels: "NDArray[np.int64] | None" = None
+    train_names: "NDArray[np.bytes_] | None" = None
+    test_names: "NDArray[np.bytes_] | None" = None
+    validation_names: "NDArray[np.bytes_] | None" = None
     skipped: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):
-    """A module in `nas/datasets/`. Both raise DatasetError where the images cannot be used."""
+    """A module in `nas/datasets/`. All raise DatasetError where the images cannot be used."""
 
     def describe(self, argument: str, cache: Path, roots: "Roots | None") -> DatasetInfo:
         """Cheap: lists files and reads some headers, decodes a few MB of images at most, downloads nothing."""
@@ -116,6 +160,21 @@ class Dataset(Protocol):
 
         Images of a fixed size come in that size whatever `resolution` says; others are resized to it.
         """
+        ...
+
+    def names(self, argument: str, cache: Path, roots: "Roots | None") -> dict[str, str]:
+        """The class of each training image by the name of its file; none where they are no files. Cheap."""
+        ...
+
+    def look(self, argument: str, cache: Path, roots: "Roots | None") -> Look:
+        """As `describe`, and what there is of each class; files alike are found, which may mean to read many."""
+        ...
+
+    def samples(
+        self, argument: str, label: int, number: int, pixels: int, cache: Path, roots: "Roots | None"
+    ) -> "NDArray[np.uint8]":
+        """As many training images of the class of that number (N, C, H, W), or all where there are fewer, about so many
+        pixels a side. Downloads nothing."""
         ...
 
 
@@ -162,15 +221,42 @@ def _few(names: list[str]) -> str:
     return ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
 
 
+def _plugin(name: str) -> tuple[Dataset, str]:
+    """The plug-in of the dataset `name`, and what it is told."""
+    plugin, _, argument = name.partition(":")
+    return cast(Dataset, plugins.load(__name__, plugin)), argument
+
+
 def describe(name: str, cache: Path, roots: "Roots | None" = None) -> DatasetInfo:
     """What is known of the dataset `name` before it is fetched or decoded. With `roots` a path is read only in them."""
-    plugin, _, argument = name.partition(":")
-    info: DatasetInfo = plugins.load(__name__, plugin).describe(argument, cache, roots)
-    return info
+    plugin, argument = _plugin(name)
+    return plugin.describe(argument, cache, roots)
 
 
 def load(name: str, resolution: int, cache: Path, roots: "Roots | None" = None) -> ImageSet:
     """The images of the dataset `name`, from `cache` where they have been loaded before; `roots` as above."""
-    plugin, _, argument = name.partition(":")
-    images: ImageSet = plugins.load(__name__, plugin).load(argument, resolution, cache, roots)
-    return images
+    plugin, argument = _plugin(name)
+    return plugin.load(argument, resolution, cache, roots)
+
+
+def names(name: str, cache: Path, roots: "Roots | None" = None) -> dict[str, str]:
+    """The class of each training image of the dataset `name` by its file's name, where it has one; `roots` as above."""
+    plugin, argument = _plugin(name)
+    return plugin.names(argument, cache, roots)
+
+
+def look(name: str, cache: Path, roots: "Roots | None" = None) -> Look:
+    """What is seen of the dataset `name` before anything is spent on it; `roots` as above."""
+    plugin, argument = _plugin(name)
+    return plugin.look(argument, cache, roots)
+
+
+def strip(name: str, label: int, cache: Path, roots: "Roots | None" = None) -> bytes:
+    """A few training images of a class of the dataset `name`, side by side, as one JPEG file; `roots` as above."""
+    from nas.datasets import _picture
+
+    plugin, argument = _plugin(name)
+    samples = plugin.samples(argument, label, STRIP_IMAGES, STRIP_PIXELS, cache, roots)
+    if not len(samples):
+        raise DatasetError(f"dataset {name!r} has no training images of class number {label} that can be shown")
+    return _picture.strip(samples)

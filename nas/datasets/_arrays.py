@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -29,18 +30,22 @@ log = logging.getLogger(__name__)
 class Part:
     """Writes the images of one part ("train", "test" or "validation") one after the other, however many come.
 
-    Use as a context manager; images are uint8 (C, H, W) of one `shape`.
+    Use as a context manager; images are uint8 (C, H, W) of one `shape`. Where they have file names, all have.
     """
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, int, int]) -> None:
-        self._labels_path, self._shape = folder / f"{name}_labels.npy", shape
+        self._folder, self._name, self._shape = folder, name, shape
         self.labels: list[int] = []
+        self.names: list[bytes] = []
         self._file: BinaryIO = open(folder / f"{name}_images.npy", "wb")  # noqa: SIM115  # closed in __exit__
         self._write_header()
 
-    def add(self, image: NDArray[np.uint8], label: int) -> None:
+    def add(self, image: NDArray[np.uint8], label: int, name: str | None = None) -> None:
+        """`name`: that of its file, without folders."""
         self._file.write(image.tobytes())
         self.labels.append(label)
+        if name is not None:
+            self.names.append(os.fsencode(name))
 
     def __enter__(self) -> "Part":
         return self
@@ -52,7 +57,9 @@ class Part:
             if error is None:
                 self._file.seek(0)
                 self._write_header()
-                np.save(self._labels_path, np.array(self.labels, np.int64))
+                np.save(self._folder / f"{self._name}_labels.npy", np.array(self.labels, np.int64))
+                if self.names:
+                    np.save(self._folder / f"{self._name}_names.npy", np.array(self.names))
         finally:
             self._file.close()
 
@@ -71,7 +78,10 @@ def load(folder: Path, info: DatasetInfo, fill: Callable[[Path], tuple[str, ...]
     """
     try:
         with contextlib.suppress(*DAMAGED):
-            return _open(folder, info)
+            images = _open(folder, info)
+            with contextlib.suppress(OSError):  # somebody else's
+                os.utime(folder)  # when it was used last: what nobody uses is pruned
+            return images
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(folder.with_name(f"{folder.name}.lock")):
             with contextlib.suppress(*DAMAGED):
@@ -121,6 +131,8 @@ def _open(folder: Path, info: DatasetInfo) -> ImageSet:
         if len(images) != len(labels):
             raise ValueError(f"{len(images)} images and {len(labels)} labels")
         arrays |= {f"{part}_images": images, f"{part}_labels": labels}
+        if (named := folder / f"{part}_names.npy").exists():
+            arrays[f"{part}_names"] = np.load(named)
     changes: dict[str, Any] = {name: len(array) for name, array in arrays.items() if name.endswith("_images")}
     skipped = tuple(json.loads((folder / "skipped.json").read_text()))
     if (folder / REMARKS).exists():

@@ -1,33 +1,31 @@
-"""From image files to arrays on the disk, and what is noticed on the way: what is broken, twice there or odd."""
+"""From image files to arrays on the disk."""
 
 import hashlib
 import json
 import logging
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.codec import encode
-from nas.datasets import DatasetError, DatasetInfo, Remark, _arrays, _picture
-from nas.datasets._layout import some
+from nas.datasets import DatasetError, DatasetInfo, _arrays, _picture
 from nas.datasets._listing import Opener, Source
-from nas.datasets._names import PARTS, Part
+from nas.datasets._names import PARTS
+from nas.datasets._notes import Notes, Places, told
 from nas.datasets._picture import Depth
 from nas.metering import host
 
 MOST_BROKEN = 0.1  # of the images, beyond which they are no dataset
 BLOCK, CHUNK = 256, 16  # images decoded, and held, at once; images that a thread takes at a time
 Item = TypeVar("Item")
-Places: TypeAlias = dict[str, tuple[Part, int]]
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +70,8 @@ def decoded(source: Source, places: Places, info: DatasetInfo, depth: Depth, fol
             for (name, _), picture in zip(block, pictures):
                 part, number = places[name]
                 if isinstance(picture, Picture):
-                    parts[part].add(picture.pixels, number)
-                    notes.add(name, part, number, picture)
+                    parts[part].add(picture.pixels, number, name.rpartition("/")[2])
+                    notes.add(name, part, number, picture.digest, grey=picture.grey)
                 else:
                     broken[name] = str(picture)
                     _bear(info, broken, len(places))
@@ -89,83 +87,27 @@ def decoded(source: Source, places: Places, info: DatasetInfo, depth: Depth, fol
     return broken
 
 
+def some(source: Source, names: Collection[str], channels: int, resolution: int, depth: Depth) -> NDArray[np.uint8]:
+    """Those images; without such as are broken."""
+    images = []
+    with _picture.strict():
+        for name, opener in source.files(names):
+            try:
+                with opener() as file:
+                    images.append(_picture.pixels(file, channels, resolution, depth)[0])
+            except _picture.Unusable:
+                continue
+            except OSError as error:
+                raise DatasetError(f"{name} cannot be read: {error}") from error
+    return np.array(images, np.uint8).reshape(-1, channels, resolution, resolution)
+
+
 def _bear(info: DatasetInfo, broken: dict[str, str], total: int) -> None:
     if len(broken) > MOST_BROKEN * total:
         raise DatasetError(
             f"dataset {info.name!r}: over {MOST_BROKEN:.0%} of {total:,} images cannot be used, among them "
             f"{told(broken)}: replace or remove them"
         )
-
-
-def told(broken: dict[str, str]) -> str:
-    """A few of them by name, with what is wrong with the first."""
-    first = min(broken)
-    return f"{some([first])} ({broken[first]}){', ' if len(broken) > 1 else ''}{some(broken.keys() - {first})}"
-
-
-class Notes:
-    """What is noticed of images one after the other."""
-
-    def __init__(self) -> None:
-        self._first: dict[bytes, str] = {}  # of every picture that was seen, its first name
-        self._seen: dict[bytes, list[tuple[Part, int]]] = {}
-        self._twins: dict[bytes, str] = {}  # another name, of another class where there is one
-        self._coloured = 0
-
-    def add(self, name: str, part: Part, number: int, picture: Picture) -> None:
-        self._coloured += not picture.grey
-        seen = self._seen.setdefault(picture.digest, [])
-        if seen and (picture.digest not in self._twins or number != seen[0][1]):
-            self._twins[picture.digest] = name
-        self._first.setdefault(picture.digest, name)
-        seen.append((part, number))
-
-    def remarks(self, info: DatasetInfo, broken: dict[str, str]) -> tuple[Remark, ...]:
-        remarks = []
-        if broken:
-            text = f"{_images(len(broken))} left out and cannot be used: {told(broken)}"
-            remarks.append(Remark(kind="left out", images=len(broken), text=text))
-        if info.channels == 1 and self._coloured:
-            text = f"{_images(self._coloured)} in colour and made grey, as all others looked at are grey"
-            remarks.append(Remark(kind="greys", images=self._coloured, text=text))
-        return (*remarks, *self._contradictions(), *self._copies())
-
-    def _contradictions(self) -> Iterator[Remark]:
-        odd = [key for key, seen in self._seen.items() if len({number for _, number in seen}) > 1]
-        if odd:
-            count = sum(len(self._seen[key]) for key in odd)
-            text = f"{_images(count)} in several classes, such as {self._pair(odd[0])}: labels contradict each other"
-            yield Remark(kind="contradictions", images=count, text=text)
-
-    def _copies(self) -> Iterator[Remark]:
-        held: dict[Part, list[bytes]] = {"test": [], "validation": []}
-        total: Counter[Part] = Counter()
-        again, first = 0, b""
-        for key, seen in self._seen.items():
-            parts = Counter(part for part, _ in seen)
-            total += parts
-            for part, keys in held.items():
-                if parts["train"] and parts[part]:
-                    keys += [key] * parts[part]
-            if parts["train"] > 1:
-                again, first = again + parts["train"] - 1, first or key
-        for part, keys in held.items():
-            if keys:
-                text = (
-                    f"{len(keys):,} of {total[part]:,} {part} images are training images too, such as "
-                    f"{self._pair(keys[0])}: accuracy on them is of what was seen, and says little of other images"
-                )
-                yield Remark(kind="copies", images=len(keys), text=text)
-        if again:
-            text = f"{again:,} of {total['train']:,} training images are copies of others, such as {self._pair(first)}"
-            yield Remark(kind="copies", images=again, text=text)
-
-    def _pair(self, key: bytes) -> str:
-        return f"{some([self._first[key]])} and {some([self._twins[key]])}"
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image is" if count == 1 else f"{count:,} images are"
 
 
 def shown(names: dict[str, str]) -> tuple[str, ...]:

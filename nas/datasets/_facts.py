@@ -29,8 +29,8 @@ VERSION = "1"
 class Facts:
     grey: bool
     """Whether no image has colours."""
-    shorter_side: int
-    """The median of it, in pixels."""
+    sides: tuple[int, int, int]
+    """The shorter side in pixels, of the smallest image, the median, and the largest."""
     deep: bool
     """Whether there are greys of more than 8 bits."""
     depth: Depth
@@ -69,9 +69,10 @@ def _facts(source: Source, listing: Listing, path: Path) -> Facts:
         raise DatasetError(
             f"{path}: none of the images looked at, such as {order[0]}, can be opened: {_reason(source, order[0])}"
         )
+    sides = [header.shorter_side for header in images]
     return Facts(
         grey=all(header.grey for header in images),
-        shorter_side=int(statistics.median(header.shorter_side for header in images)),
+        sides=(min(sides), int(statistics.median(sides)), max(sides)),
         deep=any(header.deep for header in images),
         depth=_depth(source, order, headers),
     )

@@ -1,6 +1,7 @@
 """One image file: what its header says, and its pixels as a square of the size and channels that are wanted."""
 
 import contextlib
+import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -116,6 +117,14 @@ def pixels(file: BinaryIO, channels: int, resolution: int, depth: Depth) -> tupl
                 image = image.resize((resolution, resolution), pillow().Resampling.BICUBIC, box=box, reducing_gap=2.0)
             array = np.asarray(image)
     return (array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))), grey
+
+
+def strip(images: NDArray[np.uint8]) -> bytes:
+    """Those images (N, C, H, W) side by side, as a JPEG file."""
+    row = np.concatenate(list(images), axis=2)
+    file = io.BytesIO()
+    pillow().fromarray(row[0] if len(row) == 1 else row.transpose(1, 2, 0)).save(file, "JPEG", quality=85)
+    return file.getvalue()
 
 
 _NONE = contextlib.nullcontext()

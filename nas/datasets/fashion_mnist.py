@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas import settings
-from nas.datasets import DatasetError, DatasetInfo, ImageSet, _arrays
+from nas.datasets import ClassImages, DatasetError, DatasetInfo, ImageSet, Look, _arrays
 from nas.roots import Roots
 
 if TYPE_CHECKING:
@@ -99,6 +100,34 @@ def describe(argument: str, cache: Path, roots: Roots | None = None) -> DatasetI
 def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None) -> ImageSet:
     """All images, at 28 pixels. Raises DatasetError that says for each way why it failed and what to do by hand."""
     return _arrays.load(cache / "fashion_mnist", describe(argument, cache), _fetch)
+
+
+def names(argument: str, cache: Path, roots: Roots | None = None) -> dict[str, str]:
+    """None: they are no files."""
+    return {}
+
+
+def look(argument: str, cache: Path, roots: Roots | None = None) -> Look:
+    """Known beforehand: all classes have as many."""
+    info = describe(argument, cache)
+    train, test = info.train_images // len(CLASSES), info.test_images // len(CLASSES)
+    classes = (ClassImages(name=name, train_images=train, test_images=test) for name in CLASSES)
+    return Look(info=info, classes=tuple(classes), visible=_there(cache))
+
+
+def samples(
+    argument: str, label: int, number: int, pixels: int, cache: Path, roots: Roots | None = None
+) -> NDArray[np.uint8]:
+    """At 28 pixels. Raises DatasetError where they have not been fetched yet."""
+    if not _there(cache):
+        raise DatasetError("dataset 'fashion_mnist' is fetched when a run first trains on it, and then can be seen")
+    images = load(argument, 28, cache)
+    shown: NDArray[np.uint8] = images.train_images[np.flatnonzero(images.train_labels == label)[:number]]
+    return shown
+
+
+def _there(cache: Path) -> bool:
+    return (cache / "fashion_mnist").is_dir()
 
 
 def _fetch(folder: Path) -> tuple[str, ...]:

@@ -14,17 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.datasets import DatasetError, DatasetInfo, ImageSet, Remark, _arrays, _decoding, _parquet
+from nas.datasets import (
+    ClassImages,
+    DatasetError,
+    DatasetInfo,
+    ImageSet,
+    Look,
+    Remark,
+    _arrays,
+    _decoding,
+    _notes,
+    _parquet,
+)
 from nas.datasets._archive import source
-from nas.datasets._decoding import Places
-from nas.datasets._facts import facts
+from nas.datasets._facts import facts, spread
 from nas.datasets._layout import layout
 from nas.datasets._listing import Listing, Source, digest
+from nas.datasets._notes import Places
 from nas.datasets._picture import Depth
 from nas.refusal import shortened
 from nas.roots import Roots
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     import nas.datasets.folder
     from nas.datasets import Dataset
 
@@ -32,7 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PIXELS = (16, 224)  # between which the default resolution lies
 SMALL_BYTES, SMALL_FILES = 128 << 20, 256 << 20  # of arrays, and of files, that are decoded when they are described
-VERSION = 2  # of how images become arrays
+VERSION = 3  # of how images become arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +59,10 @@ class Survey:
     own_test: bool
     """Whether the folder has its own test images."""
     depth: Depth
-    file_bytes: int
+    sides: tuple[int, int, int]
+    """The shorter side of the smallest image, the median, and the largest."""
+    sizes: dict[str, int]
+    """Bytes of every file."""
     digest: str
     """Changes with any image's name, size and time."""
 
@@ -54,11 +71,8 @@ def describe(argument: str, cache: Path, roots: Roots | None = None) -> DatasetI
     """What `load` says of a set that is small, or was loaded before. Otherwise the files are listed and many headers
     looked at; `resolution` is the median of their shorter sides, within bounds."""
     survey = _survey(argument, cache / "folder", roots)
-    info = survey.info
-    small = _array_bytes(survey, info.resolution) <= SMALL_BYTES and survey.file_bytes <= SMALL_FILES
-    if small or _place(survey, info.resolution, cache).is_dir():
-        return _loaded(survey, info.resolution, cache).info
-    return info
+    images = _images(survey, cache)
+    return images.info if images else survey.info
 
 
 def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None) -> ImageSet:
@@ -66,6 +80,55 @@ def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None
     if not 8 <= resolution <= 2048:
         raise DatasetError(f"resolution {resolution} is not between 8 and 2048 pixels")
     return _loaded(_survey(argument, cache / "folder", roots), resolution, cache)
+
+
+def names(argument: str, cache: Path, roots: Roots | None = None) -> dict[str, str]:
+    """As they are listed, broken ones among them; none of tables, whose rows are no files."""
+    survey = _survey(argument, cache / "folder", roots)
+    if isinstance(survey.source, _parquet.Tables):
+        return {}
+    classes = survey.info.classes
+    return {name: classes[number] for name, (part, number) in survey.places.items() if part == "train"}
+
+
+def look(argument: str, cache: Path, roots: Roots | None = None) -> Look:
+    """By the pictures where `describe` decodes them, and otherwise by the files."""
+    survey = _survey(argument, cache / "folder", roots)
+    if images := _images(survey, cache):
+        info = images.info
+        labels = {"train": images.train_labels, "test": images.test_labels, "validation": images.validation_labels}
+        number = Counter((part, int(label)) for part, each in labels.items() if each is not None for label in each)
+    else:
+        found = _notes.copies(survey.source, survey.sizes, survey.places, survey.info)
+        info = dataclasses.replace(survey.info, remarks=(*survey.info.remarks, *found))
+        number = Counter(survey.places.values())
+    classes = (
+        ClassImages(
+            name=name,
+            train_images=number["train", label],
+            validation_images=number["validation", label],
+            test_images=number["test", label],
+        )
+        for label, name in enumerate(info.classes)
+    )
+    return Look(info=info, classes=tuple(classes), sides=survey.sides)
+
+
+def samples(
+    argument: str, label: int, number: int, pixels: int, cache: Path, roots: Roots | None = None
+) -> "NDArray[np.uint8]":
+    """From anywhere in the class's folders; without those that are broken."""
+    survey = _survey(argument, cache / "folder", roots)
+    names = spread(name for name, place in survey.places.items() if place == ("train", label))[:number]
+    return _decoding.some(survey.source, names, survey.info.channels, pixels, survey.depth)
+
+
+def _images(survey: Survey, cache: Path) -> ImageSet | None:
+    """At their own resolution, where they are few, or were decoded before."""
+    resolution = survey.info.resolution
+    few = _array_bytes(survey, resolution) <= SMALL_BYTES and sum(survey.sizes.values()) <= SMALL_FILES
+    known = few or _place(survey, resolution, cache).is_dir()
+    return _loaded(survey, resolution, cache) if known else None
 
 
 def _loaded(survey: Survey, resolution: int, cache: Path) -> ImageSet:
@@ -95,7 +158,7 @@ def _filled_again(survey: Survey, info: DatasetInfo, folder: Path, broken: dict[
     if survey.own_test or len(whole) < 3:
         raise DatasetError(
             f"dataset {info.name!r}: all train or all test images of class {name!r} are broken, such as "
-            f"{_decoding.told({file: why for file, why in broken.items() if survey.places[file][1] == number})}"
+            f"{_notes.told({file: why for file, why in broken.items() if survey.places[file][1] == number})}"
         )
     first = min(whole, key=_hash)
     places = survey.places | {first: ("test", number)}
@@ -136,7 +199,7 @@ def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
         name=f"folder:{argument}",
         classes=laid.classes,
         channels=1 if known.grey else 3,
-        resolution=min(high, max(low, known.shorter_side)),
+        resolution=min(high, max(low, known.sides[1])),
         train_images=numbers["train"],
         test_images=numbers["test"],
         validation_images=numbers["validation"],
@@ -155,7 +218,8 @@ def _survey(argument: str, cache: Path, roots: Roots | None) -> Survey:
         places=places,
         own_test=own_test,
         depth=known.depth,
-        file_bytes=sum(listing.files[name] for name in places),
+        sides=known.sides,
+        sizes={name: listing.files[name] for name in places},
         digest=listing.digest,
     )
 

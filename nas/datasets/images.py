@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nas import uploads
-from nas.datasets import DatasetError, DatasetInfo, ImageSet, folder
+from nas.datasets import DatasetError, DatasetInfo, ImageSet, Look, folder
 from nas.roots import Roots
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     import nas.datasets.images
     from nas.datasets import Dataset
 
@@ -31,6 +34,24 @@ def load(argument: str, resolution: int, cache: Path, roots: Roots | None = None
     """As "folder" loads it."""
     images = _of(argument, lambda path: folder.load(path, resolution, cache))
     return dataclasses.replace(images, info=dataclasses.replace(images.info, name=f"images:{argument}"))
+
+
+def names(argument: str, cache: Path, roots: Roots | None = None) -> dict[str, str]:
+    """As "folder" names them."""
+    return _of(argument, lambda path: folder.names(path, cache))
+
+
+def look(argument: str, cache: Path, roots: Roots | None = None) -> Look:
+    """As "folder" looks at it."""
+    seen = _of(argument, lambda path: folder.look(path, cache))
+    return dataclasses.replace(seen, info=dataclasses.replace(seen.info, name=f"images:{argument}"))
+
+
+def samples(
+    argument: str, label: int, number: int, pixels: int, cache: Path, roots: Roots | None = None
+) -> "NDArray[np.uint8]":
+    """As "folder" gives them."""
+    return _of(argument, lambda path: folder.samples(path, label, number, pixels, cache))
 
 
 def _of(name: str, answer: Callable[[str], Answer]) -> Answer:

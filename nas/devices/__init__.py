@@ -14,8 +14,8 @@ from nas.metering import PLAIN, Options
 if TYPE_CHECKING:
     from torch import nn
 
+    from nas.measurements import Latency
     from nas.networks.architecture import Images
-    from nas.records import Latency
 
 
 class Device(Protocol):

@@ -1,18 +1,20 @@
 """Latency on this machine's processor: ONNX Runtime, one thread and one image at a time unless told otherwise.
 
-The network is exported to ONNX with its normalisations folded into the convolutions, as it would be deployed, and the
-runtime's answers are compared with torch's before any of its times is believed.
+The network is exported to ONNX with its normalisations folded into the convolutions, as it would be deployed, in single
+precision or in 8 bits, and the runtime's answers are compared with torch's before any of its times is believed.
 """
 
 from typing import TYPE_CHECKING
 
 from nas.extras import missing
-from nas.metering import PLAIN, DeviceError, Options
+from nas.measurements import Latency
+from nas.metering import PLAIN, DeviceError, Options, runtime
 from nas.metering.host import processor
+from nas.metering.meter import Yardstick
 from nas.metering.onnx import exported, running
 from nas.metering.runtime import Prepared, measured
 from nas.networks.architecture import Images
-from nas.records import Latency
+from nas.quantisation import INT8, of_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
     _satisfied: Device = nas.devices.cpu
 
-TAKES = ("threads", "batch")
-DTYPES = ("float32",)
+TAKES = ("threads", "batch", "dtype")
+DTYPES = ("float32", *INT8)
 
 
 def available() -> str | None:
@@ -39,14 +41,26 @@ def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> L
     reason = available()
     if reason:
         raise DeviceError(reason)
+    return measured("cpu", network, images, options, _prepared, _fingerprint())
+
+
+def yardstick() -> Yardstick:
+    """What latencies here are compared with. Raises DeviceError where ONNX Runtime is missing."""
+    reason = available()
+    if reason:
+        raise DeviceError(reason)
+    return runtime.yardstick("cpu", PLAIN, _prepared, _fingerprint())
+
+
+def _fingerprint() -> dict[str, str]:
     import onnxruntime
 
-    fingerprint = {"processor": processor(), "runtime": f"onnxruntime {onnxruntime.__version__}"}
-    return measured("cpu", network, images, options, _prepared, fingerprint)
+    return {"processor": processor(), "runtime": f"onnxruntime {onnxruntime.__version__}"}
 
 
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
     import torch
 
-    ready = running(exported(network, image), image.numpy(), options.threads)
+    graph = of_dtype(exported(network, image), image.numpy(), options.dtype)
+    ready = running(graph, image.numpy(), options.threads)
     return Prepared(run=ready.run, answer=lambda: torch.from_numpy(ready.answer()))

@@ -2,15 +2,14 @@
 
 import copy
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nas.extras import missing
+from nas.measurements import Latency
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.host import processor
 from nas.metering.runtime import Prepared, measured
 from nas.networks.architecture import Images
-from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 TAKES = ("threads", "batch", "dtype")
 DTYPES = ("float32", "bfloat16")
-WITHIN = 0.02  # latencies repeat: between layers Python runs, whose time varies
 
 
 def available() -> str | None:
@@ -42,7 +40,7 @@ def latency(network: "nn.Module", images: Images, options: Options = PLAIN) -> L
 
 
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
-    return replace(called(*converted(network, image, options)), within=WITHIN)
+    return called(*converted(network, image, options))
 
 
 def converted(network: "nn.Module", image: "Tensor", options: Options) -> tuple[Any, "Tensor"]:

@@ -3,17 +3,16 @@
 import ctypes
 import runpy
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import settings
-from nas.devices.cpu_eager import WITHIN, converted
+from nas.devices.cpu_eager import converted
+from nas.measurements import Latency
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.runtime import Prepare, Prepared, measured
 from nas.networks.architecture import Images
-from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -95,7 +94,7 @@ def on_gpu(name: str, how: str, network: "nn.Module", images: Images, options: O
 
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
     network, image = on_device(network, image, options)
-    return replace(timed(lambda: network(image)), within=WITHIN)
+    return timed(lambda: network(image))
 
 
 def on_device(network: "nn.Module", image: "Tensor", options: Options) -> tuple[Any, "Tensor"]:

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from nas.devices import cuda
+from nas.measurements import Latency
 from nas.metering import PLAIN, Options
 from nas.metering.runtime import Prepared
 from nas.networks.architecture import Images
-from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

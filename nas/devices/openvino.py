@@ -5,12 +5,12 @@ import time
 from typing import TYPE_CHECKING
 
 from nas.extras import missing
+from nas.measurements import Latency
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.host import processor
 from nas.metering.onnx import exported
 from nas.metering.runtime import Prepared, measured
 from nas.networks.architecture import Images
-from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -2,29 +2,32 @@
 
 The network is exported as for device "cpu" and sent to the service at NAS_URL, of which the agent fetches it. It is run
 there in ONNX Runtime beside the same yardstick and by the same meter, and its answers are compared with torch's
-before any of its times is believed.
+before any of its times is believed. What the yardstick took at best there is kept here: an agent that has just begun
+knows nothing of it.
 
 An agent that goes away, in the middle of a measurement or before, is waited for, and measures the network anew when it
 is back. After five minutes of silence there is no latency.
 """
 
 import base64
+import dataclasses
 import json
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nas import settings
 from nas.agents import http
 from nas.agents.errands import Answer, Errand, check_name
-from nas.agents.parcel import BadParcel, Parcel, packed
+from nas.agents.parcel import BadParcel, Graph, Parcel, packed
 from nas.codec import decode
 from nas.extras import missing
+from nas.measurements import Latency
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.onnx import exported
-from nas.metering.runtime import YARDSTICK, check, exercised, yardstick
+from nas.metering.runtime import YARDSTICKS, agreed, check, exercised, named, on_record, yardsticks
 from nas.networks.architecture import Images
-from nas.records import Latency
+from nas.quantisation import INT8, of_dtype
 from nas.tokens import for_service
 
 if TYPE_CHECKING:
@@ -35,8 +38,8 @@ if TYPE_CHECKING:
 
     _satisfied: Device = nas.devices.remote
 
-TAKES = ("threads", "batch")
-DTYPES = ("float32",)
+TAKES = ("threads", "batch", "dtype")
+DTYPES = ("float32", *INT8)
 WAIT_SECONDS = 10  # of a question that the service leaves open until there is an answer
 AWAY_SECONDS = 300.0  # of an agent's silence
 SERVICE_AWAY_SECONDS = 60.0
@@ -83,29 +86,32 @@ class Remote:
             raise DeviceError(reason)
         import torch
 
-        own, compared = _exported(network, images, options.batch), _yardstick(options.batch)
-        answer = _answer(
-            self.agent,
-            Parcel(
-                network=own.graph,
-                images=own.images,
-                yardstick=compared.graph,
-                yardstick_images=compared.images,
-                threads=options.threads,
-            ),
-        )
+        own, compared = _exported(network, images, options), _yardstick(options)
+        yardstick = tuple(each.sent for each in compared)
+        answer = _answer(self.agent, Parcel(network=own.sent, yardstick=yardstick, threads=options.threads))
         if answer.latency is None:
             raise DeviceError(f"agent {self.agent!r} could not measure the network: {answer.error}")
-        check(_logits(answer.logits, own.expected), own.expected)
-        check(_logits(answer.yardstick_logits, compared.expected), compared.expected)
+        if len(answer.yardstick_logits) != len(compared):
+            raise DeviceError(
+                f"agent {self.agent!r} answered for {len(answer.yardstick_logits)} networks of the yardstick, and "
+                f"{len(compared)} were sent: start its program anew, as this service hands it out"
+            )
+        if answer.latency.ratio is None or answer.latency.yardstick_ms is None:
+            raise DeviceError(
+                f"agent {self.agent!r} does not say how its latency compares with the yardstick: start its program "
+                "anew, as this service hands it out"
+            )
+        for text, each in zip((answer.logits, *answer.yardstick_logits), (own, *compared)):
+            check(_logits(text, each.expected), each.expected, agreed(options.dtype))
         how = {
             "threads": str(options.threads),
             "batch": str(options.batch),
             "dtype": options.dtype,
             "torch": torch.__version__,
         }
-        fields = vars(answer.latency) | {"device": options.said(f"remote:{self.agent}")}
-        return Latency(**fields | {"fingerprint": answer.latency.fingerprint | how})
+        device, fingerprint = options.said(f"remote:{self.agent}"), answer.latency.fingerprint | how
+        latency = dataclasses.replace(answer.latency, device=device, fingerprint=fingerprint, yardstick=named())
+        return on_record(latency)
 
 
 if TYPE_CHECKING:
@@ -113,23 +119,24 @@ if TYPE_CHECKING:
 
 
 class _Exported(NamedTuple):
-    graph: bytes
-    images: Any
+    sent: Graph
     expected: "Tensor"
 
 
-def _exported(network: "nn.Module", images: Images, batch: int) -> _Exported:
+def _exported(network: "nn.Module", images: Images, options: Options) -> _Exported:
     import torch
 
-    network, image = exercised(network, images, batch)
+    network, image = exercised(network, images, options.batch)
     with torch.inference_mode():
         expected = network(image)
-        return _Exported(exported(network, image), image.numpy(), expected)
+        graph = of_dtype(exported(network, image), image.numpy(), options.dtype)
+    return _Exported(Graph(graph, image.numpy()), expected)
 
 
 @lru_cache(maxsize=4)
-def _yardstick(batch: int) -> _Exported:
-    return _exported(yardstick(), YARDSTICK.images, batch)
+def _yardstick(options: Options) -> tuple[_Exported, ...]:
+    networks = zip(yardsticks(), YARDSTICKS)
+    return tuple(_exported(network, architecture.images, options) for network, architecture in networks)
 
 
 def _logits(text: str, expected: "Tensor") -> "Tensor":

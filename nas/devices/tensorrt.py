@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from nas.devices import cuda
 from nas.extras import missing
+from nas.measurements import Latency
 from nas.metering import PLAIN, DeviceError, Options
 from nas.metering.onnx import exported
 from nas.metering.runtime import Prepared
 from nas.networks.architecture import Images
-from nas.records import Latency
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from nas import plugins
+from nas import extras, plugins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,8 @@ class Source:
     network: "nn.Module"
     """In evaluation mode, on the CPU."""
     card: "Card"
+    dataset: str | None = None
+    """Where its images are now, if its card's name for them does not hold here."""
 
 
 class Exporter(Protocol):
@@ -38,12 +40,17 @@ class Exporter(Protocol):
     """What its file is called in an archive."""
     PACKAGES: tuple[str, ...]
     """What it needs beside torch and numpy, to export and to run."""
+    EXTRA: str
+    """Which extra of this package brings that."""
     AGREES: float
     """By how much of the largest its logits may differ from torch's. Where the best two are closer than that, an image
     counts as right by either."""
+    LOSES: float
+    """How much of its accuracy, from 0 to 1, the form may cost for its file to be offered."""
 
-    def export(self, source: Source, path: Path) -> None:
-        """Write the file. Raises whatever is in the way: the others are exported all the same."""
+    def export(self, source: Source, path: Path) -> str | None:
+        """Write the file; the device that measures how fast it is, None where there is none. Raises whatever is in the
+        way: the others are exported all the same."""
         ...
 
     def opened(self, path: Path) -> Logits:
@@ -59,6 +66,12 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Exporter:
     """The exporter of that name, which imports nothing heavy by itself."""
     return cast(Exporter, plugins.load(__name__, name))
+
+
+def missing(name: str) -> str | None:
+    """What is not installed that the exporter needs, and how to get it; None where all is."""
+    exporter = load(name)
+    return extras.missing(f"exporter {name!r}", exporter.EXTRA, *exporter.PACKAGES)
 
 
 def of_file(file: str) -> str | None:

@@ -68,6 +68,12 @@ def first(importance: Tensor, channels: int) -> Stream:
     return Stream(torch.cat((torch.arange(min(width, channels)), torch.full((max(0, channels - width),), NEW))), width)
 
 
+def ranked(importance: Tensor, channels: int) -> Stream:
+    """As many as there are, the most important ones first."""
+    assert channels == len(importance)
+    return Stream(importance.argsort(descending=True, stable=True), channels)
+
+
 def halves(choose: Choose, importance: Tensor, channels: int) -> Stream:
     """The same of each half, as a factorized reduction concatenates them."""
     middle = len(importance) // 2

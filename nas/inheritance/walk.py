@@ -42,7 +42,8 @@ class Walk:
         self, old: Row, new: Row, entering: Stream, wanted: Stream | None = None, rank: Tensor | None = None
     ) -> Stream:
         """Any layer; where it can choose which channels leave it, `rank` is their importance."""
-        if old.layer == new.layer and entering.whole and (wanted is None or wanted.whole):
+        keeps = self._choose is not streams.ranked  # channels that are as many where they are
+        if keeps and old.layer == new.layer and entering.whole and (wanted is None or wanted.whole):
             self._slices.whole(old.module, new.module)
             return streams.same(rows.leaving(old.layer, entering.width))
         match old.layer, new.layer:

@@ -3,51 +3,48 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from nas.metering import DeviceError
 from nas.metering.host import Load
 from nas.metering.quiet import NotQuiet, measuring
+from nas.metering.ratio import Ratio, Round, ratio
 
 WARM_UP_SECONDS = 0.01
 FIRST_SECONDS = 0.5  # of a yardstick that nothing is known of: so long a processor may take to raise its clock
-ROUND_SECONDS = 0.003  # of the network's runs in a round; the yardstick has half of it
-ROUND_RUNS = 3  # at the least, where a run is short
-SLOW_MS = 30.0  # a run that takes longer is a round by itself
-ROUNDS = 6  # that count: the fastest
-WITHIN = 0.01  # so near the fastest round the others that count have to come
-QUIET = 1.05  # times what the yardstick took at best; above that the host is not itself
-MOST_SECONDS = 0.5  # no round is begun after that
+ROUND_SECONDS = 0.001  # of the network's runs in a round; the yardstick has as much: shorter than any phase of a host
+ROUND_RUNS = 2  # at the least, where a run is short: the first finds the caches full of the other network
+SLOW_MS = 10.0  # a run that takes longer is a round by itself
+ROUNDS = 8  # at the least
+WITHIN = 0.01  # of the ratio: its error, at which the meter is content
+LEAST_SECONDS, MOST_SECONDS = 0.05, 3.0  # of rounds
+LONGER = 1.25  # times as many seconds, before the error is looked at again
 
 Run = Callable[[], float]
 
 
 class Yardstick:
-    """The network that all others are compared with, and the milliseconds that it took at best, as far as is known."""
+    """The networks that all others are compared with: its time is the geometric mean of theirs. `quiet_ms` is what that
+    was at best, as far as is known."""
 
-    def __init__(self, run: Run, quiet_ms: float = math.inf) -> None:
-        self.run, self.quiet_ms = run, quiet_ms
+    def __init__(self, *runs: Run, quiet_ms: float = math.inf) -> None:
+        self.runs, self.quiet_ms = runs, quiet_ms
 
-
-class Round(NamedTuple):
-    """Milliseconds of the network's runs, of the fastest of them and of the yardstick's fastest."""
-
-    runs: list[float]
-    fastest_ms: float
-    yardstick_ms: float
+    def round_ms(self, seconds: float) -> float:
+        """The milliseconds of its fastest runs within about so many `seconds`."""
+        each = seconds / len(self.runs)
+        return statistics.geometric_mean(min(_until(run, each, least=ROUND_RUNS)) for run in self.runs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
     """Milliseconds of one inference.
 
-    Whatever else a machine does can only add to a time. So a round's time is that of its fastest run, and of the rounds
-    the six fastest count, once they agree: the K-best scheme (Bryant & O'Hallaron 2003, chapter 9). `median_ms` is the
-    median of these six minima, `ratio` that of their ratios to a yardstick that ran in the same round. `p95_ms`,
-    `minimum_ms` and `spread` (interquartile range over median) are of all single runs, so `p95_ms` and `spread` show
-    what was filtered out. `noisy` says why the latency may not repeat as well as it should.
+    The latency, `median_ms`, is the `ratio` to the yardstick times `yardstick_ms`, what that takes at best on this
+    machine: what the network would take if nobody else was there. `error_ms` is its standard error. `slowdown` says
+    how many times as long as at best the yardstick took meanwhile. `p95_ms`, `minimum_ms` and `spread` (interquartile
+    range over median) are of all single runs, as they were.
     """
 
     median_ms: float
@@ -58,40 +55,53 @@ class Times:
     rounds: int
     ratio: float
     yardstick_ms: float
-    noisy: str | None
+    error_ms: float
+    slowdown: float
     shared: bool | None
 
 
-def meter(run: Run, yardstick: Yardstick, within: float = WITHIN) -> Times:
-    """Call `run` and the yardstick's, which return the milliseconds of the inference they did, in turns of some runs
-    each, until the rounds that count lie `within` such a part of the fastest.
+def meter(run: Run, yardstick: Yardstick) -> Times:
+    """Call `run` and the yardstick's, which return the milliseconds of the inference they did, in turns of about a
+    millisecond each, until the ratio of the two is known to 1 %.
 
-    Training on this host pauses meanwhile: a tenth of a second where it is quiet, half a second where it is not, or
-    eight runs of a slow network. Before, a yardstick that nothing is known of is run for half a second. Raises
+    Training on this host pauses meanwhile: a twentieth of a second where it is quiet, up to three seconds where it is
+    not, or eight runs of a slow network. Before, a yardstick that nothing is known of is run for half a second. Raises
     DeviceError where a time is not a positive number or the host does not get quiet.
     """
-    slow = run() > SLOW_MS  # and what is only done once is done before anybody is made to wait
-    yardstick.run()
+    least = 1 if run() > SLOW_MS else ROUND_RUNS  # and what is only done once is done before anybody is made to wait
+    yardstick.round_ms(0.0)
     if yardstick.quiet_ms == math.inf:  # and a clock that is low yet would pass for the best of this host
-        _until(yardstick.run, FIRST_SECONDS, least=1)
-    least = 1 if slow else ROUND_RUNS
+        yardstick.round_ms(FIRST_SECONDS)
+    runs: list[float] = []
     rounds: list[Round] = []
     try:
         with measuring():
             _until(run, WARM_UP_SECONDS, least=1)
-            _until(yardstick.run, WARM_UP_SECONDS / 2, least=1)
+            yardstick.round_ms(WARM_UP_SECONDS)
             load, start = Load(), time.perf_counter()
-            while len(rounds) < ROUNDS or (
-                _doubt(rounds, yardstick.quiet_ms, within) and time.perf_counter() - start < MOST_SECONDS
-            ):
-                runs = _until(run, ROUND_SECONDS, least=least)
-                compared = _until(yardstick.run, ROUND_SECONDS / 2, least=ROUND_RUNS)
-                rounds.append(Round(runs, min(runs), min(compared)))
-                yardstick.quiet_ms = min(yardstick.quiet_ms, min(compared))
+            look = LEAST_SECONDS
+            while True:
+                its = _until(run, ROUND_SECONDS, least=least)
+                runs += its
+                rounds.append(Round(min(its), yardstick.round_ms(ROUND_SECONDS)))
+                spent = time.perf_counter() - start
+                if len(rounds) < ROUNDS or spent < look:
+                    continue
+                compared = _compared(rounds, yardstick)
+                if compared.error <= WITHIN or spent >= MOST_SECONDS:
+                    break
+                look = min(MOST_SECONDS, LONGER * spent)
             others = load.others()
     except NotQuiet as error:
         raise DeviceError(f"latency was not measured: {error}") from error
-    return _times(rounds, yardstick.quiet_ms, within, others)
+    return _times(runs, len(rounds), compared, yardstick.quiet_ms, others)
+
+
+def _compared(rounds: Sequence[Round], yardstick: Yardstick) -> Ratio:
+    """The ratio so far; what the yardstick took is the best that is known, if it is."""
+    compared = ratio(rounds, yardstick.quiet_ms)
+    yardstick.quiet_ms = min(yardstick.quiet_ms, compared.yardstick_ms)
+    return compared
 
 
 def _until(run: Run, seconds: float, *, least: int) -> list[float]:
@@ -105,35 +115,19 @@ def _until(run: Run, seconds: float, *, least: int) -> list[float]:
     return times
 
 
-def _counted(rounds: list[Round]) -> list[Round]:
-    return sorted(rounds, key=lambda each: each.fastest_ms)[:ROUNDS]
-
-
-def _doubt(rounds: list[Round], quiet_ms: float, within: float) -> str | None:
-    """Why the rounds do not tell the latency yet."""
-    fastest, *_, last = (each.fastest_ms for each in _counted(rounds))
-    if last > fastest * (1 + within):
-        return f"the {ROUNDS} fastest of {len(rounds)} rounds agree to {last / fastest - 1:.1%} only"
-    slower = min(each.yardstick_ms for each in rounds) / quiet_ms
-    return f"the yardstick took {slower:.2f} times what it took before" if slower > QUIET else None
-
-
-def _times(rounds: list[Round], quiet_ms: float, within: float, others: float | None) -> Times:
-    runs = [milliseconds for each in rounds for milliseconds in each.runs]
-    counted = _counted(rounds)
+def _times(runs: Sequence[float], rounds: int, compared: Ratio, quiet_ms: float, others: float | None) -> Times:
     low, middle, high = statistics.quantiles(runs, n=4, method="inclusive")
-    noisy = _doubt(rounds, quiet_ms, within)
-    if noisy and others is not None:
-        noisy += f"; other programs used {others:.1f} processors meanwhile"
+    latency_ms = compared.ratio * quiet_ms
     return Times(
-        median_ms=statistics.median(each.fastest_ms for each in counted),
+        median_ms=latency_ms,
         p95_ms=statistics.quantiles(runs, n=20, method="inclusive")[-1],
         minimum_ms=min(runs),
         spread=(high - low) / middle,
         runs=len(runs),
-        rounds=len(rounds),
-        ratio=statistics.median(each.fastest_ms / each.yardstick_ms for each in counted),
-        yardstick_ms=statistics.median(each.yardstick_ms for each in counted),
-        noisy=noisy,
+        rounds=rounds,
+        ratio=compared.ratio,
+        yardstick_ms=quiet_ms,
+        error_ms=latency_ms * compared.error,
+        slowdown=compared.yardstick_ms / quiet_ms,
         shared=None if others is None else others > Load.QUIET,
     )

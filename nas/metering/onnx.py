@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+INPUT = "images"  # what a network in ONNX is given
+
+
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """A network that ONNX Runtime is ready to run: `run` gives the milliseconds that it took, `answer` the logits."""
@@ -36,8 +39,8 @@ def exported(network: "nn.Module", image: "Tensor", *, any_number: bool = False)
             warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
             # Of TensorFlow's borders, which it works out at run time then.
             warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
-            names = {"input_names": ["images"], "output_names": ["logits"]}
-            axes = {name: {0: "number"} for name in ("images", "logits")} if any_number else None
+            names = {"input_names": [INPUT], "output_names": ["logits"]}
+            axes = {name: {0: "number"} for name in (INPUT, "logits")} if any_number else None
             torch.onnx.export(network, (image,), file, dynamo=False, dynamic_axes=axes, **names)  # type: ignore[arg-type]  # this exporter takes a file
     except Exception as error:  # whatever it is, the network cannot be measured here
         raise DeviceError(f"the network cannot be exported to ONNX: {error}") from error
@@ -47,18 +50,19 @@ def exported(network: "nn.Module", image: "Tensor", *, any_number: bool = False)
 def running(graph: bytes, images: "ndarray", threads: int) -> Running:
     """The network `graph` on a batch of images, on so many threads of the processor. Raises DeviceError where the
     runtime does not take it."""
-    session = _session(graph, threads)
-    feeds = {session.get_inputs()[0].name: images}
+    opened = session(graph, threads)
+    feeds = {opened.get_inputs()[0].name: images}
 
     def run() -> float:
         start = time.perf_counter_ns()
-        session.run(None, feeds)
+        opened.run(None, feeds)
         return (time.perf_counter_ns() - start) / 1e6
 
-    return Running(run=run, answer=lambda: session.run(None, feeds)[0])
+    return Running(run=run, answer=lambda: opened.run(None, feeds)[0])
 
 
-def _session(graph: bytes, threads: int) -> Any:
+def session(graph: bytes, threads: int) -> Any:
+    """The network `graph` in ONNX Runtime. Raises DeviceError where that does not take it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

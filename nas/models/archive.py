@@ -11,17 +11,19 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nas.classify
-from nas import exporters, extras
+from nas import devices, exporters
 from nas.codec import decode, encode
+from nas.measurements import Latency
+from nas.metering import DeviceError
 from nas.models import checkpoint, manifest, readme
 from nas.models.checkpoint import BadCheckpoint, Card
 from nas.models.manifest import File, FileScore, Manifest, Way
+from nas.models.unfinished import making
 from nas.refusal import shortened
 
 PROGRAM = "classify.py"
@@ -37,12 +39,11 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
     BadCheckpoint and OSError.
     """
     network, card = checkpoint.load(path)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
-        beside = Path(place) / "whole"
+    with making(folder) as place:
+        beside = place / "whole"
         beside.mkdir(mode=0o755)
         shutil.copyfile(nas.classify.__file__, beside / PROGRAM)
-        source = exporters.Source(checkpoint=path, network=network, card=card)
+        source = exporters.Source(checkpoint=path, network=network, card=card, dataset=dataset)
         # The checkpoint first: it has the promise that the others are held against.
         names = sorted(exporters.names(), key=lambda name: exporters.load(name).FILE != manifest.CHECKPOINT)
         ways = tuple(_way(name, source, beside, dataset) for name in names)
@@ -54,7 +55,7 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
         whole = Manifest(name=manifest.called(card), checkpoint=_hash(files, path), ways=ways, files=files)
         manifest.write(beside, whole)
         if folder.exists():
-            folder.rename(Path(place) / "before")
+            folder.rename(place / "before")
         beside.rename(folder)
     return whole
 
@@ -62,19 +63,31 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
 def _way(name: str, source: exporters.Source, folder: Path, dataset: str | None) -> Way:
     """Exported and scored."""
     exporter = exporters.load(name)
-    path, score = folder / exporter.FILE, None
-    refused = extras.missing(f"exporter {name!r}", "workers", *exporter.PACKAGES)
+    path, score, latency = folder / exporter.FILE, None, None
+    refused = exporters.missing(name)
     if not refused:
         try:
-            exporter.export(source, path)
+            device = exporter.export(source, path)
             score = _scored(path, dataset)
+            latency = _latency(source, device) if device else None
         except BadCheckpoint as error:
             refused = str(error)
         except Exception as error:  # an exporter raises whatever its library does
             refused = shortened(f"{type(error).__name__}: {error}", LONGEST)
     if score and not score.kept:
         refused = f"it scores {score.accuracy:.4f} on {score.images:,} images, and {score.promised:.4f} was promised"
-    return Way(exporter=name, file=exporter.FILE, score=score, refused=refused)
+    own = exporter.LOSES and score  # other than the model's
+    save_as = f"{manifest.called_by(source.card, latency, own.accuracy)}_{name}{path.suffix}" if own else None
+    return Way(exporter=name, file=exporter.FILE, score=score, refused=refused, latency=latency, save_as=save_as)
+
+
+def _latency(source: exporters.Source, named: str) -> Latency | None:
+    """Weights make no difference to it."""
+    device, options = devices.find(named)
+    try:
+        return device.latency(source.network, source.card.architecture.images, options)
+    except DeviceError:
+        return None
 
 
 def _scored(path: Path, dataset: str | None) -> FileScore:

@@ -10,23 +10,27 @@ import math
 import os
 import re
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas import extras, home, spaces
 from nas.codec import Malformed, decode, encode
+from nas.measurements import Latency, Measurement
+from nas.metering.earlier import with_errors
 from nas.metrics import Quality
-from nas.networks.architecture import Choices
+from nas.networks.architecture import Choice, Choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Recipe, in_fractions
-from nas.records import Job, Latency, Measurement
+from nas.records import Job
+from nas.rounding import Rounding
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FORMAT = "nas-checkpoint-3"
+FORMAT = "nas-checkpoint-4"
+EARLIER = ("nas-checkpoint-1", "nas-checkpoint-2", "nas-checkpoint-3")
 KEY = "nas"  # one key, as the order of several is not fixed and the name depends on every byte
 DRAWN = frozenset(  # torch's names of what fills a parameter
     name + ending for ending in ("uniform_", "normal_") for name in ("", "trunc_", "kaiming_", "xavier_")
@@ -71,6 +75,8 @@ class Card:
     recipe: Recipe
     seed: int
     shuffle: int = 0
+    rounding: Rounding | None = None
+    """What quantising did to that accuracy, where it was judged in 8 bits; null where it was not."""
     quality: Quality | None = None
     """What its answers to the same images are worth class by class; null where that was not recorded."""
     pixels: int | None = None
@@ -79,6 +85,9 @@ class Card:
     """The greys, of pictures of more than 8 bits, that become 0 and 255 then; null: the higher 8 of 16 bits."""
     scored_on: str | None = None
     """Where that accuracy was measured, cpu or cuda, which round differently; null where it was not recorded."""
+    seen: bool = False
+    """Whether what it began with, or its teacher, may have been trained on images that it was scored on."""
+    children: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     tensors: str = ""
     """The SHA-256 of the weights alone."""
 
@@ -100,10 +109,16 @@ def save(network: "nn.Module", card: Card) -> str:
     card = dataclasses.replace(card, tensors=_digest(tensors))
     data = safetensors.torch.save(tensors, {KEY: json.dumps(encode(card), sort_keys=True)})
     sha256 = hashlib.sha256(data).hexdigest()
-    path = artifact(sha256)
-    if not path.exists():
-        home.write(path, data)
+    keep(artifact(sha256), data)
     return sha256
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, unless it is there: then it counts as new, as nobody prunes what is new."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        home.write(path, data)
 
 
 def artifact(sha256: str) -> Path:
@@ -162,9 +177,9 @@ def _header(data: bytes | bytearray, whole: int, where: str) -> _Header:
 
 
 def _in_our_words(data: Any) -> Any:
-    """What a card of an earlier format says: 2 had pixels in its recipe, and 1 also had the latency on the first device
-    apart from the others and told what its yardstick took as `reference_ms`."""
-    if not isinstance(data, dict) or data.get("format") not in ("nas-checkpoint-1", "nas-checkpoint-2"):
+    """What a card of an earlier format says: 3 called latencies noisy, 2 also had pixels in its recipe, and 1 the
+    latency on the first device apart from the others, and told what its yardstick took as `reference_ms`."""
+    if not isinstance(data, dict) or data.get("format") not in EARLIER:
         return data
     if data["format"] == "nas-checkpoint-1":
         first, others = data.pop("latency", None), data.pop("further_latencies", {})
@@ -172,8 +187,10 @@ def _in_our_words(data: Any) -> Any:
         for latency in data["latencies"].values():
             if "reference_ms" in latency:
                 latency["yardstick_ms"] = latency.pop("reference_ms")
-    recipe = in_fractions(data["recipe"], data["architecture"]["images"]["resolution"])
-    return data | {"format": FORMAT, "recipe": recipe}
+    recipe = data["recipe"]
+    if data["format"] != "nas-checkpoint-3":
+        recipe = in_fractions(recipe, data["architecture"]["images"]["resolution"])
+    return data | {"format": FORMAT, "recipe": recipe, "latencies": with_errors(data["latencies"])}
 
 
 def load(path: Path) -> tuple["nn.Module", Card]:

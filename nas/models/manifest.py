@@ -10,10 +10,12 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from nas.codec import Malformed, decode, encode
+from nas.measurements import Latency
 from nas.metrics import Quality
+from nas.networks.members import slug
 from nas.refusal import Refusal, between
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ FORMAT = "nas-archive-1"
 NAME = "manifest.json"
 CHECKPOINT = "model.safetensors"
 Packing = Literal["zip", "tar"]
+PACKINGS: tuple[Packing, ...] = get_args(Packing)
 MOST_FILES = 100
 
 
@@ -61,14 +64,17 @@ class FileScore:
     """Which these are: test images, or validation images of a search's trial."""
     undecided: int = 0
     """Images whose two best answers are closer than the runtimes' rounding, so that they count as right by either."""
+    loses: float = 0.0
+    """How much of the promise the form of the file may cost, as 8 bits cost some."""
     quality: Quality | None = None
     """What the answers are worth class by class; null in an archive, which says it once."""
 
     @property
     def kept(self) -> bool:
         """Whether the two differ by no more than half an image beside those that are undecided, of which a hundredth
-        count at most: a network that answers all alike keeps no promise."""
-        return abs(self.accuracy - self.promised) * self.images <= 0.5 + min(self.undecided, self.images // 100)
+        count at most: a network that answers all alike keeps no promise. It may be worse by what the form costs."""
+        spare = 0.5 + min(self.undecided, self.images // 100) + self.loses * self.images
+        return abs(self.accuracy - self.promised) * self.images <= spare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,10 @@ class Way:
     """How it scored; null where it did not come to that."""
     refused: str | None = None
     """Why it is not offered; null: it is."""
+    latency: Latency | None = None
+    """How fast it is on the processor that it was made on; null where that was not measured."""
+    save_as: str | None = None
+    """A name that says what it is; null: the model's name, and the file's ending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +111,19 @@ class Manifest:
     files: tuple[File, ...]
     """All files but this description."""
 
-    @property
-    def whole(self) -> bool:
-        """Whether there is a file of every exporter."""
-        return not any(way.refused for way in self.ways)
-
 
 def called(card: "Card") -> str:
-    """Which network it is, its latency on its first device and its accuracy: b2_0.21ms_acc0.934."""
-    parts = [card.member.lower() if card.member else f"trial{card.number}"]
+    """Which network it is, its latency on the first device that took it in single precision, and its accuracy so:
+    b2_0.21ms_acc0.934."""
+    latency = next((each for each in card.latencies.values() if not each.rounded), None)
+    return called_by(card, latency, card.accuracy if card.test_accuracy is None else card.test_accuracy)
+
+
+def called_by(card: "Card", latency: Latency | None, accuracy: float | None) -> str:
+    """Likewise, of a file with a latency and an accuracy of its own, as far as these are known."""
+    parts = [slug(card.member).lower() if card.member else f"trial{card.number}"]
     parts += [f"seed{card.seed}"] if card.seed else []
-    parts += [f"{latency.median_ms:.3g}ms" for latency in list(card.latencies.values())[:1]]
-    accuracy = card.accuracy if card.test_accuracy is None else card.test_accuracy
+    parts += [f"{latency.median_ms:.3g}ms"] if latency else []
     return "_".join(parts if accuracy is None else [*parts, f"acc{accuracy:.3f}"])
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nas import home
+from nas.backbone import Backbone
 from nas.classify import pixels
 from nas.models import checkpoint, opening
 from nas.training.data import Normalisation, View, tensor
@@ -61,6 +62,11 @@ class Network:
         with torch.inference_mode():
             logits = self.module(self._view(raw)).float().cpu()
         return Answers(classes=self.classes, logits=logits)
+
+    def backbone(self, strides: Sequence[int] | None = None) -> Backbone:
+        """Its features at several strides, 4 to 32 where it has them: for a detector, and to be trained with it. What
+        goes in is normalised by `card.mean` and `card.std`. Raises ValueError for strides that it has no map of."""
+        return Backbone(self.module, self.card.architecture, strides)
 
     def _raw(self, images: Any) -> Tensor:
         channels = self.card.architecture.images.channels

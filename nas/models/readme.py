@@ -94,11 +94,12 @@ def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
         (
             f"`{way.file}`",
             f"{way.score.accuracy:.4f} on {way.score.images:,} images" if way.score else "–",
-            way.refused or "loaded from here alone, and scored what was promised",
+            f"{way.latency.median_ms:.3f}" if way.latency else "–",
+            way.refused or _kept(way),
         )
         for way in ways
     ]
-    sections.append("Each file was scored by its own runtime:\n\n" + _table(("file", "accuracy", ""), rows))
+    sections.append("Each file was scored by its own runtime:\n\n" + _table(("file", "accuracy", "ms", ""), rows))
     if card.quality and card.quality.confusion:
         heading = "## Confusion matrix\n\nImages of each class, a row, that were taken for each class, a column.\n\n"
         rows_of = zip(card.quality.classes, card.quality.confusion)
@@ -109,13 +110,19 @@ def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
             (
                 latency.device,
                 f"{latency.median_ms:.3f}",
-                latency.noisy or "",
+                f"{latency.error:.1%}" if latency.error_ms else "–",
                 ", ".join(f"{name} {value}" for name, value in latency.fingerprint.items()),
             )
             for latency in card.latencies.values()
         ]
-        sections.append("## Latency\n\n" + _table(("device", "ms", "noisy", "measured on"), measured))
+        sections.append("## Latency\n\n" + _table(("device", "ms", "standard error", "measured on"), measured))
     return sections
+
+
+def _kept(way: Way) -> str:
+    if way.score and way.score.loses:
+        return f"loaded from here alone; in single precision {way.score.promised:.4f} was promised"
+    return "loaded from here alone, and scored what was promised"
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas import datasets, exporters, home
+from nas import exporters
 from nas.codec import encode
-from nas.datasets import DatasetError, ImageSet
+from nas.datasets import ImageSet
 from nas.exporters import Logits
-from nas.models.checkpoint import BadCheckpoint, Card, card
+from nas.models.checkpoint import BadCheckpoint, card
+from nas.models.images import checked, loaded, promised
 from nas.models.manifest import CHECKPOINT, FileScore
 from nas.training.accuracy import BATCH, Answered, judged, said, together
-from nas.training.data import Indices, split, tensor
+from nas.training.data import Indices, tensor
 from nas.training.device import alone, training_device
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
     exporter = exporters.load(exporters.of_file(path.name) or exporters.of_file(CHECKPOINT) or "")
     is_checkpoint = exporter.FILE == CHECKPOINT
     known = card(path if is_checkpoint else path.with_name(CHECKPOINT))
-    resolution = known.architecture.images.resolution
     logits = exporter.opened(path)
-    images = images or datasets.load(dataset or known.dataset, resolution, home.folder("datasets"))
-    _check(images, known)
-    promised, part, raw, labels = _promise(known, images, path)
+    images = checked(known, images) if images else loaded(known, dataset)
+    accuracy, part, raw, labels = promised(known, images, str(path))
+    loses = exporter.LOSES
+    if loses and known.rounding:
+        accuracy, loses = known.rounding.int8, 0.0  # as it was measured when it had been trained
     device = training_device()
     same = is_checkpoint and known.scored_on in (None, device.type)  # nothing is rounded otherwise than it was then
     with alone(device):  # as when the promise was made: more threads may sum in another order
@@ -46,20 +48,14 @@ def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = N
     found = float((answered.taken_for.numpy() == labels).mean())
     quality = judged(answered, labels, known.classes)
     return FileScore(
-        accuracy=found, promised=promised, images=len(labels), part=part, undecided=undecided, quality=quality
+        accuracy=found,
+        promised=accuracy,
+        images=len(labels),
+        part=part,
+        undecided=undecided,
+        loses=loses,
+        quality=quality,
     )
-
-
-def _promise(known: Card, images: ImageSet, path: Path) -> tuple[float, str, "NDArray[np.uint8]", Indices]:
-    """The accuracy that was promised, and the images that it was measured on."""
-    if known.test_accuracy is not None:
-        return known.test_accuracy, "test", images.test_images, images.test_labels
-    if known.accuracy is None:
-        raise BadCheckpoint(f"{path} promises no accuracy")
-    if images.validation_images is not None and images.validation_labels is not None:
-        return known.accuracy, "validation", images.validation_images, images.validation_labels
-    _, held = split(images.train_labels, folds=max(1, known.recipe.folds), shuffle=known.shuffle)
-    return known.accuracy, "validation", images.train_images[held], images.train_labels[held]
 
 
 def _answered(logits: Logits, raw: "NDArray[np.uint8]", labels: Indices, agrees: float) -> tuple[Answered, int]:
@@ -74,19 +70,6 @@ def _answered(logits: Logits, raw: "NDArray[np.uint8]", labels: Indices, agrees:
             second, first = np.partition(answer, -2)[:, -2:].T
             undecided += int((first - second <= agrees * np.abs(answer).max(1)).sum())
     return together(parts), undecided
-
-
-def _check(images: ImageSet, card: Card) -> None:
-    if images.info.classes != card.classes:
-        raise DatasetError(
-            f"dataset {images.info.name!r} has the classes {', '.join(images.info.classes)}, "
-            f"and the network was trained for {', '.join(card.classes)}: name another with --dataset"
-        )
-    if images.info.channels != card.architecture.images.channels:
-        raise DatasetError(
-            f"dataset {images.info.name!r} has {images.info.channels} channels, and the network takes "
-            f"{card.architecture.images.channels}: name another with --dataset"
-        )
 
 
 def main(arguments: list[str] | None = None) -> int:

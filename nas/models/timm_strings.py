@@ -8,6 +8,7 @@ beside them. timm's "tf_" models pad as TensorFlow does, as does `network` here,
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nas.networks.architecture import NORM_EPSILON, Architecture, Images, Stage
@@ -27,7 +28,8 @@ class Unsayable(ValueError):
 
 
 def strings(architecture: Architecture) -> list[list[str]]:
-    """The stages as timm's `arch_def`, one string in each of its lists. Raises Unsayable."""
+    """The stages as timm's `arch_def`, one string in each of its lists, or two where the first block alone has no skip.
+    Raises Unsayable."""
     if architecture.stem_stride != 2:
         raise Unsayable(f"timm's stem has stride 2, and this one has {architecture.stem_stride}")
     if not architecture.head:
@@ -35,7 +37,7 @@ def strings(architecture: Architecture) -> list[list[str]]:
     channels, stages = architecture.stem, []
     for number, stage in enumerate(architecture.stages, 1):
         try:
-            stages.append([_string(stage, channels)])
+            stages.append(list(_strings(stage, channels)))
         except Unsayable as error:
             raise Unsayable(f"stage {number}: {error}") from error
         channels = stage.channels
@@ -117,8 +119,17 @@ def to_timm(architecture: Architecture, weights: "Mapping[str, Tensor]") -> "dic
     return {their: weights[name] for name, their in zip(ours, names(architecture))}
 
 
+def _strings(stage: Stage, entering: int) -> Iterator[str]:
+    if stage.skip != "repeats":
+        yield _string(stage, entering)
+        return
+    yield _string(replace(stage, repeats=1, skip=False), entering)
+    if stage.repeats > 1:
+        yield _string(replace(stage, repeats=stage.repeats - 1, stride=1, skip=True), stage.channels)
+
+
 def _string(stage: Stage, entering: int) -> str:
-    if stage.skip == "pooling":
+    if stage.pools:
         raise Unsayable("timm has no pooling skip")
     squeezed = [channels * stage.se_ratio for channels in stage.inputs(entering)]
     if stage.se_ratio and stage.op == "conv":

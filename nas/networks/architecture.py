@@ -21,6 +21,7 @@ Choices: TypeAlias = dict[str, Choice]
 Knobs: TypeAlias = Mapping[str, tuple[Choice, ...]]
 
 Op = Literal["conv", "fused", "mbconv"]
+Skip = Literal["pooling", "repeats", "pooling repeats"]
 
 VERSION = 1  # of the JSON of architectures
 MOST_BLOCKS = 2000  # in a network
@@ -54,12 +55,18 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """Factors on depth (repeats), width (channels) and resolution, and what is added to the dropout with them."""
+    """What a network is grown or shrunk by."""
 
     depth: float
+    """The factor on repeats."""
     width: float
+    """The factor on channels."""
     resolution: float
+    """The factor on pixels a side."""
     dropout: float = 0.0
+    """What is added to the dropout."""
+    drop_connect: float = 0.0
+    """What is added to the rate at which residual branches, or the operations of cells, are dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +91,10 @@ class Stage:
     se_ratio: float = 0.0
     """Channels that squeeze-and-excitation leaves, as a part of those that enter the block, before expansion; 0: there
     is none."""
-    skip: bool | Literal["pooling"] = True
+    skip: bool | Skip = True
     """Whether what enters a block is added to what leaves it, where the shapes agree; "pooling": also behind a stride,
-    through 3×3 average pooling (MnasNet)."""
+    through 3×3 average pooling (MnasNet). "repeats" and "pooling repeats": not around the stage's first block, even
+    where they agree; so are networks written whose relatives have none there."""
 
     def __post_init__(self) -> None:
         if self.op not in ("conv", "fused", "mbconv"):
@@ -105,6 +113,23 @@ class Stage:
             raise Refusal("op 'fused' with expand 1 is op 'conv': write that", field="op")
         if not 0 <= self.se_ratio <= 1:
             raise Refusal(f"se_ratio {self.se_ratio} is not between 0 and 1", field="se_ratio")
+
+    @property
+    def pools(self) -> bool:
+        """Whether skips go through pooling."""
+        return self.skip in ("pooling", "pooling repeats")
+
+    @property
+    def skips(self) -> tuple[bool | Literal["pooling"], ...]:
+        """What is around each block, where the shapes agree."""
+        usual: bool | Literal["pooling"] = "pooling" if self.pools else bool(self.skip)
+        first = False if self.skip in ("repeats", "pooling repeats") else usual
+        return (first,) + (usual,) * (self.repeats - 1)
+
+    def skips_first(self, entering: int) -> bool:
+        """Whether something is around the first block when `entering` channels enter it."""
+        skip = self.skips[0]
+        return entering == self.channels and (skip == "pooling" or (skip and self.stride == 1))
 
     def inputs(self, entering: int) -> tuple[int, ...]:
         """Channels that enter each of the stage's blocks when `entering` channels enter the stage."""
@@ -156,8 +181,7 @@ class Architecture:
         blocks = sum(stage.repeats for stage in self.stages)
         if blocks > MOST_BLOCKS:
             raise Refusal(f"stages have {blocks:,} blocks in all: {MOST_BLOCKS:,} are the most", field="stages")
-        each = (stage.stride for stage in self.stages)
-        strides = list(itertools.accumulate(each, int.__mul__, initial=self.stem_stride))
+        strides = self._strides
         if strides[-1] > self.images.resolution:
             first = next(number for number, total in enumerate(strides) if total > self.images.resolution)
             place = f"stage {first}" if first else "the stem"
@@ -167,9 +191,41 @@ class Architecture:
                 field="images",
             )
 
-    def scaled(self, scale: Scale) -> "Architecture":
-        """This network grown or shrunk: repeats by ceil, channels to multiples of 8, resolution rounded."""
+    @property
+    def _strides(self) -> list[int]:
+        """In all, behind the stem and each stage."""
+        each = (stage.stride for stage in self.stages)
+        return list(itertools.accumulate(each, int.__mul__, initial=self.stem_stride))
+
+    @property
+    def total_stride(self) -> int:
+        """Pixels of the images that one of the last features stands for."""
+        return self._strides[-1]
+
+    @property
+    def entered(self) -> tuple[int, ...]:
+        """Channels that enter each stage."""
+        return (self.stem, *(stage.channels for stage in self.stages))[: len(self.stages)]
+
+    def skipping_as(self, relative: "Architecture") -> "Architecture":
+        """This network without the skips that a `relative` of as many stages has not: around a first block there is one
+        where as many channels leave as enter, be it by chance, and with it the same weights compute something else."""
         return dataclasses.replace(
+            self,
+            stages=tuple(
+                dataclasses.replace(ours, skip="pooling repeats" if ours.pools else "repeats")
+                if ours.skips_first(entering) and not theirs.skips_first(entered)
+                else ours
+                for ours, entering, theirs, entered in zip(
+                    self.stages, self.entered, relative.stages, relative.entered, strict=True
+                )
+            ),
+        )
+
+    def scaled(self, scale: Scale) -> "Architecture":
+        """This network grown or shrunk: repeats by ceil, channels to multiples of 8, resolution rounded. It has no skip
+        that this one has not."""
+        scaled = dataclasses.replace(
             self,
             images=dataclasses.replace(self.images, resolution=round(self.images.resolution * scale.resolution)),
             stem=round_channels(self.stem, scale.width),
@@ -183,7 +239,9 @@ class Architecture:
             ),
             head=round_channels(self.head, scale.width),
             dropout=raised(self.dropout, scale.dropout),
+            drop_connect=raised(self.drop_connect, scale.drop_connect),
         )
+        return scaled.skipping_as(self)
 
     def digest(self) -> str:
         """Twelve hexadecimal digits that are equal for equal architectures, and stable across versions."""
@@ -208,7 +266,8 @@ def check_version(version: int) -> None:
 
 
 def raised(dropout: float, added: float) -> float:
-    """The dropout of a network that has grown: what it was and `added`, up to 0.5; where it was more, that."""
+    """The rate of dropout, or another, of a network that has grown: what it was and `added`, up to 0.5; where it was
+    more, that."""
     return max(dropout, min(MOST_DROPOUT, round(dropout + added, 10))) if added else dropout
 
 

@@ -76,7 +76,7 @@ class Wired(nn.Module):
                 states[number + 1] = part(*(states[state] for state in inputs))
             elif self.training:
                 self.auxiliary = part(*(states[state] for state in inputs))
-            for state in inputs:
+            for state in set(inputs):  # a cell may read one twice
                 if self.last_use[state] == number:
                     del states[state]
         (logits,) = states.values()

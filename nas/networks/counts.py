@@ -1,15 +1,21 @@
-"""Parameters, multiply-adds and activations of an architecture, by arithmetic on its layers."""
+"""Parameters, multiply-adds, activations and memory of an architecture, by arithmetic on its layers."""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
+from nas.networks import memory
 from nas.networks.architecture import Architecture, Stage
 from nas.networks.layers import Branches, Conv, Graph, Layer, Linear, Node, Norm, Sequence, pair
 from nas.networks.lowering import AnyArchitecture, last_parts, lowered, stage_part, stem_part
 from nas.networks.network import Part, walk
 from nas.networks.shapes import Shape, after, joined
+from nas.rounding import Precision
 
 MOST_OPERATIONS = 65_536  # that are remembered
+
+VALUE_BYTES: dict[Precision, int] = {"float32": 4, "int8": 1}
+BIAS_BYTES = 4  # in either: integers of 32 bits where weights are of 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +30,10 @@ class Row:
     mult_adds: int
     activations: int
     statistics: int = 0
+    weights: int = 0
+    """Of convolutions and linear layers, as they are used: what works in training only has none."""
+    biases: int = 0
+    """As they are used: a normalisation is one a channel in the convolution before it, and two on its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,22 +46,48 @@ class Counts:
     mult_adds: int
     activations: int
     statistics: int
+    weights: int
+    biases: int
+    peak_values: int
+    """The values that are held at the worst moment while one image goes through the network: see `memory`."""
     rows: tuple[Row, ...]
+
+    def peak_memory(self, precision: Precision = "float32") -> int:
+        """The bytes of those values."""
+        return self.peak_values * VALUE_BYTES[precision]
+
+    def model_bytes(self, precision: Precision = "float32") -> int:
+        """The bytes of what is stored of a network in use: its weights and biases."""
+        return self.weights * VALUE_BYTES[precision] + self.biases * BIAS_BYTES
+
+    def cost(self, name: str, precision: Precision = "float32") -> float:
+        """The value of the cost of that name, which is none that is measured."""
+        if name in ("peak_memory", "model_bytes"):
+            return float(getattr(self, name)(precision))
+        return float(getattr(self, name))
+
+
+class _Counted(NamedTuple):
+    row: Row
+    peak_values: int
 
 
 def counts(architecture: AnyArchitecture) -> Counts:
     """Sizes of the network that `architecture` describes, equal to those of the network built from it."""
-    rows = _staged(architecture) if isinstance(architecture, Architecture) else _walked(architecture)
+    rows, peak_values = _staged(architecture) if isinstance(architecture, Architecture) else _walked(architecture)
     return Counts(
         params=sum(row.params for row in rows),
         mult_adds=sum(row.mult_adds for row in rows),
         activations=sum(row.activations for row in rows),
         statistics=sum(row.statistics for row in rows),
+        weights=sum(row.weights for row in rows),
+        biases=sum(row.biases for row in rows),
+        peak_values=peak_values,
         rows=tuple(rows),
     )
 
 
-def _walked(architecture: AnyArchitecture) -> list[Row]:
+def _walked(architecture: AnyArchitecture) -> tuple[list[Row], int]:
     rows: list[Row] = []
     met: dict[object, Row] = {}  # cells and blocks repeat, as the same objects
 
@@ -62,38 +98,46 @@ def _walked(architecture: AnyArchitecture) -> list[Row]:
         rows.append(met[key])
         return Shape(rows[-1].channels, rows[-1].resolution, rows[-1].resolution)
 
-    for _ in walk(lowered(architecture), architecture.images, count):
+    parts, images = lowered(architecture), architecture.images
+    for _ in walk(parts, images, count):
         pass
-    return rows
+    return rows, memory.held_by(parts, Shape(images.channels, images.resolution, images.resolution))
 
 
-def _staged(architecture: Architecture) -> list[Row]:
+def _staged(architecture: Architecture) -> tuple[list[Row], int]:
     """As `_walked`, but a stage that was met before behind the same channels and pixels is looked up: searchers count
     thousands of networks of few different stages."""
     images = architecture.images
-    rows = [_stem(architecture.stem, architecture.stem_stride, images.channels, images.resolution)]
+    counted = [_stem(architecture.stem, architecture.stem_stride, images.channels, images.resolution)]
     for stage in architecture.stages:
-        rows.append(_stage(stage, rows[-1].channels, rows[-1].resolution))
-    return [*rows, *_last(architecture.head, images.classes, rows[-1].channels, rows[-1].resolution)]
+        last = counted[-1].row
+        counted.append(_stage(stage, last.channels, last.resolution))
+    last = counted[-1].row
+    counted += _last(architecture.head, images.classes, last.channels, last.resolution)
+    return [each.row for each in counted], max(each.peak_values for each in counted)
 
 
 @lru_cache(maxsize=1024)
-def _stem(channels: int, stride: int, entering: int, size: int) -> Row:
-    return _row(stem_part(channels, stride), Shape(entering, size, size))
+def _stem(channels: int, stride: int, entering: int, size: int) -> _Counted:
+    return _in_turn(stem_part(channels, stride), Shape(entering, size, size))
 
 
 @lru_cache(maxsize=65536)
-def _stage(stage: Stage, entering: int, size: int) -> Row:
-    return _row(stage_part(stage, entering), Shape(entering, size, size))
+def _stage(stage: Stage, entering: int, size: int) -> _Counted:
+    return _in_turn(stage_part(stage, entering), Shape(entering, size, size))
 
 
 @lru_cache(maxsize=1024)
-def _last(head: int, classes: int, entering: int, size: int) -> tuple[Row, ...]:
-    rows, shape = [], Shape(entering, size, size)
+def _last(head: int, classes: int, entering: int, size: int) -> tuple[_Counted, ...]:
+    counted, shape = [], Shape(entering, size, size)
     for part in last_parts(head, classes):
-        rows.append(_row(part, shape))
-        shape = shape._replace(channels=rows[-1].channels)
-    return tuple(rows)
+        counted.append(_in_turn(part, shape))
+        shape = shape._replace(channels=counted[-1].row.channels)
+    return tuple(counted)
+
+
+def _in_turn(part: Part, entering: Shape) -> _Counted:
+    return _Counted(_row(part, entering), memory.held_in_turn(part.blocks, entering))
 
 
 def forget() -> None:
@@ -101,6 +145,7 @@ def forget() -> None:
     for table in (_stem, _stage, _last):
         table.cache_clear()
     _operations.clear()
+    memory.forget()
 
 
 def _row(part: Part, *entering: Shape) -> Row:
@@ -122,6 +167,8 @@ def _row(part: Part, *entering: Shape) -> Row:
         mult_adds=0 if part.auxiliary else sum(tally.mult_adds for tally in tallies),
         activations=0 if part.auxiliary else sum(tally.activations for tally in tallies),
         statistics=sum(tally.statistics for tally in tallies),
+        weights=0 if part.auxiliary else sum(tally.weights for tally in tallies),
+        biases=0 if part.auxiliary else sum(tally.biases for tally in tallies),
     )
 
 
@@ -129,7 +176,7 @@ class _Tally:
     """Adds up layers at the shapes they run on."""
 
     def __init__(self) -> None:
-        self.params = self.mult_adds = self.activations = self.statistics = 0
+        self.params = self.mult_adds = self.activations = self.statistics = self.weights = self.biases = 0
 
     def add(self, layer: Layer, *entering: Shape) -> Shape:
         """Count `layer`; returns the shape that leaves it."""
@@ -141,6 +188,8 @@ class _Tally:
                 weights = shape.channels // layer.groups * tall * wide * layer.out
                 pixels = leaving.height * leaving.width
                 self.params += weights + layer.out * (layer.bias + 2 * layer.norm)
+                self.weights += weights
+                self.biases += layer.out * (layer.bias or layer.norm)
                 self.mult_adds += weights * pixels
                 self.activations += layer.out * pixels
                 self.statistics += 2 * layer.out * layer.norm
@@ -148,12 +197,15 @@ class _Tally:
             case Linear():
                 weights = shape.channels * shape.height * shape.width * layer.out
                 self.params += weights + layer.out * layer.bias
+                self.weights += weights
+                self.biases += layer.out * layer.bias
                 self.mult_adds += weights
                 self.activations += layer.out
             case Norm():
                 normed = 2 * shape.channels if layer.kind == "batch" else 0
                 self.params += normed
                 self.statistics += normed
+                self.biases += normed
             case Sequence():
                 for inner in layer.layers:
                     shape = self.add(inner, shape)
@@ -184,6 +236,8 @@ class _Tally:
         self.mult_adds += tally.mult_adds
         self.activations += tally.activations
         self.statistics += tally.statistics
+        self.weights += tally.weights
+        self.biases += tally.biases
         return leaving
 
 

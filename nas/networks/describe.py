@@ -10,17 +10,30 @@ from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture, lowered
 from nas.networks.network import walk
 
+SKIPS = {
+    False: "no skip",
+    "pooling": "pooling skip",
+    "repeats": "no first skip",
+    "pooling repeats": "pooling skip but the first",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """A line of a stage table as the EfficientNet paper's table 1 has it: `resolution` is what enters, in pixels."""
 
     operator: str
+    """What it computes, in words."""
     resolution: int
+    """Pixels a side of what enters."""
     channels: int
+    """Channels that leave."""
     layers: int
+    """How often it is repeated."""
     params: int
+    """Parameters of all of these."""
     mult_adds: int
+    """Multiply-adds of all of these, for one image."""
 
 
 def table(architecture: AnyArchitecture) -> list[Line]:
@@ -51,6 +64,8 @@ def facts(architecture: AnyArchitecture) -> dict[str, str]:
         "parameters": f"{counted.params:,}",
         "multiply-adds": f"{counted.mult_adds:,}",
         "activations": f"{counted.activations:,}",
+        "peak memory": f"{counted.peak_memory():,} bytes, in int8 {counted.peak_memory('int8'):,}",
+        "weights": f"{counted.model_bytes():,} bytes, in int8 {counted.model_bytes('int8'):,}",
         "digest": architecture.digest(),
     }
     for name in ("activation", "dropout", "drop_connect", "drop_path", "norm_epsilon", "cells", "filters"):
@@ -90,7 +105,7 @@ def operator(stage: Stage) -> str:
     """A stage's operator in the words of the EfficientNet paper, what is unusual about it behind."""
     name = {"conv": "Conv", "fused": f"Fused-MBConv{stage.expand}", "mbconv": f"MBConv{stage.expand}"}[stage.op]
     notes = [f"SE {stage.se_ratio:g}"] if stage.se_ratio else []
-    notes += [] if stage.skip is True else ["pooling skip" if stage.skip else "no skip"]
+    notes += [] if stage.skip is True else [SKIPS[stage.skip]]
     return ", ".join([f"{name}, k{stage.kernel}×{stage.kernel}", *notes])
 
 

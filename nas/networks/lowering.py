@@ -1,7 +1,7 @@
 """Every kind of architecture, lowered to parts of layers."""
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from nas.networks.architecture import Architecture, Stage
 from nas.networks.cells import CellArchitecture, family
@@ -40,7 +40,7 @@ def stage_part(stage: Stage, entering: int, activation: Activation = "relu", dro
     name = stage.op if stage.expand == 1 else f"{stage.op}{stage.expand}"
     entered = stage.inputs(entering)
     strides = (stage.stride,) + (1,) * (stage.repeats - 1)
-    places = tuple(zip(entered, strides, drops or (0.0,) * stage.repeats))
+    places = tuple(zip(entered, strides, drops or (0.0,) * stage.repeats, stage.skips))
     blocks = {place: _block(stage, activation, *place) for place in dict.fromkeys(places)}
     return Part(name=f"{name} {stage.kernel}x{stage.kernel}", blocks=tuple(blocks[place] for place in places))
 
@@ -67,12 +67,14 @@ def _tensorflow(layer: Layer) -> Layer:
     return layer
 
 
-def _block(stage: Stage, activation: Activation, entering: int, stride: int, drop: float) -> Layer:
+def _block(
+    stage: Stage, activation: Activation, entering: int, stride: int, drop: float, skip: bool | Literal["pooling"]
+) -> Layer:
     squeezed = max(1, int(entering * stage.se_ratio)) if stage.se_ratio else 0
     if stage.op == "conv":
         convolution = Conv(stage.channels, stage.kernel, stride=stride, activation=activation)
         excited = (squeeze_excite(stage.channels, squeezed, activation),) if squeezed else ()
-        return skipping((convolution, *excited), entering, stage.channels, stride, stage.skip, drop)
+        return skipping((convolution, *excited), entering, stage.channels, stride, skip, drop)
     return inverted(
         entering,
         stage.channels,
@@ -81,7 +83,7 @@ def _block(stage: Stage, activation: Activation, entering: int, stride: int, dro
         expanded=entering * stage.expand,
         squeezed=squeezed,
         activation=activation,
-        skip=stage.skip,
+        skip=skip,
         drop=drop,
         fused=stage.op == "fused",
     )

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 from nas import plugins
 from nas.extras import NotInstalled
 from nas.networks.lowering import AnyArchitecture
+from nas.recipes import Split
 from nas.refusal import shortened
 
 if TYPE_CHECKING:
     from torch import nn
 
 LONGEST = 200  # characters of a name that are repeated
+MOST_PIXELS = 128
 
 
 class UnknownParent(ValueError):
@@ -47,10 +49,24 @@ class Parent:
     """Where its weights are from."""
     licence: str | None = None
     """What its weights may be used by; null where they are the user's own."""
+    shared: bool = False
+    """Whether smaller networks were trained with its weights as well: what they are made of comes first in it."""
+    split: Split | None = None
+    """What was held out of the images that it was trained on; null: nothing, or it is not known."""
     sha256: str | None = None
     """The SHA-256 of the file of its weights, where that is known in advance."""
     missing: str | None = field(default=None, compare=False)
     """Why its weights are not to be had here, and how to get them; null: they are."""
+
+    @property
+    def pixels(self) -> int:
+        """Pixels a side at which images are seen by what is cut out of it, where nobody says: as it saw its own, which
+        are the features that it knows, up to so many that a processor fine-tunes it in minutes."""
+        return min(MOST_PIXELS, self.architecture.images.resolution)
+
+    def has_seen(self, dataset: str, split: Split) -> bool:
+        """Whether it may have been trained on images of that dataset that are held out by turns of such a split."""
+        return self.dataset == dataset and (split.folds > 1 or self.split != split)
 
     def preprocessing(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation for images of so many channels: grey ones are shown as a colour image whose

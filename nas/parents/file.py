@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from nas import home
 from nas.models import checkpoint
 from nas.models.checkpoint import BadCheckpoint
 from nas.parents import Parent, UnknownParent
@@ -47,9 +46,7 @@ def imported(name: str, opened: Callable[[str], BinaryIO]) -> str:
     with opened(str(path)) as file:
         data = file.read()
     sha256 = hashlib.sha256(data).hexdigest()
-    kept_at = checkpoint.artifact(sha256)
-    if not kept_at.exists():
-        home.write(kept_at, data)
+    checkpoint.keep(checkpoint.artifact(sha256), data)
     return sha256
 
 

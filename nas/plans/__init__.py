@@ -3,8 +3,9 @@
 from typing import Protocol
 
 from nas.latency_predictor import Predictor
+from nas.measurements import Measurement
 from nas.networks.architecture import Images
-from nas.records import Job, Measurement, Run
+from nas.records import Job, Run
 from nas.specs import BenchmarkSpec, GrowthSpec, ProxySpec, SearchSpec
 
 FAILURES = 5  # failures in a row after which more trials would only fail as well

@@ -14,7 +14,7 @@ class BenchmarkPlan(Listed):
         networks = (
             [(spec.choices, spec.architecture)]
             if spec.architecture
-            else sample(spec.space, spec.images, spec.networks, knobs=spec.knobs, seed=spec.seed)
+            else sample(spec.space, spec.images, spec.networks, knobs=spec.knobs, seed=spec.seed, parent=spec.parent)
         )
         pairs = [(choices, network, device) for choices, network in networks for device in spec.devices]
         jobs = [

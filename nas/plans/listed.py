@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from nas.measurements import Measurement
 from nas.plans import FAILURES
-from nas.records import Job, Measurement
+from nas.records import Job
 
 
 class Listed:

@@ -18,7 +18,7 @@ def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None
     """What `spec` searches for, on its knobs; where there is a `predictor`, latency is a cost that is known. Raises
     ValueError for an unknown space, parent or knob."""
     space = spaces.load(spec.space, spec.parent)
-    knobs = spaces.narrowed(space.knobs(images), spec.knobs)
+    knobs, precision = spaces.narrowed(space.knobs(images), spec.knobs), spec.objective.precision
     first = {knob: options[0] for knob, options in knobs.items()}
 
     @functools.lru_cache(maxsize=REMEMBERED)
@@ -38,15 +38,15 @@ def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None
 
     def allowed(choices: Choices) -> float:
         if predictor is None:
-            return excess(spec.limits, counted(choices))
-        return excess(spec.limits, counted(choices), predicted(choices), predictor.error)
+            return excess(spec.limits, counted(choices), precision=precision)
+        return excess(spec.limits, counted(choices), predicted(choices), predictor.error, precision)
 
     def cost_of(name: Cost | None) -> CostOf | None:
         if name is None:
             return None
         if name == "latency_ms":
             return predicted if predictor else None
-        return lambda choices: float(getattr(counted(choices), name))
+        return lambda choices: counted(choices).cost(name, precision)
 
     def canonical(choices: Choices) -> Choices:
         """Where narrowed knobs leave the representative out, the same stand-in for all choices that it represents."""

@@ -47,7 +47,8 @@ class Rungs:
         for rung in reversed(range(self._fidelity.rungs - 1)):
             for bracket in range(rung + 1):
                 rivals = [network for network in self._ended[rung] if self._bracket[network] == bracket]
-                best = self._ranked([(network, self._ended[rung][network]) for network in rivals])
+                places = ranked(self._objective, [self._ended[rung][network] for network in rivals])
+                best = [rivals[place] for place in places]
                 for network in best[: len(rivals) // self._fidelity.eta]:
                     if network not in self._begun[rung + 1]:
                         return network, rung + 1
@@ -64,12 +65,14 @@ class Rungs:
             gained += statistics.fmean(gains)
         return replace(outcome, accuracy=min(1.0, max(0.0, outcome.accuracy - gained)))
 
-    def _ranked(self, rows: Sequence[tuple[str, Outcome]]) -> list[str]:
-        """The best first: by reward, or where a front is searched for by how many layers of fronts lie over them."""
-        if self._objective.form == "front":
-            return [rows[index][0] for index in layers([(*row.costs, row.accuracy) for _, row in rows])]
-        rewards = {network: self._objective.reward(row.accuracy, row.cost) for network, row in rows}
-        return sorted(rewards, key=rewards.__getitem__, reverse=True)
+
+def ranked(objective: Objective, outcomes: Sequence[Outcome]) -> list[int]:
+    """The places of the outcomes, the best first: by reward, or where a front is searched for by how many layers of
+    fronts lie over them."""
+    if objective.form == "front":
+        return layers([(*outcome.costs, outcome.accuracy) for outcome in outcomes])
+    rewards = [objective.reward(outcome.accuracy, outcome.cost) for outcome in outcomes]
+    return sorted(range(len(rewards)), key=rewards.__getitem__, reverse=True)
 
 
 def shares(fidelity: Fidelity) -> list[float]:

@@ -8,16 +8,31 @@ from nas.specs import Limits, SearchSpec
 
 
 def sample(
-    space: str, images: Images, count: int, *, knobs: Knobs, seed: int, limits: Limits | None = None
+    space: str,
+    images: Images,
+    count: int,
+    *,
+    knobs: Knobs,
+    seed: int,
+    limits: Limits | None = None,
+    parent: str | None = None,
 ) -> list[tuple[Choices, AnyArchitecture]]:
-    """So many different networks within the limits, with their choices. Raises ValueError for an unknown space or knob,
-    and where there are fewer."""
+    """So many different networks within the limits, with their choices; around a `parent` such as are not all of it.
+    Raises ValueError for an unknown space, parent or knob, and where there are fewer."""
     limits = limits or Limits()
+    most = count if parent is None else count + 1
     spec = SearchSpec(
-        dataset="", space=space, knobs=dict(knobs), searcher="random", limits=limits, trials=count, seed=seed
+        dataset="",
+        space=space,
+        parent=parent,
+        knobs=dict(knobs),
+        searcher="random",
+        limits=limits,
+        trials=most,
+        seed=seed,
     )
-    plan = SearchPlan("", spec, count, images)
-    jobs = [job for number in range(count) if (job := plan.ask(number))]
+    plan = SearchPlan("", spec, most, images)
+    jobs = [job for number in range(most) if (job := plan.ask(number)) and not job.whole][:count]
     if len(jobs) < count:
         raise Refusal(f"there are only {len(jobs)} networks in reach, not {count}: widen the knobs or the limits")
     return [(job.choices, job.architecture) for job in jobs]

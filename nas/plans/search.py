@@ -1,27 +1,28 @@
 """The plan of a search: a searcher's proposals, made into jobs, filtered by what is known before training."""
 
-import dataclasses
 import heapq
-import statistics
+from dataclasses import asdict, replace
 from typing import cast
 
 from nas import parents, plugins, spaces, surroundings, zoo
-from nas.confirmation import Measured, confirmation
 from nas.kinship import fitted, obstacles
 from nas.latency_predictor import Predictor
-from nas.limits import far_over, over_limit
+from nas.limits import far_over, load, over_limit
+from nas.measurements import Measurement
+from nas.nesting import within
 from nas.networks.architecture import Choices, Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
+from nas.plans.leads import Leads
 from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
-from nas.records import Job, Measurement
+from nas.plans.sharing import SUPERNET, Sharing
+from nas.records import PARENT, Job
 from nas.refusal import Refusal
 from nas.searchers import REFUSALS, Costed, MakeSearcher, Outcome, Searcher
 from nas.specs import Limits, SearchSpec
 
-PARENT = "parent"  # the baseline that is the search's parent, whole
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
 LED = 200  # where limits are so tight that only what is led within them fits, each by much arithmetic
 ASTRAY = 30  # where not even that does
@@ -29,10 +30,12 @@ PATIENCE = 3  # proposals in a row of which too little is expected, so that one 
 
 
 class SearchPlan:
-    """Hands out the baselines; then, around a parent, that itself, if knobs and limits leave it. Then proposes each
-    network once, and none that is over a limit on parameters or multiply-adds, or far over the one on latency by what
-    `predictor` says. What has done well is trained again before anything new is proposed: longer where there are rungs,
-    and from another seed where a lead is to be confirmed.
+    """Hands out the baselines; then, around a parent, that itself, if knobs and limits leave it: a candidate as others
+    are, also where it was to be a baseline. Then proposes each network once, and none that is over a limit on
+    parameters or multiply-adds, or far over the one on latency by what `predictor` says. What has done well is trained
+    again before anything new is proposed: longer where there are rungs, and from another seed where a lead is to be
+    confirmed. With shared weights the first trial is their training; the others wait for it, and at the end some of the
+    best are trained on. A rough latency that something hangs on is measured again once the host is quieter.
 
     A predictor holds for one machine and runtime: at the first latency that was taken on another one it is given up.
     """
@@ -43,21 +46,25 @@ class SearchPlan:
         self._run, self._spec, self._images = run, spec, images
         self._space = spaces.load(spec.space, spec.parent)
         self._whole = _whole(self._space.knobs(images), spec.knobs) if spec.parent else None
+        if spec.limits != Limits() and PARENT in spec.baselines:
+            self._whole = None  # some limits show only once it is measured, and a baseline is trained whatever they say
+        named = tuple(name for name in spec.baselines if name != PARENT or not self._whole)
         self._predictor = predictor
         self._searcher = searcher(spec, images, predictor)
-        self._told: list[tuple[Choices, Costed | None]] = []
+        self._told: dict[int, tuple[Choices, Costed | None]] = {}  # by the trial's number
         self._parent = parents.described(spec.parent).architecture if spec.parent else None
-        self._baselines = [self._baseline(name) for name in spec.baselines]
+        self._baselines = [self._baseline(name) for name in named]
         self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
         self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
+        self._sharing = Sharing(spec, images) if spec.weights == "shared" else None
+        self._baselines = [*([self._sharing.largest.architecture] if self._sharing else []), *self._baselines]
+        self._named = (*([SUPERNET] if self._sharing else []), *named)
         self._recipes = spec.fidelity.recipes(spec.recipe) if spec.fidelity else (spec.recipe,)
-        self._highest = len(self._recipes) - 1 if spec.fidelity else None
+        self._highest = 1 if self._sharing else len(self._recipes) - 1 if spec.fidelity else None
         self._begun: dict[str, dict[int | None, Job]] = {}  # the first job of each network, by rung
         self._running: dict[int, Job] = {}
         self._weights: dict[int, str | None] = {}  # by the trial's number, what was saved of it
-        self._repeats: dict[int, int] = {}  # a trial, and which one's network it trained once more
-        # On the highest rung, by the first trial of a network: its job, and what came of it and its repetitions.
-        self._measured: dict[int, tuple[Job, list[Outcome]]] = {}
+        self._leads = Leads(spec.objective, spec.limits, spec.devices[0])  # on the highest rung
         self.trials, self.patience = trials, FAILURES
         self.exhausted: str | None = None
 
@@ -65,48 +72,99 @@ class SearchPlan:
         if number >= self.trials:
             return None
         if number < len(self._baselines):
-            job: Job | None = self._job(number, {}, self._highest, baseline=self._spec.baselines[number])
+            job: Job | None = self._job(number, {}, self._highest, baseline=self._named[number])
+        elif self._sharing:
+            job = self._heir(self._sharing, number)
         else:
-            job = self._promotion(number) or self._confirmation(number) or self._proposal(number)
+            again = self._promotion(number) or self._leads.rough(number) or self._confirmation(number)
+            job = again or self._proposal(number)
         if job is not None:
             self.begun(job)
         return job
 
     def begun(self, job: Job) -> None:
-        network = self._network(job)
-        self._begun.setdefault(network, {}).setdefault(job.rung, job)
         self._running[job.number] = job
-        if job.repeats is not None:
-            self._repeats[job.number] = job.repeats
+        self._leads.begin(job)
+        if job.measures is not None:
+            return
+        network = self._network(job)
+        if not job.children:  # a supernet's network is a candidate as well
+            self._begun.setdefault(network, {}).setdefault(job.rung, job)
+        if self._sharing:
+            self._sharing.begin(job)
         if job.expected_gain is not None:
             self._gains[job.number] = job.expected_gain
-        if self._rungs and job.rung is not None and job.baseline is None:
+        if self._rungs and job.rung is not None and job.compared is None:
             self._rungs.begin(network, job.rung)
 
     def tell(self, job: Job, measurement: Measurement | None) -> None:
         self.begun(job)
         del self._running[job.number]
+        self._leads.hear(job, measurement)
+        if job.measures is not None:
+            self._correct(job.measures)
+            return
         self._weights[job.number] = measurement.weights if measurement else None
-        if job.baseline is None:
-            self._learn(job, self._outcome(measurement))
+        told = self._outcome(self._leads.revised(job, measurement))
+        if self._sharing:
+            self._sharing.end(job, measurement, told if isinstance(told, Outcome) else None)
+            if job.children and self._sharing.weights is None:
+                self.exhausted = "the supernet was not trained, whose weights all networks share"
+        if job.compared is None and not (self._sharing and job.rung):
+            self._learn(job, told)
         latency = measurement.latencies.get(self._spec.devices[0]) if measurement else None
         if self._predictor and latency and latency.fingerprint != self._predictor.fingerprint:
-            self._predictor, self._searcher = None, searcher(self._spec, self._images)
-            for arguments in self._told:
-                self._searcher.tell(*arguments)
+            self._predictor = None
+            self._retell()
+
+    def _correct(self, first: int) -> None:
+        """What came of a network counts with the latency that is known better now."""
+        before = dict(self._told)
+        for rough in self._leads.trainings(first):
+            told = self._outcome(self._leads.revised(rough.job, rough.measurement))
+            self._leads.tell(rough.job, told)
+            if rough.job.number in self._told:
+                self._told[rough.job.number] = rough.job.choices, self._level(rough.job, told)
+        if self._told != before:
+            self._retell()
+
+    def _retell(self) -> None:
+        """A searcher learns from what it is told and cannot be told otherwise: another one is."""
+        self._searcher = searcher(self._spec, self._images, self._predictor)
+        for choices, told in self._told.values():
+            self._searcher.tell(choices, told)
 
     def _learn(self, job: Job, told: Costed | None) -> None:
         outcome = told if isinstance(told, Outcome) else None
         if outcome and job.rung == self._highest:
-            first = job.number if job.repeats is None else job.repeats
-            self._measured.setdefault(first, (job, []))[1].append(outcome)
-        if self._rungs and job.rung is not None:
-            if job.repeats is None:
-                self._rungs.end(self._network(job), job.rung, outcome)
-            if outcome and (told := self._rungs.level(job.rung, outcome)) is None:
-                return  # nothing yet to compare it with
-        self._told.append((job.choices, told))
-        self._searcher.tell(job.choices, told)
+            self._leads.tell(job, outcome)
+        if self._rungs and job.rung is not None and job.repeats is None:
+            self._rungs.end(self._network(job), job.rung, outcome)
+        if (leveled := self._level(job, told)) is None and told:
+            return  # nothing yet to compare it with
+        self._told[job.number] = job.choices, leveled
+        self._searcher.tell(job.choices, leveled)
+
+    def _level(self, job: Job, told: Costed | None) -> Costed | None:
+        """What the searcher is told, which hears of all rungs in the terms of the lowest."""
+        if self._rungs and job.rung is not None and isinstance(told, Outcome):
+            return self._rungs.level(job.rung, told)
+        return told
+
+    def _heir(self, sharing: Sharing, number: int) -> Job | None:
+        """The next network with shared weights: a new one, or at the end one of the best, which is trained on."""
+        if sharing.weights is None:
+            return None
+        if number < self.trials - sharing.finals and (job := self._proposal(number)):
+            return job
+        if any(job.compared is None and job.rung == 0 for job in self._running.values()):
+            return None  # which may be among the best
+        if (final := sharing.next_final()) is None:
+            return None
+        candidate, first = final
+        if first is None:
+            return self._job(number, candidate.choices, 1, promotes=candidate.number)
+        return self._job(number, candidate.choices, 1, repeats=first.number, seed=self._spec.seed + 1)
 
     def _promotion(self, number: int) -> Job | None:
         """The next network that has done well enough on its rung to be trained on the one above."""
@@ -118,38 +176,29 @@ class SearchPlan:
         job = self._job(number, below.choices, rung, promotes=below.number)
         done = self._spec.fidelity.epochs_done(self._recipes, rung) if self._spec.fidelity else 0
         weights = self._weights.get(below.number)
-        return dataclasses.replace(job, parent=weights, epochs_done=done) if done and weights else job
+        if not done or not weights:
+            return job
+        return replace(job, parent=weights, ancestor=job.parent, epochs_done=done)
 
     def _confirmation(self, number: int) -> Job | None:
         """The training of a leading network from another seed; `confirm` of them are spread over all trials."""
-        if len(self._repeats) + 1 > self._spec.confirm * (number + 1) / self.trials:
+        if self._leads.repeated + 1 > self._spec.confirm * (number + 1) / self.trials:
             return None
-        running = [job.repeats for job in self._running.values()]
-        measured = [
-            Measured(
-                costs=tuple(map(statistics.fmean, zip(*(outcome.costs for outcome in outcomes)))),
-                accuracies=tuple(outcome.accuracy for outcome in outcomes),
-                error=statistics.fmean(outcome.error for outcome in outcomes),
-                pending=running.count(first),
-            )
-            for first, (_, outcomes) in self._measured.items()
-        ]
-        doubtful = confirmation(measured, self._spec.objective)
-        if doubtful is None:
+        if (doubtful := self._leads.doubtful(self._running.values())) is None:
             return None
-        first, (job, _) = list(self._measured.items())[doubtful]
-        seed = self._spec.seed + 1 + list(self._repeats.values()).count(first)
-        return self._job(number, job.choices, self._highest, repeats=first, seed=seed)
+        job, repeated = doubtful
+        seed = self._spec.seed + 1 + repeated
+        return self._job(number, job.choices, self._highest, repeats=job.number, seed=seed)
 
     def _proposal(self, number: int) -> Job | None:
         """The training of a network that is new."""
         self.exhausted = self.exhausted or self._saturated()
         if self.exhausted:
             return None
-        rung = self._rungs.entry() if self._rungs else None
+        rung = self._rungs.entry() if self._rungs else 0 if self._sharing else None
         if self._whole and (job := self._untried(self._job(number, self._whole, rung))):
             return job
-        pending = [job.choices for job in self._running.values() if job.baseline is None and not job.anew]
+        pending = [job.choices for job in self._running.values() if job.compared is None and not job.anew]
         refused: list[Choices] = []
         broken: str | None = None
         astray = 0  # proposals before the first that was within the limits
@@ -158,11 +207,11 @@ class SearchPlan:
             if choices is None:
                 break
             job = self._job(number, choices, rung)
-            over = over_limit(job.limits, counts(job.architecture))
+            over = over_limit(job.limits, counts(job.architecture), job.precision)
             if over is None and self._predictor:
                 over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
             if over is None and self._network(job) not in self._begun:
-                return dataclasses.replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
+                return replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
             if over:
                 broken, astray = over, astray + (astray == attempt)
             if astray == ASTRAY or (attempt == LED and astray >= REFUSALS):
@@ -176,7 +225,7 @@ class SearchPlan:
 
     def _untried(self, job: Job) -> Job | None:
         """The job, where its network is within the limits and new."""
-        over = over_limit(job.limits, counts(job.architecture))
+        over = over_limit(job.limits, counts(job.architecture), job.precision)
         return job if over is None and self._network(job) not in self._begun else None
 
     def _saturated(self) -> str | None:
@@ -198,7 +247,9 @@ class SearchPlan:
 
     def _network(self, job: Job) -> str:
         """Equal for jobs whose choices build the same network, though grown they may differ (a skip inert at B0)."""
-        if job.baseline is not None:
+        if job.network is not None:
+            return job.network
+        if job.compared:
             return job.architecture.digest()
         return self._space.architecture(self._space.canonical(job.choices, self._images), self._images).digest()
 
@@ -216,23 +267,26 @@ class SearchPlan:
         """A baseline has no choices of the space, so the searcher never hears of it, and no limits. It begins with the
         parent's weights too, where it is a relative."""
         architecture = self._baselines[number] if baseline else self._space.architecture(choices, self._images)
+        if self._sharing and not baseline:
+            architecture = within(self._sharing.largest.architecture, architecture)
         related = self._parent and not (baseline and obstacles(self._parent, architecture))
         inherit = self._spec.fidelity is not None and self._spec.fidelity.inherit
         handed_on = inherit and rung != self._highest and not self._spec.save_weights
         reduced = architecture.images.resolution != self._images.resolution
-        return Job(
+        job = Job(
             run=self._run,
             number=number,
             space=self._spec.space,
             architecture=architecture,
             choices=choices,
-            whole=choices == self._whole,
+            whole=baseline == PARENT or choices == self._whole,
             pixels=self._images.resolution if reduced else None,
-            baseline=baseline,
+            baseline=None if baseline == PARENT else baseline,
             dataset=self._spec.dataset,
             contents=self._spec.contents.digest if self._spec.contents else None,
             devices=self._spec.devices,
-            recipe=self._recipes[rung or 0],
+            recipe=self._recipes[rung or 0] if self._rungs else self._spec.recipe,
+            precision=self._spec.objective.precision,
             parent=self._spec.parent if related else None,
             limits=Limits() if baseline else self._spec.limits,
             seed=self._spec.seed if seed is None else seed,
@@ -243,26 +297,30 @@ class SearchPlan:
             repeats=repeats,
             rung=rung,
         )
+        job = replace(job, network=self._network(job))
+        if self._sharing is None or (baseline and baseline != SUPERNET):
+            return job
+        return self._sharing.supernet(job) if baseline else self._sharing.heir(job)
 
     def _outcome(self, measurement: Measurement | None) -> Costed | None:
         if measurement is None:
             return None
-        names, device, limit_ms = self._spec.objective.costs, self._spec.devices[0], self._spec.limits.latency_ms
+        names, device, limits = self._spec.objective.costs, self._spec.devices[0], self._spec.limits
         costs = [cost for name in names if (cost := measurement.cost(name, device)) is not None]
         if len(costs) < len(names):
             return None
-        latency_ms = measurement.cost("latency_ms", device)
         costed = Costed(
             cost=costs[0],
             also=costs[1] if costs[1:] else None,
-            load=latency_ms / limit_ms if latency_ms and limit_ms else None,
+            load=load(limits, measurement.rounding, measurement.cost("latency_ms", device)),
+            cost_error=measurement.latency_error(device),
         )
         if measurement.accuracy is None:
             return costed if measurement.refused else None
         metric = self._spec.objective.metric
         if (value := measurement.value(metric)) is None:
             return None
-        return Outcome(**dataclasses.asdict(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
+        return Outcome(**asdict(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
 
 
 def _whole(knobs: Knobs, subset: Knobs) -> Choices | None:

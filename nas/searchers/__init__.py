@@ -72,16 +72,20 @@ def dice(seed: int, number: int, attempt: int = 0) -> Random:
 class Costed:
     """What a candidate cost that was refused for it and not trained: the positive `cost` that the objective names,
     `also` the second one, where it names one, and `load`, its share of a limit that only measuring tells, where there
-    is one: over 1, it is over the limit."""
+    is one: over 1, it is over the limit. `cost_error` is the relative standard error of what was measured of these; 0:
+    nothing is known of it."""
 
     cost: float
     also: float | None = None
     load: float | None = None
+    cost_error: float = 0.0
 
     def __post_init__(self) -> None:
         for cost in self.costs if self.load is None else (*self.costs, self.load):
             if not 0 < cost < math.inf:
                 raise ValueError(f"cost {cost} is not a positive number: tell None for a failed trial")
+        if not 0 <= self.cost_error < math.inf:
+            raise ValueError(f"cost_error {self.cost_error} is neither 0 nor a positive number")
 
     @property
     def costs(self) -> tuple[float, ...]:

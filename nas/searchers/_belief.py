@@ -45,10 +45,10 @@ class Belief:
     def tell(self, code: Code, outcome: Costed) -> None:
         for model, cost in zip(self._models, outcome.costs):
             if model:
-                model.tell(code, cost)
+                model.tell(code, cost, outcome.cost_error)
         if outcome.load is not None:
             self._load = self._load or CostModel(self._tables)
-            self._load.tell(code, outcome.load)
+            self._load.tell(code, outcome.load, outcome.cost_error)
         if not isinstance(outcome, Outcome):
             return
         self._codes.append(code)
@@ -150,12 +150,15 @@ class CostModel:
         self._process = GaussianProcess(tables)
         self._codes: list[Code] = []
         self._costs: list[float] = []
+        self._errors: list[float] = []
         self._fitted = 0
         self._centre, self._scale = 0.0, 1.0
 
-    def tell(self, code: Code, cost: float) -> None:
+    def tell(self, code: Code, cost: float, error: float = 0.0) -> None:
+        """`error` is the relative standard error of `cost`."""
         self._codes.append(code)
         self._costs.append(cost)
+        self._errors.append(error)
         if steps := _steps(len(self._codes), self._fitted):
             self._fitted = len(self._codes)
             self._process.fit(*self._rows(), steps)
@@ -172,11 +175,11 @@ class CostModel:
         return normal_cdf(-(self._centre / self._scale + mean) / np.sqrt(deviation**2 + self._process.noise))
 
     def _rows(self) -> tuple[Codes, Floats, Floats, Floats]:
-        """The latest costs that were told, standardised."""
+        """The latest costs that were told, and their errors, standardised."""
         codes, values = np.array(self._codes[-MOST_ROWS:], dtype=np.intp), np.log(self._costs[-MOST_ROWS:])
         self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
-        zeros = np.zeros(len(codes))
-        return codes, zeros, np.asarray((values - self._centre) / self._scale), zeros
+        errors = np.array(self._errors[-MOST_ROWS:]) / self._scale
+        return codes, np.zeros(len(codes)), np.asarray((values - self._centre) / self._scale), errors
 
 
 def _steps(count: int, fitted: int) -> int:

@@ -10,13 +10,16 @@ import numpy as np
 
 from nas.networks.architecture import Choices
 from nas.searchers import Problem
-from nas.searchers._gaussian_process import Codes, Floats
+from nas.searchers._gaussian_process import Codes, Floats, distances
+from nas.searchers._guess import Guess
 
 Code = tuple[int, ...]
-ENUMERABLE = 20_000  # a space with no more choices is looked at whole
+ENUMERABLE = 12_000  # a space with no more choices is looked at whole
 VAIN_DRAWS = 1000
 VAIN_LEADS = 70  # draws, where none is allowed and each is led to what is
 FIRST_LOOK = 40  # networks; where fewer than one in 20 of them is allowed, one in 100 of all is led to what is
+CHECKS = 32  # networks of a space that is not looked at whole that are counted at a time
+MOST_CHECKS = 4 * CHECKS
 REMEMBERED = 200_000  # costs of networks, so that memory is bounded
 
 
@@ -31,6 +34,7 @@ class Candidates:
         self._sizes = [len(choices) for choices in self._knobs.values()]
         self._costs: dict[Code, tuple[float, ...] | None] = {}
         self._everything: tuple[dict[Code, int], Codes, Floats] | None = None
+        self._guess: Guess | None = None
         self.whole = math.prod(self._sizes) <= ENUMERABLE
 
     def code(self, choices: Choices) -> Code:
@@ -50,17 +54,34 @@ class Candidates:
         return self._reached(draw, [[draw.randrange(size) for size in self._sizes] for _ in range(count)])
 
     def neighbours(self, code: Code) -> list[Code]:
-        """Everything that differs in one knob."""
-        return self._checked(
+        """Everything that is allowed and differs in one knob."""
+        return self._checked(self.around(code))
+
+    def around(self, code: Code) -> list[Code]:
+        """Everything that differs in one knob, be it allowed or not."""
+        return [
             (*code[:place], other, *code[place + 1 :])
             for place in self._free
             for other in range(self._sizes[place])
             if other != code[place]
-        )
+        ]
 
     def offspring(self, draw: random.Random, parents: Sequence[Code], count: int) -> list[Code]:
-        """Crossings of parents with one to three knobs changed."""
-        return self._reached(draw, [self._child(draw, parents) for _ in range(count if self._free else 0)])
+        """Crossings of parents with one to three knobs changed, be they allowed or not."""
+        return [tuple(self._child(draw, parents)) for _ in range(count if self._free else 0)]
+
+    def strangers(self, draw: random.Random, count: int) -> list[Code]:
+        """Random ones, be they allowed or not."""
+        return [tuple(draw.randrange(size) for size in self._sizes) for _ in range(count)]
+
+    def checked(self, draw: random.Random, ranked: Sequence[Code], taken: Container[Code]) -> list[Code]:
+        """The first of those `ranked` that are allowed and not `taken`: it takes arithmetic on every network."""
+        kept: dict[Code, None] = {}
+        for start in range(0, min(len(ranked), MOST_CHECKS), CHECKS):
+            kept |= dict.fromkeys(self._reached(draw, ranked[start : start + CHECKS]))
+            if sum(code not in taken for code in kept) >= CHECKS // 2:
+                break
+        return [code for code in kept if code not in taken]
 
     def new(
         self, draw: random.Random, taken: Container[Code], *, near: Code | None = None, knobs: int = 0
@@ -85,6 +106,17 @@ class Candidates:
         """Of one of these candidates; 1 where one cannot be known before the network is measured."""
         return self._known(code) or tuple(1.0 for _ in self._cost_of)
 
+    def learn_costs(self, sample: Sequence[Code]) -> None:
+        """From a sample of the space, what the others cost: see `guessed`."""
+        if sample:
+            tables = [distances(choices) for choices in self._knobs.values()]
+            self._guess = Guess(tables, *self.rows(sample))
+
+    def guessed(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
+        """As `rows`, with costs that are guessed, which takes next to no time."""
+        shaped = self._shaped(codes)
+        return shaped, self._guess.costs(shaped) if self._guess else np.ones((len(codes), len(self._cost_of)))
+
     def rows(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
         """As arrays: a row of codes and a row of costs for each."""
         if self._everything is not None:
@@ -95,8 +127,11 @@ class Candidates:
         return self._arrays(codes)
 
     def _arrays(self, codes: Sequence[Code]) -> tuple[Codes, Floats]:
-        shaped = np.array(codes, dtype=np.intp).reshape(len(codes), len(self._sizes))
-        return shaped, np.array([self.costs(code) for code in codes]).reshape(len(codes), len(self._cost_of))
+        costs = np.array([self.costs(code) for code in codes]).reshape(len(codes), len(self._cost_of))
+        return self._shaped(codes), costs
+
+    def _shaped(self, codes: Sequence[Code]) -> Codes:
+        return np.array(codes, dtype=np.intp).reshape(len(codes), len(self._sizes))
 
     def _child(self, draw: random.Random, parents: Sequence[Code]) -> list[int]:
         child = list(draw.choice(parents))
@@ -111,7 +146,7 @@ class Candidates:
         """Those that are allowed; where hardly any of the first is, what some of them lead to."""
         few = self._checked(proposals[:FIRST_LOOK])
         if 20 * len(few) >= len(proposals[:FIRST_LOOK]):
-            return self._checked(proposals)
+            return list(dict.fromkeys([*few, *self._checked(proposals[FIRST_LOOK:])]))
         some = proposals[: max(1, len(proposals) // 100)]
         led = (self.code(self._problem.within(self.choices(proposal), draw)) for proposal in some)
         return list(dict.fromkeys([*few, *self._checked(led)]))

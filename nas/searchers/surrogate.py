@@ -1,7 +1,8 @@
-"""A Gaussian process models accuracy alone; cost is known before training, so it is never guessed. The default.
+"""A Gaussian process models accuracy alone; cost is known before training, so it is never guessed of what is proposed.
+The default.
 
-Each proposal has the largest expected improvement: of the reward, or of the area under the front. Knowing the cost
-exactly is worth several times as many trials, because a candidate is then uncertain in one number only.
+Each proposal has the largest expected improvement: of the reward, or of the area under the front. A candidate whose
+cost is known is uncertain in one number only, which is worth many trials in some spaces and none in others.
 """
 
 import functools
@@ -17,13 +18,15 @@ from nas.searchers import Costed, Problem, dice
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief
 from nas.searchers._candidates import ENUMERABLE, Candidates, Code
-from nas.searchers._gaussian_process import Floats, distances
+from nas.searchers._gaussian_process import Codes, Floats, distances
 
 log = logging.getLogger(__name__)
 
 EFFORT = 2e8  # candidates × outcomes² that one proposal may take
 SAMPLE = 600  # random networks that stand for a space too large to be looked at whole
 PARENTS = 12
+LEADERS = 3  # whose neighbours are all looked at
+OFFSPRING, STRANGERS = 800, 200  # of which those that promise most are counted, each of which is much arithmetic
 FRONT_POINTS = 48
 DEAREST = 0.1  # of the networks within a hard target are where the first trials of a search for accuracy lie
 SOFT_FIRST = 2  # trials where cost counts in the reward: the model asks better after two than chance does after four
@@ -35,8 +38,9 @@ BELOW = 0.3  # how much lower, by its height, a front is looked for
 class Searcher:
     """`first` trials (0: as many as suit knobs and objective) are chosen by cost and spread before the model speaks.
 
-    Spaces of up to 20,000 choices are looked at whole, larger ones through mutations of the best. Networks are ranked
-    by what the model believes of them, since a lucky measurement is no proof: see `believed`.
+    Spaces of up to 12,000 choices are looked at whole. Of larger ones many networks around the best and all over the
+    space are looked at by what they seem to cost, and few are counted. Networks are ranked by what the model believes
+    of them, since a lucky measurement is no proof: see `believed`.
     """
 
     expected_gain: float | None = None
@@ -90,8 +94,10 @@ class Searcher:
         """The whole space, or a sample of it, with the cheapest of many where the target is hard to meet."""
         if self._candidates.whole:
             return self._candidates.everything()
-        log.info("the space is too large to be looked at whole: proposals are mutations of the best")
-        return self._candidates.drawn(random.Random(f"{self._seed}/pool"), SAMPLE)
+        log.info("the space is too large to be looked at whole: proposals are near the best, or of a sample")
+        sample = self._candidates.drawn(random.Random(f"{self._seed}/pool"), SAMPLE)
+        self._candidates.learn_costs(sample)
+        return sample
 
     @functools.cached_property
     def _largest_costs(self) -> Floats:
@@ -134,15 +140,15 @@ class Searcher:
         if not len(self._belief):
             return self._cheapest(draw, taken)
         best = self._learn(busy)
-        fresh = [code for code in self._around(draw, best) if code not in taken]
+        fresh = [code for code in self._pool if code not in taken]
+        if not self._candidates.whole:
+            fresh = list(dict.fromkeys([*fresh, *self._promising(draw, self._around(draw, best), taken)]))
+            scores = self._scores(*self._candidates.rows(fresh))
+            leaders = [fresh[index] for index in np.argsort(-scores, kind="stable")[:LEADERS]]
+            fresh = list(dict.fromkeys([*leaders, *self._promising(draw, self._near(leaders), taken)]))
         if not fresh:
             return self._anything(draw, taken)
-        if not self._candidates.whole:
-            scores = self._scores(fresh)
-            leaders = [fresh[index] for index in np.argsort(-scores, kind="stable")[:3]]
-            near = [code for leader in leaders for code in self._candidates.neighbours(leader)]
-            fresh = list(dict.fromkeys([*leaders, *(code for code in near if code not in taken)]))
-        scores = self._scores(fresh)
+        scores = self._scores(*self._candidates.rows(fresh))
         place = int(np.argmax(scores))
         whole, (worst, floor) = 1.0, self._corner
         if self._objective.form == "front":
@@ -175,25 +181,38 @@ class Searcher:
         return costs[kept], accuracies[kept]
 
     def _around(self, draw: random.Random, best: list[Code]) -> list[Code]:
-        if self._candidates.whole:
-            return self._pool
-        return self._candidates.offspring(draw, best, 250) + self._candidates.drawn(draw, 50)
+        """Offspring of the best, all that is one change from the best of all, and strangers."""
+        return [
+            *self._candidates.offspring(draw, best, OFFSPRING),
+            *self._near(best[:LEADERS]),
+            *self._candidates.strangers(draw, STRANGERS),
+        ]
 
-    def _scores(self, fresh: list[Code]) -> Floats:
+    def _near(self, leaders: Sequence[Code]) -> list[Code]:
+        return [code for leader in leaders for code in self._candidates.around(leader)]
+
+    def _promising(self, draw: random.Random, many: list[Code], taken: set[Code]) -> list[Code]:
+        """Those of `many` that are worth counting, by costs that are guessed."""
+        many = [code for code in dict.fromkeys(many) if code not in taken]
+        if not many:
+            return []
+        scores = self._scores(*self._candidates.guessed(many))
+        return self._candidates.checked(draw, [many[index] for index in np.argsort(-scores, kind="stable")], taken)
+
+    def _scores(self, codes: Codes, costs: Floats) -> Floats:
         """Expected improvement; where the candidates are too many, only of those that a first look leaves.
 
         Times the probability that a limit is kept of which only measuring tells (Gardner et al., Gelbart et al. 2014).
         """
-        codes, costs = self._candidates.rows(fresh)
         costs = self._belief.costs(codes, costs)
         within = self._belief.within(codes)
         most = int(EFFORT / min(len(self._belief), 500) ** 2)
-        if len(fresh) <= most:
+        if len(codes) <= most:
             return self._gain(*self._belief.predict(codes, costs), costs) * within
         mean = self._belief.mean(codes, costs)
         rough = self._gain(mean, np.full(len(mean), self._belief.uncertainty), costs) * within
         kept = np.argsort(-rough, kind="stable")[:most]
-        scores = np.full(len(fresh), -1.0)
+        scores = np.full(len(codes), -1.0)
         scores[kept] = self._gain(*self._belief.predict(codes[kept], costs[kept]), costs[kept]) * within[kept]
         return scores
 

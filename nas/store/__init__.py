@@ -1,6 +1,17 @@
 """What runs and what came of it, in a database: the one place where API and workers meet."""
 
+from nas.store.dump import Dumped, dump, load, require_empty
 from nas.store.errors import Conflict, LostRun, NotFound, StoreError
 from nas.store.store import Store
 
-__all__ = ["Conflict", "LostRun", "NotFound", "Store", "StoreError"]
+__all__ = [
+    "Conflict",
+    "Dumped",
+    "LostRun",
+    "NotFound",
+    "Store",
+    "StoreError",
+    "dump",
+    "load",
+    "require_empty",
+]

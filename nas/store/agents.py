@@ -95,6 +95,17 @@ class Agents:
             rows = connection.execute(query.order_by(ERRAND.c.serial)).all()
         return {row.id: row.agent for row in rows}
 
+    def parcels(self, *, forgotten: bool = False) -> list[int]:
+        """The bytes of each parcel that is kept; with `forgotten` of those alone that nobody asks for any more."""
+        query = select(func.length(ERRAND.c.parcel)).where(ERRAND.c.parcel.is_not(None))
+        with self._database.reading() as connection:
+            return list(connection.scalars(query.where(~self._wanted()) if forgotten else query))
+
+    def forget(self) -> None:
+        """Delete errands that nobody asks for any more."""
+        with self._database.writing() as connection:
+            self._forget(connection)
+
     def take(self, agent: str, instance: str) -> str | None:
         """That errand, taken by the agent; None if there is none."""
         with self._database.writing() as connection:

@@ -6,12 +6,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from nas.records import ENDED, Job, Measurement, Progress, Run, RunState, Trial, TrialState
+from nas.measurements import Measurement
+from nas.records import ENDED, Job, Progress, Run, RunState, Trial, TrialState
 from nas.specs import Spec
+from nas.store import summaries
 from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun
 from nas.store.queries import trial_row, write_event
-from nas.store.rows import run_of, trial_of
+from nas.store.rows import run_of, spec_of, trial_of
 from nas.store.tables import MODEL, RUN, TRIAL
 from nas.store.text import plain, written
 
@@ -31,9 +33,10 @@ class Claims:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
 
-    def claim(self, owner: str, seconds: float) -> Run | None:
-        """The oldest run that has something to be done and that nobody holds, claimed for so many seconds; None if
-        there is none. Its state becomes `running` unless its wish is another."""
+    def claim(self, owner: str, seconds: float, *, newcomers: bool = False) -> Run | None:
+        """A run that has something to be done and that nobody holds, the oldest of whoever has fewest that are held,
+        claimed for so many seconds; None if there is none. With `newcomers` only of whoever has none that is held. Its
+        state becomes `running` unless its wish is another."""
         with self._database.writing() as connection:
             now = self._clock()
             free = and_(
@@ -48,7 +51,13 @@ class Claims:
                 "started_at": func.coalesce(RUN.c.started_at, now),
                 "renewed_at": now,
             }
-            oldest = select(RUN.c.id).where(free).order_by(RUN.c.serial).limit(1)
+            other = RUN.alias()
+            same = func.coalesce(other.c.submitted_by, "") == func.coalesce(RUN.c.submitted_by, "")
+            theirs = select(func.count()).where(other.c.state.in_(_LIVE), other.c.expires_at > now, same)
+            held = theirs.scalar_subquery()
+            oldest = select(RUN.c.id).where(free).order_by(held, RUN.c.serial).limit(1)
+            if newcomers:
+                oldest = oldest.where(held == 0)
             while run := connection.scalars(oldest).one_or_none():
                 # Another owner may have been faster since; the condition is checked again where it counts.
                 taken = update(RUN).where(RUN.c.id == run, free).values(values).returning(*RUN.c)
@@ -106,14 +115,16 @@ class Claims:
     def begin(self, owner: str, job: Job) -> Trial:
         """A new trial, running. Raises Conflict when one of that number has begun before."""
         text, now = written(job), self._clock()
+        trial = Trial(run=job.run, number=job.number, state="running", job=job, started_at=now)
         with self._database.writing() as connection:
-            self._hold(connection, job.run, owner)
+            spec = self._hold(connection, job.run, owner)
             values = {"run": job.run, "number": job.number, "state": "running", "job": text, "started_at": now}
             try:
                 connection.execute(insert(TRIAL).values(values))
             except IntegrityError as error:
                 raise Conflict(f"trial {job.number} of run {job.run} has begun before") from error
-        return Trial(run=job.run, number=job.number, state="running", job=job, started_at=now)
+            summaries.begin(connection, spec, trial)
+        return trial
 
     def progress(self, owner: str, progress: Progress) -> None:
         """Keep how far a running trial is; of one that has ended, nothing is kept."""
@@ -146,7 +157,7 @@ class Claims:
         assert weights is None or checkpoint_bytes is not None
         text, now = measurement and written(measurement), self._clock()
         with self._database.writing() as connection:
-            self._hold(connection, run, owner)
+            spec = self._hold(connection, run, owner)
             row = trial_row(connection, run, number)
             if row.state != "running":
                 raise Conflict(f"trial {number} of run {run} is {row.state} already: it ends once")
@@ -162,6 +173,7 @@ class Claims:
             }
             connection.execute(update(TRIAL).where(_running(run, number)).values(values))
             trial = trial_of(row, **values)
+            summaries.end(connection, spec, trial)
             if weights and not trial.job.handed_on:
                 connection.execute(
                     insert(MODEL).values(
@@ -177,11 +189,13 @@ class Claims:
                 write_event(connection, now, run, "trial failed", f"trial {number} failed: {error}")
         return trial
 
-    def _hold(self, connection: Connection, run: str, owner: str) -> None:
-        """Nobody else can change the run's row before the transaction ends. Raises LostRun."""
-        held = select(RUN.c.id).where(self._held(run, owner)).with_for_update()
-        if connection.execute(held).one_or_none() is None:
+    def _hold(self, connection: Connection, run: str, owner: str) -> Spec:
+        """The run's spec; nobody else can change its row before the transaction ends. Raises LostRun."""
+        held = select(RUN.c.kind, RUN.c.spec).where(self._held(run, owner)).with_for_update()
+        row = connection.execute(held).one_or_none()
+        if row is None:
             raise _lost(run, owner)
+        return spec_of(row)
 
     def _held(self, run: str, owner: str) -> ColumnElement[bool]:
         return and_(RUN.c.id == plain(run), RUN.c.owner == owner, RUN.c.expires_at > self._clock())

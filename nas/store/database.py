@@ -39,9 +39,10 @@ _CURES = {
 
 
 class Database:
-    """A SQLite file ("sqlite:///nas.db") or a PostgreSQL database ("postgresql://user:password@host/name")."""
+    """A SQLite file ("sqlite:///nas.db") or a PostgreSQL database ("postgresql://user:password@host/name"), whose
+    tables are brought up to date on opening, or up to an earlier `revision`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, revision: str | None = None) -> None:
         parsed = _parsed(url)
         self.name = _shown(parsed)
         try:
@@ -52,7 +53,7 @@ class Database:
             ) from error
         self._writer = self._reader.execution_options(writes=True)
         try:
-            self._migrate()
+            self._migrate(revision)
         except BaseException:
             self.close()
             raise
@@ -64,6 +65,15 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """One transaction that only reads, and does not wait for who writes."""
         with self._explained(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One long transaction that only reads, and sees nothing of what is written meanwhile."""
+        reader = self._reader
+        if reader.dialect.name == "postgresql":  # SQLite's are so anyway
+            reader = reader.execution_options(isolation_level="REPEATABLE READ")
+        with self._explained(), reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -81,26 +91,29 @@ class Database:
             cures = [cure for words, cure in _CURES.items() if words in said]
             raise StoreError(f"{self.name}: {said}" + "".join(f" - {cure}" for cure in cures[:1])) from error
 
-    def _migrate(self) -> None:
+    def _migrate(self, wanted: str | None) -> None:
         """Bring the tables up to date; of several programs that open the database at once, one does it."""
         config = Config()
         config.set_main_option("script_location", "nas.store:migrations")
         script = ScriptDirectory.from_config(config)
+        self.head = str(script.get_current_head())
+        wanted, known = wanted or self.head, {one.revision for one in script.walk_revisions()}
         with self.reading() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
-        if revision == script.get_current_head():
+        if revision == wanted:
             return
-        if revision is not None and revision not in {known.revision for known in script.walk_revisions()}:
-            raise StoreError(
-                f"{self.name} was made by a newer version of this program (its revision is {revision!r}, "
-                f"{script.get_current_head()!r} is the last one known here): update this program, or name another one"
-            )
+        for one in (revision, wanted):
+            if one is not None and one not in known:
+                raise StoreError(
+                    f"{self.name} was made by a newer version of this program (its revision is {one!r}, "
+                    f"{self.head!r} is the last one known here): update this program, or name another one"
+                )
         try:
             with _alembic, self.writing() as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, wanted)
         except CommandError as error:
             raise StoreError(f"{self.name} cannot be brought up to date: {error}") from error
 

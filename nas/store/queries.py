@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from nas.store.errors import NotFound
-from nas.store.tables import EVENT, MODEL, RUN, TRIAL
+from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TRIAL
 from nas.store.text import plain
 
 _LARGEST = 2**31 - 1  # integer of a column
@@ -20,6 +20,13 @@ def run_row(connection: Connection, run: str, lock: bool = False) -> Row[Any]:
     return row
 
 
+def idle(connection: Connection, row: Row[Any], now: float) -> bool:
+    """Whether nobody works on the run, and nothing of it is left to be cleaned up."""
+    running = select(func.count()).where(OUTLINE.c.run == row.id, OUTLINE.c.state == "running")
+    held = row.owner is not None and row.expires_at > now
+    return not held and not connection.scalars(running).one()
+
+
 def trial_row(connection: Connection, run: str, number: int) -> Row[Any]:
     """Raises NotFound."""
     query = select(TRIAL).where(TRIAL.c.run == plain(run), TRIAL.c.number == bounded(number, -1))
@@ -30,9 +37,10 @@ def trial_row(connection: Connection, run: str, number: int) -> Row[Any]:
     return row
 
 
-def model_row(connection: Connection, model: str) -> Row[Any]:
+def model_row(connection: Connection, model: str, lock: bool = False) -> Row[Any]:
     """Raises NotFound."""
-    row = connection.execute(select(MODEL).where(MODEL.c.id == plain(model))).one_or_none()
+    query = select(MODEL).where(MODEL.c.id == plain(model))
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"there is no model {model!r}")
     return row

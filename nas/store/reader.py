@@ -1,18 +1,40 @@
 """What anybody may read: rows to records."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Row, and_, func, select, tuple_
 
+from nas.measurements import Latency
 from nas.networks.lowering import AnyArchitecture
-from nas.records import Event, Latency, Model, Run, Trial, TrialState
+from nas.outlines import Line, Summary
+from nas.records import Event, Model, Run, Trial, TrialState
 from nas.specs import GrowthSpec, Kind
+from nas.store import marks, summaries
 from nas.store.database import Database
 from nas.store.queries import bounded, model_row, run_row, trial_row
-from nas.store.rows import run_of, trial_of
-from nas.store.tables import EVENT, MODEL, RUN, TRIAL
+from nas.store.rows import LINE, line_of, run_of, trial_of
+from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TALLY, TRIAL
 from nas.store.text import plain
+
+_AT_ONCE = 500  # trials that are read together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tallies:
+    """How much there is."""
+
+    runs: dict[tuple[str, str], int]
+    """By kind and state."""
+    trials: dict[str, int]
+    """By state."""
+    events: dict[str, int]
+    """By kind."""
+    waiting_since: float | None
+    """When the run was submitted that waits longest and has not begun."""
 
 
 class Reader:
@@ -26,16 +48,57 @@ class Reader:
             row = run_row(connection, run)
         return run_of(row)
 
-    def runs(self, limit: int = 50, before: str | None = None, kind: Kind | None = None) -> list[Run]:
-        """Runs of that kind (None: any), newest first; `before` is the run that the last page ended with."""
+    def runs(
+        self,
+        limit: int = 50,
+        before: str | None = None,
+        kind: Kind | None = None,
+        *,
+        archived: bool | None = None,
+        tag: str | None = None,
+    ) -> list[Run]:
+        """Runs of that kind (None: any), newest first, those that are put away or the others, with that tag in
+        whatever case; `before` is the run that the last page ended with."""
         query = select(RUN).order_by(RUN.c.serial.desc()).limit(bounded(limit))
         if kind is not None:
             query = query.where(RUN.c.kind == kind)
+        if archived is not None:
+            away = func.coalesce(RUN.c.label, "").contains('"archived":true')
+            query = query.where(away if archived else ~away)
+        if tag is not None:
+            query = query.where(RUN.c.label.ilike(f'%"tags":[%{_literal(json.dumps(plain(tag)))}%', escape="/"))
         with self._database.reading() as connection:
             if before is not None:
                 query = query.where(RUN.c.serial < run_row(connection, before).serial)
             rows = connection.execute(query).all()
         return [run_of(row) for row in rows]
+
+    def queue(self) -> list[Run]:
+        """Runs that are worked on or wait, in the order in which they were submitted."""
+        query = select(RUN).where(RUN.c.state.in_(("queued", "running"))).order_by(RUN.c.serial)
+        with self._database.reading() as connection:
+            return [run_of(row) for row in connection.execute(query)]
+
+    def tallies(self) -> Tallies:
+        number, waiting = func.count(), (RUN.c.state == "queued") & RUN.c.started_at.is_(None)
+        with self._database.reading() as connection:
+            runs = connection.execute(select(RUN.c.kind, RUN.c.state, number).group_by(RUN.c.kind, RUN.c.state)).all()
+            of_state = select(TALLY.c.state, func.sum(TALLY.c.trials)).group_by(TALLY.c.state)
+            trials = [(state, count) for state, count in connection.execute(of_state) if count]
+            events = connection.execute(select(EVENT.c.kind, number).group_by(EVENT.c.kind)).all()
+            since = connection.execute(select(func.min(RUN.c.created_at)).where(waiting)).scalar()
+        return Tallies(
+            runs={(kind, state): count for kind, state, count in runs},
+            trials=dict(map(tuple, trials)),
+            events=dict(map(tuple, events)),
+            waiting_since=since,
+        )
+
+    def marks(self, runs: Collection[str]) -> dict[str, str]:
+        """A mark of each of those runs that is there, another as soon as anything that is shown of it is; of `""` one
+        of the list of runs."""
+        with self._database.reading() as connection:
+            return marks.read(connection, runs)
 
     def tests(self, search: str) -> int:
         """How many growths of that search score, or scored, their members on the test images."""
@@ -43,21 +106,90 @@ class Reader:
         query = select(RUN).where(RUN.c.kind == "growth", RUN.c.spec.contains(source, autoescape=True))
         with self._database.reading() as connection:
             runs = [run_of(row) for row in connection.execute(query)]
-        return sum(isinstance(run.spec, GrowthSpec) and run.spec.scored_on == "test" for run in runs)
+        return sum(isinstance(run.spec, GrowthSpec) and run.spec.scored_on != "validation" for run in runs)
 
     def trials(
         self, run: str, after: int = -1, limit: int | None = None, state: TrialState | None = None
     ) -> list[Trial]:
         """Trials of a run by number; `after` is the number that the last page ended with."""
-        query = select(TRIAL).where(TRIAL.c.run == plain(run), TRIAL.c.number > bounded(after, -1))
+        return [trial_of(row) for row in self._page((TRIAL,), run, after, limit, state)]
+
+    def lines(self, run: str, after: int, limit: int, state: TrialState | None = None) -> list[Line]:
+        """The same as they are stored, which takes a tenth of the time, with the reward of each by its search's own
+        objective; what an earlier version wrote as this one would have."""
+        return [line_of(row) for row in self._page(LINE, run, after, limit, state)]
+
+    def _page(
+        self, columns: Sequence[Any], run: str, after: int, limit: int | None, state: TrialState | None
+    ) -> Sequence[Row[Any]]:
+        own = and_(TRIAL.c.run == OUTLINE.c.run, TRIAL.c.number == OUTLINE.c.number)
+        query = select(*columns).join_from(OUTLINE, TRIAL, own)
+        query = query.where(OUTLINE.c.run == plain(run), OUTLINE.c.number > bounded(after, -1))
         if state is not None:
-            query = query.where(TRIAL.c.state == state)
-        query = query.order_by(TRIAL.c.number).limit(None if limit is None else bounded(limit))
+            query = query.where(OUTLINE.c.state == state)
+        query = query.order_by(OUTLINE.c.number).limit(None if limit is None else bounded(limit))
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
             if not rows:
                 run_row(connection, run)
+        return rows
+
+    def these(self, run: str, numbers: Iterable[int]) -> list[Trial]:
+        """Those trials of a run, by number."""
+        wanted, rows = sorted(numbers), list[Row[Any]]()
+        with self._database.reading() as connection:
+            for first in range(0, len(wanted), _AT_ONCE):
+                which = TRIAL.c.number.in_(wanted[first : first + _AT_ONCE])
+                query = select(TRIAL).where(TRIAL.c.run == plain(run), which).order_by(TRIAL.c.number)
+                rows += connection.execute(query)
         return [trial_of(row) for row in rows]
+
+    def ended(self, run: str, after: int = 0) -> list[Trial]:
+        """The next of the trials that have ended, in that order; `after` is what the last one has as `finished`. None
+        are left where there are none."""
+        query = select(TRIAL).where(TRIAL.c.run == plain(run), TRIAL.c.finished > after)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(TRIAL.c.finished).limit(_AT_ONCE)).all()
+        return list(map(trial_of, rows))
+
+    def last(self, run: str, state: TrialState) -> Trial | None:
+        """The last trial of a run in that state."""
+        query = select(OUTLINE.c.number).where(OUTLINE.c.run == plain(run), OUTLINE.c.state == state)
+        with self._database.reading() as connection:
+            number = connection.scalars(query.order_by(OUTLINE.c.number.desc()).limit(1)).one_or_none()
+        return None if number is None else self.trial(run, number)
+
+    def trained(self, run: str, limit: int) -> list[Trial]:
+        """Trials of a run that were trained, the newest first."""
+        query = select(OUTLINE.c.number).where(OUTLINE.c.run == plain(run), OUTLINE.c.train_seconds > 0)
+        with self._database.reading() as connection:
+            numbers = connection.scalars(query.order_by(OUTLINE.c.number.desc()).limit(bounded(limit))).all()
+        return self.these(run, numbers)[::-1]
+
+    def summary(self, run: str) -> Summary:
+        with self._database.reading() as connection:
+            return summaries.read(connection, run_row(connection, run))
+
+    def outlines(self, run: str, names: Sequence[str], **only: Any) -> list[tuple[Any, ...]]:
+        """Those columns of a run's trials, by the first of them: of `only` those whose other columns are these, or are
+        not null where that is `...`."""
+        which = [
+            OUTLINE.c[name].is_not(None) if value is ... else OUTLINE.c[name].is_not_distinct_from(value)
+            for name, value in only.items()
+        ]
+        query = select(*(OUTLINE.c[name] for name in names)).where(OUTLINE.c.run == plain(run), *which)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        # Sorted here, or SQLite reads all trials in that order for want of another index that has it.
+        return sorted(map(tuple, rows), key=itemgetter(0))
+
+    def told(self, run: str, names: Sequence[str], after: int, limit: int) -> list[tuple[Any, ...]]:
+        """Those columns of the trials of a run that have ended after so many others had, in that order."""
+        query = select(*(OUTLINE.c[name] for name in names))
+        query = query.where(OUTLINE.c.run == plain(run), OUTLINE.c.finished > bounded(after))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(OUTLINE.c.finished).limit(bounded(limit)))
+            return [tuple(row) for row in rows]
 
     def measured(self, device: str, before: float, limit: int = 1000) -> list[tuple[AnyArchitecture, Latency]]:
         """Networks with their latencies on `device`, of all runs, from trials that had ended before that time, newest
@@ -83,13 +215,18 @@ class Reader:
             row = trial_row(connection, run, number)
         return trial_of(row)
 
-    def models(self, run: str | None = None, limit: int | None = None, before: str | None = None) -> list[Model]:
-        """All models, or those of a run, newest first; `before` is the model that the last page ended with."""
+    def models(
+        self, run: str | None = None, limit: int | None = None, before: str | None = None, *, removed: bool = False
+    ) -> list[Model]:
+        """All models whose weights are kept, or those of a run, newest first; `before` is the model that the last page
+        ended with. With `removed` the others as well."""
         place = tuple_(MODEL.c.created_at, MODEL.c.number, MODEL.c.id)
         query = select(MODEL).order_by(*(column.desc() for column in place.clauses))
         query = query.limit(None if limit is None else bounded(limit))
         if run is not None:
             query = query.where(MODEL.c.run == plain(run))
+        if not removed:
+            query = query.where(MODEL.c.removed.is_(None))
         with self._database.reading() as connection:
             if before is not None:
                 last = model_row(connection, before)
@@ -98,6 +235,12 @@ class Reader:
             if run is not None and not rows:
                 run_row(connection, run)
         return [Model(**row._mapping) for row in rows]
+
+    def removed(self, run: str) -> frozenset[int]:
+        """The numbers of the trials of a run whose models have no weights any more."""
+        query = select(MODEL.c.number).where(MODEL.c.run == plain(run), MODEL.c.removed.is_not(None))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(query))
 
     def model(self, model: str) -> Model:
         with self._database.reading() as connection:
@@ -111,3 +254,8 @@ class Reader:
             if not rows:
                 run_row(connection, run)
         return [Event(**row._mapping) for row in rows]
+
+
+def _literal(text: str) -> str:
+    """As a pattern, in which "/" makes the next character mean itself."""
+    return "".join(f"/{character}" if character in "/%_" else character for character in text)

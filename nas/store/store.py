@@ -6,21 +6,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from nas.records import ENDED, Run, RunState, Wish
 from nas.refusal import Refusal
 from nas.specs import MOST_TRIALS, SPECS, Kind, SearchSpec, Spec
+from nas.store import summaries
 from nas.store.agents import Agents
 from nas.store.claims import Claims
 from nas.store.database import Database
 from nas.store.errors import Conflict
-from nas.store.queries import run_row, write_event
+from nas.store.queries import idle, run_row, write_event
 from nas.store.reader import Reader
+from nas.store.removals import Removals, require_kept
 from nas.store.rows import run_of
 from nas.store.tables import RUN, TRIAL
 from nas.store.text import written
 from nas.store.tokens import Tokens
+from nas.store.yardsticks import Yardsticks
 
 ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 
@@ -28,12 +31,12 @@ ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 class Store(Reader):
     """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening.
     A coordinator has what it does through `claims`; `agents` keeps those who measure elsewhere, `tokens` those who may
-    use the service.
+    use the service, by `removals` runs and models go, and `yardsticks` knows how fast machines were.
 
     Promises:
     - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
-      database. A run's spec (but for the hours of a search), a trial's job and measurement, models and events never
-      change once written.
+      database. A run's spec (but for the hours of a search), a trial's job and measurement, models (but for whether
+      their weights are kept) and events never change once written.
     - Every method is one transaction: done, or not at all. None waits for anything but the database.
     - A run, trial or model that is asked for by name and is not there raises NotFound.
     - Whatever is wrong with the database itself raises StoreError, which never names the password.
@@ -47,6 +50,8 @@ class Store(Reader):
         self.claims = Claims(self._database, clock)
         self.agents = Agents(self._database, clock)
         self.tokens = Tokens(self._database, clock)
+        self.removals = Removals(self._database, clock)
+        self.yardsticks = Yardsticks(self._database, clock)
 
     @property
     def name(self) -> str:
@@ -59,7 +64,9 @@ class Store(Reader):
 
     def add_run(self, kind: Kind, spec: Spec, by: str | None = None, hint: str | None = None) -> Run:
         """A new run, queued, and who submitted it, if that is known. What is to be known of its images is an event
-        each, and so are the `hint`, what to bear in mind of it, and what the trainings of a search are worth."""
+        each, and so are the `hint`, what to bear in mind of it, and what the trainings of a search are worth.
+
+        Raises Conflict where weights that it names were removed a moment ago."""
         assert isinstance(spec, SPECS[kind])
         run = Run(
             id=secrets.token_hex(6),
@@ -72,14 +79,15 @@ class Store(Reader):
             submitted_by=by,
         )
         with self._database.writing() as connection:
-            connection.execute(insert(RUN).values({**vars(run), "spec": written(spec)}))
+            connection.execute(insert(RUN).values({**vars(run), "spec": written(spec), "label": None}))
+            require_kept(connection, written(spec))
             write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials", by)
             if hint:
                 write_event(connection, run.created_at, run.id, "hint", hint)
             for remark in spec.contents.remarks if spec.contents else ():
                 write_event(connection, run.created_at, run.id, "images", remark.text)
             if isinstance(spec, SearchSpec) and spec.worth:
-                write_event(connection, run.created_at, run.id, "worth", f"each candidate has {spec.worth}")
+                write_event(connection, run.created_at, run.id, "worth", f"{spec.trained} has {spec.worth}")
         return run
 
     def wish(self, run: str, wish: Wish, by: str | None = None) -> Run:
@@ -92,18 +100,12 @@ class Store(Reader):
             now, values = self._clock(), {"wish": wish}
             if row.wish != wish:
                 write_event(connection, now, run, "wish", f"{'resume' if wish == 'run' else wish} wished for", by)
-            if self._idle(connection, row):
+            if idle(connection, row, now):
                 values |= self._come_true(row, wish)
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))
             if state := values.get("state"):
                 write_event(connection, now, run, state, state)
         return run_of(row, **values)
-
-    def _idle(self, connection: Connection, row: Row[Any]) -> bool:
-        """Whether nobody works on the run, and nothing of it is left to be cleaned up."""
-        running = select(func.count()).where(TRIAL.c.run == row.id, TRIAL.c.state == "running")
-        held = row.owner is not None and row.expires_at > self._clock()
-        return not held and not connection.scalars(running).one()
 
     def _come_true(self, row: Row[Any], wish: Wish) -> dict[str, Any]:
         """What is written where no coordinator is needed, which may be busy with other runs for hours."""
@@ -146,8 +148,7 @@ class Store(Reader):
             changed: dict[str, Any] = {name: value for name, value in budgets.items() if value is not None}
             raised = replace(before, trials=trials or before.trials, spec=replace(before.spec, **changed))
             values: dict[str, Any] = {"trials": raised.trials, "spec": written(raised.spec)}
-            compute = select(func.coalesce(func.sum(TRIAL.c.compute_seconds), 0.0)).where(TRIAL.c.run == run)
-            spent = raised.spent(connection.scalars(compute).one())
+            spent = raised.spent(summaries.read(connection, row).compute_seconds)
             if row.state == "finished" and spent:
                 raise Conflict(f"run {run} takes no more trials, {spent}: give it more of them")
             if row.state == "finished" and raised.trials > begun:
@@ -157,6 +158,18 @@ class Store(Reader):
             news += [_news(name, getattr(before.spec, name), value) for name, value in changed.items()]
             write_event(connection, self._clock(), run, "budget", ", ".join(news), by)
         return run_of(row, **values)
+
+    def write_label(self, run: str, by: str | None = None, **changes: Any) -> Run:
+        """Other `changes` of what is written on a run; the rest of its label stays. Raises Refusal for what it cannot
+        be."""
+        with self._database.writing() as connection:
+            row = run_row(connection, run, lock=True)
+            before = run_of(row).label
+            label = replace(before, **changes)
+            if label != before:
+                connection.execute(update(RUN).where(RUN.c.id == run).values(label=written(label)))
+                write_event(connection, self._clock(), run, "label", label.changes(before), by)
+        return run_of(row, label=written(label))
 
     def note(self, run: str, kind: str, text: str, by: str | None = None) -> None:
         """Write an event down, and whose doing it was, if anybody's."""

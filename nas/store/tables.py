@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -45,6 +47,8 @@ RUN = Table(
     Column("worked_seconds", Double, nullable=False, server_default="0"),  # while it was claimed, until renewed_at
     Column("renewed_at", Double),
     Column("submitted_by", String),  # whose token did it
+    Column("expected_gain", Double),  # of the last job that says so
+    Column("label", Text),  # JSON: Label
     Index(None, "state", "serial"),
 )
 
@@ -64,6 +68,66 @@ TRIAL = Table(
     Column("compute_seconds", Double),
     Column("traceback", Text),  # of what made it fail
     UniqueConstraint("run", "finished"),
+    Index(None, "ended_at"),
+)
+
+# What lists, plots and fronts need of a trial, apart from its long texts: nas.outlines says what each column is.
+OUTLINE = Table(
+    "outline",
+    metadata,
+    Column("run", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("finished", Integer),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("compute_seconds", Double),
+    Column("rung", Integer),
+    Column("baseline", String),
+    Column("repeats", Integer),
+    Column("promotes", Integer),
+    Column("params", BigInteger),
+    Column("mult_adds", BigInteger),
+    Column("peak_memory", BigInteger),
+    Column("model_bytes", BigInteger),
+    Column("latency_ms", Double),  # on the first device
+    Column("latencies", Text),  # JSON
+    Column("accuracy", Double),
+    Column("balanced_accuracy", Double),
+    Column("macro_f1", Double),
+    Column("worst_recall", Double),
+    Column("single_precision", Double),
+    Column("train_seconds", Double),
+    Column("inherited", Double),
+    Column("learning_rate", Double),  # where it is not its recipe's
+    Column("cost", Double),  # by the search's own objective, as the next three
+    Column("also", Double),
+    Column("value", Double),
+    Column("reward", Double),
+    Column("place", Integer),  # see nas.store.leads
+    Column("remark", Text),  # why it failed or was refused
+    Column("edition", String, nullable=False),  # of the records that its trial was written as
+    ForeignKeyConstraint(["run", "number"], ["trial.run", "trial.number"]),
+    Index(None, "run", "finished", unique=True),
+    Index(None, "run", "state", "number"),
+    Index(None, "run", "place"),
+    Index(None, "run", "repeats"),
+)
+
+TALLY = Table(
+    "tally",
+    metadata,
+    Column("run", ForeignKey("run.id"), primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("role", String, primary_key=True),
+    Column("rung", Integer, primary_key=True, autoincrement=False),  # -1 where there are none
+    Column("trials", Integer, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("compute_seconds", Double, nullable=False),
+    Column("trained", Integer, nullable=False),
+    Column("train_seconds", Double, nullable=False),
+    Column("networks", Integer, nullable=False),
 )
 
 MODEL = Table(
@@ -75,8 +139,11 @@ MODEL = Table(
     Column("sha256", String, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("removed", Text),  # why its weights are not there any more
+    Column("pinned", Boolean, nullable=False, server_default=false()),  # they stay whatever else goes
     ForeignKeyConstraint(["run", "number"], ["trial.run", "trial.number"]),
     UniqueConstraint("run", "number"),
+    Index(None, "created_at", "number", "id"),
 )
 
 EVENT = Table(
@@ -113,6 +180,15 @@ ERRAND = Table(
     Column("answer", Text),  # JSON: Answer
     Column("asked_at", Double, nullable=False),  # when somebody last wanted to know
     Index(None, "agent", "serial"),
+)
+
+YARDSTICK = Table(
+    "yardstick",
+    metadata,
+    Column("digest", String, primary_key=True),  # of the way in which it ran
+    Column("device", String, nullable=False),
+    Column("way", Text, nullable=False),  # JSON: dict[str, str]
+    Column("days", Text, nullable=False),  # JSON: each day with its best
 )
 
 TOKEN = Table(

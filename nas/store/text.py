@@ -6,7 +6,9 @@ nas.codec.decode does for what comes from outside, takes four times as long, and
 
 import dataclasses
 import functools
+import hashlib
 import json
+import sys
 import types
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -15,24 +17,65 @@ from nas.codec import encode
 from nas.store.errors import StoreError
 
 Record = TypeVar("Record")
-Restore: TypeAlias = Callable[[Any], Any]
+Restore: TypeAlias = Callable[..., Any]
 
 
 def written(record: Any) -> str:
     """The JSON text of a record."""
-    return json.dumps(encode(record), separators=(",", ":"))
+    return packed(encode(record))
 
 
-def restored(kind: type[Record], text: str) -> Record:
-    """The record that `written` gave `text` for. Raises StoreError where this version has no such record."""
+def packed(data: Any) -> str:
+    """JSON text without spaces."""
+    return json.dumps(data, separators=(",", ":"))
+
+
+@functools.cache
+def edition(*kinds: type[Any]) -> str:
+    """Sixteen hexadecimal digits for the fields of these records and of all records in them. What was written by the
+    same edition has every field that is read now, and may be shown as it is stored."""
+    known: dict[str, list[str]] = {}
+    waiting: list[Any] = list(kinds)
+    while waiting:
+        kind = waiting.pop()
+        waiting += get_args(kind)
+        if _is_record(kind) and kind.__qualname__ not in known:
+            hints = get_type_hints(kind)
+            known[kind.__qualname__] = [field.name for field in dataclasses.fields(kind)]
+            waiting += [hints[field.name] for field in dataclasses.fields(kind)]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def restored(kind: type[Record], text: str, alike: str | None = None) -> Record:
+    """The record that `written` gave `text` for. Raises StoreError where this version has no such record. `alike` is a
+    field that has the same value in many such records, which is read once and shared where nothing in it can be
+    changed."""
     record: Any = kind
     try:
-        return _record(record)(json.loads(text))  # type: ignore[no-any-return]
+        rest, value = _without(text, alike) if alike else (text, None)
+        shared = {alike: _shared(record, alike, value)} if alike and value else {}
+        return _record(record)(json.loads(rest), **shared)  # type: ignore[no-any-return]
     except (TypeError, ValueError, AttributeError) as error:
         raise StoreError(
             f"the database has a {kind.__name__} that this version cannot read: {error}. "
             "Open it with the version that wrote it, or restore a backup"
         ) from error
+
+
+def _without(text: str, field: str) -> tuple[str, str | None]:
+    """`text` without that field of the record, where it is an object of plain values, and the text of these. In a text
+    within `text` the marks that are looked for are escaped, or there is an odd number of them."""
+    before, found, after = text.partition(f',"{field}":{{')
+    values, _, rest = after.partition("}")
+    if not found or "{" in values or "\\" in values or values.count('"') % 2:
+        return text, None
+    return before + rest, f"{{{values}}}"
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(kind: Any, field: str, text: str) -> Any:
+    restore = _restore(get_type_hints(kind)[field])
+    return restore(json.loads(text)) if restore else json.loads(text)
 
 
 def plain(text: str) -> str:
@@ -50,8 +93,9 @@ def _restore(kind: Any) -> Restore | None:
         item = _restore(arguments[0])
         return tuple if item is None else lambda data: tuple(map(item, data))
     if origin is dict:
-        value = _restore(arguments[1])
-        return None if value is None else lambda data: {key: value(entry) for key, entry in data.items()}
+        value = _restore(arguments[1]) or _as_it_is
+        # Trials have the same keys over and over.
+        return lambda data: {sys.intern(key): value(entry) for key, entry in data.items()}
     if origin in (Union, types.UnionType):
         return _union(tuple(argument for argument in arguments if argument is not type(None)))
     return None
@@ -68,11 +112,11 @@ def _record(kind: Any) -> Restore:
     )
     make = functools.lru_cache(maxsize=4096, typed=True)(kind) if shared else kind
 
-    def record(data: dict[str, Any]) -> Any:
+    def record(data: dict[str, Any], **shared: Any) -> Any:
         for name, restore in nested:
             if data.get(name) is not None:
                 data[name] = restore(data[name])
-        return make(**data)
+        return make(**data, **shared)
 
     return record
 
@@ -106,6 +150,10 @@ def _nearest(records: tuple[Any, ...], names: tuple[str, ...], tagged: tuple[tup
         return wrong, len({field.name for field in dataclasses.fields(record)} ^ set(names))
 
     return min(records, key=misfits)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _is_record(kind: Any) -> bool:

@@ -18,6 +18,8 @@ from nas.recipes import Recipe
 from nas.training.augmentation import cropped, mixed, moved, uncut, unerased
 from nas.training.changes import changed
 from nas.training.device import free_bytes
+from nas.training.groups import held_out
+from nas.training.team import ALONE, Team
 from nas.worth import HELD_OUT
 
 CHUNK_BYTES = 2**24  # of images at a time where all are gone through
@@ -37,17 +39,26 @@ class Normalisation:
 
 
 def split(
-    labels: Indices, *, fold: int = 0, folds: int = 1, shuffle: int = 0, balanced: bool = False
+    labels: Indices,
+    *,
+    fold: int = 0,
+    folds: int = 1,
+    shuffle: int = 0,
+    balanced: bool = False,
+    groups: Indices | None = None,
 ) -> tuple[Indices, Indices]:
     """Indices to train on, in the order of `everything`, and those to validate on, the same for everybody: no seed
     enters.
 
     One fold is a tenth of each class, of which a class keeps at least one image where it has two. Of several each has
     as many of every class as the others, to within one, and every image is in one of them; another `shuffle` puts
-    others together.
+    others together. Images with the same number in `groups` are on one side, and folds as even as that leaves them.
     """
     rank = _rank(labels, shuffle)
-    if folds > 1:
+    if groups is not None:
+        order = np.argsort(_rank(np.zeros(int(groups.max()) + 1, np.int64), shuffle))
+        held = held_out(labels, groups, order, fold, folds)
+    elif folds > 1:
         place = np.empty(len(labels), np.int64)
         place[np.lexsort((rank, labels))] = np.arange(len(labels))
         held = place % folds == fold
@@ -158,8 +169,10 @@ class Batches:
         training_bytes: int = 0,
         *,
         classes: int | None = None,
+        team: Team = ALONE,
     ) -> None:
-        """`classes`: as many as the network answers; None: as many as there are labels."""
+        """`classes`: as many as the network answers; None: as many as there are labels. Of a `team` each process reads
+        and augments its own part of every batch."""
         assert recipe.epochs, "they are settled before a training"
         raw = tensor(images)
         self._images = _placed(raw, device, training_bytes)
@@ -167,7 +180,7 @@ class Batches:
         self._labels = tensor(labels).to(device)
         self._indices = tensor(indices).to(device)
         self._classes = int(labels.max()) + 1 if classes is None else classes
-        self._recipe, self._view, self._device = recipe, view, device
+        self._recipe, self._view, self._device, self._team = recipe, view, device, team
         # Half of the images; the others are mirrored in the next epoch, and so on in turns (Jordan 2024): by chance a
         # quarter of them would be seen the same way three epochs on end.
         mirrored = _scatter(np.arange(len(labels), dtype=np.uint64)) % np.uint64(2) == 1
@@ -180,14 +193,16 @@ class Batches:
 
     @property
     def images(self) -> int:
-        """Images in an epoch."""
+        """Images in an epoch, those of all processes together."""
         return len(self._indices)
 
     def shuffled(self, draw: torch.Generator, epoch: int = 0) -> Iterator[Tensor]:
-        """Every image once, as the indices of each batch of that epoch, numbered from 0."""
+        """Every image of this process once, as the indices of each batch of that epoch, numbered from 0."""
         self._epoch = epoch
         order = torch.randperm(len(self._indices), generator=draw, device=self._device)
-        batches = self._indices[order].tensor_split(len(self))
+        if not self._team.leads:  # it draws other augmentations from here on
+            draw.manual_seed(self._team.seed(draw.initial_seed()))
+        batches = [self._team.part(batch) for batch in self._indices[order].tensor_split(len(self))]
         self._ahead.want(batches[0])
         for batch, following in zip(batches, (*batches[1:], None)):
             if following is not None:

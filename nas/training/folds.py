@@ -4,81 +4,53 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas import parents, spaces
-from nas.datasets import DatasetError, ImageSet
-from nas.inheritance import inherited
+from nas.datasets import ImageSet
+from nas.inheritance import CannotInherit, inherited
+from nas.inheritance.streams import chosen, first, ranked
 from nas.networks.counts import counts
+from nas.quantisation import after_training, in_torch
 from nas.recipes import Recipe
 from nas.records import Job, Progress
-from nas.training import TrainingFailed
-from nas.training.accuracy import answers
-from nas.training.data import Batches, Indices, Normalisation, View, everything, normalisation, split
+from nas.training import TrainingFailed, kin
+from nas.training.accuracy import Answered, answers
+from nas.training.data import Batches, View, tensor
 from nas.training.device import training_bytes
 from nas.training.head import fit_head
 from nas.training.loss import class_weights
+from nas.training.parts import Part, view
 from nas.training.resume import Fold, Resume, Unfinished
+from nas.training.supernet import CALIBRATION, calibrate, children
 from nas.training.teacher import Teacher
+from nas.training.team import ALONE, Team
 from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
+CPU = torch.device("cpu")  # where networks of 8 bits run
 SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """Indices of the training images to learn from, how images are normalised, and indices of those to be scored on,
-    which lie in `unseen` and have these labels."""
+class Work:
+    """A job, the recipe that is in force for it, its images, and where it is trained, kept and told of."""
 
-    training: Indices
-    how: Normalisation
-    held: Indices
-    unseen: NDArray[np.uint8]
-    labels: Indices
-
-
-def parts(job: Job, recipe: Recipe, images: ImageSet) -> list[Part]:
-    """What each training of the job gets. Raises DatasetError where that is too little."""
-    labels, balanced = images.train_labels, recipe.balanced
-    if job.final:
-        unseen, answered = images.test_images, images.test_labels
-        divided = [(everything(labels, balanced=balanced), np.arange(len(answered)))]
-    elif images.validation_images is not None and images.validation_labels is not None:
-        unseen, answered = images.validation_images, images.validation_labels
-        divided = [(everything(labels, balanced=balanced), np.arange(len(answered)))]
-    else:
-        unseen, answered = images.train_images, labels
-        folds = max(1, recipe.folds)
-        divided = [
-            split(labels, fold=fold, folds=folds, shuffle=job.shuffle, balanced=balanced) for fold in range(folds)
-        ]
-    for training, held in divided:
-        if len(training[: recipe.train_images]) < 2 or not len(held):
-            raise DatasetError(
-                f"dataset {images.info.name!r} leaves {len(training[: recipe.train_images])} images to train on and "
-                f"{len(held)} to score: there must be 2 and 1 at least"
-            )
-    return [
-        Part(training=some, how=_normalisation(job, images, some), held=held, unseen=unseen, labels=answered)
-        for some, held in ((training[: recipe.train_images], held) for training, held in divided)
-    ]
-
-
-def _normalisation(job: Job, images: ImageSet, training: Indices) -> Normalisation:
-    """That of the images to learn from; where the network has a parent, what its weights are used to."""
-    if job.parent is None:
-        return normalisation(images.train_images, training)
-    mean, std = parents.described(job.parent).preprocessing(images.info.channels)
-    return Normalisation(mean=mean, std=std)
+    job: Job
+    recipe: Recipe
+    images: ImageSet
+    device: torch.device
+    resume: Resume
+    report: Report
+    team: Team = ALONE
 
 
 def build(job: Job) -> nn.Module:
@@ -88,62 +60,110 @@ def build(job: Job) -> nn.Module:
     return space.build(job.architecture)
 
 
-def view(job: Job, part: Part, device: torch.device) -> View:
-    """How the images of a part are shown to the job's network."""
-    return View(job.architecture.images.resolution, part.how, device)
-
-
-def trained(
-    job: Job,
-    recipe: Recipe,
-    images: ImageSet,
-    divided: list[Part],
-    stand: Unfinished,
-    *,
-    device: torch.device,
-    resume: Resume,
-    report: Report,
-) -> tuple[Unfinished, float | None]:
-    """Where the evaluation stands when each part has been trained on and scored, from where it stands now; and which
-    share of its weights the network had from a parent, if it has one."""
-    share, needed = None, training_bytes(counts(job.architecture), recipe.batch)
+def trained(work: Work, divided: list[Part], stand: Unfinished) -> Unfinished:
+    """Where the evaluation stands when each part has been trained on and scored, from where it stands now."""
+    job, each = work.job, work.recipe.epochs + work.recipe.int8_epochs
     while len(stand.folds) < len(divided):
-        part = divided[len(stand.folds)]
-        seen = view(job, part, device)
-        batches = Batches(
-            images.train_images,
-            images.train_labels,
-            part.training,
-            recipe,
-            seen,
-            device,
-            needed,
-            classes=len(images.info.classes),
-        )
-        progress = Progress(
-            run=job.run,
-            number=job.number,
-            phase="training",
-            epoch=len(stand.folds) * recipe.epochs,
-            epochs=len(divided) * recipe.epochs,
-        )
-        classes, teacher = images.info.classes, None
-        if recipe.teacher:
-            teacher = Teacher(recipe.teacher, classes, images.info.channels, part.how, device)
-        weights = class_weights(recipe, images.train_labels[part.training], classes)
-        network, share, averaged, stand = _network(
-            job, recipe, images, part, batches, weights, teacher, stand, progress, device, resume, report
-        )
-        report(dataclasses.replace(progress, phase="scoring", epoch=progress.epoch + recipe.epochs))
-        answered, unaveraged = answers(network, part.unseen, part.labels, seen, device, only=part.held), None
+        part, done = divided[len(stand.folds)], len(stand.folds) * each
+        progress = Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=len(divided) * each)
+        seen = view(job, part, work.device)
+        network, averaged, before, stand = _network(work, part, seen, stand, progress)
+        work.report(dataclasses.replace(progress, phase="scoring", epoch=done + work.recipe.epochs))
+        unaveraged = None
         if averaged is not None:
+            unaveraged = answers(network, part.unseen, part.labels, seen, work.device, only=part.held).taken_for
             network.load_state_dict(averaged)
-            unaveraged = answered.taken_for
-            answered = answers(network, part.unseen, part.labels, seen, device, only=part.held)
-        state = {name: value.cpu() for name, value in network.state_dict().items()} if job.save_weights else None
-        fold = Fold(answered=answered, unaveraged=unaveraged, weights=None if stand.folds else state)
+        scored = _scored(work, part, network, seen)
+        if work.recipe.int8_epochs:
+            started = time.perf_counter()
+            scored = _rounded(work, part, network, seen, progress, scored)
+            seconds = stand.train_seconds + time.perf_counter() - started
+            stand = dataclasses.replace(stand, train_seconds=seconds)
+        if before is not None:
+            network.load_state_dict(before)
+            unchanged = _scored(work, part, network, seen)
+            if (lost := _right(part, unchanged) - _right(part, scored)) > 0:
+                log.warning("training on cost %d images of what the shared weights got right: these stay", lost)
+                scored = unchanged
+                unaveraged = None if unaveraged is None else (unchanged.single or unchanged.answered).taken_for
+        keep = job.save_weights and not stand.folds
+        fold = Fold(
+            answered=scored.answered,
+            single=scored.single,
+            per_channel=scored.per_channel,
+            unaveraged=unaveraged,
+            weights=scored.weights if keep else None,
+        )
         stand = dataclasses.replace(stand, folds=(*stand.folds, fold), state=None)
-    return stand, share
+    return stand
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """A network, and what it says of the images that are held out, in the precision that it is judged in; `single` is
+    what it says in single precision where that is another."""
+
+    weights: dict[str, Tensor]
+    answered: Answered
+    single: Answered | None = None
+    per_channel: bool = False
+
+
+def _right(part: Part, scored: _Scored) -> int:
+    return int(part.right(scored.answered.taken_for).sum())
+
+
+def _scored(work: Work, part: Part, network: nn.Module, seen: View) -> _Scored:
+    answered = answers(network, part.unseen, part.labels, seen, work.device, only=part.held)
+    weights = {name: value.to(CPU, copy=True) for name, value in network.state_dict().items()}
+    if work.job.precision != "int8":
+        return _Scored(weights=weights, answered=answered)
+    shown = view(work.job, part, CPU)
+    found = after_training(network.cpu(), work.images, part.training, shown)
+    network.to(work.device)
+    rounded = answers(in_torch(found), part.unseen, part.labels, shown, CPU, only=part.held)
+    return _Scored(weights=weights, answered=rounded, single=answered, per_channel=found.per_channel)
+
+
+def _rounded(work: Work, part: Part, network: nn.Module, seen: View, progress: Progress, plain: _Scored) -> _Scored:
+    """What comes of training in 8 bits, as long as others of its team wait. It is no use where it diverges, or is worse
+    than `plain` quantisation by images that are there to choose by."""
+    recipe, done = work.recipe.in_int8, progress.epoch + work.recipe.epochs
+    lessons = _lessons(work, part, seen, recipe, ALONE)
+    try:
+        train(
+            network,
+            lessons.batches,
+            recipe,
+            seed=work.job.seed,
+            device=work.device,
+            teacher=lessons.teacher,
+            weights=lessons.weights,
+            per_channel=plain.per_channel,
+            after_epoch=lambda epoch: _tell(work, progress, done, epoch),
+        )
+    except Diverged as error:
+        log.warning("training in 8 bits: %s; the network is quantised as it was", error)
+        return plain
+    scored = _scored(work, part, network, seen)
+    if work.job.final or _right(part, scored) >= _right(part, plain):
+        return scored
+    log.warning("training in 8 bits made the network worse: it is quantised as it was")
+    return plain
+
+
+def _tell(work: Work, progress: Progress, done: int, epoch: Epoch) -> None:
+    """How far it is after an epoch, before which there were so many."""
+    speed = epoch.images_per_second
+    work.report(dataclasses.replace(progress, epoch=done + epoch.number, loss=epoch.loss, images_per_second=speed))
+
+
+def assisted(work: Work, divided: list[Part], stand: Unfinished) -> None:
+    """Train on what is left of the parts with those that `trained` them, which alone score and keep."""
+    progress = Progress(run=work.job.run, number=work.job.number, phase="training")
+    for part in divided[len(stand.folds) :]:
+        _, _, _, stand = _network(work, part, view(work.job, part, work.device), stand, progress)
+        stand = dataclasses.replace(stand, state=None)
 
 
 def _begun(job: Job, classes: tuple[str, ...]) -> tuple[nn.Module, float | None]:
@@ -152,28 +172,39 @@ def _begun(job: Job, classes: tuple[str, ...]) -> tuple[nn.Module, float | None]
     if job.parent is None:
         return network, None
     weights, parent = parents.load(job.parent)
-    child = inherited(weights, parent.architecture, job.architecture, classes=parent.classes, wanted=classes)
-    network.load_state_dict(child.network.state_dict())
+    choose = first if parent.shared else chosen
+    child = inherited(
+        weights, parent.architecture, job.architecture, classes=parent.classes, wanted=classes, choose=choose
+    )
+    begun = child.network
+    if job.children and not parent.shared:  # they have its first channels, which have to be its best
+        begun = inherited(begun, job.architecture, job.architecture, choose=ranked).network
+    network.load_state_dict(begun.state_dict())
     return network, child.share
 
 
+def _calibrate(work: Work, network: nn.Module, part: Part, seen: View, share: float) -> None:
+    """Give a part of a supernet the statistics that it has alone, unless it was trained with those that it inherits.
+    Raises CannotInherit where it is none."""
+    if share != 1:
+        raise CannotInherit(
+            f"the network has {share:.1%} of its weights from its parent, and is not trained: give a part of that"
+        )
+    if work.recipe.norms == "frozen":
+        return
+    few = part.training[:CALIBRATION]
+    parts = np.array_split(few, max(1, len(few) // work.recipe.batch))
+    calibrate(network, (seen(tensor(work.images.train_images[some])) for some in parts))
+
+
 def _network(
-    job: Job,
-    recipe: Recipe,
-    images: ImageSet,
-    part: Part,
-    batches: Batches,
-    weights: Tensor | None,
-    teacher: Teacher | None,
-    stand: Unfinished,
-    progress: Progress,
-    device: torch.device,
-    resume: Resume,
-    report: Report,
-) -> tuple[nn.Module, float | None, dict[str, Any] | None, Unfinished]:
-    """The trained network, the share of its weights that it began with from a parent, its averaged weights if there are
-    any, and where the evaluation stands then: the learning rate that did it, and the seconds it took, those of
-    interrupted evaluations included."""
+    work: Work, part: Part, seen: View, stand: Unfinished, progress: Progress
+) -> tuple[nn.Module, dict[str, Any] | None, dict[str, Any] | None, Unfinished]:
+    """The network trained on a part, its averaged weights if there are any, what it was before where it worked already,
+    and where the evaluation stands then: the learning rate that did it, and the seconds it took, those of interrupted
+    evaluations included."""
+    job, recipe, images, device = work.job, work.recipe, work.images, work.device
+    classes, lessons = images.info.classes, _lessons(work, part, seen, recipe, work.team)
     begun, earlier = time.perf_counter(), stand.train_seconds
 
     def now(epoch: Epoch | None = None) -> Unfinished:
@@ -181,36 +212,35 @@ def _network(
         return dataclasses.replace(stand, train_seconds=seconds, state=epoch.state if epoch else None)
 
     def after(epoch: Epoch) -> None:
-        resume.save(now(epoch))
-        report(
-            dataclasses.replace(
-                progress,
-                epoch=progress.epoch + epoch.number,
-                loss=epoch.loss,
-                images_per_second=epoch.images_per_second,
-            )
-        )
+        if work.team.leads:
+            work.resume.save(now(epoch))
+        _tell(work, progress, progress.epoch, epoch)
 
     while True:
-        network, share = _begun(job, images.info.classes)
-        network = network.to(device)
+        network, share = _begun(job, classes)
+        network, stand = network.to(device), dataclasses.replace(stand, inherited=share)
         done = stand.state.epoch if stand.state else 0
-        report(dataclasses.replace(progress, epoch=progress.epoch + done))
+        work.report(dataclasses.replace(progress, epoch=progress.epoch + done))
+        goes_on = kin.goes_on(job, share)
+        if job.calibrated or goes_on:
+            _calibrate(work, network, part, seen, share or 0.0)
+        before = deepcopy(network.state_dict()) if goes_on else None
         if recipe.head == "ridge" and not done and not job.epochs_done:
-            fit_head(network, images.train_images, images.train_labels, part.training, view(job, part, device), device)
-        if recipe.stepless:
-            return network, share, None, now()
+            fit_head(network, images.train_images, images.train_labels, part.training, seen, device)
+        if recipe.stepless or job.calibrated:
+            return network, None, before, now()
         try:
-            slower = dataclasses.replace(recipe, learning_rate=stand.learning_rate)
             averaged = train(
                 network,
-                batches,
-                slower,
+                lessons.batches,
+                dataclasses.replace(recipe, learning_rate=stand.learning_rate),
                 seed=job.seed,
                 device=device,
-                teacher=teacher,
+                teacher=lessons.teacher,
                 start=stand.state,
-                weights=None if weights is None else weights.to(device),
+                weights=lessons.weights,
+                children=children(job),
+                team=work.team,
                 after_epoch=after,
             )
         except Diverged as error:
@@ -221,4 +251,33 @@ def _network(
             log.warning("%s; trying once more at a third of it", error)
             stand = dataclasses.replace(stand, learning_rate=stand.learning_rate * SECOND_ATTEMPT, state=None)
         else:
-            return network, share, averaged, now()
+            return network, averaged, before, now()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lessons:
+    """What a network learns from: images, a teacher's answers, and what each class counts."""
+
+    batches: Batches
+    teacher: Teacher | None
+    weights: Tensor | None
+
+
+def _lessons(work: Work, part: Part, seen: View, recipe: Recipe, team: Team) -> _Lessons:
+    images, classes, device = work.images, work.images.info.classes, work.device
+    weights = class_weights(recipe, images.train_labels[part.training], classes)
+    return _Lessons(
+        batches=Batches(
+            images.train_images,
+            images.train_labels,
+            part.training,
+            recipe,
+            seen,
+            device,
+            training_bytes(counts(work.job.architecture), recipe.batch),
+            classes=len(classes),
+            team=team,
+        ),
+        teacher=Teacher(recipe.teacher, classes, images.info.channels, part.how, device) if recipe.teacher else None,
+        weights=None if weights is None else weights.to(device),
+    )

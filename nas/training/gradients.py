@@ -89,16 +89,21 @@ class Gradients:
     def _in_parts(self, *batch: Tensor) -> Tensor:
         images, labels, *_ = batch
         total = torch.zeros((), device=labels.device)
-        for part, answers, *taught in zip(*(each.tensor_split(self._parts) for each in batch)):
-            with self._precision:
-                logits = self._network(part)
-            loss = self._loss(logits, answers, *taught)
-            if (others := auxiliary_logits(self._network)) is not None:
-                loss = loss + AUXILIARY * self._loss(others, answers, *taught)
-            loss = loss / len(images)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        for part in zip(*(each.tensor_split(self._parts) for each in batch)):
+            loss, _ = self._of_part(len(images), *part)
+            total += loss
         return total
+
+    def _of_part(self, whole: int, images: Tensor, answers: Tensor, *taught: Tensor) -> tuple[Tensor, Tensor]:
+        """What these images add to the mean loss of a batch of `whole` images, and their logits."""
+        with self._precision:
+            logits = self._network(images)
+        loss = self._loss(logits, answers, *taught)
+        if (others := auxiliary_logits(self._network)) is not None:
+            loss = loss + AUXILIARY * self._loss(others, answers, *taught)
+        loss = loss / whole
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), logits.detach()
 
     def _loss(self, logits: Tensor, labels: Tensor, taught: Tensor | None = None) -> Tensor:
         """Of all images together."""

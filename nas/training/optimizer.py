@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nas.recipes import Recipe
+from nas.training.adamw import AdamW
 from nas.training.head import body
 from nas.training.muon import OTHERS, Muon, normalised
 from nas.training.rmsprop import RMSProp
@@ -19,6 +20,8 @@ def made(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups, rate, inertia = _groups(network, recipe), recipe.learning_rate, recipe.momentum
     if recipe.optimizer == "muon":
         return Muon(groups, rate, inertia)
+    if recipe.optimizer == "adamw":
+        return AdamW(groups, rate, inertia)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=inertia, nesterov=inertia > 0, foreach=True)
     return RMSProp(groups, rate, inertia)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nas.networks.blocks import Branches, DropPath
 from nas.recipes import Recipe
-from nas.training.head import body
+from nas.training.head import head
 
 
 @contextmanager
@@ -17,13 +17,13 @@ def regularised(network: nn.Module, recipe: Recipe) -> Iterator[None]:
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = round(1 - recipe.norm_decay, 10)  # torch counts what is new
     with ExitStack() as stack:
-        if recipe.norms == "frozen" or not recipe.body_rate:
-            for module in network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    stack.callback(module.train, module.training)
-                    module.eval()
-        if not recipe.body_rate:
-            for parameter in body(network):
+        fixed = _fixed(network, recipe)
+        for module in network.modules() if recipe.norms == "frozen" or not recipe.body_rate else fixed:
+            if isinstance(module, nn.BatchNorm2d):
+                stack.callback(module.train, module.training)
+                module.eval()
+        for module in fixed:
+            for parameter in module.parameters(recurse=False):
                 stack.callback(parameter.requires_grad_, parameter.requires_grad)
                 parameter.requires_grad_(False)
         if recipe.drop_path is not None:
@@ -34,6 +34,15 @@ def regularised(network: nn.Module, recipe: Recipe) -> Iterator[None]:
             for branch, rate in _branches(network, recipe.drop_path):
                 stack.enter_context(branch.register_forward_hook(_dropping(rate)))
         yield
+
+
+def _fixed(network: nn.Module, recipe: Recipe) -> list[nn.Module]:
+    """The layers that no step moves."""
+    if not recipe.fixed and recipe.body_rate:
+        return []
+    last = head(network)
+    layers = [module for module in network.modules() if module is not last and [*module.parameters(recurse=False)]]
+    return layers[: round(recipe.fixed * len(layers))] if recipe.body_rate else layers
 
 
 def _branches(network: nn.Module, last: float) -> list[tuple[nn.Module, float]]:

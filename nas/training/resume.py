@@ -18,7 +18,9 @@ from torch import Tensor
 from nas import home
 from nas.codec import decode, encode
 from nas.datasets import DatasetInfo
-from nas.records import Job, Measurement
+from nas.measurements import Measurement
+from nas.metering.earlier import with_errors
+from nas.records import Job
 from nas.training.accuracy import Answered
 from nas.training.train import State
 
@@ -29,9 +31,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Fold:
     """A training that has ended: what it said of the images that it had held out, where weights are averaged also the
-    class that it took each for without that; and its weights, if they are to be saved."""
+    class that it took each for without that; and its weights, if they are to be saved. Where it is judged in 8 bits it
+    is those that answered, with scales `per_channel` or not; `single` is what it said before."""
 
     answered: Answered
+    single: Answered | None = None
+    per_channel: bool = False
     unaveraged: Tensor | None = None
     weights: dict[str, Any] | None = None
 
@@ -49,6 +54,8 @@ class Unfinished:
     train_seconds: float = 0.0
     folds: tuple[Fold, ...] = ()
     state: State | None = None
+    inherited: float | None = None
+    """The share of its weights that the network began with from a parent, once one has begun."""
 
 
 class Resume:
@@ -71,11 +78,13 @@ class Resume:
                 optimizer=data["optimizer"],
                 average=data["average"],
             )
+            costed = json.loads(data["costed"])
+            costed["latencies"] = with_errors(costed["latencies"])  # it may be of an earlier version
             return Unfinished(
-                costed=decode(Measurement, json.loads(data["costed"])),
+                costed=decode(Measurement, costed),
                 learning_rate=data["learning_rate"],
                 train_seconds=data["train_seconds"],
-                folds=tuple(Fold(**fold | {"answered": Answered(**fold["answered"])}) for fold in data["folds"]),
+                folds=tuple(map(_fold, data["folds"])),
                 state=state,
             )
         except FileNotFoundError:
@@ -94,7 +103,10 @@ class Resume:
             "costed": json.dumps(encode(unfinished.costed)),
             "learning_rate": unfinished.learning_rate,
             "train_seconds": unfinished.train_seconds,
-            "folds": [vars(fold) | {"answered": vars(fold.answered)} for fold in unfinished.folds],
+            "folds": [
+                vars(fold) | {"answered": vars(fold.answered), "single": fold.single and vars(fold.single)}
+                for fold in unfinished.folds
+            ],
             "epoch": unfinished.state.epoch,
             "network": unfinished.state.network,
             "optimizer": unfinished.state.optimizer,
@@ -110,3 +122,8 @@ class Resume:
         """Forget the job, and what processes killed while they wrote left beside its file."""
         for path in [self.path, *self.path.parent.glob(f".{self.path.name}.*")]:
             path.unlink(missing_ok=True)
+
+
+def _fold(kept: dict[str, Any]) -> Fold:
+    single = kept.get("single")
+    return Fold(**kept | {"answered": Answered(**kept["answered"]), "single": single and Answered(**single)})

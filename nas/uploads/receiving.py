@@ -15,7 +15,6 @@ from typing import BinaryIO, Self
 
 from nas import home, settings
 from nas.refusal import Refusal
-from nas.settings import Setting
 from nas.uploads import NAME, Missing, Note, Upload, UploadRequest, every, place, upload, write_note
 from nas.uploads.check import check
 
@@ -26,13 +25,6 @@ FORGOTTEN_SECONDS = 24 * 3600.0  # after which one that is not whole is cleared
 
 class Busy(RuntimeError):
     """The upload is in another state than the client believes; the message says in which."""
-
-
-def limit(setting: Setting) -> int:
-    """Of bytes, as it is set. Raises Refusal."""
-    if not re.fullmatch(r"[1-9]\d{0,17}", setting.value):
-        raise Refusal(f"{setting.name} {setting.value!r} is no number of bytes: give one like {setting.default}")
-    return int(setting.value)
 
 
 def begin(request: UploadRequest) -> Upload:
@@ -121,17 +113,29 @@ def remove(name: str) -> None:
 def clear() -> None:
     """Remove uploads that nobody has gone on with for a day, and what is left of some that were removed."""
     with _alone():
-        for path in home.folder("images").iterdir():
-            if path.is_dir() and not re.fullmatch(NAME, path.name):
-                shutil.rmtree(path, ignore_errors=True)
-    for one in every():
-        if not one.ready and time.time() - (place(one.name) / "archive").stat().st_mtime > FORGOTTEN_SECONDS:
-            with suppress(Busy, Missing):  # another service on the same folder knows better
-                remove(one.name)
+        for path in left_behind():
+            shutil.rmtree(path, ignore_errors=True)
+    for one in forgotten():
+        with suppress(Busy, Missing):  # another service on the same folder knows better
+            remove(one.name)
+
+
+def left_behind() -> list[Path]:
+    """What is left of uploads that were begun or removed by processes that were killed, or are this very moment."""
+    return [path for path in home.folder("images").iterdir() if path.is_dir() and not re.fullmatch(NAME, path.name)]
+
+
+def forgotten() -> list[Upload]:
+    """Those that are not whole, and that nobody has gone on with for a day."""
+
+    def silent_seconds(one: Upload) -> float:
+        return time.time() - (place(one.name) / "archive").stat().st_mtime
+
+    return [one for one in every() if not one.ready and silent_seconds(one) > FORGOTTEN_SECONDS]
 
 
 def _require_room(size: int, others: list[Upload]) -> None:
-    most, largest = limit(settings.MOST_UPLOADED), limit(settings.LARGEST_UPLOAD)
+    most, largest = settings.MOST_UPLOADED.number, settings.LARGEST_UPLOAD.number
     reserved = sum(other.bytes for other in others)
     coming = sum(other.bytes - other.received for other in others)
     free = shutil.disk_usage(home.folder("images")).free - SPARE_BYTES - coming

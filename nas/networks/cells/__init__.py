@@ -126,6 +126,7 @@ class CellArchitecture:
             filters=round_channels(self.filters, scale.width),
             stem_filters=round_channels(self.stem_filters, scale.width),
             dropout=raised(self.dropout, scale.dropout),
+            drop_path=raised(self.drop_path, scale.drop_connect),
         )
 
     def digest(self) -> str:

@@ -21,12 +21,10 @@ class RayFolder:
     and with them what still runs there."""
 
     def __init__(self) -> None:
-        usual = tempfile.gettempdir()
-        place = Path(usual if len(usual) <= LONGEST_PLACE else "/tmp")
-        for folder in place.glob(f"{PREFIX}*"):
-            if _left_behind(folder):
+        for folder in folders():
+            if left_behind(folder):
                 clear(folder)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place()))
         self.rays = self.path / "ray"
         self._lock = open(self.path / "starting", "w")  # noqa: SIM115  # held until this process ends
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -35,6 +33,11 @@ class RayFolder:
     def clear(self) -> None:
         clear(self.path)
         self._lock.close()
+
+
+def folders() -> list[Path]:
+    """Those of this machine, be they this user's or not."""
+    return sorted(_place().glob(f"{PREFIX}*"))
 
 
 def clear(folder: Path) -> None:
@@ -48,7 +51,12 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _left_behind(folder: Path) -> bool:
+def _place() -> Path:
+    usual = tempfile.gettempdir()
+    return Path(usual if len(usual) <= LONGEST_PLACE else "/tmp")
+
+
+def left_behind(folder: Path) -> bool:
     """Whether it is this user's, and whoever made it has ended."""
     with contextlib.suppress(OSError):
         about = folder.stat()

@@ -1,0 +1,174 @@
+// The page of one trial of a search: its network as a picture and stage by stage, and its relatives on the front.
+
+import { get, home, query } from "./api.js";
+import { latest } from "./columns.js";
+import { element, say } from "./element.js";
+import { ended } from "./heading.js";
+import { accuracy, COSTS, percent, short } from "./numbers.js";
+import { table } from "./table.js";
+import { trialCard } from "./trial.js";
+
+const NEAR = 3; // relatives on the front to either side
+
+export function trialPage(page, _, id, text) {
+  const number = Number(text);
+  const address = `runs/${encodeURIComponent(id)}/trials/${number}`;
+  const card = trialCard(null);
+  const title = element("h1", {}, `Trial ${number}`);
+  const links = element("p", { class: "actions" });
+  const stages = stageTable();
+  const relatives = relativeTable(id);
+  const named = element("p", { class: "muted" });
+  let read = false;
+  document.title = `Trial ${number} · Architecture search`;
+  page.replaceChildren(
+    element("header", { class: "page-title" }, title, named),
+    element(
+      "section",
+      { class: "card" },
+      links,
+      element("img", {
+        class: "drawing",
+        src: `v1/${address}/drawing`,
+        alt: `The network of trial ${number}, layer by layer`,
+      }),
+      element("h2", {}, "Stages"),
+      stages.node,
+    ),
+    element(
+      "div",
+      { class: "split turned" },
+      element("section", { class: "card" }, element("h2", {}, "Relatives on the front"), relatives.node),
+      card.node,
+    ),
+  );
+
+  return async function refresh(signal) {
+    const trials = `${home("search", id)}/trials${query({ after: number - 1, limit: 1 })}`;
+    const [run, { trials: rows }, pareto] = await Promise.all([
+      get(home("search", id), signal),
+      get(trials, signal),
+      get(`${home("search", id)}/pareto`, signal),
+    ]);
+    const whole = rows.find((row) => row.number === number);
+    if (!whole) {
+      say(title, `There is no trial ${number}`);
+      return ended(run);
+    }
+    const light = await latest(id, whole, signal);
+    const best = pareto.best?.number ?? null;
+    const network = [...pareto.front, pareto.best].find((row) => row?.number === number) ?? null;
+    card.show(light, {
+      whole,
+      trouble: null,
+      best: best === number,
+      reward: whole.reward,
+      network,
+      devices: run.spec.devices,
+    });
+    say(named, `of ${run.name || run.id}`);
+    links.replaceChildren(
+      element("a", { class: "button", href: `#/${home("search", id)}?trial=${number}` }, "In its search"),
+      element(
+        "a",
+        { class: "button", href: `#/compare/${best === number || best === null ? id : `${id}:${number},${id}`}` },
+        "Compare",
+      ),
+    );
+    relatives.show(near(pareto.front, whole, pareto.objective), pareto.objective);
+    if (!read) stages.show((await get(`${address}/stages`, signal)).stages);
+    read = true;
+    return whole.ended_at !== null && ended(run);
+  };
+}
+
+function stageTable() {
+  let totals = { params: 1, mult_adds: 1 };
+  const share = (name) => (cell, row) => {
+    const [fill, part] = [element("i"), row[name] / totals[name]];
+    fill.style.width = `${100 * part}%`;
+    cell.replaceChildren(element("span", { class: "share" }, fill), `${short(row[name])} · ${percent(part, 0)}`);
+  };
+  const list = table({
+    label: "stages",
+    key: (row) => row.place,
+    stacked: true,
+    empty: "Reading the stages…",
+    columns: [
+      { title: "Stage", wide: true, text: (row) => row.operator },
+      { title: "Enters", number: true, named: true, text: (row) => `${row.resolution} px` },
+      { title: "Channels", number: true, named: true, text: (row) => String(row.channels) },
+      { title: "Layers", number: true, named: true, text: (row) => String(row.layers) },
+      { title: "Parameters", number: true, named: true, text: (row) => String(row.params), fill: share("params") },
+      {
+        title: "Multiply-adds",
+        number: true,
+        named: true,
+        text: (row) => String(row.mult_adds),
+        fill: share("mult_adds"),
+      },
+    ],
+  });
+  return {
+    node: list.node,
+    show(stages) {
+      const sum = (name) => stages.reduce((all, stage) => all + stage[name], 0) || 1;
+      totals = { params: sum("params"), mult_adds: sum("mult_adds") };
+      list.show(stages.map((stage, place) => ({ ...stage, place })));
+    },
+  };
+}
+
+function relativeTable(id) {
+  let objective = null;
+  const list = table({
+    label: "relatives",
+    key: (row) => row.number,
+    empty: "No other network is on the front.",
+    columns: [
+      {
+        title: "Trial",
+        text: (row) => String(row.number),
+        fill: (cell, row) =>
+          cell.replaceChildren(
+            element("a", { href: `#/${home("search", id)}/trials/${row.number}` }, `Trial ${row.number}`),
+          ),
+      },
+      { title: "Accuracy", number: true, text: (row) => accuracy(row.accuracy, row.accuracy_error) },
+      { title: "Cost", number: true, text: (row) => COSTS[objective.cost].show(row.cost) },
+      {
+        title: "Knobs apart",
+        number: true,
+        text: (row) => String(row.apart.length),
+        fill: (cell, row) => {
+          const address = `#/compare/${id}:${row.own},${id}:${row.number}`;
+          const words = String(row.apart.length);
+          cell.replaceChildren(
+            row.comparable ? element("a", { href: address, title: row.apart.join(", ") }, words) : words,
+          );
+        },
+      },
+    ],
+  });
+  return {
+    node: list.node,
+    show(rows, by) {
+      objective = by;
+      list.show(rows);
+    },
+  };
+}
+
+// Those of the front that cost a little less, and a little more.
+function near(front, { number, job, measurement }, { cost }) {
+  const own = cost === "latency_ms" ? measurement?.latencies[job.devices[0]]?.median_ms : measurement?.[cost];
+  const others = front.filter((row) => row.number !== number);
+  const dearer = others.findIndex((row) => row.cost > (own ?? 0));
+  const at = dearer < 0 ? others.length : dearer;
+  return others.slice(Math.max(0, at - NEAR), at + NEAR).map((row) => ({
+    ...row,
+    own: number,
+    comparable: (measurement?.accuracy ?? null) !== null,
+    apart: Object.keys({ ...job.choices, ...row.choices }).filter((knob) => job.choices[knob] !== row.choices[knob]),
+  }));
+}

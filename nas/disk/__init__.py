@@ -1,0 +1,1 @@
+"""The disk: what lies on it, who holds it, and how it goes."""

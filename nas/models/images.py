@@ -1,0 +1,67 @@
+"""The images of a checkpoint: those that it learnt from, and those that its promise was made on."""
+
+from typing import TYPE_CHECKING
+
+from nas import datasets, home
+from nas.datasets import DatasetError, ImageSet
+from nas.models.checkpoint import BadCheckpoint, Card
+from nas.training.data import Indices, everything, split
+from nas.training.groups import numbered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def loaded(card: Card, dataset: str | None = None) -> ImageSet:
+    """Those of its dataset, or of `dataset` where that has another name by now. Raises DatasetError."""
+    resolution = card.pixels or card.architecture.images.resolution
+    return checked(card, datasets.load(dataset or card.dataset, resolution, home.folder("datasets")))
+
+
+def checked(card: Card, images: ImageSet) -> ImageSet:
+    """The images, where the network was trained for such. Raises DatasetError."""
+    if images.info.classes != card.classes:
+        raise DatasetError(
+            f"dataset {images.info.name!r} has the classes {', '.join(images.info.classes)}, "
+            f"and the network was trained for {', '.join(card.classes)}: name another with --dataset"
+        )
+    if images.info.channels != card.architecture.images.channels:
+        raise DatasetError(
+            f"dataset {images.info.name!r} has {images.info.channels} channels, and the network takes "
+            f"{card.architecture.images.channels}: name another with --dataset"
+        )
+    return images
+
+
+def learnt(card: Card, images: ImageSet) -> Indices:
+    """Indices of the training images that these weights were trained on, in their order."""
+    if card.test_accuracy is not None or images.validation_images is not None:
+        indices = everything(images.train_labels, balanced=card.recipe.balanced)
+    else:
+        indices, _ = _split(card, images)
+    return indices[: card.recipe.train_images]
+
+
+def promised(card: Card, images: ImageSet, where: str) -> tuple[float, str, "NDArray[np.uint8]", Indices]:
+    """The accuracy that was promised, in single precision, and the images that it was measured on. Raises
+    BadCheckpoint, whose message begins with `where`."""
+    if card.test_accuracy is not None:
+        return card.test_accuracy, "test", images.test_images, images.test_labels
+    if card.accuracy is None:
+        raise BadCheckpoint(f"{where} promises no accuracy")
+    if images.validation_images is not None and images.validation_labels is not None:
+        return card.accuracy, "validation", images.validation_images, images.validation_labels
+    _, held = _split(card, images)
+    return card.accuracy, "validation", images.train_images[held], images.train_labels[held]
+
+
+def _split(card: Card, images: ImageSet) -> tuple[Indices, Indices]:
+    recipe = card.recipe
+    return split(
+        images.train_labels,
+        folds=max(1, recipe.folds),
+        shuffle=card.shuffle,
+        balanced=recipe.balanced,
+        groups=numbered(images, recipe.group),
+    )

@@ -1,0 +1,73 @@
+"""What is shown of a run without reading its trials: written in the transactions that begin and end them."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
+
+from nas.outlines import SUMS, Summary, Tally, columns, comparable, judged, tally
+from nas.records import Trial
+from nas.specs import Spec
+from nas.store import leads
+from nas.store.rows import EDITION
+from nas.store.tables import OUTLINE, RUN, TALLY
+from nas.store.text import packed
+
+NO_RUNG = -1
+
+
+def begin(connection: Connection, spec: Spec, trial: Trial) -> None:
+    """Only ever with the run's row locked, as `end`."""
+    values = columns(spec, trial)
+    connection.execute(insert(OUTLINE).values(run=trial.run, number=trial.number, edition=EDITION, **values))
+    _add(connection, trial.run, tally(trial))
+    if trial.job.expected_gain is not None:
+        gain = {"expected_gain": trial.job.expected_gain}
+        connection.execute(update(RUN).where(RUN.c.id == trial.run).values(gain))
+
+
+def end(connection: Connection, spec: Spec, trial: Trial) -> None:
+    """After the trial itself has been written. Its edition stays that of its job."""
+    values = columns(spec, trial)
+    if "latencies" in values:
+        values["latencies"] = packed(values["latencies"])
+    own = and_(OUTLINE.c.run == trial.run, OUTLINE.c.number == trial.number)
+    connection.execute(update(OUTLINE).where(own).values(values))
+    begun = tally(trial)
+    less = Tally(state="running", role=begun.role, rung=begun.rung, trials=-1)
+    _add(connection, trial.run, less)
+    _add(connection, trial.run, tally(trial, comparable(spec, trial.job, trial.measurement)))
+    measured_again = trial.job.measures is not None and trial.measurement is not None
+    if measured_again or judged(spec, trial.job, trial.measurement):
+        leads.place(connection, spec, trial, _networks(connection, trial.run, trial.job.rung))
+
+
+def read(connection: Connection, run: Row[Any]) -> Summary:
+    tallies = select(TALLY).where(TALLY.c.run == run.id, TALLY.c.trials > 0)
+    tallies = tallies.order_by(TALLY.c.rung, TALLY.c.state, TALLY.c.role)
+    begun = select(OUTLINE.c.started_at).where(OUTLINE.c.run == run.id, OUTLINE.c.state == "running")
+    return Summary(
+        tallies=tuple(map(_tally, connection.execute(tallies))),
+        begun_at=tuple(connection.scalars(begun.order_by(OUTLINE.c.number))),
+        expected_gain=run.expected_gain,
+    )
+
+
+def _networks(connection: Connection, run: str, rung: int | None) -> int:
+    own = TALLY.c.run == run, TALLY.c.rung == (NO_RUNG if rung is None else rung)
+    return int(connection.scalars(select(func.sum(TALLY.c.networks)).where(*own)).one())
+
+
+def _add(connection: Connection, run: str, more: Tally) -> None:
+    """To the tally of that state, role and rung."""
+    rung = NO_RUNG if more.rung is None else more.rung
+    key = {"run": run, "state": more.state, "role": more.role, "rung": rung}
+    own = and_(*(TALLY.c[name] == value for name, value in key.items()))
+    sums = {name: getattr(more, name) for name in SUMS}
+    both = {name: TALLY.c[name] + value for name, value in sums.items()}
+    if not connection.execute(update(TALLY).where(own).values(both)).rowcount:
+        connection.execute(insert(TALLY).values(**key, **sums))
+
+
+def _tally(row: Row[Any]) -> Tally:
+    values = {name: value for name, value in row._mapping.items() if name != "run"}
+    return Tally(**{**values, "rung": None if row.rung == NO_RUNG else row.rung})

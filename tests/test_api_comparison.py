@@ -1,0 +1,110 @@
+"""Runs side by side over HTTP. OpenAPI describes every answer."""
+
+from dataclasses import replace
+
+import pytest
+
+from nas.measurements import Measurement
+from nas.objective import Objective
+from nas.recipes import Recipe
+from nas.records import Run
+from tests.command_line import climbed
+from tests.service import PLAIN, POINTS, UNKNOWN, Service, latency
+
+
+@pytest.fixture(scope="module")
+def one(service: Service) -> Run:
+    return service.search(POINTS, error=0.01, name="one", objective=PLAIN)
+
+
+@pytest.fixture(scope="module")
+def other(service: Service) -> Run:
+    recipe = Recipe(epochs=3)
+    return service.search([(0.7, 2_000_000), (0.94, 8_000_000)], error=0.01, seed=5, recipe=recipe, running=1)
+
+
+def test_all_are_ranked_by_the_objective_of_the_first_search(service: Service, one: Run, other: Run) -> None:
+    found = service.get(f"/v1/comparison?of={one.id},{other.id}")
+    assert found["objective"]["w_over"] == 0
+    assert [side["name"] for side in found["sides"]] == ["one", ""]
+    assert [[spot["number"] for spot in side["front"]] for side in found["sides"]] == [[0, 1, 3], [0, 1]]
+    assert [side["network"]["number"] for side in found["sides"]] == [3, 1]
+    assert [side["tied_with"] for side in found["sides"]] == [[1], [0]]  # 0.95 and 0.94, each ± 0.01
+    asked = service.get(f"/v1/comparison?of={other.id},{one.id}&cost=params&target=1e5&w=-1")
+    assert [side["network"]["reward"] for side in asked["sides"]] == pytest.approx([0.7 / 2, 0.8])
+
+
+def test_a_trial_stands_for_its_run_where_it_is_named(service: Service, one: Run, other: Run) -> None:
+    found = service.get(f"/v1/comparison?of={one.id}:2,{one.id},{other.id}:0")
+    assert [side["network"]["number"] for side in found["sides"]] == [2, 3, 0]
+    assert [spot["number"] for spot in found["sides"][0]["front"]] == [0, 1, 3]  # it is not on it
+    assert found["sides"][0]["tied_with"] == []
+    choices = [service.store.trial(run.id, number).job.choices for run, number in ((one, 2), (one, 3), (other, 0))]
+    apart = {knob for knob in choices[0] if len({its[knob] for its in choices}) > 1}
+    assert set(found["knobs"]) == apart
+    assert found["knobs_alike"] == len(choices[0]) - len(apart)
+    assert all(found["knobs"][knob] == [its[knob] for its in choices] for knob in apart)
+
+
+def test_requests_differ_in_what_they_say(service: Service, one: Run, other: Run) -> None:
+    found = service.get(f"/v1/comparison?of={one.id},{other.id}")["requests"]
+    assert found["recipe.epochs"] == [one.spec.recipe.epochs, 3]  # type: ignore[union-attr]
+    assert found["objective.w_over"] == [0, -0.07]
+    assert "name" not in found
+    assert "dataset" not in found
+
+
+def test_how_searches_grew_is_a_share_of_what_they_have_together(service: Service, one: Run, other: Run) -> None:
+    steps = [side["progress"] for side in service.get(f"/v1/comparison?of={one.id},{other.id}")["sides"]]
+    assert [step["networks"] for step in steps[0]] == [1, 2, 3, 4]
+    assert [step["number"] for step in steps[0]] == [0, 1, 1, 3]
+    assert [step["value"] for step in steps[0]] == [0.8, 0.9, 0.9, 0.95]
+    # Down to 16 M and 0.7: an area of 0.1 · 15 + 0.1 · 12 + 0.04 · 8, of which the second has 0.24 · 8.
+    assert steps[0][1]["share"] == pytest.approx((0.1 * 15 + 0.1 * 12) / (0.1 * 15 + 0.1 * 12 + 0.04 * 8))
+    assert steps[1][-1]["share"] == pytest.approx(0.24 * 8 / (0.1 * 15 + 0.1 * 12 + 0.04 * 8))
+    seconds = sum(trial.compute_seconds or 0 for trial in service.store.trials(one.id))
+    assert steps[0][-1]["seconds"] == pytest.approx(seconds)
+    assert [step["seconds"] for step in steps[0]] == sorted(step["seconds"] for step in steps[0])
+
+
+def test_a_family_is_compared_on_the_images_that_it_is_scored_on(service: Service, one: Run) -> None:
+    growth = service.growth(one, tested=(0.97, 0.95))  # the larger one is trained first
+    found = service.get(f"/v1/comparison?of={one.id},{growth.id}")
+    searched, grown = found["sides"]
+    assert (searched["scored_on"], grown["scored_on"]) == ("validation", "test")
+    assert (grown["member"], grown["network"]["accuracy"]) == ("B1", 0.97)
+    assert [spot["member"] for spot in grown["front"]] == ["B0", "B1"]
+    assert (searched["tied_with"], grown["tied_with"]) == ([], [])  # 0.95 and 0.97, which are of other images
+    assert grown["progress"] == []
+    alone = service.get(f"/v1/comparison?of={growth.id}:1,{growth.id}:0")
+    assert [side["member"] for side in alone["sides"]] == ["B0", "B1"]
+
+
+def test_what_cannot_be_compared_is_refused_with_a_way_out(service: Service, one: Run) -> None:
+    two = service.on_two_devices()
+    failed = service.search([], running=1)
+    service.store.claims.end("a test", 0, failed.id, "failed", error="it broke")
+    rungs = climbed(service)
+    for query, field, words in (
+        (f"of={one.id}:x", "of", "is neither a run nor RUN:TRIAL"),
+        ("of=,", "of", "give 2 to 6"),
+        (f"of={','.join(f'{one.id}:{number}' for number in range(7))}", "of", "names 7 runs"),
+        (f"of={failed.id}:0", "of", "is failed and has no accuracy: it broke"),
+        (f"of={rungs.id}:0", "of", "on rung 1 alone"),
+        (f"of={one.id},{two.id}&device=cpu_eager&target=1", "device", "was not measured on device 'cpu_eager'"),
+        (f"of={two.id},{one.id}&device=cpu_eager", "cost", "compare by another cost"),
+        (f"of={one.id}&also=params", "also", "has one cost"),
+    ):
+        problem = service.get(f"/v1/comparison?{query}", status=422)
+        assert problem["errors"][0]["pointer"] == f"?{field}"
+        assert words in problem["detail"], problem["detail"]
+    assert UNKNOWN in service.get(f"/v1/comparison?of={UNKNOWN}", status=404)["detail"]
+
+
+def test_a_latency_that_was_measured_again_counts(service: Service) -> None:
+    run = service.search([], running=1, objective=Objective(cost="latency_ms", target=1.0))
+    measured = Measurement(params=1, mult_adds=1, accuracy=0.9, latencies={"cpu": latency(2.0)})
+    service.end(service.store.trial(run.id, 0).job, replace(measured, accuracy_error=0.02))
+    (side,) = service.get(f"/v1/comparison?of={run.id}")["sides"]
+    assert (side["network"]["cost"], side["front"][0]["value_error"]) == (2.0, 0.02)
+    assert service.get(f"/v1/comparison?of={service.search([]).id}")["sides"][0]["network"] is None

@@ -1,0 +1,116 @@
+"""Runs side by side and their addresses, in a real browser against the real service."""
+
+import csv
+import dataclasses
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from nas.networks import describe
+from tests.browser import View, excused, keys, small
+from tests.past import SEARCH
+
+
+def test_runs_are_ticked_and_stand_side_by_side(view: View) -> None:
+    past, one = view.service.past, view.service.runs["old"]
+    other = past.search(dataclasses.replace(SEARCH, name="<b>Other</b>", seed=3, trials=9), 6)
+    page = view.open("")
+    for name in ("Fashion, first try", "<b>Other</b>"):
+        page.get_by_role("checkbox", name=f"Compare {name}", exact=True).check()
+    page.get_by_role("link", name="Compare 2 runs").click()
+    page.wait_for_url(f"**/#/compare/{one.id},{other.id}")
+    front = page.locator("section", has=page.get_by_role("heading", name="Fronts"))
+    expect(front.locator("circle.side-1.chosen")).to_have_count(1)
+    expect(front.locator("circle.side-2.chosen")).to_have_count(1)
+    expect(page.locator("table[aria-label='requests'] tr", has_text="trials")).to_contain_text("30" + "9")
+    apart = page.locator("table[aria-label='knobs'] .apart")
+    assert apart.count() > 0
+    page.get_by_label("Add").fill(f"{other.id}:0")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_url(f"**/#/compare/{one.id},{other.id},{other.id}:0")
+    expect(page.locator(".compared li").nth(2)).to_contain_text("<b>Other</b>, trial 0")
+    page.get_by_label("Cost").select_option("params")
+    expect(front.locator(".axis-title").first).to_have_text("Parameters")
+    page.reload()
+    expect(front.locator(".axis-title").first).to_have_text("Parameters")
+    page.get_by_role("button", name="Leave out Fashion, first try").click()
+    page.wait_for_url(f"**/#/compare/{other.id},{other.id}:0?cost=params&target=*")
+    page.get_by_label("Add").fill("nothing")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="there is no run 'nothing'")).to_be_visible()
+    excused(view)
+    expect(page.get_by_text("there is no run 'nothing'")).to_be_visible()
+    assert keys(page, "circle.point") == set()
+
+
+def test_what_is_looked_at_is_in_the_address(view: View) -> None:
+    run = view.service.runs["old"]
+    page = view.open(f"#/searches/{run.id}?trial=3&cost=params&target=200000&w=-0.5&sort=Accuracy")
+    expect(page.get_by_role("heading", name="Trial 3", exact=True)).to_be_visible()
+    expect(page.get_by_role("radio", name="Parameters")).to_be_checked()
+    expect(page.get_by_role("spinbutton", name="Target")).to_have_value("200000")
+    expect(page.get_by_role("spinbutton", name="Exponent w")).to_have_value("-0.5")
+    order = page.locator("table[aria-label='trials'] th", has_text="Accuracy")
+    expect(order).to_have_attribute("aria-sort", "ascending")
+    order.get_by_role("button").click()
+    page.get_by_role("button", name="As searched").click()
+    page.wait_for_url(f"**/#/searches/{run.id}?trial=3&sort=-Accuracy")
+    page.get_by_text("How it grew").click()
+    expect(page.locator("details circle.side-1").first).to_be_visible()
+    page.get_by_role("link", name="On its own").click()
+    page.wait_for_url(f"**/#/searches/{run.id}/trials/3")
+
+
+def test_a_trial_is_a_page(view: View) -> None:
+    run = view.service.runs["old"]
+    page = view.open(f"#/searches/{run.id}/trials/29")
+    expect(page.get_by_text("loss is not finite at epoch 2")).to_be_visible()
+    job = view.service.store.trial(run.id, 29).job
+    expect(page.locator("table[aria-label='stages'] tbody tr")).to_have_count(len(describe.table(job.architecture)))
+    picture = page.get_by_role("img", name="The network of trial 29")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+    page.locator("table[aria-label='relatives']").get_by_role("link", name="Trial").first.click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Trial 29")
+    expect(page.locator(".figures")).to_contain_text("%")
+
+
+def test_a_run_is_named_tagged_and_found_again(view: View) -> None:
+    run = small(view.service, name="before")
+    page = view.search(run)
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog", name="Name and note")
+    dialog.get_by_label("Name", exact=True).fill("after")
+    dialog.get_by_label("Tags").fill("roses, red")
+    dialog.get_by_label("Note").fill("first\nsecond")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("after")
+    expect(page.locator(".tags")).to_have_text("rosesred")
+    view.open("#/?text=roses")
+    expect(page.locator("table[aria-label='runs'] tbody tr")).to_have_count(1)
+    view.service.store.write_label(run.id, archived=True)
+    page.reload()
+    expect(page.get_by_text("No run is like that.")).to_be_visible()
+    page.get_by_role("checkbox", name="Archived").check()
+    expect(page.get_by_role("link", name="after")).to_be_visible()
+    page.wait_for_url("**/#/?text=roses&archived=true")
+
+
+def test_the_figure_of_a_family_is_taken_away(view: View) -> None:
+    run = view.service.runs["family"]
+    page = view.growth(run)
+    expect(page.locator(".error-bars")).to_have_attribute("d", re.compile(r"^(M[\d.]+,[\d.]+ V[\d.]+ ?){3}$"))
+    files = {}
+    for kind in ("svg", "png", "csv"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind.upper(), exact=True).click()
+        assert download.value.suggested_filename == f"family-{run.id}.{kind}"
+        files[kind] = Path(download.value.path()).read_bytes()
+    assert len(ElementTree.fromstring(files["svg"]).findall(".//{*}circle[@data-key]")) == 3
+    assert files["png"].startswith(b"\x89PNG")
+    rows = list(csv.DictReader(io.StringIO(files["csv"].decode())))
+    members = [trial.job.member for trial in view.service.store.trials(run.id)]
+    assert {row["member"] for row in rows} == set(members)
+    assert sum(bool(row["test_accuracy"]) for row in rows) == 3

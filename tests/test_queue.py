@@ -1,0 +1,49 @@
+"""What runs, what waits, and for what."""
+
+from api.views.queue import queue
+from nas.records import Run
+from nas.specs import SearchSpec
+from tests.service import OWNER, Service
+
+
+def run(name: str, state: str, by: str | None = None) -> Run:
+    spec = SearchSpec(dataset="fashion_mnist", name=name)
+    return Run(id=name, kind="search", spec=spec, state=state, wish="run", trials=9, created_at=0.0, submitted_by=by)  # type: ignore[arg-type]
+
+
+def test_whatever_ends_first_lets_in_the_oldest_of_whoever_has_fewest() -> None:
+    runs = [
+        *(run("long", "running", "anna"), run("short", "running", "anna"), run("unknown", "running", "anna")),
+        *(run("hers", "queued", "anna"), run("his", "queued", "bert"), run("his next", "queued", "bert")),
+    ]
+    seen = queue(runs, {"long": 900.0, "short": 60.0, "unknown": None})
+    assert seen.running == ("long", "short", "unknown")
+    assert [(row.run, row.behind, row.seconds) for row in seen.waiting] == [
+        ("his", "short", 60.0),  # who has none
+        ("hers", "long", 900.0),  # one each then, and hers is older
+        ("his next", "unknown", None),
+    ]
+
+
+def test_behind_nobody_they_wait_for_a_coordinator() -> None:
+    seen = queue([run("first", "queued"), run("second", "queued")], {})
+    assert [(row.run, row.behind, row.behind_name, row.seconds) for row in seen.waiting] == [
+        ("first", None, None, None),
+        ("second", None, None, None),
+    ]
+
+
+def test_it_is_told_over_http(service: Service) -> None:
+    running = service.search([(0.9, 10)], name="Shapes", trials=4)
+    waiting = service.store.add_run("search", SearchSpec(dataset="fashion_mnist", name="Clothes"))
+    ended = service.store.add_run("search", SearchSpec(dataset="fashion_mnist"))
+    service.store.wish(ended.id, "cancel")
+    answer = service.get("/v1/queue")
+    assert answer["running"] == [running.id]
+    [row] = answer["waiting"]
+    assert (row["run"], row["behind"], row["behind_name"]) == (waiting.id, running.id, "Shapes")
+    assert row["seconds"] >= 0
+    service.store.write_label(running.id, name="Circles")
+    assert service.get("/v1/queue")["waiting"][0]["behind_name"] == "Circles"
+    service.store.claims.release(running.id, OWNER, "finished")
+    assert service.get("/v1/queue")["waiting"][0]["behind"] is None
