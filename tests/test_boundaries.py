@@ -39,6 +39,7 @@ ALLOWED = {
     "nas/spaces.py": {"torch"},  # only where a network is built
     "nas/surroundings.py": {"torch"},  # only where a network is built
     "nas/store": {"sqlalchemy", "alembic"},
+    "nas/importance.py": {"optuna"},
     "nas/study.py": {"optuna"},
     "nas/training": {"numpy", "torch"},
     "search_spaces": {"torch"},  # only where a network is built

@@ -80,7 +80,7 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     expect(table.locator("tr[data-key='B0']")).to_contain_text("epoch 7 of 20")
     expect(table.locator("tr[data-key='B2']")).to_contain_text("± 10.00 %")
     expect(table.locator("tr[data-key='B2']")).to_contain_text("B1, B3")  # with an error so large all are tied
-    assert keys(page, "circle.point") == {"B1", "B2", "B3"}
+    assert keys(page, "circle.point") == {"side-1 B1", "side-1 B2", "side-1 B3"}
     model = view.service.store.model(f"{run.id}-0")
     with page.expect_download() as download:
         table.locator("tr[data-key='B3']").get_by_role("link", name="Download").click()

@@ -7,9 +7,11 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import expect
 
 from nas.networks import describe
+from nas.specs import GrowthSpec
 from tests.browser import View, excused, keys, small
 from tests.past import SEARCH
 
@@ -114,3 +116,61 @@ def test_the_figure_of_a_family_is_taken_away(view: View) -> None:
     members = [trial.job.member for trial in view.service.store.trials(run.id)]
     assert {row["member"] for row in rows} == set(members)
     assert sum(bool(row["test_accuracy"]) for row in rows) == 3
+
+
+def test_a_family_is_drawn_over_any_cost_with_its_search_behind_it(view: View) -> None:
+    run = view.service.runs["family"]
+    assert isinstance(run.spec, GrowthSpec)
+    assert run.spec.source
+    page = view.growth(run)
+    expect(page.locator("circle.side-1")).to_have_count(3)
+    first = page.locator("circle.side-1").first
+    before = first.get_attribute("cx")
+    page.get_by_label("Over", exact=True).select_option("params")
+    expect(page.locator(".chart .axis-title").first).to_have_text("Parameters")
+    assert first.get_attribute("cx") != before
+    page.get_by_label("Over", exact=True).select_option("latency_ms:cpu")
+    expect(page.locator(".chart .axis-title").first).to_have_text("Latency on cpu")
+    page.get_by_label("Over", exact=True).select_option("mult_adds")
+    page.get_by_label("The search behind it").check()
+    front = httpx.get(f"{view.address}/v1/searches/{run.spec.source[0]}/pareto?cost=mult_adds&target=1&w=0").json()[
+        "front"
+    ]
+    own = {f"side-behind {row['number']}" for row in front if not row["baseline"]}
+    expect(page.locator("circle.side-behind")).to_have_count(len(own))
+    assert keys(page, "circle.side-behind") == own
+    expect(page.locator(".legend")).to_contain_text("front of its search, on validation images")
+    page.get_by_label("The search behind it").uncheck()
+    expect(page.locator("circle.side-behind")).to_have_count(0)
+
+
+def test_which_knobs_mattered_is_told_and_brushed(view: View) -> None:
+    run = view.service.runs["old"]
+    page = view.open(f"#/searches/{run.id}")
+    page.get_by_text("What mattered").click()
+    card = page.locator("details", has_text="What mattered")
+    found = httpx.get(f"{view.address}/v1/searches/{run.id}/knobs").json()
+    expect(card.locator(".knob")).to_have_count(min(6, len(found["knobs"])))
+    expect(card.locator("polyline.kept")).to_have_count(len(found["networks"]))
+    first = found["knobs"][0]
+    expect(card.locator(".knob h3").first).to_contain_text(first["name"])
+    choice = card.locator(".knob").first.locator("button.choice").first
+    choice.click()
+    expect(choice).to_have_attribute("aria-pressed", "true")
+    expect(card.locator("polyline.kept")).to_have_count(first["choices"][0]["networks"])
+    expect(card.locator(".left-out")).to_contain_text(f"{first['choices'][0]['networks']} of {len(found['networks'])}")
+    card.get_by_role("button", name=f"trial {first['choices'][0]['best']}").click()
+    page.wait_for_url(f"**trial={first['choices'][0]['best']}*")
+    choice.click()
+    hold = card.locator(".brushed-hold").last.bounding_box()
+    assert hold
+    page.mouse.move(hold["x"] + 16, hold["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(hold["x"] + 16, hold["y"] + hold["height"] / 2)
+    page.mouse.up()
+    expect(card.locator(".left-out")).to_contain_text(f"of {len(found['networks'])}")
+    kept = card.locator("polyline.kept").count()
+    assert 0 < kept < len(found["networks"])
+    if len(found["knobs"]) > 6:
+        card.get_by_role("button", name=f"All {len(found['knobs'])} knobs").click()
+        expect(card.locator(".knob")).to_have_count(len(found["knobs"]))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from api.cli import arguments, catalogue, comparisons, keeping, measure, offline, proxy, terminal, verbs
+from api.cli import arguments, catalogue, comparisons, importance, keeping, measure, offline, proxy, terminal, verbs
 from api.cli.fields import argument
 from api.cli.session import Session
 from api.requests import Budget, Labelling
@@ -108,6 +108,10 @@ def parser() -> argparse.ArgumentParser:
     ranked.add_argument("run")
     arguments.ranking_arguments(ranked, told=False)
     ranked.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
+    mattered = add("knobs", importance.knobs, "which knobs of a search mattered, and what each choice came to")
+    mattered.add_argument("run")
+    arguments.ranking_arguments(mattered, told=False)
+    mattered.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
     beside = add("compare", comparisons.compare, "two to six runs or trials side by side, ranked by one objective")
     beside.add_argument("of", nargs="+", metavar="RUN|RUN:TRIAL", help="a search or growth, or one trial of it")
     arguments.ranking_arguments(beside, told=False)

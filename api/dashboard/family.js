@@ -1,18 +1,14 @@
-// A family as a table and as a chart of accuracy over multiply-adds.
+// A family as a table.
 
-import { costly, linear } from "./axis.js";
-import { element, pill, svg } from "./element.js";
+import { element, pill } from "./element.js";
 import { useIt } from "./files.js";
-import { ends, frame } from "./frame.js";
-import { accuracy, brief, duration, MEDIAN, METRICS, milliseconds, short } from "./numbers.js";
-import { points } from "./points.js";
-import { saving } from "./saving.js";
+import { accuracy, duration, MEDIAN, METRICS, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
 // What members are compared by.
 export const scored = (row) => row.accuracy ?? row.test_accuracy;
 
-const TITLES = { test: "Test accuracy", validation: "Validation accuracy", both: "Validation accuracy" };
+export const TITLES = { test: "Test accuracy", validation: "Validation accuracy", both: "Validation accuracy" };
 const ERROR =
   "± its standard error: of the spread over seeds where there are several, otherwise of the number of images";
 
@@ -164,100 +160,4 @@ export function download(cell, row) {
     " ",
     element("button", { type: "button", class: "quiet", click: () => useIt(id) }, "Use it"),
   );
-}
-
-export function familyChart() {
-  let [rows, title, name] = [[], TITLES.test, "family"];
-  const chart = frame({
-    label: "Accuracy over multiply-adds. Arrow keys walk from member to member.",
-    height: 320,
-    redraw: draw,
-  });
-  const lines = svg("g");
-  const bars = svg("path", { class: "error-bars side-1" });
-  const names = svg("g", { class: "names" });
-  chart.root.insertBefore(svg("g", {}, lines, bars), chart.marks);
-  chart.over.append(names);
-  const showPoints = points(chart, null);
-  const note = element("p", { class: "chart-note muted" }, "No member has been scored yet.");
-  chart.node.append(note);
-
-  function draw() {
-    const tested = rows.filter((row) => scored(row) !== null);
-    note.hidden = tested.length > 0;
-    const { area } = chart;
-    const [least, most] = ends((tested.length ? tested : rows).map((row) => row.mult_adds ?? 1));
-    const x = costly(0.9 * least, 1.1 * most, area.left + 8, area.right - 24);
-    const reach = (row) => [scored(row) - (row.accuracy_error ?? 0), scored(row) + (row.accuracy_error ?? 0)];
-    const y = linear(...ends(tested.flatMap(reach)), area.bottom - 8, area.top + 12);
-    chart.axes(
-      x,
-      y,
-      { x: "Multiply-adds", y: title },
-      { x: brief, y: (value) => `${Number((100 * value).toFixed(2))} %` },
-    );
-    const placed = tested.map((row) => ({
-      key: row.member,
-      x: x.at(row.mult_adds),
-      y: y.at(scored(row)),
-      radius: 6,
-      class: "point front",
-      title: row.member,
-      way: row.way,
-      rows: [
-        [title, accuracy(scored(row), row.accuracy_error)],
-        ["Seeds", String(row.seeds)],
-        ["Tied with", row.tied_with.join(", ") || "–"],
-        ["Parameters", short(row.params)],
-        ["Multiply-adds", short(row.mult_adds)],
-      ],
-    }));
-    showPoints(placed);
-    const bar = (row) =>
-      `M${x.at(row.mult_adds).toFixed(1)},${reach(row)
-        .map((end) => y.at(end).toFixed(1))
-        .join(" V")}`;
-    bars.setAttribute(
-      "d",
-      tested
-        .filter((row) => row.accuracy_error)
-        .map(bar)
-        .join(" "),
-    );
-    // A line for each way to scale, all from the network itself; factors that a fit compares are no line.
-    const base = placed.find((each) => each.key === "B0");
-    const ways = [...new Set(placed.map((each) => each.way))].filter((way) => way);
-    const along = (way) => [...new Set([...(base ? [base] : []), ...placed.filter((each) => each.way === way)])];
-    lines.replaceChildren(
-      ...ways.map((way) =>
-        svg("path", {
-          class: `front-line ${way}`,
-          d: along(way)
-            .map((each, index) => `${index ? "L" : "M"}${each.x.toFixed(1)},${each.y.toFixed(1)}`)
-            .join(""),
-        }),
-      ),
-    );
-    const ended = ways.length > 1 ? ways.map((way) => ({ ...along(way).at(-1), key: way })) : placed;
-    names.replaceChildren(
-      ...ended
-        .filter((each) => each.way)
-        .map((each) => svg("text", { x: each.x, y: each.y - 13, "text-anchor": "middle" }, each.key)),
-    );
-  }
-
-  const COLUMNS = ["member", "state", "accuracy", "test_accuracy", "accuracy_error", "mult_adds", "params", "seeds"];
-  const saved = saving(
-    chart.root,
-    () => name,
-    () => [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => row[column]))],
-  );
-
-  return {
-    node: element("div", {}, chart.node, saved),
-    show(family, { scored_on }, run) {
-      [rows, title, name] = [family, TITLES[scored_on], run];
-      draw();
-    },
-  };
 }

@@ -4,7 +4,8 @@ import { get, home } from "./api.js";
 import { named } from "./devices.js";
 import { element } from "./element.js";
 import { events } from "./events.js";
-import { familyChart, familyTable, scored } from "./family.js";
+import { familyTable, scored } from "./family.js";
+import { familyChart } from "./familychart.js";
 import { ended, heading } from "./heading.js";
 import { live } from "./live.js";
 
@@ -20,7 +21,7 @@ export function growthPage(page, again, id) {
     top.node,
     running.node,
     family,
-    element("section", { class: "card" }, element("h2", {}, "Accuracy over multiply-adds"), chart.node),
+    element("section", { class: "card" }, element("h2", {}, "Accuracy over cost"), chart.node),
     log.node,
   );
 
@@ -47,7 +48,7 @@ export function growthPage(page, again, id) {
       source.hidden = false;
     }
     const now = JSON.stringify(run.family.map((row) => [row.member, scored(row), row.accuracy_error, row.tied_with]));
-    if (now !== drawn) chart.show(run.family, run.spec, `family-${id}`);
+    if (now !== drawn) chart.show(run);
     drawn = now;
     await log.refresh(signal);
     return ended(run);

@@ -8,8 +8,8 @@ import { points } from "./points.js";
 const STAR = 11; // pixels, of the point that stands for its run
 const SPOT = 5;
 
-// A side is {name, class, line: "front" | "steps" | "straight" | null, spots: [{key, at, value, error?, chosen?, title, rows}]},
-// with `at` and `value` in the units of the axes: {x: {title, brief, costly?}, y: {title, show}}.
+// A side is {name, class, line: "front" | "steps" | "straight" | null, short?: what stands at its last point, spots: [{key,
+// at, value, error?, chosen?, label?: what stands at it, title, rows}]}, with `at` and `value` in the units of the axes: {x: {title, brief, costly?}, y: {title, show}}.
 export function overlay({ label, height, empty }) {
   let drawn = null;
   const chart = frame({ label, height, redraw: () => drawn && draw() });
@@ -38,7 +38,10 @@ export function overlay({ label, height, empty }) {
     );
     chart.axes(x, y, { x: axes.x.title, y: axes.y.title }, { x: axes.x.brief, y: axes.y.show });
     lines.replaceChildren(...sides.flatMap((side) => [bars(side, x, y), line(side, x, y, area)]).filter(Boolean));
-    names.replaceChildren(...(sides.length > 1 ? sides.map((side) => name(side, x, y)).filter(Boolean) : []));
+    names.replaceChildren(
+      ...(sides.length > 1 ? sides.map((side) => name(side, x, y)).filter(Boolean) : []),
+      ...spots.filter(({ label }) => label).map((spot) => labelled(spot, x, y)),
+    );
     showPoints(
       sides.flatMap((side) =>
         side.spots.map(({ key, at, value, chosen, title, rows }) => ({
@@ -98,3 +101,6 @@ function name({ short, spots }, x, y) {
   const last = spots.at(-1);
   return last && short ? svg("text", { x: x.at(last.at) + 8, y: y.at(last.value) - 8 }, short) : null;
 }
+
+const labelled = ({ at, value, label }, x, y) =>
+  svg("text", { x: x.at(at), y: y.at(value) - 13, "text-anchor": "middle" }, label);

@@ -8,6 +8,7 @@ import { events } from "./events.js";
 import { growForm } from "./grow.js";
 import { grownCard } from "./grown.js";
 import { ended, heading } from "./heading.js";
+import { knobsCard } from "./knobs.js";
 import { live } from "./live.js";
 import { brief, epochs, METRICS } from "./numbers.js";
 import { inWords } from "./objective.js";
@@ -42,6 +43,7 @@ export function searchPage(page, hurried, id) {
     (number) => `#/${home("search", id)}/trials/${number}`,
   );
   const grew = grownCard(id, () => rank.wanted());
+  const mattered = knobsCard(id, () => rank.wanted(), select);
   const log = events("search", id);
   const reading = element("p", { class: "muted" }, "Reading the trials…");
   const trialsCard = element("section", { class: "card" }, element("h2", {}, "Trials"), reading);
@@ -55,6 +57,7 @@ export function searchPage(page, hurried, id) {
       card.node,
     ),
     trialsCard,
+    mattered.node,
     grew.node,
     log.node,
   );
@@ -86,7 +89,7 @@ export function searchPage(page, hurried, id) {
       pareto = answer;
       rank.complain("");
       if (run) note(rank.address());
-      grew.changed();
+      for (const open of [mattered, grew]) open.changed();
     } catch (error) {
       if (mine.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;

@@ -15,8 +15,10 @@ from api.problems import TAKES_BODY, documented
 from api.ranking import Ranking
 from api.requests import Budget
 from api.routes.runs import UNKNOWN, Id, run_of
+from api.views import knobs
 from api.views.columns import NAMES, Columns, columns
 from api.views.front import Pareto
+from api.views.knobs import Knobs
 from api.views.search import Search
 from nas.codec import least
 from nas.specs import SearchSpec
@@ -83,6 +85,17 @@ def pareto(run: Id, ranking: Annotated[Ranking, Query()], history: Histories) ->
     row = run_of(history.store, "search", run)
     objective, device = ranking.applied(row)
     return history.ranked(row, objective, device).pareto
+
+
+@router.get("/{run}/knobs", summary="Which knobs of a search mattered", responses=documented(_404=UNKNOWN))
+def search_knobs(run: Id, ranking: Annotated[Ranking, Query()], history: Histories) -> Knobs:
+    """What each knob had to do with reaching the best of what was measured, what networks with each of its choices came
+    to, and the networks by what they chose. Ranked as the front is."""
+    row = run_of(history.store, "search", run)
+    objective, device = ranking.applied(row)
+    points = history.ranked(row, objective, device).points
+    trials = history.read(row.id, knobs.looked_at([*points]))
+    return knobs.view(points, {trial.number: trial.job.choices for trial in trials}, objective, device)
 
 
 @router.get(

@@ -124,6 +124,11 @@ class Client(Models, Uploads, Catalogue):
         parameters = {name: value for name, value in ranking.items() if value is not None}
         return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=parameters)
 
+    def knobs(self, search: str, **ranking: Any) -> Json:
+        """Which knobs mattered, and what networks with each choice came to; the ranking as for `pareto`."""
+        parameters = {name: value for name, value in ranking.items() if value is not None}
+        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/knobs", parameters=parameters)
+
     def columns(self, search: str) -> Json:
         """What a plot needs of all trials that have ended, a value of each in every column; one is empty where nothing
         is known of any."""
