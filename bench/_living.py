@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from nas import settings
-from tests.postgresql import Server
+from bench._postgresql import Server
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 900  # in which whatever was killed is back, however busy the machine is

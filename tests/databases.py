@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from nas.store import Store
-from tests.postgresql import Server
+from bench._postgresql import Server
 
 _numbers = itertools.count()
 
