@@ -18,7 +18,8 @@ COOKIE = "nas_session"
 REMEMBERED_SECONDS = 5.0  # for which a token is not looked up again: as long may another process's revoking take
 MOST_REMEMBERED = 1000
 ANYBODY = Token(id="", owner="", scope="admin", created_at=0.0)  # where nobody has to sign in
-NEEDS: Mapping[str, Scope] = {"agents": "agent", "tokens": "admin"}  # by a route's tag; others by their method
+# By a route's tag; others by their method.
+NEEDS: Mapping[str, Scope] = {"agents": "agent", "tokens": "admin", "quotas": "admin"}
 FREE = frozenset({"sign_in", "health", "livez", "readyz"})  # ask for no token: without the first nobody could sign in
 NO_TOKEN = "no token, or one that is not known here any more: sign in, or send Authorization: Bearer TOKEN"
 

@@ -37,6 +37,7 @@ from api.routes import (
     images,
     looks,
     models,
+    owners,
     parents,
     probes,
     proxies,
@@ -141,6 +142,8 @@ def create_app(
         agents.router,
         tokens.router,
         tokens.session,
+        owners.router,
+        owners.quotas,
     )
     for router in app.routers:
         app.include_router(router, prefix="/v1")

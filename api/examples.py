@@ -110,6 +110,13 @@ TOKENS: dict[str, Any] = {
     "colleague": {"summary": "For a colleague, a year", "value": {"owner": "Zoë", "scope": "write", "days": 365}},
     "agent": {"summary": "For a machine that measures", "value": {"owner": "pi4", "scope": "agent"}},
 }
+QUOTAS: dict[str, Any] = {
+    "usual": {
+        "summary": "Four trials at once, a hundred hours, 50 GB",
+        "value": {"owner": "Zoë", "running_trials": 4, "compute_hours": 100, "disk_bytes": 50000000000},
+    },
+    "none": {"summary": "Whatever there is", "value": {"owner": "Zoë"}},
+}
 SIGN_IN: dict[str, Any] = {"token": {"value": {"token": "nas_0a1b2c3d4e5f_…"}}}
 BENCHMARKS: dict[str, Any] = {
     "published": {

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from api.access import Asker
 from api.views import front, growth, search
 from api.views.front import Ranked
 from api.views.growth import Growth
 from api.views.search import Standing
+from nas import usage
 from nas.objective import Objective
 from nas.outlines import OWN_ROLES, overturned
 from nas.records import Run, Trial
@@ -122,3 +124,12 @@ def _store(request: Request) -> Store:
 
 Histories = Annotated[History, Depends(_history)]
 Rows = Annotated[Store, Depends(_store)]
+
+
+def _submitter(store: Rows, asker: Asker) -> str | None:
+    usage.require(store, asker)
+    return asker
+
+
+# Who asks for something that takes time and room; whoever has used up a quota is told so.
+Submitter = Annotated[str | None, Depends(_submitter)]

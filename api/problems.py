@@ -17,6 +17,7 @@ from nas import logs
 from nas.codec import encode
 from nas.datasets import DatasetError
 from nas.plugins import UnknownPlugin
+from nas.quotas import OverQuota
 from nas.refusal import MOST_FAULTS, Fault, Faults, Refusal, shortened, shown
 from nas.spaces import BrokenSpace
 from nas.store import Conflict, NotFound, StoreError
@@ -27,6 +28,7 @@ MEDIA_TYPE = "application/problem+json"
 LONGEST = 1000  # characters of a detail or a value, whatever was sent
 STATUS: dict[type[Exception], int] = {
     NotFound: 404,
+    OverQuota: 403,
     Missing: 404,
     Conflict: 409,
     Busy: 409,

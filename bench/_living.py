@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from nas import settings
 from bench._postgresql import Server
+from nas import settings
 
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 900  # in which whatever was killed is back, however busy the machine is
@@ -65,6 +65,7 @@ class Living:
         self.database = self._server.url if self._server else f"sqlite:///{self.home}/nas.db"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
         self._api = self._serve()
 
     @property
@@ -90,7 +91,7 @@ class Living:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             with contextlib.suppress(httpx.TransportError):
-                answer = httpx.request(method, f"http://127.0.0.1:{self._port}{path}", timeout=60, **more)  # type: ignore[arg-type]
+                answer = httpx.request(method, self.url + path, timeout=60, **more)  # type: ignore[arg-type]
                 if answer.status_code < 500:
                     return answer.raise_for_status()
             assert time.monotonic() < deadline, f"{path} is not answered: see {self.folder}/log"

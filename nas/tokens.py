@@ -67,10 +67,15 @@ class TokenRequest:
     """Days after which it ends. Null: it does not."""
 
     def __post_init__(self) -> None:
-        if not (self.owner.strip() and len(self.owner) <= LONGEST_OWNER and one_line(self.owner)):
-            detail = f"owner {self.owner[:LONGEST_OWNER]!r} is not a name of 1 to {LONGEST_OWNER} characters"
-            raise Refusal(detail, field="owner")
+        require_owner(self.owner)
         positive(self, "days")
+
+
+def require_owner(name: str) -> None:
+    """Raise Refusal unless that may be an owner's name."""
+    if not (name.strip() and len(name) <= LONGEST_OWNER and one_line(name)):
+        detail = f"owner {name[:LONGEST_OWNER]!r} is not a name of 1 to {LONGEST_OWNER} characters"
+        raise Refusal(detail, field="owner")
 
 
 def drawn() -> tuple[str, str, str]:

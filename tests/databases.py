@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from nas.store import Store
 from bench._postgresql import Server
+from nas.store import Store
 
 _numbers = itertools.count()
 

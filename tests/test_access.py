@@ -68,7 +68,7 @@ class Operation(NamedTuple):
     def needs(self) -> Scope:
         if self.tag == "agents":
             return "agent"
-        if self.tag == "tokens":
+        if self.tag in ("tokens", "quotas"):
             return "admin"
         return "read" if self.method == "GET" else "write"
 

@@ -41,6 +41,7 @@ from nas.networks.layers import Node as State
 from nas.networks.network import Network, Part
 from nas.networks.scaling import CompoundScaling
 from nas.objective import Objective
+from nas.quotas import QuotaRequest
 from nas.recipes import Recipe
 from nas.specs import Fidelity, Limits, ProxySpec, SearchSpec
 from nas.tokens import TokenRequest
@@ -156,6 +157,7 @@ BODIES: list[tuple[str, str, type, dict[str, Any]]] = [
     ("POST", "errands/0a1b2c3d4e5f6a7b/answer?instance=0a1b2c3d", Answer, ANSWERED),
     ("POST", "errands/0a1b2c3d4e5f6a7b/answer?instance=0a1b2c3d", Answer, {"error": "why"}),
     ("POST", "tokens", TokenRequest, {"owner": "ada", "scope": "read", "days": 3.0}),
+    ("PUT", "quotas", QuotaRequest, {"owner": "ada", "running_trials": 3, "compute_hours": 2.0, "disk_bytes": 1000}),
     ("POST", "session", SignIn, {"token": "nas_0a1b2c3d4e5f_x"}),
 ]
 # Text that may be anything, and what the answer says of which is no fault of its place: who it is, or whose.

@@ -47,6 +47,7 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
                 # A claim's own owner: a run that was lost and is claimed again has two drivers for a moment.
                 owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
                 full = len(driven) >= most  # but for whoever has nothing under way: nobody waits for another's runs
+                pool.slots.limit(patient.owners.most_running())
                 run = None
                 if len(driven) < MOST_RUNS:
                     run = patient.claims.claim(owner, LEASE_SECONDS, newcomers=full)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Protocol
 
-from nas import logs, retention
+from nas import logs, retention, usage
 from nas.home import folder
 from nas.measurements import Measurement
 from nas.models.checkpoint import artifact
@@ -98,6 +98,10 @@ def drive(
                     evaluation.cancel()
             elif run.wish == "run" and not aside:
                 while len(running) < run.spec.parallel and not past.spent(run, len(running)):
+                    if number < run.trials and (why := usage.exceeded(store, run.submitted_by)):
+                        store.note(run.id, "quota", f"{why}; resume the run then")
+                        run = store.wish(run.id, "pause")
+                        break
                     proposed = plan.ask(number)
                     if proposed is None:
                         break

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,7 +23,13 @@ class Account:
     since: float = 0.0
     held: float = 0.0  # processors or GPUs, now
     asked: int = 0  # slots that it waits for or holds
+    running: int = 0  # slots that it holds
+    most: float = math.inf  # that it may hold
     due: float = -math.inf  # until when it is expected to ask
+
+    @property
+    def full(self) -> bool:
+        return self.running >= self.most
 
     def total(self, now: float) -> float:
         return self.had + self.held * (now - self.since) / self.weight
@@ -66,7 +72,8 @@ class Slots:
 
     Next is always an evaluation of the owner who has had least, and among those of one owner, of the run that has had
     least for its priority. Whoever comes anew, or back, begins with what the least served of the others have had: so
-    nobody waits for a run that was there before, and nobody saves up.
+    nobody waits for a run that was there before, and nobody saves up. An owner who holds as many slots as they may is
+    passed by the others.
     """
 
     def __init__(self, room: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,11 +83,24 @@ class Slots:
         self._lines: list[Line] = []
         self._waiting: list[Slot] = []
         self._held, self._serial = 0.0, 0
+        self._most: Mapping[str | None, int] = {}
+
+    def limit(self, most: Mapping[str | None, int]) -> None:
+        """How many slots each of these owners may hold at once, from now on; of others nobody counts them. Whoever is
+        over that keeps what has begun."""
+        with self._lock:
+            if most == self._most:
+                return
+            self._most, now = dict(most), self._clock()
+            for name, account in self._owners.items():
+                self._catch_up(account, self._owners.values(), now)
+                account.most = self._most.get(name, math.inf)
 
     def line(self, owner: str | None, priority: int) -> Line:
         """For one more run of that owner, until it is closed."""
         with self._lock:
-            line = Line(self._owners.setdefault(owner, Account()), Account(weight=priority))
+            account = self._owners.setdefault(owner, Account(most=self._most.get(owner, math.inf)))
+            line = Line(account, Account(weight=priority))
             self._lines.append(line)
         return line
 
@@ -102,8 +122,7 @@ class Slots:
             siblings = [other.own for other in self._lines if other.owner is line.owner]
             for account, others in ((line.owner, self._owners.values()), (line.own, siblings)):
                 if not account.asked and account.due < now:
-                    least = min((other.total(now) for other in others if other.asked), default=0.0)
-                    account.had, account.since = max(account.total(now), least), now
+                    self._catch_up(account, others, now)
                 account.asked += 1
                 account.due = -math.inf
             self._waiting.append(slot)
@@ -115,6 +134,11 @@ class Slots:
                 raise
         return slot
 
+    def _catch_up(self, account: Account, others: Iterable[Account], now: float) -> None:
+        """With the least served of those that could have had more."""
+        least = min((other.total(now) for other in others if other.asked and not other.full), default=0.0)
+        account.had, account.since = max(account.total(now), least), now
+
     def free(self, slot: Slot) -> None:
         self._leave(slot)
         self.deal()
@@ -125,6 +149,7 @@ class Slots:
                 self._hold(slot, -slot.size)
                 slot.granted = False
                 for account in slot.line.accounts:
+                    account.running -= 1
                     account.due = self._clock() + GRACE_SECONDS
             elif slot in self._waiting:
                 self._waiting.remove(slot)
@@ -141,10 +166,11 @@ class Slots:
 
     def _next(self) -> Slot | None:
         with self._lock:
-            if not self._waiting:
+            allowed = [slot for slot in self._waiting if not slot.line.owner.full]
+            if not allowed:
                 return None
             now = self._clock()
-            slot = min(self._waiting, key=lambda slot: (*self._turn(slot.line, now), slot.serial))
+            slot = min(allowed, key=lambda slot: (*self._turn(slot.line, now), slot.serial))
             if self._awaited(self._turn(slot.line, now), now):
                 return None
             if self._held and self._held + slot.size > self._room() + _ROUNDING:
@@ -152,6 +178,8 @@ class Slots:
             self._waiting.remove(slot)
             self._hold(slot, slot.size)
             slot.granted = True
+            for account in slot.line.accounts:
+                account.running += 1
         return slot
 
     def _turn(self, line: Line, now: float) -> Turn:
@@ -162,7 +190,10 @@ class Slots:
     def _awaited(self, turn: Turn, now: float) -> bool:
         """Whether a run whose turn comes before that is about to ask."""
         waiting = {slot.line for slot in self._waiting}
-        return any(line.own.due > now and line not in waiting and self._turn(line, now) < turn for line in self._lines)
+        return any(
+            line.own.due > now and line not in waiting and not line.owner.full and self._turn(line, now) < turn
+            for line in self._lines
+        )
 
     def _hold(self, slot: Slot, more: float) -> None:
         now = self._clock()

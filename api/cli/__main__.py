@@ -8,7 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from api.cli import arguments, catalogue, comparisons, importance, keeping, measure, offline, proxy, terminal, verbs
+from api.cli import (
+    arguments,
+    catalogue,
+    comparisons,
+    importance,
+    keeping,
+    measure,
+    numbers,
+    offline,
+    owners,
+    proxy,
+    terminal,
+    verbs,
+)
 from api.cli.fields import argument
 from api.cli.session import Session
 from api.requests import Budget, Labelling
@@ -16,6 +29,7 @@ from nas import plugins, settings, sinks
 from nas.client import CHECKPOINT, ServiceError
 from nas.extras import NotInstalled
 from nas.models.manifest import PACKINGS
+from nas.quotas import Quota
 from nas.tokens import SCOPES, TokenRequest
 from nas.version import version
 
@@ -235,6 +249,13 @@ def parser() -> argparse.ArgumentParser:
     argument(kept, TokenRequest, "owner", metavar="NAME")
     argument(kept, TokenRequest, "scope", choices=SCOPES, default="write")
     argument(kept, TokenRequest, "days", type=float, metavar="N")
+    add("top", owners.top, "who uses what: trials, hours of processors and GPUs, disk")
+    owned = add("quota", owners.quota, "what an owner may use; an admin sets it, as far as it is named")
+    owned.add_argument("owner", help="the name that tokens were made for")
+    argument(owned, Quota, "running_trials", type=owners.limit(int), metavar="N|none")
+    argument(owned, Quota, "compute_hours", type=owners.limit(float), metavar="H|none")
+    size = owners.limit(numbers.bytes_of)
+    argument(owned, Quota, "disk_bytes", "--disk", dest="disk_bytes", type=size, metavar="SIZE|none")
     add("mcp", verbs.tools, "the service as tools of the Model Context Protocol, on standard input and output")
     offline.add_arguments(known)
     return whole

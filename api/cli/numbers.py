@@ -1,4 +1,6 @@
-"""Numbers as people read them; what is not known is a dash."""
+"""Numbers as people read and write them; what is not known is a dash."""
+
+import re
 
 
 def percent(fraction: float | None, error: float | None = None) -> str:
@@ -35,6 +37,14 @@ def size(count: float) -> str:
     """Of bytes."""
     text = short(count)
     return f"{text} B" if text[-1].isdigit() else f"{text}B"
+
+
+def bytes_of(text: str) -> int:
+    """What such a size is: 50GB, 1.5 TB, 200000. Raises ValueError."""
+    known = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)\s*([kMGT]?)B?", text)
+    if known is None:
+        raise ValueError(f"{text!r} is no size: give one like 50GB")
+    return round(float(known[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[known[2]])
 
 
 def milliseconds(latency_ms: float | None) -> str:

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, descent, examples
-from api.access import Asker
 from api.bodies import JSONRoute, blamed, strictly
-from api.history import Histories
+from api.history import Histories, Submitter
 from api.problems import TAKES_BODY, documented, together
 from api.requests import BenchmarkRequest
 from api.views import benchmark
@@ -32,7 +31,7 @@ def create_benchmark(
     request: Request,
     response: Response,
     history: Histories,
-    asker: Asker,
+    asker: Submitter,
 ) -> Benchmark:
     """Every network is measured on every device by a worker, which is where a device has to be: one that is not there
     fails its own trials alone. Nothing is trained, and no images are read."""

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, descent, examples
-from api.access import Asker
 from api.bodies import JSONRoute, Sent, blamed, strictly
 from api.descent import Models
-from api.history import Histories, History
+from api.history import Histories, History, Submitter
 from api.problems import TAKES_BODY, Problem, documented, refused, together
 from api.requests import GrowthRequest
 from api.routes.runs import run_of
@@ -47,7 +46,7 @@ def create_growth(
     response: Response,
     said: Sent,
     history: Histories,
-    asker: Asker,
+    asker: Submitter,
 ) -> Growth:
     """Every member is measured, trained, scored once a seed and saved. Where networks of the same search were tested
     before, the answer's `hint` and an event say so."""

@@ -13,7 +13,7 @@ from api.bodies import JSONRoute, blamed, strictly
 from api.history import Rows
 from api.journal import audit
 from api.problems import TAKES_BODY, WRITES, Problem, documented, refused
-from nas import uploads
+from nas import uploads, usage
 from nas.records import ENDED
 from nas.refusal import Refusal
 from nas.store import Store
@@ -51,12 +51,14 @@ def list_images() -> Uploads:
 def create_images(
     wanted: Annotated[UploadRequest, strictly(UploadRequest), Body(openapi_examples=examples.UPLOADS)],
     response: Response,
+    store: Rows,
     asker: Asker,
 ) -> Upload:
     """What is to come is an archive of a folder with one folder of images for each class. Send its bytes with PATCH to
     the `Location` of the answer. It is read from front to back where it is used, and never unpacked."""
+    usage.require(store, asker, wanted.bytes)
     try:
-        begun = receiving.begin(wanted)
+        begun = receiving.begin(wanted, asker)
     except Refusal as error:
         raise blamed(wanted, error, "bytes") from error
     audit(f"upload of images {begun.name!r} begun, {begun.bytes:,} bytes", asker)

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 
 from api import admission, examples
-from api.access import Asker
 from api.bodies import JSONRoute, strictly
 from api.descent import Models
-from api.history import Histories
+from api.history import Histories, Submitter
 from api.problems import TAKES_BODY, documented, together
 from api.views import proxy
 from api.views.proxy import Proxy
@@ -30,7 +29,7 @@ def create_proxy(
     request: Request,
     response: Response,
     history: Histories,
-    asker: Asker,
+    asker: Submitter,
 ) -> Proxy:
     """Candidates of the space, drawn at random, are trained by the `cheap` and by the `dear` recipe, and scored before
     any training. The report says how well each orders them as the dear recipe does."""

@@ -25,6 +25,7 @@ from api.views.queue import Queue, queue
 from api.views.run import remaining_seconds
 from api.views.search import Search
 from api.views.trial import Scored, page
+from nas import usage
 from nas.disk import going
 from nas.records import Event, Run, TrialState, Wish
 from nas.specs import Kind
@@ -191,7 +192,9 @@ def common(kind: Kind) -> APIRouter:
     )
     def wish(run: Id, verb: Verb, history: Histories, asker: Asker) -> Any:
         """Written down at once; the coordinator brings it about, within seconds where no trial has to end first."""
-        run_of(history.store, kind, run)
+        row = run_of(history.store, kind, run)
+        if WISHES[verb] == "run":
+            usage.require(history.store, row.submitted_by)
         return seen(history, history.store.wish(run, WISHES[verb], asker))
 
     @router.delete(

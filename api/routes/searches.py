@@ -10,7 +10,7 @@ from api.access import Asker
 from api.admission import admit, unchanged
 from api.answering import Answers
 from api.bodies import JSONRoute, strictly
-from api.history import Histories, Rows
+from api.history import Histories, Rows, Submitter
 from api.problems import TAKES_BODY, documented
 from api.ranking import Ranking
 from api.requests import Budget
@@ -20,6 +20,7 @@ from api.views.columns import NAMES, Columns, columns
 from api.views.front import Pareto
 from api.views.knobs import Knobs
 from api.views.search import Search
+from nas import usage
 from nas.codec import least
 from nas.specs import SearchSpec
 
@@ -34,7 +35,7 @@ def create_search(
     request: Request,
     response: Response,
     history: Histories,
-    asker: Asker,
+    asker: Submitter,
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
@@ -62,7 +63,9 @@ def raise_budget(
     asker: Asker,
 ) -> Search:
     """A search that has finished goes on; what it has learnt is kept. Its images have to be what they were."""
-    unchanged(run_of(history.store, "search", run).spec, request.app.state.roots)
+    before = run_of(history.store, "search", run)
+    usage.require(history.store, before.submitted_by)
+    unchanged(before.spec, request.app.state.roots)
     raised = history.store.raise_budget(
         run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours, by=asker
     )

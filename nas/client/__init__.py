@@ -200,6 +200,15 @@ class Client(Models, Uploads, Catalogue):
     def revoke_token(self, token: str) -> None:
         self._ask("DELETE", f"/v1/tokens/{quote(token, safe='')}")
 
+    def usage(self) -> list[Json]:
+        """What each owner uses and may use, who has most trials running first."""
+        return self._list("/v1/usage", "owners")
+
+    def set_quota(self, owner: str, **quota: Any) -> Json:
+        """What the owner may use from now on: `running_trials`, `compute_hours` and `disk_bytes`; what is left out is
+        not limited."""
+        return self._json("PUT", "/v1/quotas", body={"owner": owner, **quota})
+
     # How it is asked
 
     def _address(self, run: str) -> str:

@@ -14,7 +14,7 @@ from nas.store.database import Database
 from nas.store.errors import Conflict, LostRun
 from nas.store.queries import trial_row, write_event
 from nas.store.rows import run_of, spec_of, trial_of
-from nas.store.tables import MODEL, RUN, TRIAL
+from nas.store.tables import MODEL, QUOTA, RUN, TRIAL
 from nas.store.text import plain, written
 
 _LIVE = ("queued", "running", "paused")
@@ -36,13 +36,23 @@ class Claims:
     def claim(self, owner: str, seconds: float, *, newcomers: bool = False) -> Run | None:
         """A run that has something to be done and that nobody holds, the oldest of whoever has fewest that are held,
         claimed for so many seconds; None if there is none. With `newcomers` only of whoever has none that is held. Its
-        state becomes `running` unless its wish is another."""
+        state becomes `running` unless its wish is another.
+
+        Runs of a submitter whose running trials are limited are held by one process alone, which counts them: owners
+        "PROCESS:…" are one process."""
         with self._database.writing() as connection:
-            now = self._clock()
+            now, other = self._clock(), RUN.alias()
+            same = func.coalesce(other.c.submitted_by, "") == func.coalesce(RUN.c.submitted_by, "")
+            theirs = and_(other.c.state.in_(_LIVE), other.c.expires_at > now, same)
+            limited = select(QUOTA.c.owner).where(QUOTA.c.running_trials.is_not(None))
+            connection.execute(limited.with_for_update())  # two processes do not both believe to be the first
+            process = owner.rpartition(":")[0] or owner
+            elsewhere = select(other.c.id).where(theirs, ~other.c.owner.startswith(process, autoescape=True))
             free = and_(
                 RUN.c.state.in_(_LIVE),
                 or_(RUN.c.state != "paused", RUN.c.wish != "pause"),
                 or_(RUN.c.owner.is_(None), RUN.c.expires_at <= now),
+                or_(func.coalesce(RUN.c.submitted_by, "").not_in(limited), ~elsewhere.exists()),
             )
             values = {
                 "owner": owner,
@@ -51,10 +61,7 @@ class Claims:
                 "started_at": func.coalesce(RUN.c.started_at, now),
                 "renewed_at": now,
             }
-            other = RUN.alias()
-            same = func.coalesce(other.c.submitted_by, "") == func.coalesce(RUN.c.submitted_by, "")
-            theirs = select(func.count()).where(other.c.state.in_(_LIVE), other.c.expires_at > now, same)
-            held = theirs.scalar_subquery()
+            held = select(func.count()).select_from(other).where(theirs).scalar_subquery()
             oldest = select(RUN.c.id).where(free).order_by(held, RUN.c.serial).limit(1)
             if newcomers:
                 oldest = oldest.where(held == 0)

@@ -14,6 +14,7 @@ from nas.models.checkpoint import artifact
 from nas.records import ENDED, Model
 from nas.store.database import Database
 from nas.store.errors import Conflict
+from nas.store.owners import spend
 from nas.store.queries import idle, model_row, run_row, write_event
 from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TALLY, TRIAL
 
@@ -108,6 +109,7 @@ class Removals:
                     _require_unneeded(connection, model.sha256, f"model {model.id}", row.id)
             saved = {model.sha256 for model in models} | _weights(connection, TRIAL.c.run == row.id)
             source = _source(connection, row)
+            spend(connection, row)
             for table in (EVENT, MODEL, OUTLINE, TALLY, TRIAL):
                 connection.execute(delete(table).where(table.c.run == row.id))
             connection.execute(delete(RUN).where(RUN.c.id == row.id))

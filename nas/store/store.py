@@ -16,6 +16,7 @@ from nas.store.agents import Agents
 from nas.store.claims import Claims
 from nas.store.database import Database
 from nas.store.errors import Conflict
+from nas.store.owners import Owners
 from nas.store.queries import idle, run_row, write_event
 from nas.store.reader import Reader
 from nas.store.removals import Removals, require_kept
@@ -31,7 +32,8 @@ ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 class Store(Reader):
     """Runs, trials, models and events in a SQLite file or a PostgreSQL database, which is made and migrated on opening.
     A coordinator has what it does through `claims`; `agents` keeps those who measure elsewhere, `tokens` those who may
-    use the service, by `removals` runs and models go, and `yardsticks` knows how fast machines were.
+    use the service, `owners` what each of these uses and may use, by `removals` runs and models go, and `yardsticks`
+    knows how fast machines were.
 
     Promises:
     - Values in, values out: what is returned is a copy, and nothing done to it or to what was handed in reaches the
@@ -50,6 +52,7 @@ class Store(Reader):
         self.claims = Claims(self._database, clock)
         self.agents = Agents(self._database, clock)
         self.tokens = Tokens(self._database, clock)
+        self.owners = Owners(self._database, clock)
         self.removals = Removals(self._database, clock)
         self.yardsticks = Yardsticks(self._database, clock)
 

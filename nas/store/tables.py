@@ -203,3 +203,13 @@ TOKEN = Table(
     Column("session", String),  # the token that its owner signed in with, of a browser's session
     Index(None, "session"),
 )
+
+QUOTA = Table(
+    "quota",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("running_trials", Integer),  # null here and below: as much as there is
+    Column("compute_hours", Double),
+    Column("disk_bytes", BigInteger),
+    Column("deleted_seconds", Double, nullable=False, server_default="0"),  # what trials of deleted runs have taken
+)

@@ -57,6 +57,8 @@ class Upload(UploadRequest):
     """Whether all has come and was found to be images: only then there is a dataset of that name."""
     begun_at: float
     """When it was begun."""
+    owner: str | None = None
+    """The owner of the token that began it. Null: nobody had to sign in, or it is older than such notes."""
 
     @property
     def dataset(self) -> str:
@@ -71,6 +73,7 @@ class Note:
     sha256: str | None
     begun_at: float
     ready: bool
+    owner: str | None = None
 
 
 def every() -> list[Upload]:

@@ -27,8 +27,9 @@ class Busy(RuntimeError):
     """The upload is in another state than the client believes; the message says in which."""
 
 
-def begin(request: UploadRequest) -> Upload:
-    """A new upload, of which nothing has come yet. Raises Refusal naming `bytes` where it has too many, and Busy."""
+def begin(request: UploadRequest, owner: str | None = None) -> Upload:
+    """A new upload of that owner, of which nothing has come yet. Raises Refusal naming `bytes` where it has too many,
+    and Busy."""
     with _alone():
         others = every()
         if any(other.name == request.name for other in others):
@@ -40,7 +41,8 @@ def begin(request: UploadRequest) -> Upload:
         folder = home.folder("images") / f".{secrets.token_hex(8)}"
         folder.mkdir()
         (folder / "archive").touch()
-        write_note(folder, Note(bytes=request.bytes, sha256=request.sha256, begun_at=time.time(), ready=False))
+        about = Note(bytes=request.bytes, sha256=request.sha256, begun_at=time.time(), ready=False, owner=owner)
+        write_note(folder, about)
         folder.rename(place(request.name))
     return upload(request.name)
 
@@ -94,7 +96,8 @@ class Part:
             _remove(self.name)
             raise
         about = self._upload
-        write_note(folder, Note(bytes=about.bytes, sha256=digest, begun_at=about.begun_at, ready=True))
+        note = Note(bytes=about.bytes, sha256=digest, begun_at=about.begun_at, ready=True, owner=about.owner)
+        write_note(folder, note)
 
     def __enter__(self) -> Self:
         return self

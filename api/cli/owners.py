@@ -1,0 +1,71 @@
+"""The verbs of who uses what, and of what they may use."""
+
+import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from api.cli import numbers
+from api.cli.session import Session
+from api.cli.table import Fitted
+from api.cli.tables import Json
+from nas.codec import encode
+from nas.quotas import Usage
+
+NONE = "none"
+
+
+def top(session: Session) -> int:
+    return session.show({"owners": session.client.usage()}, lambda answer: _table(answer["owners"]))
+
+
+def quota(session: Session) -> int:
+    """What is not named stays as it is; nothing named: shown."""
+    options, client = session.options, session.client
+    known = {row["owner"]: row for row in client.usage()}.get(options.owner, _nothing(options.owner))
+    named = {name: getattr(options, name) for name in known["quota"] if getattr(options, name) is not None}
+    if named:
+        wanted = known["quota"] | {name: None if value == NONE else value for name, value in named.items()}
+        known = client.set_quota(options.owner, **wanted)
+    return session.show(known, lambda row: _table([row]))
+
+
+def limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The type of an argument that is one of that kind, or "none"."""
+
+    def read(text: str) -> Any:
+        try:
+            return NONE if text == NONE else kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is neither a number, a size like 50GB, nor {NONE}") from error
+
+    return read
+
+
+def _nothing(owner: str) -> Json:
+    usage: Json = encode(Usage(owner=owner))
+    return usage
+
+
+def _table(rows: Iterable[Json]) -> RenderableType:
+    shown = [
+        (
+            row["owner"] or "–",
+            str(row["runs"]),
+            str(row["queued"]),
+            _of(str(row["running_trials"]), row["quota"]["running_trials"]),
+            str(row["waiting_trials"]),
+            _of(f"{row['compute_hours']:,.2f}", row["quota"]["compute_hours"], "{:,g}".format),
+            _of(numbers.size(row["disk_bytes"]), row["quota"]["disk_bytes"], numbers.size),
+        )
+        for row in rows
+    ]
+    if not shown:
+        return Text("Nobody uses anything yet.")
+    return Fitted(["Owner", ">Runs", ">Queued", ">Trials", ">Waiting", ">Hours", ">Disk"], shown, flexible=["Owner"])
+
+
+def _of(used: str, most: Any, words: Callable[[Any], str] = str) -> str:
+    return used if most is None else f"{used} of {words(most)}"
