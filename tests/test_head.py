@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from workers import head
+from workers.head import Loss
 
 
 @pytest.fixture(autouse=True)
@@ -14,13 +15,16 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head, "LOOK_SECONDS", 0.001)
 
 
-def watched(answers: list[str | None], monkeypatch: pytest.MonkeyPatch, patience: int) -> list[int]:
+AWAY, GONE = Loss("away", False), Loss("gone", True)
+
+
+def watched(answers: list[Loss | None], monkeypatch: pytest.MonkeyPatch, patience: int) -> list[int]:
     """How the watch of a head ends that is lost for these reasons, one look a second; it may leave after the last."""
     leave, codes, seconds = threading.Event(), list[int](), [0]
     monkeypatch.setattr(head, "PATIENCE_SECONDS", patience)
     monkeypatch.setattr("time.monotonic", lambda: seconds[0])
 
-    def lost() -> str | None:
+    def lost() -> Loss | None:
         seconds[0] += 1
         if seconds[0] == len(answers):
             leave.set()
@@ -34,17 +38,25 @@ def watched(answers: list[str | None], monkeypatch: pytest.MonkeyPatch, patience
     ("answers", "codes"),
     [
         ([None] * 9, []),
-        (["away"] * 3 + [None] + ["away"] * 3 + [None], []),
-        ([None, *["away"] * 5], [1]),
-        (["away"] * 3 + [None] + ["away"] * 5, [1]),
+        ([AWAY] * 3 + [None] + [AWAY] * 3 + [None], []),
+        ([None, *[AWAY] * 5], [1]),
+        ([AWAY] * 3 + [None] + [AWAY] * 5, [1]),
     ],
 )
 def test_a_head_is_given_up_when_it_is_lost_for_some_seconds_on_end(
-    answers: list[str | None], codes: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    answers: list[Loss | None], codes: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "workers"):
         assert watched(answers, monkeypatch, patience=4) == codes
     assert ("away: this coordinator ends" in caplog.text) == bool(codes)
+
+
+def test_one_that_cannot_come_back_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "workers"):
+        assert watched([None, GONE, None, None], monkeypatch, patience=4) == [1]
+    assert "gone: this coordinator ends" in caplog.text
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -209,6 +210,21 @@ def test_a_coordinator_that_dies_is_started_again_and_outlives_no_service(tmp_pa
         assert get(f"{service.url}/v1/health").json()["coordinator"] == "running"
         service.leave(signal.SIGKILL)  # it cannot tell its child, whose standard input ends all the same
         eventually(lambda: not alive(second))
+
+
+def test_a_coordinator_that_does_not_start_is_tried_again_within_seconds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    child = Coordinator("sqlite:///nas.db", "http://127.0.0.1:8000", None, Roots())
+    child.start()
+    eventually(lambda: len(caplog.records) == 3)
+    assert child.state() == "restarting"
+    child.stop()
+    said = [record.getMessage() for record in caplog.records]
+    assert said[:3] == [
+        f"the coordinator ended with exit code 1: it is started again in {pause} s" for pause in (1, 2, 4)
+    ]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for children in /proc, which Linux has")

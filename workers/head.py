@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0  # before a head that does not answer is given up
@@ -22,15 +23,24 @@ def reach(address: str) -> None:
         socket.create_connection((parts[1], int(parts[2])), ANSWER_SECONDS).close()
 
 
-def watch(lost: Callable[[], str | None], leave: threading.Event, end: Callable[[int], object] = os._exit) -> None:
-    """Until `leave` is set, ask why the head is lost, if it is. Once it has been for some seconds this process ends at
-    once, with 1, so that whoever started it starts another: calls to Ray that are under way do not come back."""
+class Loss(NamedTuple):
+    """Why a head is of no use any more."""
+
+    why: str
+    certain: bool
+    """Whether it cannot come back: it need not be waited for."""
+
+
+def watch(lost: Callable[[], Loss | None], leave: threading.Event, end: Callable[[int], object] = os._exit) -> None:
+    """Until `leave` is set, ask whether the head is lost. Once it is for certain, or has been for some seconds, this
+    process ends at once, with 1, so that whoever started it starts another: calls to Ray that are under way do not come
+    back."""
     since: float | None = None
     while not leave.wait(LOOK_SECONDS):
-        why = lost()
-        since = None if why is None else since or time.monotonic()
-        if since is not None and time.monotonic() - since >= PATIENCE_SECONDS:
-            log.error("%s: this coordinator ends, and another can go on with its runs", why)
+        loss = lost()
+        since = None if loss is None else since or time.monotonic()
+        if loss and since and (loss.certain or time.monotonic() - since >= PATIENCE_SECONDS):
+            log.error("%s: this coordinator ends, and another can go on with its runs", loss.why)
             logging.shutdown()
             end(1)
             return

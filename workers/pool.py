@@ -179,15 +179,17 @@ class RayPool:
         self._head, self._node = context.gcs_address, context.get_node_id()
         self._mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
 
-    def lost(self) -> str | None:
-        """Why Ray is of no use any more, if it is."""
+    def lost(self) -> head.Loss | None:
+        """Why Ray is of no use any more, if it is. A head of its own that listens no more has died; that of a cluster
+        may be started again."""
         try:
             head.reach(self._head)
         except OSError as error:
-            return f"the head of Ray at {self._head} does not answer ({error})"
+            gone = self._folder is not None and isinstance(error, ConnectionRefusedError)
+            return head.Loss(f"the head of Ray at {self._head} does not answer ({error})", gone)
         if any(node["NodeID"] == self._node and node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
             return None
-        return f"the head of Ray at {self._head} is another one by now, or has given this machine up"
+        return head.Loss(f"the head of Ray at {self._head} is another one by now, or has given this machine up", True)
 
     def gpus(self) -> float:
         """How many there are at present."""
