@@ -113,6 +113,8 @@ class Coordinator:
             if self._leaving.is_set():  # meanwhile; stop() knows only the one before
                 self._child.communicate()
             code = self._child.wait()
+            assert self._child.stdin is not None
+            self._child.stdin.close()
             if not self._leaving.is_set():
                 lived = time.monotonic() - began
                 pause = 0.0 if lived > STEADY_SECONDS else min(LONGEST_PAUSE_SECONDS, 2 * pause or 1.0)

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Protocol
+from typing import Any, Protocol
 
 from nas import logs, retention, usage
 from nas.home import folder
@@ -17,6 +17,7 @@ from nas.records import Job, Notice, Progress, Run, RunState, Trial, TrialState
 from nas.specs import SearchSpec
 from nas.store import LostRun, Store
 from nas.tracebacks import traced
+from workers.proposals import Proposals
 
 LEASE_SECONDS = 10.0  # a run whose owner has not renewed its claim for so long is taken over
 TURN_SECONDS = 0.5  # the longest that a wish or a progress message waits to be seen
@@ -87,12 +88,12 @@ def drive(
     aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
     try:
         past, begun = replay(plan, ended(store, run.id), store.trials(run.id, state="running"))
-        number = len(past.errors) + len(begun)
+        number, proposals = len(past.errors) + len(begun), Proposals(plan)
         for job in begun:
             running[pool.evaluate(job, inbox.put)] = job
         while not leave.is_set():
             run = store.claims.renew(run.id, owner, LEASE_SECONDS)
-            plan.trials = run.trials
+            plan.trials, thinking = run.trials, False
             if run.wish == "cancel" or _hopeless(plan, past.errors):
                 for evaluation in running:
                     evaluation.cancel()
@@ -102,20 +103,24 @@ def drive(
                         store.note(run.id, "quota", f"{why}; resume the run then")
                         run = store.wish(run.id, "pause")
                         break
-                    proposed = plan.ask(number)
+                    proposed = proposals.take(number)
                     if proposed is None:
+                        thinking = proposals.late
                         break
                     store.claims.begin(owner, proposed)
                     running[pool.evaluate(proposed, inbox.put)] = proposed
                     number += 1
-            if not running:
+                if 1 < run.spec.parallel <= len(running) and number < run.trials:  # alone each knows all before it
+                    proposals.ahead(number)
+            if not running and not thinking:
                 if aside and run.wish != "pause":
                     store.claims.release(run.id, owner, "running")  # whoever claims it next begins with that trial
                     return None
                 state, error = _verdict(run, plan, past.errors)
                 reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
                 return store.claims.release(run.id, owner, state, error, run, reason)
-            wait(running, TURN_SECONDS, FIRST_COMPLETED)
+            awaited: list[Future[Any]] = [*running, *proposals.awaited]
+            wait(awaited, TURN_SECONDS, FIRST_COMPLETED)
             done = [evaluation for evaluation in running if evaluation.done()]
             _hear(store, owner, [message for message in inbox.drain() if message.run == run.id], noted)
             for evaluation in sorted(done, key=lambda evaluation: running[evaluation].number):
@@ -128,7 +133,7 @@ def drive(
                 if trial.measurement:
                     store.yardsticks.keep(trial.measurement.latencies.values())
                 past.tell(trial)
-                plan.tell(job, trial.measurement)
+                proposals.tell(job, trial.measurement)
                 if job.measures is not None and trial.measurement:
                     store.note(run.id, "measured again", _compared(store.trial(run.id, job.measures), trial))
                 if job.save_weights and isinstance(run.spec, SearchSpec):
