@@ -1,5 +1,6 @@
 """What is shown of runs, remembered as long as nothing of it has changed: pages are polled."""
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -69,10 +70,15 @@ class History:
             for number, place, reward, _, role, repeats in rows
             if role in OWN_ROLES and repeats is None and reward is not None
         )
-        state = leading, led, self.store.removed(run.id)
         before, stands = self._stands.get(run.id, (None, Standing()))
+        # The best of those whose latencies are known well leads nothing where one does whose latency is not.
+        done = self.store.summary(run.id).counts["done"] if stands.noisy else None
+        state = leading, led, self.store.removed(run.id), done
         if before != state:
             stands = search.stand(run.spec, self.read(run.id, leading), led)
+            if stands.noisy:
+                own = self.ranked(run, run.spec.objective, run.spec.devices[0]).pareto
+                stands = replace(stands, best=own.best)
             self._keep(self._stands, run.id, (state, stands))
         return stands
 
@@ -80,11 +86,11 @@ class History:
         """The front of a search by any objective, for latency on that one of its devices; `besides` names trials that
         are of interest though they may lie off it."""
         assert isinstance(run.spec, SearchSpec)
-        devices = run.spec.devices
-        rows = self.store.outlines(run.id, front.named(objective, device, devices), accuracy=...)
-        trials = front.outlined(rows, device, devices)
+        rows = self.store.outlines(run.id, front.named(objective), accuracy=...)
+        trials, noisy = front.outlined(rows, objective, run.spec.devices.index(device))
         again = self.store.outlines(run.id, front.AGAIN, repeats=..., params=...)
-        return front.ranked(run, trials, again, objective, device, lambda numbers: self.read(run.id, numbers), besides)
+        read = functools.partial(self.read, run.id)
+        return front.ranked(run, trials, again, objective, device, read, besides, noisy)
 
     def growth(self, run: Run) -> Growth:
         """A family beside the trial that its network is from, as far as that is still there."""

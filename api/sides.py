@@ -124,6 +124,7 @@ def _candidate(row: Member, value: noise.Estimate, cost: float, objective: Objec
         model_bytes=row.model_bytes,
         latencies_ms=row.latencies_ms,
         latency_errors_ms={},
+        noisy=False,
         choices={},
         baseline=None,
         model=row.model,

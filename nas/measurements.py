@@ -9,6 +9,9 @@ from nas.objective import Metric
 from nas.refusal import between, positive
 from nas.rounding import Rounding
 
+MOST_ERROR = 0.1  # relative; a latency that is known no better decides nothing where others can
+SLOWER = 1.05  # times as long as at best, from which on a machine is called slower
+
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
@@ -54,6 +57,16 @@ class Latency:
     def error(self) -> float:
         """The standard error over the latency; 0 where it is not known."""
         return (self.error_ms or 0.0) / self.median_ms
+
+    @property
+    def noisy(self) -> str | None:
+        """Why it is not to be relied on, in words; None: it is known well enough to decide by."""
+        if self.error <= MOST_ERROR:
+            return None
+        slowed = f"the machine took {self.slowdown:.1f} times as long as at best" if (self.slowdown or 0) > SLOWER else ""
+        shared = "other programs kept its processors busy" if self.shared else ""
+        why = " and ".join(filter(None, (slowed, shared)))
+        return f"known to ± {self.error:.0%} only{f', as {why}' if why else ''}"
 
     @property
     def rounded(self) -> bool:

@@ -112,6 +112,10 @@ class Objective:
         """The one cost, or both."""
         return (self.cost,) if self.also is None else (self.cost, self.also)
 
+    def fits(self, cost: float) -> bool:
+        """Whether a cost is within the target, where the target is a bound."""
+        return cost <= self.target or self.w_over >= self.w_under
+
     def reward(self, accuracy: float, cost: float) -> float:
         """`accuracy`, or what the metric is instead, in [0, 1] and a positive `cost` to one number: larger is
         better."""

@@ -223,6 +223,8 @@ class Run:
     """The owner of the token that submitted it. Null: nobody had to sign in, or it is older than such notes."""
     label: Label = Label()
     """What was written on it since."""
+    again: tuple[int, ...] = ()
+    """The trials of a search whose latency is to be measured again, as somebody asked for, and is not under way yet."""
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from nas.noise import surest
 from nas.pareto import layers
 from nas.records import ENDED, Model, Run, Trial
 from nas.specs import GrowthSpec, SearchSpec
-from nas.standings import highest_rung, trained
+from nas.standings import decisive, highest_rung, trained
 from nas.store import NotFound, Store
 
 log = logging.getLogger(__name__)
@@ -108,6 +108,8 @@ class Network:
     baseline: bool
     value: float
     costs: tuple[float, ...]
+    cost_error: float
+    """The relative standard error of the first of them."""
 
 
 def ranked(spec: SearchSpec, trials: Iterable[Trial]) -> list[Network]:
@@ -120,25 +122,34 @@ def ranked(spec: SearchSpec, trials: Iterable[Trial]) -> list[Network]:
             number=number,
             baseline=its.job.compared is not None,
             value=statistics.fmean(row.value(objective.metric) or 0.0 for row in its.measured),
-            costs=tuple(_cost(its.measured, name, device) for name in objective.costs),
+            costs=tuple(_cost(its.measured, name, device)[0] for name in objective.costs),
+            cost_error=_cost(its.measured, objective.cost, device)[1],
         )
         for number, its in tried.items()
     ]
 
+    def rung(network: Network) -> int:
+        its = tried[network.number].job.rung
+        return highest if its is None else its
+
+    own = [network for network in networks if not network.baseline and rung(network) == highest]
+    decides = decisive([(network.costs[0], network.cost_error) for network in own], objective)
+    last = {network.number for network, its in zip(own, decides) if not its}
+
     def standing(network: Network) -> tuple[float, ...]:
-        rung, cost = tried[network.number].job.rung, network.costs[0]
-        return (highest if rung is None else rung, objective.reward(network.value, cost), -cost, -network.number)
+        cost, number = network.costs[0], network.number
+        return (rung(network), number not in last, objective.reward(network.value, cost), -cost, -number)
 
     return sorted(networks, key=standing, reverse=True)
 
 
-def _cost(measured: Sequence[Measurement], name: str, device: str) -> float:
-    """Of several trainings the mean, in which each latency counts by its error."""
+def _cost(measured: Sequence[Measurement], name: str, device: str) -> tuple[float, float]:
+    """Of several trainings the mean, in which each latency counts by its error, and its relative standard error."""
     if name != "latency_ms":
-        return statistics.fmean(row.cost(name, device) or 0.0 for row in measured)
+        return statistics.fmean(row.cost(name, device) or 0.0 for row in measured), 0.0
     taken = [row.latencies[device] for row in measured]
-    mean, _ = surest([each.median_ms for each in taken], [each.error_ms for each in taken])
-    return mean
+    mean, error = surest([each.median_ms for each in taken], [each.error_ms for each in taken])
+    return mean, (error or 0.0) / mean
 
 
 def _goes_on_with_them(run: Run) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nas import noise
-from nas.measurements import Measurement
+from nas.measurements import MOST_ERROR, Measurement
 from nas.objective import Metric, Objective
 from nas.records import Job, Trial
 
@@ -61,6 +61,14 @@ def highest_rung(networks: Mapping[int, Trained]) -> int | None:
     """The highest that one of the search's own has reached; None where there are no rungs."""
     own = (network.job for network in networks.values() if network.job.compared is None)
     return max((job.rung for job in own if job.rung is not None), default=None)
+
+
+def decisive(costs: Sequence[tuple[float, float]], objective: Objective) -> list[bool]:
+    """Of networks by their cost and its relative standard error, which of them may be the best: those whose cost is not
+    well known only where no other fits. In the browser as well: api/dashboard/reward.js."""
+    known = [error <= MOST_ERROR for _, error in costs]
+    others = any(sure and objective.fits(cost) for sure, (cost, _) in zip(known, costs))
+    return known if others else [True] * len(costs)
 
 
 def values(measured: Iterable[Measurement], metric: Metric) -> list[float]:

@@ -276,10 +276,11 @@ def ended(store: Store, owner: str, run: Run, came: Sequence[Measurement | str])
             store.claims.end(owner, number, run.id, "done", each)
 
 
-def latency(median_ms: float, device: str = "cpu") -> Latency:
+def latency(median_ms: float, device: str = "cpu", error_ms: float | None = None) -> Latency:
     return Latency(
         device=device,
         median_ms=median_ms,
+        error_ms=error_ms,
         p95_ms=1.2 * median_ms,
         minimum_ms=0.9 * median_ms,
         spread=0.05,

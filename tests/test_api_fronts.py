@@ -11,7 +11,7 @@ from nas.measurements import Measurement
 from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.specs import Fidelity
-from tests.service import PLAIN, POINTS, SMALLEST, Service, latency
+from tests.service import OWNER, PLAIN, POINTS, SMALLEST, Service, latency
 
 
 def test_the_front_is_ranked_by_the_searchs_own_objective(service: Service) -> None:
@@ -233,3 +233,52 @@ def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: 
     assert [row["reward"] for row in other["front"]] == pytest.approx([0.85 - 0.1 * 5 / 8, 0.9])
     service.get(f"/v1/searches/{run.id}/pareto?form=sum", status=422)
     assert service.get(f"/v1/searches/{service.search([]).id}/pareto")["hypervolumes"] == []
+
+
+def test_a_latency_that_is_known_too_roughly_is_the_best_only_where_no_other_fits(service: Service) -> None:
+    """Trial 0 has the highest reward, by a latency of ± 50 %; of the others trial 1 has."""
+    objective = Objective(cost="latency_ms", target=2.0, w_under=0.0, w_over=-1.0)
+    run = service.search([], running=3, objective=objective, trials=9)
+    for number, accuracy, median_ms, error in ((0, 0.95, 1.0, 0.5), (1, 0.9, 1.5, 0.01), (2, 0.8, 3.0, 0.01)):
+        took = latency(median_ms, error_ms=error * median_ms)
+        measured = Measurement(params=9, mult_adds=9, accuracy=accuracy, latencies={"cpu": took})
+        service.end(service.store.trial(run.id, number).job, measured)
+    address = f"/v1/searches/{run.id}"
+    found = service.get(f"{address}/pareto")
+    assert [(row["number"], row["noisy"]) for row in found["front"]] == [(0, True)]
+    shown = service.get(address)
+    assert (found["best"]["number"], found["best"]["noisy"], shown["best"]["number"]) == (1, False, 1)
+    words = "Trial 0 may be better, but its latency is known to ± 50 % only: measure it again."
+    assert words in shown["verdict"].replace("\N{NO-BREAK SPACE}", " ")
+    # Nothing that is well known is as fast as that.
+    strict = service.get(f"{address}/pareto?target=1.2")
+    assert (strict["best"]["number"], strict["best"]["noisy"]) == (0, True)
+    assert service.get(f"{address}/pareto?cost=params&target=10")["best"]["noisy"] is False
+    # With one exponent the target is no bound.
+    assert service.get(f"{address}/pareto?target=1.2&w=-0.07")["best"]["number"] == 1
+
+
+def test_a_latency_is_measured_again_when_somebody_asks(service: Service) -> None:
+    objective = Objective(cost="latency_ms", target=2.0, w_under=0.0, w_over=-1.0)
+    run = service.search([], running=1, objective=objective, trials=1)
+    address, job = f"/v1/searches/{run.id}", service.store.trial(run.id, 0).job
+    problem = service.post(f"{address}/trials/0/measure", status=409)
+    assert problem["detail"] == f"trial 0 of run {run.id} is running and has no latency"
+    rough = Measurement(params=9, mult_adds=9, accuracy=0.9, latencies={"cpu": latency(1.0, error_ms=1.3)})
+    service.end(job, rough)
+    service.store.claims.release(run.id, OWNER, "finished")
+    asked = service.post(f"{address}/trials/0/measure", status=200)
+    assert (asked["state"], asked["again"], asked["trials"]) == ("queued", [0], 2)
+    assert service.post(f"{address}/trials/0/measure", status=200)["trials"] == 2  # once is enough
+    again = service.claimed(service.store.run(run.id))
+    assert again.again == (0,)
+    service.store.claims.begin(OWNER, replace(job, number=1, measures=0, dataset=None, recipe=None))
+    assert service.get(address)["again"] == []
+    better = replace(rough, accuracy=None, latencies={"cpu": latency(1.2, error_ms=0.01)})
+    service.store.claims.end(OWNER, 1, run.id, "done", better)
+    best = service.get(address)["best"]
+    assert (best["number"], best["cost"], best["noisy"]) == (0, 1.2, False)
+    assert service.get(f"{address}/columns")["latencies"][0] == [[1.2, 0.01]]
+    service.store.claims.release(run.id, OWNER, "stopped")
+    problem = service.post(f"{address}/trials/0/measure", status=409)
+    assert problem["detail"] == f"run {run.id} is stopped: it measures nothing any more, `nas measure` does"

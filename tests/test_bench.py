@@ -79,7 +79,7 @@ def test_the_bench_hands_over_what_a_search_does() -> None:
             )
             for _ in range(8)
         ]
-        best = search.best(search.among(trials(measured), aim, "cpu"))
+        best = search.best(search.among(trials(measured), aim, "cpu"), aim)
         assert best is not None
         assert best_measured(measured, aim) == best.number
 

@@ -256,6 +256,7 @@ def test_wishes_and_budget(service: Service) -> None:
     longer = nas("raise", run, "--hours", "2", "--compute-hours", "0.5")
     assert f"Search {run} has 9 trials, 2 hours, 0.5 compute hours now" in unwrapped(longer.out)
     assert "trials, hours and compute_hours are all left out: give one" in nas("raise", run).error
+    assert f"trial 0 of run {run} is done and has no latency" in nas("remeasure", run, "0").error
     too_few = nas("raise", run, "2")
     assert too_few.code == 1
     assert "at least 4" in too_few.error

@@ -25,6 +25,8 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
     assert client.resume(run["id"])["wish"] == "run"
     assert client.raise_budget(run["id"], 5)["trials"] == 5
     assert client.stop(run["id"])["wish"] == "stop"
+    with pytest.raises(ServiceError, match=r"has no trial 3"):
+        client.measure_again(run["id"], 3)
     other = client.search(dataset="fashion_mnist", trials=3, searcher="random")
     assert client.cancel(other["id"])["state"] == "cancelled"
     assert client.events(run["id"])[0]["kind"] == "added"

@@ -4,7 +4,7 @@ import dataclasses
 import random
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from nas import spaces
 from nas.networks.architecture import random_choices
@@ -15,7 +15,7 @@ from nas.specs import Limits
 from tests.browser import View, best, excused, keys, measured, small, unbeaten
 from tests.past import OWNER, SEARCH
 from tests.pictures import saved
-from tests.service import GREY
+from tests.service import GREY, latency
 
 
 def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> None:
@@ -140,6 +140,53 @@ def test_a_latency_says_what_it_is_and_how_well_it_is_known(view: View) -> None:
     expect(row).to_contain_text("ms ± 5.0 %")
     row.get_by_role("button").click()
     expect(page.locator(".figures")).to_contain_text("ms ± 5.0 %")
+
+
+def test_a_noisy_latency_is_seen_decides_nothing_and_is_measured_again(view: View) -> None:
+    hard = Objective(cost="latency_ms", target=1.0, w_under=HARD[0], w_over=HARD[1])
+    run = small(view.service, objective=hard, limits=Limits())
+    past, store = view.service.past, view.service.store
+    job = store.trial(run.id, 5).job
+    busy = dataclasses.replace(latency(0.01, error_ms=0.0128), slowdown=2.3, shared=True)
+    highest = dataclasses.replace(past.measured(job), accuracy=0.99, latencies={"cpu": busy})
+    store.claims.end(OWNER, 5, run.id, "done", highest)
+    page = view.search(run)
+    points = {number: its for number, its in measured(view.service, run, "latency_ms").items() if number != 5}
+    expect(page.locator(".badge")).to_have_text(f"★ {best(points, hard)}")
+    expect(page.locator(".verdict")).to_contain_text("Trial 5 may be better, but its latency is known to ± 128 % only")
+    row = page.locator("tr[data-key='5']")
+    expect(row.locator(".noisy")).to_have_attribute("title", "known to ± 128 % only")
+    expect(row).to_contain_text("latency known to ± 128 % only")
+    expect(page.locator("circle.point.rough")).to_have_attribute("data-key", "5")
+    expect(page.locator(".key.rough")).to_be_visible()
+    # The browser's own ranking has the same rule: where none that is well known fits, the noisy one is the best.
+    held: list[Route] = []
+    page.route("**/pareto?*", lambda route: held.append(route))
+    page.get_by_label("Target", exact=True).fill("0.9")
+    page.keyboard.press("Tab")
+    expect(page.locator(".badge")).to_have_text(f"★ {best(points, dataclasses.replace(hard, target=0.9))}")
+    page.get_by_label("Target", exact=True).fill("0.02")
+    page.keyboard.press("Tab")
+    expect(page.locator(".badge")).to_have_text("★ 5")
+    page.unroute("**/pareto?*")
+    page.get_by_role("button", name="As searched").click()
+    row.get_by_role("button").click()
+    expect(page.locator(".roughly")).to_contain_text(
+        "Latency is known to ± 128 % only, as the machine took 2.3 times as long as at best and other programs kept "
+        "its processors busy. It decides no star while others can."
+    )
+    page.locator(".roughly").get_by_role("button", name="Measure again").click()
+    expect(page.get_by_role("button", name="Waits to be measured again")).to_be_disabled()
+    assert store.run(run.id).again == (5,)
+    again = dataclasses.replace(job, number=6, measures=5, dataset=None, recipe=None)
+    store.claims.begin(OWNER, again)
+    known = dataclasses.replace(highest, accuracy=None, latencies={"cpu": latency(0.5, error_ms=0.001)})
+    store.claims.end(OWNER, 6, run.id, "done", known)
+    expect(page.locator(".badge")).to_have_text("★ 5")
+    expect(page.locator(".roughly")).to_be_hidden()
+    expect(page.locator(".noisy")).to_have_count(0)
+    page = view.open(f"#/searches/{run.id}/trials/5")
+    expect(page.locator(".figures")).to_contain_text("0.500 ms ± 0.2 %")
 
 
 def test_every_device_has_a_column_and_a_front(view: View) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import queue
 import re
 import threading
@@ -22,7 +23,7 @@ from nas.specs import BenchmarkSpec, GrowthSpec, Limits, SearchSpec
 from nas.store import Conflict, Store, StoreError
 from tests.test_architecture import b0
 from tests.test_leads import SPEC as LEADING
-from tests.test_leads import noisy_at_first
+from tests.test_leads import noisy_at_first, told
 from tests.test_plans import measured
 from tests.waiting import eventually
 from workers.drive import Evaluation, EvaluationFailed, Pool, drive
@@ -651,3 +652,27 @@ def test_when_the_database_goes_away_nothing_is_left_running(sqlite: Store, monk
         drive(sqlite, "me", claimed_run, plan, pool, Inbox())
     assert [evaluation.cancelled() for evaluation in pool.begun] == [True, True]
     assert {trial.state for trial in sqlite.trials(run.id)} == {"running"}
+
+
+def test_what_somebody_wants_measured_again_is_before_anything_else(sqlite: Store) -> None:
+    """Of a search that has finished, by trials beyond its budget; the better known latency counts."""
+    run = sqlite.add_run("search", dataclasses.replace(LEADING, trials=3, devices=("cpu", "cpu_eager")))
+
+    def coming(job: Job, report: Report) -> Measurement:
+        its = told(job, 0.003 if job.measures is not None else 0.5)
+        return dataclasses.replace(its, latencies={name: its.latencies["cpu"] for name in job.devices})
+
+    driven(sqlite, coming)
+    for number in (2, 0):
+        assert sqlite.measure_again(run.id, number).state == "queued"
+    left = driven(sqlite, coming)
+    assert left is not None
+    assert (left.state, left.trials, left.again) == ("finished", 5, ())
+    again = sqlite.trials(run.id, after=2)
+    assert [(trial.job.measures, trial.job.devices) for trial in again] == [(2, left.spec.devices), (0, left.spec.devices)]
+    assert [event.text for event in sqlite.events(run.id) if event.kind == "again"] == [
+        "the latency of trial 2 is to be measured again",
+        "the latency of trial 0 is to be measured again",
+    ]
+    ((_, latencies), *_) = sqlite.outlines(run.id, ("number", "latencies"))
+    assert json.loads(latencies)[0][1] == pytest.approx(0.003 * json.loads(latencies)[0][0])

@@ -23,7 +23,8 @@ class Slow:
 
     def __init__(self, plan: Plan, slow: Callable[[int], bool]) -> None:
         self._plan, self._slow = plan, slow
-        self.patience, self.exhausted, self.thinking = plan.patience, plan.exhausted, threading.Event()
+        self.patience, self.exhausted, self.again = plan.patience, plan.exhausted, plan.again
+        self.thinking = threading.Event()
         self.go, self.calls = threading.Event(), list[str]()
 
     @property

@@ -128,7 +128,7 @@ def test_what_is_shown_as_the_best_never_goes(sqlite: Store, seed: int) -> None:
             changes["repeats"] = number - 6
         ended(sqlite, run, number, measured(draw.random(), latencies={"cpu": took}), **changes)
     trials = sqlite.trials(run.id)
-    best = view.standing(view.among(trials, objective, "cpu"))[1]
+    best = view.standing(view.among(trials, objective, "cpu"), objective)[1]
     assert best is not None
     assert next(each.number for each in retention.ranked(_spec(run), trials) if not each.baseline) == best.number
     finished(sqlite, run)

@@ -92,7 +92,7 @@ def test_the_front_and_the_best_are_among_those_that_lead(store: Store, form: Fo
         run = history(store, 50, seed=seed, objective=objective, fidelity=fidelity)
         assert isinstance(run.spec, SearchSpec)
         trials, few = store.trials(run.id), leading(store, run)
-        whole, part = (standing(among(its, objective, "cpu")) for its in (trials, few))
+        whole, part = (standing(among(its, objective, "cpu"), objective) for its in (trials, few))
         assert part == whole
         assert whole[1] is not None
         assert len(few) < 40 or fidelity
@@ -116,10 +116,10 @@ def test_a_network_that_was_measured_again_is_worth_what_is_known_better(store: 
         store.claims.begin("anna", own)
         store.claims.end("anna", number, run.id, "refused" if measured.refused else "done", measured)
     trials, few = store.trials(run.id), leading(store, run)
-    shown, best = standing(among(trials, objective, "cpu"))
+    shown, best = standing(among(trials, objective, "cpu"), objective)
     assert {row.number: row.cost for row in shown} == {2: 0.9, 1: 1.2} | ({} if refused else {0: 1.5})
-    assert standing(among(few, objective, "cpu")) == (shown, best)
-    columns = outlined(store.outlines(run.id, named(objective, "cpu", ("cpu",)), accuracy=...), "cpu", ("cpu",))
+    assert standing(among(few, objective, "cpu"), objective) == (shown, best)
+    columns, _ = outlined(store.outlines(run.id, named(objective), accuracy=...), objective, 0)
     again_rows = store.outlines(run.id, AGAIN, repeats=..., params=...)
     answer = ranked(run, columns, again_rows, objective, "cpu", lambda numbers: store.these(run.id, numbers)).pareto
     assert (answer.front, answer.best) == (shown, best)
@@ -128,7 +128,9 @@ def test_a_network_that_was_measured_again_is_worth_what_is_known_better(store: 
 def test_a_front_of_two_costs_is_among_those_that_lead(store: Store) -> None:
     objective = Objective(form="front", also="params")
     run = history(store, 40, objective=objective)
-    whole, part = (standing(among(its, objective, "cpu")) for its in (store.trials(run.id), leading(store, run)))
+    whole, part = (
+        standing(among(its, objective, "cpu"), objective) for its in (store.trials(run.id), leading(store, run))
+    )
     assert part == whole
 
 
@@ -199,7 +201,7 @@ def rows(store: Store, table: Any) -> list[dict[str, Any]]:
     )
 
 
-SINCE = ("expected_gain", "label")  # columns of runs that there were none of then
+SINCE = ("expected_gain", "label", "turn", "again")  # columns of runs that there were none of then
 
 
 @pytest.mark.parametrize("again", [0.0, 0.1])

@@ -93,7 +93,7 @@ def drive(
             running[pool.evaluate(job, inbox.put)] = job
         while not leave.is_set():
             run = store.claims.renew(run.id, owner, LEASE_SECONDS)
-            plan.trials, thinking = run.trials, False
+            plan.trials, plan.again, thinking = run.trials, run.again, False
             if run.wish == "cancel" or _hopeless(plan, past.errors):
                 for evaluation in running:
                     evaluation.cancel()

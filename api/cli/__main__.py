@@ -216,6 +216,9 @@ def parser() -> argparse.ArgumentParser:
     argument(raised, Budget, "trials", "trials", type=int, nargs="?")
     argument(raised, Budget, "hours", type=float, metavar="H")
     argument(raised, Budget, "compute_hours", type=float, metavar="H")
+    rough = add("remeasure", verbs.measure_again, "measure the latency of a search's trial again, where it is noisy")
+    rough.add_argument("run", metavar="search")
+    rough.add_argument("trial", type=int, help="its number")
     listed = add("datasets", catalogue.datasets, "datasets that are known, or what is known of one")
     listed.add_argument(
         "what", nargs="?", metavar="check|NAME", help="a dataset such as folder:/data/flowers; check looks at one"

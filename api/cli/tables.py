@@ -9,6 +9,7 @@ from rich.text import Text
 
 from api.cli import numbers
 from api.cli.table import Fitted
+from nas.measurements import MOST_ERROR
 from nas.objective import COST_WORDS, METRIC_WORDS
 
 Json = dict[str, Any]
@@ -169,8 +170,9 @@ def median(latency: Json | None) -> str:
 
 
 def with_error(latency_ms: float | None, error_ms: float | None) -> str:
-    """As in "0.41 ms ± 0.5%", where the error is known."""
+    """As in "0.41 ms ± 0.5%", where the error is known, and that it is large where it is."""
     known = f" ± {error_ms / latency_ms:.1%}" if latency_ms and error_ms else ""
+    known += " noisy" if latency_ms and (error_ms or 0.0) > MOST_ERROR * latency_ms else ""
     return numbers.milliseconds(latency_ms) + known
 
 

@@ -213,6 +213,13 @@ def raise_budget(session: Session) -> int:
     return session.show(view, said)
 
 
+def measure_again(session: Session) -> int:
+    options = session.options
+    view = session.client.measure_again(options.run, options.trial)
+    words = f"Search {view['id']}: the latency of trial {options.trial} is measured again, it is {view['state']}"
+    return session.show(view, lambda _: words)
+
+
 def images(session: Session) -> int:
     options, client = session.options, session.client
     if options.what == "list":

@@ -1,6 +1,6 @@
 // The page of one trial of a search: its network as a picture and stage by stage, and its relatives on the front.
 
-import { get, home, query } from "./api.js";
+import { get, home, post, query } from "./api.js";
 import { latest } from "./columns.js";
 import { element, say } from "./element.js";
 import { ended } from "./heading.js";
@@ -10,10 +10,14 @@ import { trialCard } from "./trial.js";
 
 const NEAR = 3; // relatives on the front to either side
 
-export function trialPage(page, _, id, text) {
+export function trialPage(page, hurried, id, text) {
   const number = Number(text);
   const address = `runs/${encodeURIComponent(id)}/trials/${number}`;
-  const card = trialCard(null);
+  const measure = async (which) => {
+    await post(`${home("search", id)}/trials/${which}/measure`);
+    hurried();
+  };
+  const card = trialCard(null, { measure });
   const title = element("h1", {}, `Trial ${number}`);
   const links = element("p", { class: "actions" });
   const stages = stageTable();
@@ -64,7 +68,7 @@ export function trialPage(page, _, id, text) {
       best: best === number,
       reward: whole.reward,
       network,
-      devices: run.spec.devices,
+      run,
     });
     say(named, `of ${run.name || run.id}`);
     links.replaceChildren(

@@ -11,6 +11,7 @@ const NAMES = [
 
 export function columns(id) {
   const trials = new Map();
+  const ends = new Map(); // by number the place in the order of their ends
   let after = 0;
 
   function add(trial) {
@@ -28,11 +29,13 @@ export function columns(id) {
       let answer;
       do {
         answer = await get(`${home("search", id)}/columns${query({ after })}`, signal);
+        for (const [index, number] of answer.number.entries()) ends.set(number, after + index + 1);
         ({ after } = answer);
         for (const { number, state } of trials.values()) if (state === "running") trials.delete(number);
         for (const index of answer.number.keys()) add(lightened(answer, index));
         for (const trial of answer.running) if (!trials.has(trial.number)) add(outlined(trial));
         if (answer.more) seen();
+        for (const number of measuredAgain(answer)) add(await one(id, ends.get(number), signal));
       } while (answer.more);
       return answer.running.filter(({ number }) => trials.get(number).state === "running");
     },
@@ -41,9 +44,22 @@ export function columns(id) {
 
 // One trial of a search by itself, which is there whole.
 export async function latest(id, trial, signal) {
-  if (trial.finished === null) return { ...outlined(trial), whole: false };
-  const answer = await get(`${home("search", id)}/columns${query({ after: trial.finished - 1, limit: 1 })}`, signal);
-  return { ...lightened(answer, 0), whole: false };
+  return { ...(trial.finished === null ? outlined(trial) : await one(id, trial.finished, signal)), whole: false };
+}
+
+// The one that ended as the so-manieth.
+async function one(id, finished, signal) {
+  return lightened(await get(`${home("search", id)}/columns${query({ after: finished - 1, limit: 1 })}`, signal), 0);
+}
+
+// Those whose latency was measured again by one of these, and that had ended before: they are others now.
+function measuredAgain({ number, role, repeats }) {
+  const these = new Set(number);
+  return new Set(
+    [...repeats.keys()]
+      .filter((index) => role[index] === "measured" && !these.has(repeats[index]))
+      .map((index) => repeats[index]),
+  );
 }
 
 function lightened(answer, index) {

@@ -6,7 +6,7 @@ const ROUND = 2 * Math.PI;
 
 export function dots(chart) {
   const canvas = element("canvas", { "aria-hidden": "true", hidden: true });
-  let places = new Float32Array(); // x, y and radius of each
+  let places = new Float32Array(); // x, y and radius of each, negative of hollow ones
   let size = "";
   chart.node.prepend(canvas);
   canvas.addEventListener("stale", () => !canvas.hidden && paint());
@@ -20,13 +20,15 @@ export function dots(chart) {
     const pen = canvas.getContext("2d");
     const { color, borderTopColor } = getComputedStyle(canvas);
     pen.scale(ratio, ratio);
-    [pen.fillStyle, pen.strokeStyle] = [color, borderTopColor];
+    pen.fillStyle = color;
     for (let at = 0; at < places.length; at += 3) {
       pen.beginPath();
-      pen.arc(places[at], places[at + 1], places[at + 2], 0, ROUND);
+      const hollow = places[at + 2] < 0;
+      pen.arc(places[at], places[at + 1], Math.abs(places[at + 2]), 0, ROUND);
       pen.globalAlpha = 0.55;
-      pen.fill();
+      if (!hollow) pen.fill();
       pen.globalAlpha = 1;
+      pen.strokeStyle = hollow ? color : borderTopColor;
       pen.stroke();
     }
   }
@@ -34,7 +36,8 @@ export function dots(chart) {
   // Paints them where they are not on the canvas already.
   return function show(given) {
     const next = new Float32Array(3 * given.length);
-    for (const [index, { x, y, radius }] of given.entries()) next.set([x, y, radius], 3 * index);
+    for (const [index, { x, y, radius, hollow }] of given.entries())
+      next.set([x, y, hollow ? -radius : radius], 3 * index);
     const now = `${chart.node.clientWidth} ${chart.node.clientHeight} ${devicePixelRatio}`;
     const same = now === size && next.length === places.length && next.every((value, index) => value === places[index]);
     [places, size, canvas.hidden] = [next, now, given.length === 0];

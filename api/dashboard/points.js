@@ -4,6 +4,7 @@ import { dots } from "./dots.js";
 import { element, svg } from "./element.js";
 
 const REACH = 28; // pixels from a point at which it is meant
+const PLAIN = new Set(["point", "point rough"]); // classes of those that may be painted
 const MOST_CIRCLES = 2000; // of more points the plain ones are painted
 
 export function points(chart, pick) {
@@ -61,7 +62,7 @@ export function points(chart, pick) {
     shown = [...given];
     const many = given.length > MOST_CIRCLES;
     paint(many ? given : []);
-    const drawn = many ? given.filter((each) => each.class !== "point") : given;
+    const drawn = many ? given.filter((each) => !PLAIN.has(each.class)) : given;
     const wanted = new Set(drawn.map((each) => each.key));
     for (const [key, circle] of circles) {
       if (wanted.has(key)) continue;

@@ -1,6 +1,7 @@
 // The reward as in nas/objective.py: what the browser makes of another target or exponent before the service answers.
 
-import { costOf, metricOf } from "./columns.js";
+import { costOf, latencyOn, metricOf } from "./columns.js";
+import { rough } from "./noise.js";
 
 export function worth(objective, value, cost) {
   const [factor, offset] = terms(objective, cost);
@@ -19,17 +20,33 @@ export function reranked(pareto, objective, trials, place) {
   const again = (row) => ({ ...row, reward: worth(objective, row.value, row.cost) });
   const known = new Map([...pareto.front, pareto.best].filter(Boolean).map((row) => [row.number, again(row)]));
   const several = new Set(trials.map((trial) => trial.repeats));
-  let best = null;
-  for (const row of known.values()) best = better(best, row);
+  const best = choice(objective);
+  for (const row of known.values()) best.add(row);
   for (const trial of trials) {
     if (known.has(trial.number) || several.has(trial.number) || trial.repeats !== null) continue;
     const [value, cost] = [metricOf(trial, objective.metric), costOf(trial, objective.cost, place)];
     if (value === null || cost === null) continue;
     const { number, baseline, rung } = trial;
     const reward = worth(objective, value, cost);
-    best = better(best, { number, baseline, rung, value, cost, reward, trainings: 1, tied_with: [] });
+    const noisy = objective.cost === "latency_ms" && rough(latencyOn(trial, place));
+    best.add({ number, baseline, rung, value, cost, reward, noisy, trainings: 1, tied_with: [] });
   }
-  return { ...pareto, objective, front: pareto.front.map((row) => known.get(row.number)), best };
+  return { ...pareto, objective, front: pareto.front.map((row) => known.get(row.number)), best: best.row() };
+}
+
+// The best of all, or of those whose cost is well known where one of these fits: as `decisive` in nas/standings.py.
+function choice({ target, w_under, w_over }) {
+  const fits = (cost) => cost <= target || w_over >= w_under;
+  let [all, known, others] = [null, null, false];
+  return {
+    add(row) {
+      all = better(all, row);
+      if (row.noisy) return;
+      known = better(known, row);
+      others ||= row.baseline === null && fits(row.cost);
+    },
+    row: () => (others ? known : all),
+  };
 }
 
 // Of equal ones the cheapest, then the earliest; what a search did not find itself is never its best.

@@ -1,10 +1,11 @@
 // The scatter of a search: accuracy against cost, the Pareto front as a step line, the best trial as a star.
 
 import { costly, linear } from "./axis.js";
-import { costOf, metricOf } from "./columns.js";
+import { costOf, latencyOn, metricOf } from "./columns.js";
 import { element, say, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
 import { goal } from "./goal.js";
+import { noise, rough } from "./noise.js";
 import { COSTS, METRICS, percent, short } from "./numbers.js";
 import { points } from "./points.js";
 import { terms } from "./reward.js";
@@ -35,6 +36,7 @@ export function scatter(pick, aimed) {
     ...[
       ["front", "Pareto front"],
       ["other", "other trials"],
+      ["rough", "noisy latency"],
       ["best", "best reward"],
       ["equal", "equal reward"],
       ["parent", "the parent, whole"],
@@ -42,7 +44,7 @@ export function scatter(pick, aimed) {
     ].map(([name, words]) => element("span", { class: `key ${name}` }, words)),
     element("span", {}, "area of a point: parameters"),
   );
-  const parentKey = legend.querySelector(".parent");
+  const [parentKey, roughKey] = [legend.querySelector(".parent"), legend.querySelector(".rough")];
   chart.node.append(note);
 
   function draw() {
@@ -54,7 +56,9 @@ export function scatter(pick, aimed) {
       const known = networks.get(trial.number);
       const at = known?.cost ?? costOf(trial, cost, place);
       const value = known?.value ?? metricOf(trial, metric);
-      if (at !== null && value !== null) measured.push({ trial, at, value });
+      if (at === null || value === null) continue;
+      const its = cost === "latency_ms" ? (known ? errorOf(known, pareto.device) : latencyOn(trial, place)) : null;
+      measured.push({ trial, at, value, noisy: rough(its) ? its : null });
     }
     say(note, "No trial has been measured yet.");
     note.hidden = measured.length > 0;
@@ -112,19 +116,23 @@ export function scatter(pick, aimed) {
     const { pareto, selected } = drawn;
     const { cost, metric } = pareto.objective;
     const { area } = chart;
+    roughKey.hidden = !measured.some(({ noisy }) => noisy);
     parentKey.hidden = !measured.some(({ trial }) => trial.whole);
     const unbeaten = new Set(pareto.front.map((row) => row.number));
     const [fewest, largest] = ends(measured.map(({ trial }) => trial.params));
     const fine = measured.length > 1000 ? 1.5 : 3; // pixels
-    const classOf = ({ number, whole }) =>
-      `point${unbeaten.has(number) ? " front" : ""}${whole ? " parent" : ""}${number === selected ? " selected" : ""}`;
+    const classOf = ({ number, whole }, noisy) =>
+      ["point", unbeaten.has(number) && "front", whole && "parent", number === selected && "selected", noisy && "rough"]
+        .filter(Boolean)
+        .join(" ");
     showPoints(
-      measured.map(({ trial, at, value }) => ({
+      measured.map(({ trial, at, value, noisy }) => ({
         key: String(trial.number),
         x: x.at(at),
         y: y.at(value),
         radius: fine + 2 * fine * Math.sqrt(largest > fewest ? (trial.params - fewest) / (largest - fewest) : 0.2),
-        class: classOf(trial),
+        class: classOf(trial, noisy),
+        hollow: Boolean(noisy),
         title: name(trial) ?? `Trial ${trial.number}`,
         // Of all the points one at a time is pointed at.
         get rows() {
@@ -132,6 +140,7 @@ export function scatter(pick, aimed) {
             [METRICS[metric].title, percent(value)],
             [COSTS[cost].title, COSTS[cost].show(at)],
             ["Parameters", short(trial.params)],
+            ...(noisy ? [["Noisy", noise(noisy)]] : []),
           ];
         },
       })),
@@ -181,6 +190,11 @@ function equal(objective, reward, x, y, area) {
   }
   return parts.join("");
 }
+
+const errorOf = ({ latencies_ms, latency_errors_ms }, device) => ({
+  median_ms: latencies_ms?.[device] ?? 0,
+  error_ms: latency_errors_ms?.[device] ?? null,
+});
 
 // What a point is called, where it is no network of the searcher's own.
 const name = (trial) => trial.baseline ?? (trial.whole ? "parent" : null);

@@ -1,6 +1,6 @@
 // The page of a search.
 
-import { get, home, Problem, query } from "./api.js";
+import { get, home, Problem, post, query } from "./api.js";
 import { columns, costOf, metricOf } from "./columns.js";
 import { named } from "./devices.js";
 import { element, say } from "./element.js";
@@ -38,10 +38,13 @@ export function searchPage(page, hurried, id) {
   const chart = scatter(select, rank.aim);
   const aim = element("h2", {}, "Accuracy against cost");
   const leftOut = element("p", { class: "muted left-out" });
-  const card = trialCard(
-    () => select(null),
-    (number) => `#/${home("search", id)}/trials/${number}`,
-  );
+  const card = trialCard(() => select(null), {
+    address: (number) => `#/${home("search", id)}/trials/${number}`,
+    measure: async (number) => {
+      await post(`${home("search", id)}/trials/${number}/measure`);
+      hurried();
+    },
+  });
   const grew = grownCard(id, () => rank.wanted());
   const mattered = knobsCard(id, () => rank.wanted(), select);
   const log = events("search", id);
@@ -152,7 +155,7 @@ export function searchPage(page, hurried, id) {
       best: shown !== null && shown.number === pareto.best?.number,
       reward: shown && reward(shown),
       network: networks.get(shown?.number),
-      devices: run.spec.devices,
+      run,
     });
     grow?.show(shown, run.name || run.id);
     list.choose(selected);
@@ -172,7 +175,7 @@ export function searchPage(page, hurried, id) {
     top.show(run, { facts: facts(run.spec), objective: inWords(run.spec.objective) });
   }
 
-  const state = () => JSON.stringify([run.state, run.ended_at, run.trials, run.counts]);
+  const state = () => JSON.stringify([run.state, run.ended_at, run.trials, run.counts, run.again]);
 
   return async function refresh(signal) {
     if (settled !== null) {
@@ -189,7 +192,7 @@ export function searchPage(page, hurried, id) {
     wholes.again();
     wholes.keep(going);
     running.show(going, run.spec.parallel, ended(run));
-    const now = JSON.stringify([trials.size, run.counts, going.map((trial) => trial.number)]);
+    const now = JSON.stringify([trials.size, run.counts, run.again, going.map((trial) => trial.number)]);
     // What came first was asked for together: of a run that goes on the front may be older than the trials.
     if (first) arrived();
     else if (now !== drawn) await rerank();

@@ -2,19 +2,24 @@
 
 import { latencyOn } from "./columns.js";
 import { element, pill, say } from "./element.js";
+import { noise, noiseBadge, rough } from "./noise.js";
 import { accuracy, bytes, decimal, duration, latency, MEDIAN, short } from "./numbers.js";
 import { confusion, qualityRows } from "./quality.js";
 import { imagesOf, stageRows } from "./stages.js";
 
 const HEADINGS = ["Stage", "Kernel", "Channels", "Repeats", "Output"];
 
-// `back` shows the best one again, and `address` gives that of the page of one; either may be null.
-export function trialCard(back, address = null) {
+// `back` shows the best one again, `address` gives that of the page of one, and `measure` has the latency of one measured
+// again; each may be null.
+export function trialCard(back, { address = null, measure = null }) {
   const title = element("h2");
   const tag = element("span");
   const bestAgain = element("button", { type: "button", class: "quiet", click: back, hidden: true }, "Show the best");
   const alone = element("a", { hidden: true }, "On its own");
   const figures = element("dl", { class: "figures" });
+  const [noisy, complaint] = [element("p", { class: "remark" }), element("p", { class: "error", role: "alert" })];
+  const again = element("button", { type: "button", click: measured }, "Measure again");
+  const roughly = element("div", { class: "roughly", hidden: true }, noisy, again, complaint);
   const why = element("p", { class: "error" });
   const trace = element("pre");
   const where = element("details", { hidden: true }, element("summary", {}, "Where in the code"), trace);
@@ -42,20 +47,35 @@ export function trialCard(back, address = null) {
     element("div", { class: "title" }, title, tag, alone, bestAgain),
     empty,
     figures,
+    roughly,
     classes.node,
     why,
     where,
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Architecture" }, stages),
     footing,
   );
-  let before = null;
+  let [before, now] = [null, null];
+
+  async function measured() {
+    say(complaint, "");
+    try {
+      again.disabled = true;
+      await measure(now);
+    } catch (error) {
+      again.disabled = false;
+      say(complaint, error.message);
+    }
+  }
 
   return {
     node,
     // `trial` is what columns say of it, `whole` the rest, null until it has been read; `network` is what is known of it
-    // on the front, over all its trainings, if it is there. The `devices` are those of the search.
-    show(trial, { whole, trouble, best, reward, network, devices }) {
-      const drawn = trial && JSON.stringify([trial.number, trial.state, whole?.state, trouble, best, reward, network]);
+    // on the front, over all its trainings, if it is there. The `run` is its search.
+    show(trial, { whole, trouble, best, reward, network, run }) {
+      const { devices } = run.spec;
+      const waits = trial !== null && run.again.includes(trial.number);
+      const shown = [trial, whole?.state, trouble, best, reward, network, waits, run.state];
+      const drawn = trial && JSON.stringify(shown);
       if (drawn === before && before !== null) return;
       before = drawn;
       const reading = Boolean(trial) && whole === null;
@@ -79,7 +99,14 @@ export function trialCard(back, address = null) {
       where.hidden = !whole?.traceback;
       where.open = false;
       classes.show(whole?.measurement?.quality);
+      now = trial?.number ?? null;
+      roughly.hidden = !trial || !devices.some((_, place) => rough(latencyOn(trial, place)));
       if (!trial) return;
+      say(noisy, roughness(trial, whole, devices));
+      again.hidden = !measure || (run.ended_at !== null && run.state !== "finished");
+      again.disabled = waits;
+      say(again, waits ? "Waits to be measured again" : "Measure again");
+      say(complaint, "");
       figures.replaceChildren(
         ...rows(trial, whole, { reward, network, devices }).map(([name, value, hint]) =>
           element("div", { title: hint }, element("dt", {}, name), element("dd", {}, value)),
@@ -108,7 +135,9 @@ function rows(trial, whole, { reward, network, devices }) {
     ["Reward", decimal(network?.reward ?? reward)],
     ["Multiply-adds", short(trial.mult_adds)],
     ...(whole?.job.devices ?? devices).map((device, place) => {
-      return [place ? `On ${device}` : "Latency", latency(latencyOn(trial, place)), `on ${device}: ${MEDIAN}`];
+      const its = latencyOn(trial, place);
+      const value = element("span", {}, latency(its), noiseBadge(its));
+      return [place ? `On ${device}` : "Latency", value, `on ${device}: ${MEDIAN}`];
     }),
     ["Parameters", short(trial.params)],
     ["Peak memory", bytes(trial.peak_memory), "of values held at once"],
@@ -117,6 +146,16 @@ function rows(trial, whole, { reward, network, devices }) {
     ...(trial.inherited === null ? [] : [["Inherited", accuracy(trial.inherited)]]),
     ...(trial.learning_rate === null ? [] : [["Learning rate, as it diverged", decimal(trial.learning_rate)]]),
   ];
+}
+
+// Which of its latencies are noisy, and why.
+function roughness(trial, whole, devices) {
+  const told = devices.map((device, place) => {
+    const [shown, measured] = [latencyOn(trial, place), whole?.measurement?.latencies[device]];
+    const words = noise(measured?.error_ms === shown?.error_ms ? measured : shown);
+    return words && `${place ? `Latency on ${device}` : "Latency"} is ${words}.`;
+  });
+  return [...told.filter(Boolean), "It decides no star while others can."].join(" ");
 }
 
 function foundOn({ images, folds }) {

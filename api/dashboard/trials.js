@@ -2,6 +2,7 @@
 
 import { latencyOn, metricOf } from "./columns.js";
 import { element, pill } from "./element.js";
+import { noise, noiseBadge } from "./noise.js";
 import { decimal, duration, latency, MEDIAN, METRICS, percent, short } from "./numbers.js";
 import { table } from "./table.js";
 
@@ -77,6 +78,10 @@ export function trialsTable(reward, pick, { devices, weights, objective: { metri
         number: true,
         minor: true,
         text: (trial) => latency(latencyOn(trial, place)),
+        fill: (cell, trial) => {
+          const its = latencyOn(trial, place);
+          cell.replaceChildren(latency(its), noiseBadge(its) || "");
+        },
         value: (trial) => latencyOn(trial, place)?.median_ms ?? null,
         hint: `on ${device}: ${MEDIAN}`,
       })),
@@ -101,7 +106,9 @@ export function trialsTable(reward, pick, { devices, weights, objective: { metri
 // Which training of its network a trial is, where there are several, how it was slowed down, and what it began with.
 function purpose(trial, shared) {
   const { inherited, learning_rate } = trial;
+  const rough = noise(latencyOn(trial, 0));
   return [
+    rough && `latency ${rough}`,
     which(trial, shared),
     learning_rate && `at rate ${decimal(learning_rate)}`,
     inherited !== null && `${Math.round(100 * inherited)} % inherited`,

@@ -11,11 +11,12 @@ from api.admission import admit, unchanged
 from api.answering import Answers
 from api.bodies import JSONRoute, strictly
 from api.history import Histories, Rows, Submitter
-from api.problems import TAKES_BODY, documented
+from api.problems import TAKES_BODY, WRITES, documented
 from api.ranking import Ranking
 from api.requests import Budget
 from api.routes.runs import UNKNOWN, Id, run_of
 from api.views import knobs
+from api.routes.trials import Number
 from api.views.columns import NAMES, Columns, columns
 from api.views.front import Pareto
 from api.views.knobs import Knobs
@@ -70,6 +71,23 @@ def raise_budget(
         run, budget.trials, hours=budget.hours, compute_hours=budget.compute_hours, by=asker
     )
     return history.search(raised)
+
+
+@router.post(
+    "/{run}/trials/{number}/measure",
+    operation_id="measure_again",
+    summary="Measure the latency of a search's network again",
+    responses=documented(
+        **WRITES,
+        _404="run 0a1b2c3d4e5f has no trial 7",
+        _409="trial 7 of run 0a1b2c3d4e5f is failed and has no latency",
+    ),
+)
+def measure_again(run: Id, number: Number, history: Histories, asker: Asker) -> Search:
+    """By a trial of its own, which the search has beyond its budget; of the two latencies the one that is known better
+    counts. A search that has finished goes on for it."""
+    run_of(history.store, "search", run)
+    return history.search(history.store.measure_again(run, number, asker))
 
 
 @router.get("/{run}/request", summary="What asks for a search like this", responses=documented(_404=UNKNOWN))

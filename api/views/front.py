@@ -1,11 +1,12 @@
 """The Pareto front of a search by any objective, from columns of its trials and from the trials on it alone."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from api.views.search import Candidate, Estimated, among, point, standing
+from nas.measurements import MOST_ERROR
 from nas.objective import Objective
 from nas.outlines import OWN_ROLES, Role, overturned
 from nas.pareto import Point, front, growth
@@ -49,23 +50,23 @@ Outlined: TypeAlias = tuple[Any, ...]
 of these is None."""
 
 
-def named(objective: Objective, device: str, devices: Sequence[str]) -> tuple[str, ...]:
+def named(objective: Objective) -> tuple[str, ...]:
     """The columns that `outlined` makes of a trial what a front is made of."""
-    names = ("latencies" if name == "latency_ms" and device != devices[0] else name for name in objective.costs)
+    names = ("latencies" if name == "latency_ms" else name for name in objective.costs)
     return (*OUTLINE, *names, objective.metric)
 
 
-def outlined(rows: Iterable[Outlined], device: str, devices: Sequence[str]) -> list[Outlined]:
-    """Of rows in which `latencies` are those of all `devices`, as JSON."""
-    if device == devices[0]:
-        return list(rows)
-    place = devices.index(device)
-
-    def cost(value: Any) -> Any:
-        taken = json.loads(value)[place] if isinstance(value, str) else value
-        return taken[0] if isinstance(taken, list) else taken
-
-    return [(*row[: len(OUTLINE)], *map(cost, row[len(OUTLINE) : -1]), row[-1]) for row in rows]
+def outlined(rows: Sequence[Outlined], objective: Objective, place: int) -> tuple[list[Outlined], set[int]]:
+    """Of rows in which `latencies` are those of all devices, as JSON, with the one at that `place`; and the numbers of
+    those whose reward a latency decides that is known too roughly."""
+    if "latency_ms" not in objective.costs:
+        return list(rows), set()
+    at = len(OUTLINE) + objective.costs.index("latency_ms")
+    taken = json.loads(f"[{','.join(row[at] or 'null' for row in rows)}]")
+    pairs = [(its and its[place]) or (None, None) for its in taken]
+    noisy = {row[0] for row, (median, error) in zip(rows, pairs) if (error or 0.0) > MOST_ERROR * (median or 0.0)}
+    whole = [(*row[:at], median, *row[at + 1 :]) for row, (median, _) in zip(rows, pairs)]
+    return whole, noisy if objective.cost == "latency_ms" else set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +87,10 @@ def ranked(
     device: str,
     read: Read,
     besides: Iterable[int] = (),
+    noisy: Container[int] = (),
 ) -> Ranked:
     """`device` is one of the search's; the `trials`, by number, are all of its that have an accuracy, and `again` those
-    that trained or measured a network once more.
+    that trained or measured a network once more; `noisy` are those whose costs are known too roughly to decide.
 
     What several trainings come to, and what is tied, is told by whole trials: of those on the front, of those of
     networks that were trained several times, and of those that are wanted `besides`."""
@@ -106,11 +108,13 @@ def ranked(
             wanted.add(number)
         elif number not in several:
             once.append(number)
-    wanted.update(once[index] for index in front([points[number] for number in once]))
-    if once and objective.form == "absolute":  # which may be highest off the front
-        wanted.add(max(once, key=lambda number: objective.reward(points[number][-1], points[number][0])))
+    known = [number for number in once if number not in noisy]  # the best of which may be beaten by one that is not
+    for among_them in (once, known) if len(known) < len(once) else (once,):
+        wanted.update(among_them[index] for index in front([points[number] for number in among_them]))
+        if among_them and objective.form == "absolute":  # which may be highest off the front
+            wanted.add(max(among_them, key=lambda number: objective.reward(points[number][-1], points[number][0])))
     estimated = among(read(wanted), objective, device)
-    unbeaten, leader = standing(estimated)
+    unbeaten, leader = standing(estimated, objective)
     points = {number: its for number, its in points.items() if number not in several}
     points = dict(sorted((points | {row.number: point(row) for row, _ in estimated}).items()))
     pareto = Pareto(

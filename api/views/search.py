@@ -1,5 +1,6 @@
 """The networks that a search has measured: what they are worth by an objective, and the front of them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
@@ -7,7 +8,7 @@ from typing import ClassVar, TypeAlias
 from api.views.run import Shown, common
 from api.views.verdict import of_search
 from nas import noise
-from nas.measurements import Latency, Measurement
+from nas.measurements import MOST_ERROR, Latency, Measurement
 from nas.metrics import Quality
 from nas.networks.architecture import Choices
 from nas.objective import Metric, Objective
@@ -16,7 +17,7 @@ from nas.pareto import Point, front
 from nas.records import Job, Run, Trial
 from nas.rounding import Rounding
 from nas.specs import SearchSpec
-from nas.standings import estimate, highest_rung, trained, values
+from nas.standings import decisive, estimate, highest_rung, trained, values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,9 @@ class Candidate:
     measurement counts by its error."""
     latency_errors_ms: dict[str, float]
     """The standard errors of these that are known, in milliseconds."""
+    noisy: bool
+    """Whether the latency that it is ranked by is known too roughly to decide: it is the best one only where no other
+    fits."""
     choices: Choices
     baseline: str | None
     model: str | None
@@ -79,6 +83,7 @@ class Search(Shown):
     expected_gain: float | None
     """What its searcher expected of the last network that it proposed, where it says so: of reward, or of a front, as a
     share of its area."""
+    again: tuple[int, ...]
     saved_seconds: float | None
     """Seconds of training that were not spent on candidates that were refused, at the mean of those that were trained;
     null before there is one of each."""
@@ -96,6 +101,8 @@ class Standing:
     front: tuple[Candidate, ...] = ()
     best: Candidate | None = None
     rewards: tuple[tuple[int, float], ...] = ()
+    noisy: bool = False
+    """Whether one of those that lead does by a latency that is known too roughly: the best may be none of them."""
 
 
 def view(run: Run, summary: Summary, stands: Standing, why: str = "") -> Search:
@@ -105,6 +112,7 @@ def view(run: Run, summary: Summary, stands: Standing, why: str = "") -> Search:
         **common(run, summary, f"/v1/searches/{run.id}", "pareto", "columns"),
         spec=run.spec,
         expected_gain=summary.expected_gain,
+        again=run.again,
         saved_seconds=saved_seconds(summary),
         best=stands.best,
         verdict=of_search(run, summary, stands, why),
@@ -118,10 +126,11 @@ Led: TypeAlias = tuple[int, int, float]
 def stand(spec: SearchSpec, leading: Iterable[Trial], led: Iterable[Led]) -> Standing:
     """From all trainings of the networks that lead now."""
     estimated = among(leading, spec.objective, spec.devices[0])
-    unbeaten, leader = standing(estimated)
+    unbeaten, leader = standing(estimated, spec.objective)
     means = {row.number: row.reward for row, _ in estimated}
     rewards = tuple((place, means.get(number, reward)) for number, place, reward in led)
-    return Standing(front=unbeaten, best=leader, rewards=rewards)
+    noisy = any(row.noisy for row, _ in estimated)
+    return Standing(front=unbeaten, best=leader, rewards=rewards, noisy=noisy)
 
 
 def saved_seconds(summary: Summary) -> float | None:
@@ -161,6 +170,7 @@ def _candidate(
     accuracy = estimate(measured, "accuracy", of_one["accuracy"])
     value = estimate(measured, metric, of_one[metric])
     first, latencies = measured[0], _latencies(measured)
+    error = latencies[device][1] if objective.cost == "latency_ms" and device in latencies else None
     latencies_ms = {name: mean for name, (mean, _) in latencies.items()}
     known = {name: first.cost(name, device) or 0.0 for name in objective.costs}
     known |= {"latency_ms": latencies_ms.get(device, 0.0)}
@@ -180,6 +190,7 @@ def _candidate(
         model_bytes=first.model_bytes,
         latencies_ms=latencies_ms,
         latency_errors_ms={name: error for name, (_, error) in latencies.items() if error is not None},
+        noisy=(error or 0.0) > MOST_ERROR * cost,
         choices=job.choices,
         baseline=job.compared,
         model=f"{job.run}-{job.number}" if first.weights and not job.handed_on else None,
@@ -192,13 +203,16 @@ def _candidate(
     return candidate, value
 
 
-def best(estimated: Iterable[Estimated]) -> Candidate | None:
-    """The highest reward that the search itself found; of equal ones the cheapest, then the earliest."""
-    own = (row for row, _ in estimated if row.baseline is None)
-    return max(own, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
+def best(estimated: Iterable[Estimated], objective: Objective) -> Candidate | None:
+    """The highest reward that the search itself found, of those whose cost decides; of equal ones the cheapest, then
+    the earliest."""
+    own = [row for row, _ in estimated if row.baseline is None]
+    decides = decisive([(row.cost, math.inf if row.noisy else 0.0) for row in own], objective)
+    among = (row for row, its in zip(own, decides) if its)
+    return max(among, key=lambda row: (row.reward, -row.cost, -row.number), default=None)
 
 
-def standing(estimated: Sequence[Estimated]) -> tuple[tuple[Candidate, ...], Candidate | None]:
+def standing(estimated: Sequence[Estimated], objective: Objective) -> tuple[tuple[Candidate, ...], Candidate | None]:
     """The front of the candidates and the best of them, each with what it is tied with."""
     candidates = [row for row, _ in estimated]
     unbeaten = [candidates[index] for index in front(list(map(point, candidates)))]
@@ -208,7 +222,7 @@ def standing(estimated: Sequence[Estimated]) -> tuple[tuple[Candidate, ...], Can
         others = (other.number for other in unbeaten if other.number != row.number)
         return replace(row, tied_with=tuple(o for o in others if noise.tied(values[row.number], values[o])))
 
-    leader = best(estimated)
+    leader = best(estimated, objective)
     return tuple(map(with_ties, unbeaten)), with_ties(leader) if leader else None
 
 

@@ -39,6 +39,7 @@ def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str |
         )
         return " ".join(sentences)
     sentences += _ties(leader, stands.front)
+    sentences += _rough(leader, stands, run.spec.devices[0])
     rung = [tally for tally in summary.tallies if tally.rung == leader.rung]
     own = sum(tally.networks for tally in rung if tally.own)
     last = own // LAST if own >= FEWEST * LAST else 0
@@ -114,6 +115,19 @@ def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
     which = f", of which trial {cheapest.number}" if len(tied) > 1 else ", which"
     saved = round(100 * (1 - cheapest.cost / leader.cost))
     return [f"It cannot be told apart from {others}{which} costs {saved} % less."]
+
+
+def _rough(leader: "Candidate", stands: "Standing", device: str) -> list[str]:
+    """What a latency that is known too roughly leaves open."""
+    rivals = [row for row in stands.front if row.noisy and row.baseline is None and row.reward > leader.reward]
+    doubtful = leader if leader.noisy else max(rivals, key=lambda row: row.reward, default=None)
+    if doubtful is None:
+        return []
+    error = doubtful.latency_errors_ms[device] / doubtful.cost
+    known = f"known to ±\N{NO-BREAK SPACE}{100 * error:.0f}\N{NO-BREAK SPACE}% only"
+    if doubtful is leader:
+        return [f"Its latency is {known}, as is that of all that fit: measure it again."]
+    return [f"Trial {doubtful.number} may be better, but its latency is {known}: measure it again."]
 
 
 def _nothing(summary: Summary, why: str) -> str:

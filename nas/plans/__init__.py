@@ -1,5 +1,6 @@
 """Plans turn a stored spec into numbered jobs and results into what comes next; all they hold is in the store."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from nas.latency_predictor import Predictor
@@ -15,13 +16,14 @@ class Plan(Protocol):
     """A run's head. A new plan, told all ended trials in the order they ended, goes on where the old one was.
 
     `trials` is the budget and may be raised at any time; `exhausted` says why `ask` gives no more before
-    it is used up: no network is left, or none that is worth it; None while there are some. After
-    `patience` failures in a row the run is given up.
+    it is used up: no network is left, or none that is worth it; None while there are some. `again` are trials of a
+    search whose latency somebody wants measured again. After `patience` failures in a row the run is given up.
     """
 
     trials: int
     patience: int
     exhausted: str | None
+    again: Sequence[int]
 
     def ask(self, number: int) -> Job | None:
         """Job `number`, or None: nothing more until something is told or the budget is raised."""

@@ -1,7 +1,7 @@
 """The plan of a growth: one architecture scaled into a family, each member trained whole."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nas.families import dominated, known
 from nas.measurements import Measurement
@@ -25,6 +25,7 @@ class GrowthPlan:
         self._run, self._spec = run, spec
         self.trials, self.patience = spec.trials, FAILURES
         self.exhausted: str | None = None
+        self.again: Sequence[int] = ()
         measured = [name for name in spec.members if is_measured(name)]
         self._quests = {name: Quest(spec.architecture, name, spec.scaling) for name in measured}
         self._candidates = spec.fit.candidates(spec.architecture) if spec.fit else {}

@@ -57,7 +57,9 @@ class Leads:
     def hear(self, job: Job, measurement: Measurement | None) -> None:
         """What came of a trial of any kind, whose latency says how quiet the host is."""
         if job.measures is not None and measurement:
-            self._later[job.measures] = measurement
+            before = self._later.get(job.measures)
+            if before is None or measurement.latency_error(self._device) <= before.latency_error(self._device):
+                self._later[job.measures] = measurement
         latency = measurement.latencies.get(self._device) if measurement else None
         if measurement is None or latency is None or latency.error_ms is None:
             return
@@ -123,21 +125,7 @@ class Leads:
         decisive = waiting.keys() & self._close({first: its[0] for first, its in self._known().items()})
         decisive = decisive or {first for first, its in waiting.items() if near_limit(self._limits, its)}
         first = max(decisive, key=lambda each: (waiting[each].error, -each), default=None)
-        return None if first is None else self._measuring(number, self._jobs[first])
-
-    def _measuring(self, number: int, job: Job) -> Job:
-        return Job(
-            run=job.run,
-            number=number,
-            space=job.space,
-            architecture=job.architecture,
-            choices=job.choices,
-            devices=(self._device,),
-            precision=job.precision,
-            limits=job.limits,
-            measures=job.number,
-            rung=job.rung,
-        )
+        return None if first is None else measuring(number, self._jobs[first], (self._device,))
 
     def _known(self) -> dict[int, list[Outcome]]:
         return {first: [*outcomes.values()] for first, outcomes in self._outcomes.items() if outcomes}
@@ -170,6 +158,22 @@ class Leads:
             if abs(values[one] - values[other]) <= ERRORS * math.hypot(errors[one], errors[other])
         )
         return {first for pair in close for first in pair}
+
+
+def measuring(number: int, job: Job, devices: tuple[str, ...]) -> Job:
+    """Trial `number`, which measures the latencies of that job's network again."""
+    return Job(
+        run=job.run,
+        number=number,
+        space=job.space,
+        architecture=job.architecture,
+        choices=job.choices,
+        devices=devices,
+        precision=job.precision,
+        limits=job.limits,
+        measures=job.number,
+        rung=job.rung,
+    )
 
 
 def _first(job: Job) -> int:

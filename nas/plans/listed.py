@@ -13,6 +13,7 @@ class Listed:
     def __init__(self, jobs: Sequence[Job], *, patience: int = FAILURES) -> None:
         self._jobs, self.trials, self.patience = jobs, len(jobs), patience
         self.exhausted: str | None = None
+        self.again: Sequence[int] = ()
 
     def ask(self, number: int) -> Job | None:
         return self._jobs[number] if number < len(self._jobs) else None

@@ -1,6 +1,7 @@
 """The plan of a search: a searcher's proposals, made into jobs, filtered by what is known before training."""
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import cast
 
@@ -14,7 +15,7 @@ from nas.networks.architecture import Choices, Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
-from nas.plans.leads import Leads
+from nas.plans.leads import Leads, measuring
 from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
 from nas.plans.sharing import SUPERNET, Sharing
@@ -63,16 +64,20 @@ class SearchPlan:
         self._highest = 1 if self._sharing else len(self._recipes) - 1 if spec.fidelity else None
         self._begun: dict[str, dict[int | None, Job]] = {}  # the first job of each network, by rung
         self._running: dict[int, Job] = {}
+        self._jobs: dict[int, Job] = {}  # all that trained, by number
         self._weights: dict[int, str | None] = {}  # by the trial's number, what was saved of it
         self._leads = Leads(spec.objective, spec.limits, spec.devices[0])  # on the highest rung
         self.trials, self.patience = trials, FAILURES
         self.exhausted: str | None = None
+        self.again: Sequence[int] = ()
 
     def ask(self, number: int) -> Job | None:
         if number >= self.trials:
             return None
         if number < len(self._baselines):
             job: Job | None = self._job(number, {}, self._highest, baseline=self._named[number])
+        elif wanted := self._wanted(number):
+            job = wanted
         elif self._sharing:
             job = self._heir(self._sharing, number)
         else:
@@ -87,6 +92,7 @@ class SearchPlan:
         self._leads.begin(job)
         if job.measures is not None:
             return
+        self._jobs[job.number] = job
         network = self._network(job)
         if not job.children:  # a supernet's network is a candidate as well
             self._begun.setdefault(network, {}).setdefault(job.rung, job)
@@ -165,6 +171,12 @@ class SearchPlan:
         if first is None:
             return self._job(number, candidate.choices, 1, promotes=candidate.number)
         return self._job(number, candidate.choices, 1, repeats=first.number, seed=self._spec.seed + 1)
+
+    def _wanted(self, number: int) -> Job | None:
+        """The measuring of a latency that somebody wants measured again."""
+        under_way = {job.measures for job in self._running.values()}
+        first = next((first for first in self.again if first not in under_way), None)
+        return None if first is None else measuring(number, self._jobs[first], self._spec.devices)
 
     def _promotion(self, number: int) -> Job | None:
         """The next network that has done well enough on its rung to be trained on the one above."""

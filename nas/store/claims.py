@@ -1,5 +1,6 @@
 """What the owner of a run does: it claims it, works on its trials, and lets go of it."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from nas.store.errors import Conflict, LostRun
 from nas.store.queries import trial_row, write_event
 from nas.store.rows import run_of, spec_of, trial_of
 from nas.store.tables import MODEL, QUOTA, RUN, TRIAL
-from nas.store.text import plain, written
+from nas.store.text import packed, plain, written
 
 _LIVE = ("queued", "running", "paused")
 
@@ -131,7 +132,17 @@ class Claims:
             except IntegrityError as error:
                 raise Conflict(f"trial {job.number} of run {job.run} has begun before") from error
             summaries.begin(connection, spec, trial)
+            if job.measures is not None:
+                self._heed(connection, job.run, job.measures)
         return trial
+
+    def _heed(self, connection: Connection, run: str, number: int) -> None:
+        """A latency that was to be measured again is."""
+        own = RUN.c.id == run
+        wanted: list[int] = json.loads(connection.scalars(select(RUN.c.again).where(own)).one() or "[]")
+        if number in wanted:
+            wanted.remove(number)
+            connection.execute(update(RUN).where(own).values(again=packed(wanted)))
 
     def progress(self, owner: str, progress: Progress) -> None:
         """Keep how far a running trial is; of one that has ended, nothing is kept."""

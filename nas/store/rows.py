@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 from typing import Any
 
 from sqlalchemy import Row
@@ -19,7 +20,7 @@ _ALIKE = {"job": "recipe"}  # in all trials of a rung
 EDITION = edition(Job, Measurement, Progress)
 _WHOLE = tuple(TRIAL.c[field.name] for field in dataclasses.fields(Trial))
 LINE: tuple[Any, ...] = (*_WHOLE, OUTLINE.c.reward, OUTLINE.c.edition)
-_RUN = tuple(field.name for field in dataclasses.fields(Run) if field.name not in ("spec", "label"))
+_RUN = tuple(field.name for field in dataclasses.fields(Run) if field.name not in ("spec", "label", "again"))
 _TRIAL = tuple(field.name for field in dataclasses.fields(Trial) if field.name not in _TEXTS)
 
 
@@ -27,7 +28,9 @@ def run_of(row: Row[Any], **written: Any) -> Run:
     """The run of a row in which `written` has been changed since."""
     values = {**row._mapping, **written}
     label = restored(Label, values["label"]) if values["label"] else Label()
-    return Run(**{name: values[name] for name in _RUN}, spec=_own(_spec(values["kind"], values["spec"])), label=label)
+    again = tuple(json.loads(values["again"] or "[]"))
+    spec = _own(_spec(values["kind"], values["spec"]))
+    return Run(**{name: values[name] for name in _RUN}, spec=spec, label=label, again=again)
 
 
 def spec_of(row: Any) -> Spec:

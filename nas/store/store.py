@@ -17,12 +17,12 @@ from nas.store.claims import Claims
 from nas.store.database import Database
 from nas.store.errors import Conflict
 from nas.store.owners import Owners
-from nas.store.queries import idle, run_row, write_event
+from nas.store.queries import idle, run_row, trial_row, write_event
 from nas.store.reader import Reader
 from nas.store.removals import Removals, require_kept
-from nas.store.rows import run_of
+from nas.store.rows import run_of, trial_of
 from nas.store.tables import RUN, TRIAL
-from nas.store.text import written
+from nas.store.text import packed, written
 from nas.store.tokens import Tokens
 from nas.store.yardsticks import Yardsticks
 
@@ -82,7 +82,7 @@ class Store(Reader):
             submitted_by=by,
         )
         with self._database.writing() as connection:
-            connection.execute(insert(RUN).values({**vars(run), "spec": written(spec), "label": None}))
+            connection.execute(insert(RUN).values({**vars(run), "spec": written(spec), "label": None, "again": None}))
             require_kept(connection, written(spec))
             write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials", by)
             if hint:
@@ -131,8 +131,8 @@ class Store(Reader):
         Raises Refusal for a number out of range, and Conflict for a run of another kind, for a search that was stopped,
         cancelled or failed, for fewer trials than have begun, and for a finished search whose hours are spent.
         """
-        if trials is not None and not 1 <= trials <= MOST_TRIALS:
-            raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}", field="trials")
+        if trials is not None:
+            _check(trials)
         with self._database.writing() as connection:
             row = run_row(connection, run, lock=True)
             if row.kind != "search":
@@ -162,6 +162,36 @@ class Store(Reader):
             write_event(connection, self._clock(), run, "budget", ", ".join(news), by)
         return run_of(row, **values)
 
+    def measure_again(self, run: str, number: int, by: str | None = None) -> Run:
+        """The latency of that trial's network is to be measured again, by a trial of its own, which a search has beyond
+        its budget. One that is `finished` is queued again for it.
+
+        Raises Conflict where there is no latency, and for a run that measures none any more.
+        """
+        with self._database.writing() as connection:
+            row = run_row(connection, run, lock=True)
+            if row.kind != "search":
+                raise Conflict(f"run {run} is a {row.kind}: latencies of a search are measured again")
+            if row.state in ENDED and row.state != "finished":
+                raise Conflict(f"run {run} is {row.state}: it measures nothing any more, `nas measure` does")
+            trial = trial_of(trial_row(connection, run, number))
+            if trial.measurement is None or not trial.measurement.latencies:
+                raise Conflict(f"trial {number} of run {run} is {trial.state} and has no latency")
+            before = run_of(row)
+            if spent := before.spent(summaries.read(connection, row).compute_seconds):
+                raise Conflict(f"run {run} measures nothing any more, {spent}: give it more of them")
+            first = next((its for its in (trial.job.measures, trial.job.repeats) if its is not None), number)
+            if first in before.again:
+                return before
+            _check(before.trials + 1)
+            values: dict[str, Any] = {"again": packed((*before.again, first)), "trials": before.trials + 1}
+            if row.state == "finished":
+                values |= {"state": "queued", "wish": "run", "ended_at": None, "reason": None}
+            connection.execute(update(RUN).where(RUN.c.id == run).values(values))
+            text = f"the latency of trial {first} is to be measured again"
+            write_event(connection, self._clock(), run, "again", text, by)
+        return run_of(row, **values)
+
     def write_label(self, run: str, by: str | None = None, **changes: Any) -> Run:
         """Other `changes` of what is written on a run; the rest of its label stays. Raises Refusal for what it cannot
         be."""
@@ -179,6 +209,11 @@ class Store(Reader):
         with self._database.writing() as connection:
             run_row(connection, run, lock=True)
             write_event(connection, self._clock(), run, kind, text, by)
+
+
+def _check(trials: int) -> None:
+    if not 1 <= trials <= MOST_TRIALS:
+        raise Refusal(f"trials {trials} is not between 1 and {MOST_TRIALS}", field="trials")
 
 
 def _news(name: str, old: float | None, new: float) -> str:

@@ -1,5 +1,6 @@
 """What is shown of a run without reading its trials: written in the transactions that begin and end them."""
 
+import json
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
@@ -7,8 +8,10 @@ from sqlalchemy import Connection, Row, and_, func, insert, select, update
 from nas.outlines import SUMS, Summary, Tally, columns, comparable, judged, tally
 from nas.records import Trial
 from nas.specs import Spec
+from nas.standings import revised
 from nas.store import leads
-from nas.store.rows import EDITION
+from nas.store.queries import trial_row
+from nas.store.rows import EDITION, trial_of
 from nas.store.tables import OUTLINE, RUN, TALLY
 from nas.store.text import packed
 
@@ -37,8 +40,26 @@ def end(connection: Connection, spec: Spec, trial: Trial) -> None:
     _add(connection, trial.run, less)
     _add(connection, trial.run, tally(trial, comparable(spec, trial.job, trial.measurement)))
     measured_again = trial.job.measures is not None and trial.measurement is not None
+    if measured_again:
+        _revise(connection, trial)
     if measured_again or judged(spec, trial.job, trial.measurement):
         leads.place(connection, spec, trial, _networks(connection, trial.run, trial.job.rung))
+
+
+def _revise(connection: Connection, trial: Trial) -> None:
+    """What it measured again is shown of that network, where it is known better now."""
+    first = trial_of(trial_row(connection, trial.run, trial.job.measures or 0))
+    own = and_(OUTLINE.c.run == first.run, OUTLINE.c.number == first.number)
+    shown = json.loads(connection.scalars(select(OUTLINE.c.latencies).where(own)).one() or "[]")
+    if first.measurement is None or trial.measurement is None:
+        return
+    later = revised(first.measurement, trial.measurement).latencies
+    for place, (device, before) in enumerate(zip(first.job.devices, shown)):
+        its = later.get(device)
+        if before and its and its.error_ms is not None and its.error < (before[1] or 0.0) / before[0]:
+            shown[place] = [its.median_ms, its.error_ms]
+    first_ms = shown[0][0] if shown and shown[0] else None
+    connection.execute(update(OUTLINE).where(own).values(latencies=packed(shown), latency_ms=first_ms))
 
 
 def read(connection: Connection, run: Row[Any]) -> Summary:
