@@ -138,6 +138,35 @@ def test_devices_show_how_fast_they_were_day_by_day(view: View, monkeypatch: pyt
     expect(page.get_by_role("row", name="cuda").filter(has_text="EPYC")).to_contain_text("at its best")
 
 
+def test_what_waits_is_moved_before_the_others(view: View) -> None:
+    store = view.service.store
+    waiting = [store.add_run("search", SearchSpec(dataset="fashion_mnist", name=name)).id for name in ("one", "two")]
+    page = view.open("")
+    queue = page.locator(".queue li")
+    expect(queue.get_by_role("link")).to_have_text(["one", "two"])
+    expect(queue.first).to_contain_text("behind ")
+    queue.last.get_by_role("button", name="First").click()
+    expect(queue.get_by_role("link")).to_have_text(["two", "one"])
+    expect(queue.first.get_by_role("button", name="First")).to_be_focused()
+    page = view.search(store.run(waiting[1]))
+    expect(page.locator(".log")).to_contain_text("first of those that wait")
+    page.get_by_role("button", name="Later").click()
+    expect(page.locator(".log")).to_contain_text("last of those that wait")
+    for run in waiting:
+        store.wish(run, "cancel")
+    expect(page.locator(".turns")).to_be_hidden()
+
+
+def test_times_have_one_format_whatever_the_browsers_language(view: View) -> None:
+    run = small(view.service)
+    view.service.store.note(run.id, "note", "once upon a time")
+    page = view.search(run)
+    entry = page.locator(".log li", has_text="once upon a time").locator("time")
+    expect(entry).to_have_text(re.compile(r"^\d{1,2} \w{3} \d{4}, \d\d:\d\d$|^\d\d:\d\d:\d\d$"))
+    expect(entry).to_have_attribute("title", re.compile(r"^\d{1,2} \w{3,4} \d{4}, \d\d:\d\d$"))
+    expect(page.locator(".counts")).to_contain_text(re.compile(r"started \d{1,2} \w{3,4} \d{4}, \d\d:\d\d"))
+
+
 def test_an_absent_service_is_said_and_waited_for(view: View) -> None:
     run = small(view.service)
     page = view.search(run)

@@ -660,7 +660,7 @@ def test_what_somebody_wants_measured_again_is_before_anything_else(sqlite: Stor
 
     def coming(job: Job, report: Report) -> Measurement:
         its = told(job, 0.003 if job.measures is not None else 0.5)
-        return dataclasses.replace(its, latencies={name: its.latencies["cpu"] for name in job.devices})
+        return dataclasses.replace(its, latencies=dict.fromkeys(job.devices, its.latencies["cpu"]))
 
     driven(sqlite, coming)
     for number in (2, 0):
@@ -669,10 +669,32 @@ def test_what_somebody_wants_measured_again_is_before_anything_else(sqlite: Stor
     assert left is not None
     assert (left.state, left.trials, left.again) == ("finished", 5, ())
     again = sqlite.trials(run.id, after=2)
-    assert [(trial.job.measures, trial.job.devices) for trial in again] == [(2, left.spec.devices), (0, left.spec.devices)]
+    assert [(trial.job.measures, trial.job.devices) for trial in again] == [
+        (2, left.spec.devices),
+        (0, left.spec.devices),
+    ]
     assert [event.text for event in sqlite.events(run.id) if event.kind == "again"] == [
         "the latency of trial 2 is to be measured again",
         "the latency of trial 0 is to be measured again",
     ]
     ((_, latencies), *_) = sqlite.outlines(run.id, ("number", "latencies"))
     assert json.loads(latencies)[0][1] == pytest.approx(0.003 * json.loads(latencies)[0][0])
+
+
+@pytest.mark.parametrize(("epoch", "words"), [(8, "goes on from epoch 8 of 20"), (0, "begins anew")])
+def test_a_trial_that_was_cut_off_says_where_it_goes_on(sqlite: Store, epoch: int, words: str) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=2, parallel=1))
+    held, plan = claimed(sqlite)
+    job = plan.ask(0)
+    assert job is not None
+    sqlite.claims.begin("me", job)
+    sqlite.claims.release(held.id, "me", "running")
+
+    def coming(job: Job, report: Report) -> Measurement:
+        report(Progress(run=job.run, number=job.number, phase="measuring"))
+        for done in (epoch, epoch + 1):
+            report(Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=20))
+        return measured(job)
+
+    driven(sqlite, coming)
+    assert [event.text for event in sqlite.events(run.id) if event.kind == "taken up"] == [f"trial 0 {words}"]

@@ -3,6 +3,7 @@
 from api.views.queue import queue
 from nas.records import Run
 from nas.specs import SearchSpec
+from tests.command_line import nas
 from tests.service import OWNER, Service
 
 
@@ -47,3 +48,20 @@ def test_it_is_told_over_http(service: Service) -> None:
     assert service.get("/v1/queue")["waiting"][0]["behind_name"] == "Circles"
     service.store.claims.release(running.id, OWNER, "finished")
     assert service.get("/v1/queue")["waiting"][0]["behind"] is None
+
+
+def test_what_waits_is_moved_over_http_and_by_the_command_line(service: Service) -> None:
+    ids = [service.store.add_run("search", SearchSpec(dataset="fashion_mnist", name=name)).id for name in "ab"]
+    places = [row["run"] for row in service.post(f"/v1/queue/{ids[1]}/first", status=200)["waiting"]]
+    assert places.index(ids[1]) < places.index(ids[0])
+    assert nas("queue", ids[1], "last", "--json").json["waiting"][-1]["run"] == ids[1]
+    shown = nas("queue")
+    assert shown.out.index(ids[0]) < shown.out.index(ids[1])
+    service.post(f"/v1/queue/{ids[1]}/middle", status=404)
+    service.store.wish(ids[1], "cancel")
+    assert "only runs that wait have places" in service.post(f"/v1/queue/{ids[1]}/first", status=409)["detail"]
+    assert "say first or last" in nas("queue", ids[0]).error
+    for run in service.store.queue():
+        if run.state == "queued":
+            service.store.wish(run.id, "cancel")
+    assert "nothing waits" in nas("queue").out

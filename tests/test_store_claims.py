@@ -38,6 +38,31 @@ class TestClaims:
         newcomers = [store.claims.claim("bert", 60, newcomers=True) for _ in range(3)]
         assert [run and asked.index(run.id) for run in newcomers] == [3, 4, None], "of zoe one is held"
 
+    def test_runs_that_wait_are_moved_before_and_behind_the_others(self, store: Store) -> None:
+        asked = [store.add_run("search", SEARCH, by=by).id for by in ("zoe", "zoe", "zoe", "max")]
+        store.move(asked[2], "first", "zoe")
+        store.move(asked[0], "last")
+        store.move(asked[1], "first")
+        assert [asked.index(run.id) for run in store.queue()] == [1, 2, 3, 0]
+        order = [store.claims.claim("anna", 60) for _ in asked]
+        assert [run and asked.index(run.id) for run in order] == [1, 3, 2, 0], "max has none"
+        with pytest.raises(Conflict, match=r"is running: only runs that wait"):
+            store.move(asked[0], "first")
+        moved = [(event.kind, event.text, event.by) for event in store.events(asked[2])]
+        assert moved[1] == ("moved", "first of those that wait", "zoe")
+
+    def test_who_holds_a_run_is_said_in_words(self, store: Store, clock: Clock) -> None:
+        run = claimed(store, "pi:71:ab").id
+        store.claims.release(run, "pi:71:ab", "running")
+        assert store.claims.claim("pi:72:cd", 60) is not None
+        clock.now += 60
+        assert store.claims.claim("desk:9:ef", 60) is not None
+        assert [event.text for event in store.events(run) if event.kind == "claimed"] == [
+            "begun by coordinator pi:71",
+            "taken up again by coordinator pi:72",
+            "coordinator pi:72 died or was cut off; coordinator desk:9 goes on",
+        ]
+
     def test_a_claim_that_ran_out_is_claimed_by_another(self, store: Store, clock: Clock) -> None:
         run = claimed(store, seconds=60).id
         clock.now += 59.9

@@ -316,7 +316,7 @@ class TestLookUps:
         events = store.events(run)
         assert [(entry.kind, entry.text) for entry in events] == [
             ("added", "search added, 3 trials"),
-            ("claimed", "claimed by anna"),
+            ("claimed", "begun by coordinator anna"),
             ("wish", "pause wished for"),
             ("budget", "9 trials instead of 3"),
             ("trial failed", "trial 0 failed: out of memory"),

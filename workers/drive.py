@@ -91,6 +91,7 @@ def drive(
         number, proposals = len(past.errors) + len(begun), Proposals(plan)
         for job in begun:
             running[pool.evaluate(job, inbox.put)] = job
+        taken_up = {job.number for job in begun}
         while not leave.is_set():
             run = store.claims.renew(run.id, owner, LEASE_SECONDS)
             plan.trials, plan.again, thinking = run.trials, run.again, False
@@ -122,7 +123,7 @@ def drive(
             awaited: list[Future[Any]] = [*running, *proposals.awaited]
             wait(awaited, TURN_SECONDS, FIRST_COMPLETED)
             done = [evaluation for evaluation in running if evaluation.done()]
-            _hear(store, owner, [message for message in inbox.drain() if message.run == run.id], noted)
+            _hear(store, owner, [message for message in inbox.drain() if message.run == run.id], noted, taken_up)
             for evaluation in sorted(done, key=lambda evaluation: running[evaluation].number):
                 job = running.pop(evaluation)
                 if run.wish in ("run", "pause") and _disk_is_full(evaluation):
@@ -146,8 +147,14 @@ def drive(
     return None
 
 
-def _hear(store: Store, owner: str, messages: list[Progress | Notice], noted: set[str]) -> None:
-    """Write down how far trials are, and what they warn of; what several warn of alike becomes one event."""
+def _hear(store: Store, owner: str, messages: list[Progress | Notice], noted: set[str], taken_up: set[int]) -> None:
+    """Write down how far trials are, of those that were `taken_up` where they begin, and what they warn of; what
+    several warn of alike becomes one event."""
+    for message in messages:
+        if isinstance(message, Progress) and message.phase == "training" and message.number in taken_up:
+            taken_up.remove(message.number)
+            words = f"goes on from epoch {message.epoch} of {message.epochs}" if message.epoch else "begins anew"
+            store.note(message.run, "taken up", f"trial {message.number} {words}")
     for progress in {message.number: message for message in messages if isinstance(message, Progress)}.values():
         store.claims.progress(owner, progress)
     for notice in messages:

@@ -216,6 +216,11 @@ def parser() -> argparse.ArgumentParser:
     argument(raised, Budget, "trials", "trials", type=int, nargs="?")
     argument(raised, Budget, "hours", type=float, metavar="H")
     argument(raised, Budget, "compute_hours", type=float, metavar="H")
+    waiting = add(
+        "queue", verbs.queue, "what runs and what waits for what; or let a run wait before or behind the others"
+    )
+    waiting.add_argument("run", nargs="?", help="one that waits")
+    waiting.add_argument("place", nargs="?", choices=("first", "last"), help="of those that wait")
     rough = add("remeasure", verbs.measure_again, "measure the latency of a search's trial again, where it is noisy")
     rough.add_argument("run", metavar="search")
     rough.add_argument("trial", type=int, help="its number")

@@ -48,6 +48,21 @@ def look(answer: Json) -> RenderableType:
     )
 
 
+def queue(answer: Json) -> RenderableType:
+    """What runs, and what waits, the next one first."""
+    if not answer["waiting"]:
+        return Text(f"{len(answer['running'])} running, nothing waits")
+    rows = [
+        (str(place), row["name"] or row["run"], row["run"], row["behind_name"] or "–", numbers.duration(row["seconds"]))
+        for place, row in enumerate(answer["waiting"], 1)
+    ]
+    return Group(
+        Text(f"{len(answer['running'])} running, {len(rows)} waiting"),
+        Fitted([">", "Run", "Id", "Waits for", ">Begins in"], rows, flexible=["Run", "Waits for"]),
+        Text("nas queue RUN first lets one wait before the others, nas queue RUN last behind them", style="dim"),
+    )
+
+
 def reasons(suggestions: Sequence[Suggestion]) -> list[str]:
     """A line for each field that is suggested, with its reason, and for what there is to know besides."""
     return [

@@ -213,6 +213,13 @@ def raise_budget(session: Session) -> int:
     return session.show(view, said)
 
 
+def queue(session: Session) -> int:
+    options, client = session.options, session.client
+    if options.run and not options.place:
+        raise ServiceError("where is it to wait? say first or last")
+    return session.show(client.move(options.run, options.place) if options.run else client.queue(), listings.queue)
+
+
 def measure_again(session: Session) -> int:
     options = session.options
     view = session.client.measure_again(options.run, options.trial)

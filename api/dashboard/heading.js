@@ -6,7 +6,7 @@ import { confirmation } from "./confirmation.js";
 import { bar, element, pill, say } from "./element.js";
 import { label } from "./label.js";
 import { duration, moment } from "./numbers.js";
-import { reasons } from "./queue.js";
+import { reasons, turns } from "./queue.js";
 
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
 const UNITS = { search: "trials", growth: "members", benchmark: "measurements", proxy: "trainings" };
@@ -31,6 +31,11 @@ export function heading(kind, id, changed) {
   const count = element("p", { "aria-live": "polite" });
   const times = element("p", { class: "muted" });
   const reason = element("p", { class: "reason muted" });
+  const order = turns(
+    id,
+    () => changed(),
+    (text) => say(complaint, text),
+  );
   const complaint = element("p", { class: "error", role: "alert" });
   const progress = bar("Trials that have ended");
   const wishes = Object.fromEntries(
@@ -67,7 +72,7 @@ export function heading(kind, id, changed) {
     images,
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
-    reason,
+    element("div", { class: "waits" }, reason, order),
     element(
       "div",
       { class: "actions" },
@@ -130,6 +135,7 @@ export function heading(kind, id, changed) {
       raise.node.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
       raise.show(run);
       if (run.error) say(complaint, run.error);
+      order.hidden = run.state !== "queued";
       if (run.state !== "queued") say(reason, run.reason ?? "");
       else reasons([run]).then((why) => say(reason, why.has(run.id) ? `Waits: ${why.get(run.id)}` : ""), ignored);
     },

@@ -109,10 +109,16 @@ export function ago(time, now = Date.now() / 1000) {
   return moment(time);
 }
 
+// Times are the reader's own, in one format everywhere, whatever the browser's language: 29 Nov 2026, 14:05, and of what
+// happened on the same day 14:05:09.
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const SECOND = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 export function moment(time) {
-  return missing(time) ? NONE : new Date(1000 * time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return missing(time) ? NONE : `${DAY.format(1000 * time)}, ${MINUTE.format(1000 * time)}`;
 }
 
-export function clock(time) {
-  return new Date(1000 * time).toLocaleTimeString([], { hour12: false });
+export function clock(time, now = Date.now() / 1000) {
+  return DAY.format(1000 * time) === DAY.format(1000 * now) ? SECOND.format(1000 * time) : moment(time);
 }

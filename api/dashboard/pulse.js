@@ -4,6 +4,7 @@
 import { absent } from "./absent.js";
 import { NotSignedIn, Problem, Unreachable } from "./api.js";
 import { say } from "./element.js";
+import { clock } from "./numbers.js";
 import { stream } from "./stream.js";
 
 const LEAST_MS = 400; // between two beats, however much happens
@@ -75,7 +76,7 @@ export function pulse(refresh, page, follows = null) {
 function report(error) {
   if (error instanceof Problem || error instanceof Unreachable) {
     const banner = document.getElementById("banner");
-    const since = new Date().toLocaleTimeString();
+    const since = clock(Date.now() / 1000);
     if (banner.hidden) say(banner, `Since ${since}, ${error.message}. What you see is from before; trying again.`);
     banner.hidden = false;
   } else {

@@ -8,7 +8,7 @@ import { scored } from "./family.js";
 import { shownState, trialsEnded } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
 import { note, said } from "./place.js";
-import { reasons } from "./queue.js";
+import { queueCard, reasons } from "./queue.js";
 import { table } from "./table.js";
 
 const MOST = 1000; // runs in one answer
@@ -17,7 +17,7 @@ const FIRST = { name: "first", dataset: "fashion_mnist", trials: 20, objective: 
 const where = (run) => `#/${home(run.kind, run.id)}`;
 
 export function runsPage(page, again) {
-  let [most, known, waits] = [100, [], new Map()];
+  let [most, known] = [100, []];
   const ticked = new Set();
   const compare = element("a", { class: "button", hidden: true });
   document.title = "Runs · Architecture search";
@@ -38,9 +38,9 @@ export function runsPage(page, again) {
       },
       {
         title: "State",
-        text: (run) => `${shownState(run)} ${waits.get(run.id) ?? ""}`,
+        text: shownState,
         value: shownState,
-        fill: state,
+        fill: (cell, run) => cell.replaceChildren(pill(shownState(run))),
       },
       {
         title: "Progress",
@@ -106,9 +106,11 @@ export function runsPage(page, again) {
   filled.hidden = true;
   const count = element("p", { class: "muted", "aria-live": "polite" }, " ");
   const idle = element("p", { class: "card idle", role: "status" });
+  const queue = queueCard(again);
   page.replaceChildren(
     element("header", { class: "page-title" }, element("h1", {}, "Runs"), count, compare),
     idle,
+    queue.node,
     start,
     filled,
   );
@@ -134,14 +136,9 @@ export function runsPage(page, again) {
     );
   }
 
-  function state(cell, run) {
-    const why = waits.get(run.id);
-    cell.replaceChildren(pill(shownState(run)), why ? element("span", { class: "why below", title: why }, why) : "");
-  }
-
   return async function refresh(signal) {
     const { runs, next } = await get(`runs${query({ limit: most, archived: away.checked })}`, signal);
-    waits = await reasons(runs, signal);
+    queue.show(runs, await reasons(runs, signal));
     known = runs;
     list.show(runs.filter((run) => has(run, text.value)));
     start.hidden = runs.length > 0 || away.checked;

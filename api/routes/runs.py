@@ -29,7 +29,7 @@ from nas import usage
 from nas.disk import going
 from nas.records import Event, Run, TrialState, Wish
 from nas.specs import Kind
-from nas.store import NotFound, Store
+from nas.store import NotFound, Place, Store
 
 AnyRun = Search | Growth | Benchmark | Proxy
 PLURAL: dict[Kind, str] = {
@@ -279,6 +279,22 @@ def get_queue(store: Rows) -> Queue:
     runs, now = store.queue(), time.time()
     left = {run.id: remaining_seconds(run, store.summary(run.id), now) for run in runs if run.state == "running"}
     return queue(runs, left)
+
+
+@router.post(
+    "/queue/{run}/{place}",
+    operation_id="move_in_queue",
+    summary="Let a run wait before or behind the others",
+    responses=documented(
+        **WRITES, _404=UNKNOWN, _409="run 0a1b2c3d4e5f is running: only runs that wait have places in the queue"
+    ),
+)
+def move_in_queue(
+    run: Id, place: Annotated[Place, Path(description="of those that wait")], store: Rows, asker: Asker
+) -> Queue:
+    """It becomes the first or the last of those that wait. Whoever has fewest runs under way is next all the same."""
+    store.move(run, place, asker)
+    return get_queue(store)
 
 
 @router.get("/runs/{run}", summary="A run of any kind", responses=documented(_404=UNKNOWN))

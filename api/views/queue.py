@@ -35,8 +35,8 @@ class Queue:
 
 
 def queue(runs: Sequence[Run], remaining: Mapping[str, float | None]) -> Queue:
-    """Of runs in the order in which they were submitted, with the seconds that are left of those that are worked on:
-    whenever one ends, the oldest of whoever has fewest under way is the next, as in nas.store.claims."""
+    """Of runs in their order, with the seconds that are left of those that are worked on: whenever one ends, the first
+    that waits of whoever has fewest under way is the next, as in nas.store.claims."""
     running = [run for run in runs if run.state == "running"]
     left = [run for run in runs if run.state == "queued"]
     held = Counter(run.submitted_by for run in running)

@@ -63,6 +63,14 @@ class Client(Models, Uploads, Catalogue):
         """Write on a run: `name`, `note`, `tags` and `archived`; what is left out stays."""
         return self._json("PATCH", f"/v1/runs/{quote(run, safe='')}", body=label)
 
+    def queue(self) -> Json:
+        """What runs, and what waits for what, the next one first."""
+        return self._json("GET", "/v1/queue")
+
+    def move(self, run: str, place: str) -> Json:
+        """Let a run that waits become the "first" or the "last" of those that do; gives the queue."""
+        return self._json("POST", f"/v1/queue/{quote(run, safe='')}/{quote(place, safe='')}")
+
     def searches(self, limit: int = 50) -> list[Json]:
         return self._list(f"/v1/searches?limit={min(limit, PAGE)}", "searches", limit)
 

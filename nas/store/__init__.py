@@ -2,13 +2,14 @@
 
 from nas.store.dump import Dumped, dump, load, require_empty
 from nas.store.errors import Conflict, LostRun, NotFound, StoreError
-from nas.store.store import Store
+from nas.store.store import Place, Store
 
 __all__ = [
     "Conflict",
     "Dumped",
     "LostRun",
     "NotFound",
+    "Place",
     "Store",
     "StoreError",
     "dump",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.measurements import Measurement
@@ -35,7 +35,7 @@ class Claims:
         self._database, self._clock = database, clock
 
     def claim(self, owner: str, seconds: float, *, newcomers: bool = False) -> Run | None:
-        """A run that has something to be done and that nobody holds, the oldest of whoever has fewest that are held,
+        """A run that has something to be done and that nobody holds, the next one of whoever has fewest that are held,
         claimed for so many seconds; None if there is none. With `newcomers` only of whoever has none that is held. Its
         state becomes `running` unless its wish is another.
 
@@ -63,14 +63,15 @@ class Claims:
                 "renewed_at": now,
             }
             held = select(func.count()).select_from(other).where(theirs).scalar_subquery()
-            oldest = select(RUN.c.id).where(free).order_by(held, RUN.c.serial).limit(1)
+            following = select(RUN.c.id, RUN.c.owner, RUN.c.started_at).where(free)
+            following = following.order_by(held, RUN.c.turn, RUN.c.serial).limit(1)
             if newcomers:
-                oldest = oldest.where(held == 0)
-            while run := connection.scalars(oldest).one_or_none():
+                following = following.where(held == 0)
+            while before := connection.execute(following).one_or_none():
                 # Another owner may have been faster since; the condition is checked again where it counts.
-                taken = update(RUN).where(RUN.c.id == run, free).values(values).returning(*RUN.c)
+                taken = update(RUN).where(RUN.c.id == before.id, free).values(values).returning(*RUN.c)
                 if row := connection.execute(taken).one_or_none():
-                    write_event(connection, now, run, "claimed", f"claimed by {owner}")
+                    write_event(connection, now, row.id, "claimed", _claimed(owner, before))
                     return run_of(row)
         return None
 
@@ -221,6 +222,20 @@ class Claims:
 
 def _lost(run: str, owner: str) -> LostRun:
     return LostRun(f"run {run} is not claimed by {owner}, or the claim has run out: leave it to its next owner")
+
+
+def _claimed(owner: str, before: Row[*tuple[Any, ...]]) -> str:
+    """In words, by whom a run is held now, and what became of whoever held it before."""
+    if before.started_at is None:
+        return f"begun by {_coordinator(owner)}"
+    if before.owner is None:
+        return f"taken up again by {_coordinator(owner)}"
+    return f"{_coordinator(before.owner)} died or was cut off; {_coordinator(owner)} goes on"
+
+
+def _coordinator(owner: str) -> str:
+    """Of host:process:claim the first two."""
+    return f"coordinator {owner.rpartition(':')[0] or owner}"
 
 
 def _budgets(run: Run) -> tuple[int, Spec]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, tuple_
+from sqlalchemy import Row, and_, case, func, select, tuple_
 
 from nas.measurements import Latency
 from nas.networks.lowering import AnyArchitecture
@@ -74,8 +74,9 @@ class Reader:
         return [run_of(row) for row in rows]
 
     def queue(self) -> list[Run]:
-        """Runs that are worked on or wait, in the order in which they were submitted."""
-        query = select(RUN).where(RUN.c.state.in_(("queued", "running"))).order_by(RUN.c.serial)
+        """Runs that are worked on, in the order in which they were submitted, and those that wait, the next one first."""
+        turn = case((RUN.c.state == "queued", RUN.c.turn), else_=0)
+        query = select(RUN).where(RUN.c.state.in_(("queued", "running"))).order_by(turn, RUN.c.serial)
         with self._database.reading() as connection:
             return [run_of(row) for row in connection.execute(query)]
 

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row, func, insert, select, update
 
@@ -26,6 +26,7 @@ from nas.store.text import packed, written
 from nas.store.tokens import Tokens
 from nas.store.yardsticks import Yardsticks
 
+Place = Literal["first", "last"]
 ENDING: dict[Wish, RunState] = {"stop": "stopped", "cancel": "cancelled"}
 
 
@@ -161,6 +162,21 @@ class Store(Reader):
             news += [_news(name, getattr(before.spec, name), value) for name, value in changed.items()]
             write_event(connection, self._clock(), run, "budget", ", ".join(news), by)
         return run_of(row, **values)
+
+    def move(self, run: str, place: Place, by: str | None = None) -> Run:
+        """A run that waits becomes the first or the last of those that do. Between owners it changes nothing: whoever
+        has fewest that are worked on is next. Raises Conflict where it does not wait."""
+        with self._database.writing() as connection:
+            row = run_row(connection, run, lock=True)
+            if row.state != "queued":
+                raise Conflict(f"run {run} is {row.state}: only runs that wait have places in the queue")
+            others = select(func.min(RUN.c.turn), func.max(RUN.c.turn), func.count())
+            least, most, count = connection.execute(others.where(RUN.c.state == "queued", RUN.c.id != run)).one()
+            if count:
+                turn = least - 1 if place == "first" else most + 1
+                connection.execute(update(RUN).where(RUN.c.id == run).values(turn=turn))
+                write_event(connection, self._clock(), run, "moved", f"{place} of those that wait", by)
+        return run_of(row)
 
     def measure_again(self, run: str, number: int, by: str | None = None) -> Run:
         """The latency of that trial's network is to be measured again, by a trial of its own, which a search has beyond

@@ -49,6 +49,7 @@ RUN = Table(
     Column("submitted_by", String),  # whose token did it
     Column("expected_gain", Double),  # of the last job that says so
     Column("label", Text),  # JSON: Label
+    Column("turn", Integer, nullable=False, server_default="0"),  # the lowest of those that wait is next
     Column("again", Text),  # JSON: numbers of trials whose latency is to be measured again
     Index(None, "state", "serial"),
 )
