@@ -159,6 +159,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         ),
         quality=_quality(divided, [fold.answered for fold in stand.folds], images.info.classes),
         steps=0 if job.calibrated else recipe.all_epochs * epoch_steps(recipe, len(first.training)),
+        losses=stand.losses,
         learning_rate=None if job.calibrated else stand.learning_rate,
         inherited=stand.inherited,
         seen=seen,

@@ -63,7 +63,9 @@ class Latency:
         """Why it is not to be relied on, in words; None: it is known well enough to decide by."""
         if self.error <= MOST_ERROR:
             return None
-        slowed = f"the machine took {self.slowdown:.1f} times as long as at best" if (self.slowdown or 0) > SLOWER else ""
+        slowed = (
+            f"the machine took {self.slowdown:.1f} times as long as at best" if (self.slowdown or 0) > SLOWER else ""
+        )
         shared = "other programs kept its processors busy" if self.shared else ""
         why = " and ".join(filter(None, (slowed, shared)))
         return f"known to ± {self.error:.0%} only{f', as {why}' if why else ''}"
@@ -117,6 +119,8 @@ class Measurement:
     """What these answers are worth class by class; null where that was not recorded."""
     steps: int | None = None
     """Steps of each of its trainings; null where they were not recorded."""
+    losses: tuple[float, ...] = ()
+    """The mean training loss of each epoch, of several folds in turn; nothing where they were not recorded."""
     rounding: Rounding | None = None
     """What quantising did to its accuracy, where it is judged in 8 bits; null where it is not."""
     unaveraged_accuracy: float | None = None

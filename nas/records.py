@@ -146,6 +146,8 @@ class Progress:
     """The accuracy on the validation images after it, from 0 to 1."""
     images_per_second: float | None = None
     """Images trained on in a second of it."""
+    losses: tuple[float, ...] = ()
+    """The mean training loss of each epoch so far, of several folds in turn."""
 
 
 @dataclass(frozen=True, kw_only=True)

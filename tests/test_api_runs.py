@@ -11,6 +11,7 @@ from rich.console import Console
 from api.answering import LEAST_BYTES
 from api.cli import summaries
 from api.views.run import remaining_seconds
+from nas.codec import encode
 from nas.measurements import Measurement
 from nas.objective import Objective
 from nas.outlines import summed
@@ -72,7 +73,7 @@ def test_a_search_shows_counts_best_and_forecast(service: Service) -> None:
     assert shown["seconds"] == 0  # nobody has renewed its claim
     assert shown["remaining_seconds"] >= 0
     trials = service.get(f"/v1/searches/{run.id}/trials")["trials"]
-    assert trials[4]["progress"] == dataclasses.asdict(progress)
+    assert trials[4]["progress"] == encode(progress)
     assert [trial["reward"] for trial in trials[:2]] == pytest.approx([1.6, 0.9])
     assert trials[4]["reward"] is None
     service.store.claims.end(OWNER, 4, run.id, "failed", error="boom")

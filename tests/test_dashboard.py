@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 
 from nas.agents.errands import Introduction
 from nas.metering.history import Day, History
+from nas.specs import SearchSpec
 from nas.store import agents
 from nas.store.yardsticks import Yardsticks
 from tests.browser import Service, View, best, compared, excused, keys, measured, sampled, served, small
@@ -162,7 +164,7 @@ def test_times_have_one_format_whatever_the_browsers_language(view: View) -> Non
     view.service.store.note(run.id, "note", "once upon a time")
     page = view.search(run)
     entry = page.locator(".log li", has_text="once upon a time").locator("time")
-    expect(entry).to_have_text(re.compile(r"^\d{1,2} \w{3} \d{4}, \d\d:\d\d$|^\d\d:\d\d:\d\d$"))
+    expect(entry).to_have_text(re.compile(r"^\d{1,2} \w{3,4} \d{4}, \d\d:\d\d$|^\d\d:\d\d:\d\d$"))
     expect(entry).to_have_attribute("title", re.compile(r"^\d{1,2} \w{3,4} \d{4}, \d\d:\d\d$"))
     expect(page.locator(".counts")).to_contain_text(re.compile(r"started \d{1,2} \w{3,4} \d{4}, \d\d:\d\d"))
 

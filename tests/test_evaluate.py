@@ -303,6 +303,7 @@ def test_a_third_of_a_learning_rate_that_diverges_may_do_and_is_the_one_recorded
     assert rates == [0.3, pytest.approx(0.1)]
     assert measurement.accuracy is not None
     assert measurement.learning_rate == rates[1], "not the one that diverged"
+    assert len(measurement.losses) == recipe.epochs
     assert measurement.weights is not None
     assert checkpoint.card(checkpoint.artifact(measurement.weights)).recipe == dataclasses.replace(
         recipe, learning_rate=rates[1]

@@ -78,6 +78,8 @@ def test_killed_in_a_later_fold_it_goes_on_there() -> None:
     assert _tensors(again) == _tensors(whole)
     assert (again.answers, again.unaveraged_accuracy) == (whole.answers, whole.unaveraged_accuracy)
     assert again.quality == whole.quality
+    assert again.losses == whole.losses == seen[-1].losses
+    assert len(whole.losses) == FOLDED.folds * FOLDED.epochs
     assert not list(home.folder("resume").iterdir())
 
 

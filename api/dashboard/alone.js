@@ -5,6 +5,7 @@ import { latest } from "./columns.js";
 import { element, say } from "./element.js";
 import { ended } from "./heading.js";
 import { accuracy, COSTS, percent, short } from "./numbers.js";
+import { overlay } from "./overlay.js";
 import { table } from "./table.js";
 import { trialCard } from "./trial.js";
 
@@ -22,6 +23,12 @@ export function trialPage(page, hurried, id, text) {
   const links = element("p", { class: "actions" });
   const stages = stageTable();
   const relatives = relativeTable(id);
+  const curve = overlay({
+    label: "The learning curve. Arrow keys walk from epoch to epoch.",
+    height: 260,
+    empty: "No epoch has ended yet.",
+  });
+  const learning = element("section", { class: "card", hidden: true }, element("h2", {}, "Learning curve"), curve.node);
   const named = element("p", { class: "muted" });
   let read = false;
   document.title = `Trial ${number} · Architecture search`;
@@ -42,7 +49,12 @@ export function trialPage(page, hurried, id, text) {
     element(
       "div",
       { class: "split turned" },
-      element("section", { class: "card" }, element("h2", {}, "Relatives on the front"), relatives.node),
+      element(
+        "div",
+        { class: "pile" },
+        learning,
+        element("section", { class: "card" }, element("h2", {}, "Relatives on the front"), relatives.node),
+      ),
       card.node,
     ),
   );
@@ -80,10 +92,38 @@ export function trialPage(page, hurried, id, text) {
       ),
     );
     relatives.show(near(pareto.front, whole, pareto.objective), pareto.objective);
+    const told = whole.measurement?.losses?.length !== 0;
+    learning.hidden = whole.job.recipe === null || !told;
+    if (!learning.hidden) curve.show(...curves(whole));
     if (!read) stages.show((await get(`${address}/stages`, signal)).stages);
     read = true;
     return whole.ended_at !== null && ended(run);
   };
+}
+
+// The training loss of each epoch, a line for each fold: what is held out is scored at the end alone.
+function curves({ measurement, progress, job: { recipe } }) {
+  const losses = measurement?.losses ?? progress?.losses ?? [];
+  const folds = Array.from({ length: Math.ceil(losses.length / recipe.epochs) }, (_, fold) => ({
+    name: recipe.folds > 1 ? `Fold ${fold + 1}` : "Training loss",
+    class: `side-${(fold % 6) + 1}`,
+    line: "straight",
+    radius: 2.5,
+    spots: losses.slice(fold * recipe.epochs, (fold + 1) * recipe.epochs).map((loss, epoch) => ({
+      key: epoch,
+      at: epoch + 1,
+      value: loss,
+      title: `Epoch ${epoch + 1}${recipe.folds > 1 ? ` of fold ${fold + 1}` : ""}`,
+      rows: [["Training loss", loss.toPrecision(4)]],
+    })),
+  }));
+  return [
+    folds,
+    {
+      x: { title: "Epoch", brief: (value) => (Number.isInteger(value) ? String(value) : "") },
+      y: { title: "Training loss", show: String },
+    },
+  ];
 }
 
 function stageTable() {

@@ -35,6 +35,7 @@ from nas.training.train import Diverged, Epoch, train
 
 Report = Callable[[Progress], None]
 CPU = torch.device("cpu")  # where networks of 8 bits run
+DIGITS = 4  # of a loss
 SECOND_ATTEMPT = 1 / 3  # of the learning rate, after a divergence
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def trained(work: Work, divided: list[Part], stand: Unfinished) -> Unfinished:
         progress = Progress(run=job.run, number=job.number, phase="training", epoch=done, epochs=len(divided) * each)
         seen = view(job, part, work.device)
         network, averaged, before, stand = _network(work, part, seen, stand, progress)
-        work.report(dataclasses.replace(progress, phase="scoring", epoch=done + work.recipe.epochs))
+        told = dataclasses.replace(progress, epoch=done + work.recipe.epochs, losses=stand.losses)
+        work.report(dataclasses.replace(told, phase="scoring"))
         unaveraged = None
         if averaged is not None:
             unaveraged = answers(network, part.unseen, part.labels, seen, work.device, only=part.held).taken_for
@@ -212,15 +214,17 @@ def _network(
         return dataclasses.replace(stand, train_seconds=seconds, state=epoch.state if epoch else None)
 
     def after(epoch: Epoch) -> None:
+        nonlocal stand
+        stand = dataclasses.replace(stand, losses=(*stand.losses, float(f"{epoch.loss:.{DIGITS}g}")))
         if work.team.leads:
             work.resume.save(now(epoch))
-        _tell(work, progress, progress.epoch, epoch)
+        _tell(work, dataclasses.replace(progress, losses=stand.losses), progress.epoch, epoch)
 
     while True:
         network, share = _begun(job, classes)
         network, stand = network.to(device), dataclasses.replace(stand, inherited=share)
         done = stand.state.epoch if stand.state else 0
-        work.report(dataclasses.replace(progress, epoch=progress.epoch + done))
+        work.report(dataclasses.replace(progress, epoch=progress.epoch + done, losses=stand.losses))
         goes_on = kin.goes_on(job, share)
         if job.calibrated or goes_on:
             _calibrate(work, network, part, seen, share or 0.0)
@@ -249,7 +253,9 @@ def _network(
                     f"{error}, and before that at {recipe.learning_rate:g}: lower recipe.learning_rate"
                 ) from error
             log.warning("%s; trying once more at a third of it", error)
-            stand = dataclasses.replace(stand, learning_rate=stand.learning_rate * SECOND_ATTEMPT, state=None)
+            before_it = stand.losses[: len(stand.folds) * recipe.epochs]
+            rate = stand.learning_rate * SECOND_ATTEMPT
+            stand = dataclasses.replace(stand, learning_rate=rate, state=None, losses=before_it)
         else:
             return network, averaged, before, now()
 

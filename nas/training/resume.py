@@ -56,6 +56,8 @@ class Unfinished:
     state: State | None = None
     inherited: float | None = None
     """The share of its weights that the network began with from a parent, once one has begun."""
+    losses: tuple[float, ...] = ()
+    """The mean loss of each epoch so far, of the folds in turn."""
 
 
 class Resume:
@@ -86,6 +88,7 @@ class Resume:
                 train_seconds=data["train_seconds"],
                 folds=tuple(map(_fold, data["folds"])),
                 state=state,
+                losses=tuple(data.get("losses", ())),
             )
         except FileNotFoundError:
             return None
@@ -103,6 +106,7 @@ class Resume:
             "costed": json.dumps(encode(unfinished.costed)),
             "learning_rate": unfinished.learning_rate,
             "train_seconds": unfinished.train_seconds,
+            "losses": list(unfinished.losses),
             "folds": [
                 vars(fold) | {"answered": vars(fold.answered), "single": fold.single and vars(fold.single)}
                 for fold in unfinished.folds
