@@ -12,12 +12,14 @@ from api.edge import HARMLESS, Edge
 from api.problems import Problem, refused, response
 from api.steady import Steady
 from nas.agents import errands, parcel
+from nas.models import shown as pictures
 from nas.refusal import shown
 
 MOST_BYTES = 1_000_000  # of a body; the largest sensible one has a few thousand
 LARGER = {
     r"/v1/agents/[^/]+/errands": parcel.MOST_BYTES,
     r"/v1/errands/[^/]+/answer": errands.MOST_ANSWER_BYTES,
+    r"/v1/models/[^/]+/classes": pictures.MOST_BYTES,
     r"/v1/images/[^/]+": 2**60,  # written to the disk as it comes, and counted there: nas.uploads
 }
 # Of every answer that says nothing else; a page may load nothing from elsewhere, and no other page may show it within

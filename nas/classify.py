@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,8 +46,8 @@ class Classifier:
         answer: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
         return answer
 
-    def probabilities(self, picture: str | Path) -> dict[str, float]:
-        """Of each class, the most probable first, for the picture at that path."""
+    def probabilities(self, picture: str | Path | IO[bytes]) -> dict[str, float]:
+        """Of each class, the most probable first, for the picture at that path, or in that file."""
         import PIL.Image
 
         PIL.Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS

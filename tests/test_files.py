@@ -292,3 +292,38 @@ def test_a_real_model_is_built_by_the_service_and_loaded_from_it(
     with zipfile.ZipFile(packed) as read:
         about = json.loads(read.read(f"{files['name']}/manifest.json"))
     assert about["checkpoint"] == sha256
+
+
+def test_a_picture_is_shown_to_a_model(service: Service, client: Client, built: dict[str, Any], tmp_path: Path) -> None:
+    path = exported(home.folder("archives") / built["sha256"] / "model.onnx")
+    photo = draw(tmp_path / "photo.png", (200, 30, 60), (90, 60))
+    expected = classify.Classifier(path).probabilities(photo)
+    assert client.classify(built["id"], photo) == expected
+    address, content = f"/v1/models/{built['id']}/classes", photo.read_bytes()
+    ask = functools.partial(service.ask, "POST", headers={"content-type": "application/octet-stream"})
+    assert [row["name"] for row in ask(address, 200, content=content)["classes"]] == list(expected)
+    assert "UnidentifiedImageError" in ask(address, 415, content=b"no picture")["detail"]
+    assert "send it with Content-Type" in service.ask("POST", address, 415, content=content)["detail"]
+    assert "INVALID_PROTOBUF" in ask(f"{address}?by=model.int8.onnx", 415, content=content)["detail"]
+    ask(f"{address}?by=passwords", 422, content=content)
+
+
+def test_a_picture_is_bounded(service: Service, built: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    exported(home.folder("archives") / built["sha256"] / "model.onnx")
+    monkeypatch.setattr(gate, "LARGER", dict.fromkeys(gate.LARGER, 10))
+    headers = {"content-type": "application/octet-stream"}
+    service.ask("POST", f"/v1/models/{built['id']}/classes", 413, content=b"x" * 11, headers=headers)
+    for _ in range(2):
+        files._showing.acquire()
+    try:
+        problem = service.ask("POST", f"/v1/models/{built['id']}/classes", 429, content=b"x", headers=headers)
+        assert "try again in a second" in problem["detail"]
+    finally:
+        for _ in range(2):
+            files._showing.release()
+
+
+def test_without_files_a_picture_is_shown_to_nothing(service: Service, model: dict[str, Any]) -> None:
+    headers = {"content-type": "application/octet-stream"}
+    problem = service.ask("POST", f"/v1/models/{model['id']}/classes", 409, content=b"x", headers=headers)
+    assert "are not made yet" in problem["detail"]

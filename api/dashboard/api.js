@@ -43,6 +43,9 @@ export const get = (path, signal) => ask("GET", path, { signal });
 export const post = (path, body) => ask("POST", path, { body });
 export const remove = (path) => ask("DELETE", path);
 export const patch = (path, body) => ask("PATCH", path, { body });
+// Bytes of a file, as they are.
+export const send = (path, bytes) =>
+  ask("POST", path, { bytes, headers: { "Content-Type": "application/octet-stream" } });
 // Bytes of a file, of which `offset` have come before.
 export const append = (path, bytes, offset) =>
   ask("PATCH", path, { bytes, headers: { "Content-Type": "application/octet-stream", "Upload-Offset": offset } });

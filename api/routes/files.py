@@ -1,9 +1,11 @@
 """What a model is handed out as: a file for each runtime, and all of it as one archive, made when first asked for."""
 
+import threading
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
 from api import archives
@@ -11,12 +13,15 @@ from api.access import Asker
 from api.aliases import Named
 from api.archives import Archives, Kept, State
 from api.history import Rows
-from api.problems import WRITES, Problem, documented
+from api.problems import TAKES_BODY, WRITES, Problem, documented
 from api.routes.models import GONE, UNKNOWN, file_of, note
 from api.sending import BAD_RANGE, Wanted
+from nas import extras
 from nas.measurements import Latency
+from nas.models import shown as pictures
 from nas.models.manifest import File, FileScore, Manifest, Packing
 from nas.records import Model
+from nas.refusal import Refusal
 from nas.store import Store
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -24,6 +29,10 @@ BYTES = "application/octet-stream"
 MEDIA = {"zip": "application/zip", "tar": "application/x-tar"}
 SECONDS = "5"  # after which it pays to ask again
 NONE = "the files of model 0a1b2c3d4e5f-3 are not made yet: POST /v1/models/0a1b2c3d4e5f-3/files makes them"
+NO_PICTURE = "the picture cannot be shown to the network: UnidentifiedImageError: cannot identify image file"
+BUSY = "2 pictures are looked at already: try again in a second"
+MOST_CLASSES = 10
+_showing = threading.BoundedSemaphore(2)
 SENT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": {BYTES: {"schema": {"type": "string"}}}},
     206: {"description": "The part of it that the Range names"},
@@ -59,6 +68,28 @@ class Refused:
     """Why it is not offered."""
     score: FileScore | None
     """What it scored; null where it did not come to that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Class:
+    """What a picture may show."""
+
+    name: str
+    """The name of the class."""
+    probability: float
+    """How probable the network takes it for, from 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """What a picture shows to a model."""
+
+    model: str
+    """The id of the model."""
+    file: str
+    """The file of its archive that was asked."""
+    classes: tuple[Class, ...]
+    """The ten most probable classes, the first one first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +164,47 @@ def get_file(
     archives.used(model.sha256)
     note(store, model, request, answer, asker, f" as {file.name}")
     return answer
+
+
+@router.post(
+    "/{model}/classes",
+    summary="What a picture shows to a model",
+    responses=documented(
+        **TAKES_BODY | {"_404": UNKNOWN, "_409": NONE, "_410": GONE, "_415": NO_PICTURE, "_429": BUSY}
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string"}}}}},
+)
+async def classes_of_picture(
+    model: Named,
+    request: Request,
+    kept: Kept,
+    store: Rows,
+    file: Annotated[
+        Literal["model.onnx", "model.int8.onnx"], Query(alias="by", description="the network")
+    ] = "model.onnx",
+) -> Classes:
+    """The body is a picture, such as a JPEG file, of 32 MB at the most. It is shown to the network of the archive by
+    ONNX Runtime, as classify.py in there does, and not kept."""
+    if request.headers.get("content-type") != BYTES:
+        raise Problem(415, f"the body is not declared as a picture: send it with Content-Type: {BYTES}")
+    return await run_in_threadpool(_classes, model, file, await request.body(), kept, store)
+
+
+def _classes(model: Model, file: str, picture: bytes, kept: Archives, store: Store) -> Classes:
+    if reason := extras.missing("to show it a picture", "workers", "numpy", "onnxruntime", "PIL"):
+        raise Problem(503, f"{reason} where the service runs; its archive has a program that does it anywhere")
+    path = archives.folder(model.sha256) / archives.listed(_built(model, kept, store), file).name
+    if not _showing.acquire(blocking=False):
+        raise Problem(429, BUSY, headers={"Retry-After": "1"})
+    try:
+        shares = pictures.probabilities(path, picture)
+    except Refusal as error:
+        raise Problem(415, str(error)) from error
+    finally:
+        _showing.release()
+    archives.used(model.sha256)
+    rows = tuple(Class(name=name, probability=share) for name, share in shares.items())
+    return Classes(model=model.id, file=file, classes=rows[:MOST_CLASSES])
 
 
 @router.head("/{model}/archive", include_in_schema=False)

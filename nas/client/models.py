@@ -52,6 +52,14 @@ class Models(Service):
             raise ServiceError(f"the files of model {files['model']} could not be made: {files['reason']}")
         return files
 
+    def classify(self, model: str, picture: str | Path, by: str = "model.onnx") -> dict[str, float]:
+        """The most probable classes of a picture, by the service and the file model.onnx or model.int8.onnx of the
+        model's archive, which has to have been made. Raises OSError where the picture cannot be read."""
+        address = f"/v1/models/{quote(model, safe='')}/classes"
+        content, headers = Path(picture).read_bytes(), {"Content-Type": "application/octet-stream"}
+        answer = self._json("POST", address, parameters={"by": by}, content=content, headers=headers)
+        return {row["name"]: row["probability"] for row in answer["classes"]}
+
     def offered(self, model: str, kind: str = CHECKPOINT) -> Download:
         """A model as a file of that kind, made now if it is not there: safetensors, which is the checkpoint, onnx,
         int8, pt2, or all of it as zip or tar."""
