@@ -3,7 +3,7 @@ refuses."""
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +103,16 @@ class Service:
             raise self._unreachable(error) from error
         _check(response)
         return response
+
+    def _lines(self, address: str, parameters: Json, silence_seconds: float) -> Iterator[str]:
+        """The lines of a stream, as they come; they end where it is refused, breaks off, or is silent for so long."""
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=silence_seconds)
+        try:
+            with self._http.stream("GET", address, params=parameters, timeout=timeout) as response:
+                if not response.is_error:
+                    yield from response.iter_lines()
+        except httpx.HTTPError:
+            return
 
     def _fetch(self, wanted: Download, part: Path, report: Report | None) -> None:
         """Complete the file `part`, from where it broke off if what is there belongs to the same file."""

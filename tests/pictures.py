@@ -1,8 +1,13 @@
 """Small made-up images that a small network can learn in a second."""
 
+from pathlib import Path
+
 import numpy as np
+import torch
 
 from nas.datasets import DatasetInfo, ImageSet
+from nas.exporters import onnx
+from nas.metering import onnx as metering
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
 from nas.networks.architecture import Architecture, Images, Stage
@@ -86,3 +91,12 @@ def saved(architecture: AnyArchitecture = TINY, run: str = "0a1b2c3d4e5f", numbe
         seed=0,
     )
     return checkpoint.save(network(architecture), card)
+
+
+def exported(path: Path) -> Path:
+    """A network of untrained weights as the ONNX file at that path."""
+    card = checkpoint.card(checkpoint.artifact(saved()))
+    images = card.architecture.images
+    shown = torch.zeros(1, images.channels, images.resolution, images.resolution)
+    onnx.write(metering.exported(network(card.architecture).eval(), shown, any_number=True), card, path)
+    return path

@@ -14,7 +14,7 @@ from nas.client import Client, ServiceError
 from nas.models.checkpoint import artifact
 from nas.specs import SearchSpec
 from tests.command_line import nas
-from tests.service import GREY, UNKNOWN, Service
+from tests.service import GREY, OWNER, UNKNOWN, Service
 
 
 def test_the_client_has_every_verb(service: Service, client: Client) -> None:
@@ -24,9 +24,9 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
     assert client.pause(run["id"])["wish"] == "pause"
     assert client.resume(run["id"])["wish"] == "run"
     assert client.raise_budget(run["id"], 5)["trials"] == 5
-    assert client.stop(run["id"])["wish"] == "stop"
     with pytest.raises(ServiceError, match=r"has no trial 3"):
         client.measure_again(run["id"], 3)
+    assert client.stop(run["id"])["wish"] == "stop"
     other = client.search(dataset="fashion_mnist", trials=3, searcher="random")
     assert client.cancel(other["id"])["state"] == "cancelled"
     assert client.events(run["id"])[0]["kind"] == "added"
@@ -178,3 +178,19 @@ def test_images_of_the_service_are_those_of_the_tests(client: Client) -> None:
         GREY.channels,
         GREY.classes,
     )
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_watch_hears_of_changes_and_asks_now_and_then_where_there_is_nothing_to_hear(
+    service: Service, client: Client, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    if not told:
+        monkeypatch.setattr(Client, "_told", lambda *_: iter(()))
+    run = service.search([(0.9, 1000)], running=1)
+    watched = client.watch(run.id, seconds=3600.0 if told else 0.01)
+    assert next(watched)[0]["state"] == "running"
+    service.store.claims.end(OWNER, 1, run.id, "cancelled")
+    assert any(trial["state"] == "cancelled" for trials in (its for _, its in watched) for trial in trials)
+    service.store.claims.release(run.id, OWNER, "stopped")
+    *_, (last, _) = watched
+    assert last["state"] == "stopped"

@@ -5,19 +5,23 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import expect
 
+from nas import classify, home
 from nas.agents.errands import Introduction
 from nas.metering.history import Day, History
 from nas.specs import SearchSpec
 from nas.store import agents
 from nas.store.yardsticks import Yardsticks
 from tests.browser import Service, View, best, compared, excused, keys, measured, sampled, served, small
+from tests.dataset_files import draw
 from tests.past import OWNER, SEARCH
+from tests.pictures import exported
 from tests.test_files import fill
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -96,11 +100,49 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     with page.expect_download() as download:
         dialog.get_by_role("link", name="all of it as zip").click()
     assert download.value.suggested_filename == f"{whole.name}.zip"
+    dialog.get_by_role("radio", name="int8").check(force=True)
+    expect(dialog.locator("pre")).to_contain_text(f"{view.address}/v1/models/{model.id}/files/model.int8.onnx")
+    dialog.get_by_role("radio", name="Archive").check(force=True)
+    expect(dialog.locator("pre")).to_contain_text(f"unzip model.zip && cd {whole.name} ")
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="model.onnx").click()
+    named = next(file for file in whole.files if file.name == "model.onnx")
+    assert hashlib.sha256(Path(download.value.path()).read_bytes()).hexdigest() == named.sha256
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
     view.open("#/models")
     expect(page.locator("tbody tr")).to_have_count(3)
     expect(page.locator(f"tr[data-key='{model.id}']")).to_contain_text(model.sha256[:12])
+
+
+def test_a_photo_that_is_dropped_is_shown_to_the_network(view: View, tmp_path: Path) -> None:
+    run = view.service.runs["family"]
+    model = view.service.store.model(f"{run.id}-1")
+    if not (home.folder("archives") / model.sha256).exists():
+        fill(model.sha256)
+    network = exported(home.folder("archives") / model.sha256 / "model.onnx")
+    photo = draw(tmp_path / "rose.png", (200, 30, 60), (90, 60))
+    expected = classify.Classifier(network).probabilities(photo)
+    page = view.growth(run)
+    row = page.get_by_role("table", name="family").locator("tr", has=page.locator(f"a[href*='{model.id}']"))
+    row.get_by_role("button", name="Use it").click()
+    dialog = page.get_by_role("dialog")
+    drop = """(zone, [name, data]) => {
+      const files = new DataTransfer();
+      files.items.add(new File([Uint8Array.from(data)], name, { type: "image/png" }));
+      zone.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+    }"""
+    dialog.locator(".drop").evaluate(drop, ["rose.png", list(photo.read_bytes())])
+    expect(dialog.locator(".seen")).to_contain_text("rose.png, by model.onnx:")
+    answers = dialog.locator(".answers li")
+    expect(answers).to_have_text([f"{name}{100 * share:.1f} %" for name, share in expected.items()])
+    expect(dialog.locator("canvas")).to_be_visible()
+    dialog.get_by_label("Drop a photo here").set_input_files(
+        {"name": "text.png", "mimeType": "image/png", "buffer": b"none"}
+    )
+    expect(dialog.locator(".seen")).to_contain_text("cannot be shown to the network: UnidentifiedImageError")
+    expect(answers).to_have_count(0)
+    excused(view)
 
 
 def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +157,19 @@ def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monke
     expect(page.locator("tr[data-key='cpu']")).to_contain_text("here")
     expect(page.locator("tr[data-key='remote']")).to_contain_text("absent")
     expect(page.locator(".command")).to_contain_text(f"curl -O {view.address}/v1/agent.pyz")
+    clock, asked = page.clock, list[str]()
+    clock.install()  # the page's time stands still: what it asks for it was told of
+    clock.pause_at(datetime.now() + timedelta(seconds=30))
+    page.on("request", lambda request: asked.append(request.url))
     monkeypatch.setattr(agents, "ONLINE_SECONDS", float("inf"))
+
+    def told() -> bool:
+        clock.run_for(500)
+        return any(url.endswith("/v1/devices") for url in asked)
+
+    eventually(told)
     expect(row).to_contain_text("online")
+    clock.resume()
     view.open("#/new")
     expect(page.locator(".field", has=page.get_by_label("Devices", exact=True)).locator(".hint")).to_contain_text(
         "remote:pi4"
@@ -181,6 +234,39 @@ def test_an_absent_service_is_said_and_waited_for(view: View) -> None:
     page.context.set_offline(False)
     expect(page.locator("#banner")).to_be_hidden()
     expect(page.locator(".lines li").first).to_contain_text("epoch 2 of 4")
+    excused(view)
+
+
+def test_what_was_typed_stays_while_the_service_is_gone(view: View) -> None:
+    count = len(view.service.store.runs())
+    page = view.open("#/new")
+    page.get_by_label("Name").fill("typed with care")
+    page.get_by_label("Trials").fill("7")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Start the search").click()
+    expect(page.locator(".proposal > .error")).to_contain_text("does not answer")
+    for label, value in (("Name", "typed with care"), ("Trials", "7")):
+        expect(page.get_by_label(label, exact=True)).to_have_value(value)
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Start the search").click()
+    page.wait_for_url("**/#/searches/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("typed with care")
+    run = view.service.store.runs()[0]
+    assert (len(view.service.store.runs()), run.trials) == (count + 1, 7)
+    view.service.store.wish(run.id, "cancel")
+    excused(view)
+
+
+def test_a_form_that_is_opened_while_the_service_is_gone_is_not_blank(view: View) -> None:
+    page = view.open("#/devices")
+    expect(page.get_by_role("heading", name="Devices")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("link", name="New search").click()
+    expect(page.locator("main")).to_have_text("Here is a page as soon as the service answers.")
+    expect(page.locator("#banner")).to_contain_text("does not answer")
+    page.context.set_offline(False)
+    expect(page.get_by_role("button", name="Start the search")).to_be_visible()
+    expect(page.locator("#banner")).to_be_hidden()
     excused(view)
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from nas.networks import describe
 from nas.specs import GrowthSpec
 from tests.browser import View, excused, keys, small
-from tests.past import SEARCH
+from tests.past import OWNER, SEARCH
 
 
 def test_runs_are_ticked_and_stand_side_by_side(view: View) -> None:
@@ -174,3 +174,22 @@ def test_which_knobs_mattered_is_told_and_brushed(view: View) -> None:
     if len(found["knobs"]) > 6:
         card.get_by_role("button", name=f"All {len(found['knobs'])} knobs").click()
         expect(card.locator(".knob")).to_have_count(len(found["knobs"]))
+
+
+def test_what_runs_that_are_compared_find_is_told_and_not_asked_for(view: View) -> None:
+    past, store = view.service.past, view.service.store
+    one, other = (small(view.service, seed=seed) for seed in (11, 12))
+    for run in (one, other):
+        store.claims.renew(run.id, OWNER, 1e6)
+    asked: list[str] = []
+    with view.page.expect_request(lambda request: f"/v1/events?run={one.id}%2C{other.id}" in request.url):
+        page = view.open(f"#/compare/{one.id},{other.id}:0")
+    row = page.locator("table[aria-label='networks'] tr, .compared li").filter(has_text="running")
+    expect(row.first).to_be_visible()
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response(lambda response: "/v1/comparison" in response.url):
+        past.end(store.trial(other.id, 5).job)
+    for run in (one, other):
+        store.claims.release(run.id, OWNER, "stopped")
+    expect(page.locator(".compared li").filter(has_text="stopped")).to_have_count(2)
+    assert not any("/v1/runs" in url for url in asked)

@@ -27,7 +27,7 @@ def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> 
     assert keys(page, "circle.point.front") == unbeaten(points)
     states = [trial.state for trial in view.service.store.trials(run.id)]
     left_out = f"Not plotted: 3 running, {states.count('refused')} refused, 1 failed."
-    expect(page.locator(".left-out")).to_have_text(left_out)
+    expect(page.locator(".left-out.muted")).to_have_text(left_out)
     chosen = best(points, SEARCH.objective)
     expect(page.locator(".badge")).to_have_text(f"★ {chosen}")
     circle = page.locator(f"circle.point[data-key='{chosen}']")

@@ -1,5 +1,6 @@
 """What models are handed out as, over HTTP, by the client and by `nas`: made once, named, resumed and checked."""
 
+import functools
 import hashlib
 import io
 import json
@@ -18,8 +19,9 @@ import torch
 from sqlalchemy import text
 
 import nas as library
-from api import archives
-from nas import exporters, home
+from api import archives, gate
+from api.routes import files
+from nas import classify, exporters, home
 from nas.client import Client, ServiceError
 from nas.measurements import Measurement
 from nas.models import archive, checkpoint, manifest
@@ -30,7 +32,7 @@ from nas.networks.counts import counts
 from nas.objective import Objective
 from tests.command_line import nas
 from tests.dataset_files import draw
-from tests.pictures import CLASSES, RECIPE, TINY
+from tests.pictures import CLASSES, RECIPE, TINY, exported
 from tests.service import POINTS, UNKNOWN, Service, latency
 from tests.service import checkpoint as filed
 

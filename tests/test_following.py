@@ -12,6 +12,7 @@ from api.app import create_app
 from api.edge import Edge, Limits
 from api.following import Following
 from api.problems import Problem
+from nas.agents.errands import Introduction
 from nas.records import Progress
 from nas.store import Store, StoreError
 from tests.service import OWNER, UNKNOWN, Service, contract, serving
@@ -239,3 +240,21 @@ class TestOneLookForAll:
             await again
 
         asyncio.run(play())
+
+
+def test_devices_and_several_runs_have_marks(service: Service) -> None:
+    store, one, other = service.store, service.search([], running=1), service.search([], running=1)
+    both = f"{one.id},{other.id}"
+    before = store.marks((both, "devices", one.id))
+    store.note(other.id, "note", "something")
+    after = store.marks((both, "devices", one.id))
+    assert [name for name in before if before[name] != after[name]] == [both]
+    agent = Introduction(name="pi9", fingerprint={"processor": "x"}, instance="a" * 16, edition="")
+    store.agents.introduce(agent)
+    assert store.marks(("devices",)) != {"devices": after["devices"]}
+    assert store.marks((f"{one.id},{UNKNOWN}",)) == {}
+    with followed(service.url, both) as told, followed(service.url, "devices") as devices:
+        assert told.mark() == after[both]
+        devices.mark()
+    with followed(service.url, f"{one.id},{UNKNOWN}") as told:
+        assert told.response.status_code == 404

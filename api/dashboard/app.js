@@ -18,6 +18,8 @@ import { askToSignIn, showWho, signInPage, signOut } from "./signin.js";
 
 const LIST = () => ""; // pages that change with the list of runs
 const RUN = (id) => id; // pages of a run
+const RUNS = (of) => [...new Set(of.split(",").map((side) => side.split(":", 1)[0]))].filter(Boolean).join(",") || null;
+const DEVICES = () => "devices";
 
 const PAGES = [
   [/^#\/searches\/([^/]+)$/, searchPage, RUN],
@@ -25,9 +27,9 @@ const PAGES = [
   [/^#\/growths\/([^/]+)$/, growthPage, RUN],
   [/^#\/benchmarks\/([^/]+)$/, benchmarkPage, RUN],
   [/^#\/proxies\/([^/]+)$/, proxyPage, RUN],
-  [/^#\/compare(?:\/(.*))?$/, comparePage],
+  [/^#\/compare(?:\/(.*))?$/, comparePage, RUNS],
   [/^#\/models$/, modelsPage, LIST],
-  [/^#\/devices$/, devicesPage],
+  [/^#\/devices$/, devicesPage, DEVICES],
   [/^#\/new(?:\/([^/]+))?$/, proposalPage],
   [/^#\/sign-in(?:\/(.+))?$/, signInPage],
   [/^(#\/?)?$/, runsPage, LIST],

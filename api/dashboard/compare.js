@@ -11,14 +11,14 @@ import { note, said } from "./place.js";
 
 export const MOST_SIDES = 6;
 const OVER = new Set(["finished", "stopped", "cancelled", "failed"]);
-const RARELY_MS = 10_000; // between looks at runs that go on
+const LEAST_MS = 3000; // between two looks, however much happens: each reads all trials of all sides
 
 export const comparison = (of) => `#/compare/${of.join(",")}`;
 
 export function comparePage(page, again, text) {
   document.title = "Comparison · Architecture search";
   const names = text.split(",").filter(Boolean);
-  let [answer, rest] = [null, 0];
+  let [answer, rest, later] = [null, 0, null];
   const ranked = element("p", { class: "muted" });
   const complaint = element("p", { class: "error", role: "alert" });
   const sides = element("ol", { class: "compared" });
@@ -125,12 +125,16 @@ export function comparePage(page, again, text) {
   }
 
   return async function refresh(signal) {
-    if (performance.now() < rest) return false;
-    rest = performance.now() + RARELY_MS;
+    clearTimeout(later);
+    if (performance.now() < rest) {
+      later = setTimeout(again, rest - performance.now());
+      return false;
+    }
+    rest = performance.now() + LEAST_MS;
     if (!names.length) {
       say(ranked, "Name two to six runs, or trials as RUN:TRIAL, or tick them in the list of runs.");
       charts.hidden = true;
-      return true;
+      return null;
     }
     const { cost: by, target } = said();
     try {
@@ -141,7 +145,7 @@ export function comparePage(page, again, text) {
       if (!(error instanceof Problem)) throw error;
       charts.hidden = answer === null;
       say(complaint, error.message);
-      return true;
+      return null;
     }
     return answer.sides.every(({ state }) => OVER.has(state));
   };

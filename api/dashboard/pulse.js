@@ -3,7 +3,7 @@
 
 import { absent } from "./absent.js";
 import { NotSignedIn, Problem, Unreachable } from "./api.js";
-import { say } from "./element.js";
+import { element, say } from "./element.js";
 import { clock } from "./numbers.js";
 import { stream } from "./stream.js";
 
@@ -11,7 +11,8 @@ const LEAST_MS = 400; // between two beats, however much happens
 const EVERY_MS = 1500; // between beats where nothing is told
 const RARELY_MS = 15_000; // between beats where changes are told, for what time alone changes; or nothing more may happen
 
-// Calls refresh(signal) now and then on until it is stopped; it answers whether nothing more is to be expected. `follows` is
+// Calls refresh(signal) now and then on until it is stopped; it answers whether nothing more is to be expected, or null
+// where there is nothing to follow. `follows` is
 // the run whose changes count, "" for those of the list of runs, null for whatever is not told. `now` does not wait.
 export function pulse(refresh, page, follows = null) {
   const ending = new AbortController();
@@ -29,14 +30,14 @@ export function pulse(refresh, page, follows = null) {
       const settled = await refresh(ending.signal);
       connected();
       if (ending.signal.aborted) return;
-      told?.open();
-      if (told?.live()) wait = settled ? null : RARELY_MS;
-      else if (settled) wait = RARELY_MS;
+      if (settled !== null) told?.open();
+      if (settled !== null && told?.live()) wait = settled ? null : RARELY_MS;
+      else if (settled || settled === null) wait = RARELY_MS;
     } catch (error) {
       if (ending.signal.aborted) return;
       if (error instanceof NotSignedIn) return ending.abort(); // the page that asks for a token takes this one's place
       if (error instanceof Problem && error.status === 404) return gone(error);
-      report(error);
+      report(error, page);
     }
     busy = false;
     if (hurried) soon();
@@ -73,8 +74,11 @@ export function pulse(refresh, page, follows = null) {
   return { stop: () => ending.abort(), now: beat };
 }
 
-function report(error) {
+function report(error, page) {
   if (error instanceof Problem || error instanceof Unreachable) {
+    // There is a page once a first answer has come.
+    if (!page.hasChildNodes())
+      page.append(element("p", { class: "card muted" }, "Here is a page as soon as the service answers."));
     const banner = document.getElementById("banner");
     const since = clock(Date.now() / 1000);
     if (banner.hidden) say(banner, `Since ${since}, ${error.message}. What you see is from before; trying again.`);

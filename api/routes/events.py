@@ -9,6 +9,7 @@ from api.access import Asking, access, allowed, whose
 from api.following import Stream
 from api.history import Rows
 from api.problems import documented
+from nas.store import marks
 
 EXAMPLE = (
     'retry: 1000\n\nid: 5f0d3a1c9b7e2846\nevent: changed\ndata: {"run": "0a1b2c3d4e5f", "mark": "5f0d3a1c9b7e2846"}\n\n'
@@ -34,15 +35,22 @@ def follow(
     request: Request,
     token: Asking,
     store: Rows,
-    run: Annotated[str, Query(description="of this run; the empty text: of the list of runs")] = "",
+    run: Annotated[
+        str,
+        Query(
+            max_length=200,
+            description="of this run, or several with commas between; devices: of these; the empty text: of the list",
+        ),
+    ] = "",
     last_event_id: Annotated[str | None, Header(description="the mark that is known, as browsers send it")] = None,
 ) -> Response:
     """Server-sent events: `changed` at once, unless the mark of the run is the one that is known, and again whenever
     anything of the run is other than it was, a quarter of a second later; `beat` while nothing is. What is other is to
     be asked for, by `/columns?after=` for instance. A mark holds for every process of the service, and after it was
     started again."""
-    if run:
-        store.run(run)  # raises NotFound
+    for name in run.split(","):
+        if name not in (marks.ALL, marks.DEVICES):
+            store.run(name)  # raises NotFound
     address = request.client.host if request.client else ""
     most = access(request).edge.most_of(address) // 2  # of its connections, so that there are some for the questions
     following = request.app.state.following

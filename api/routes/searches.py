@@ -15,8 +15,8 @@ from api.problems import TAKES_BODY, WRITES, documented
 from api.ranking import Ranking
 from api.requests import Budget
 from api.routes.runs import UNKNOWN, Id, run_of
-from api.views import knobs
 from api.routes.trials import Number
+from api.views import knobs
 from api.views.columns import NAMES, Columns, columns
 from api.views.front import Pareto
 from api.views.knobs import Knobs

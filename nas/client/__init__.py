@@ -3,12 +3,14 @@
 What is sent and what comes back are the API's JSON objects as dictionaries; /v1/openapi.json describes them.
 """
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from nas.client.catalogue import Catalogue
+from nas.client.following import Following
 from nas.client.models import CHECKPOINT as CHECKPOINT
 from nas.client.models import Models
 from nas.client.uploads import Uploads
@@ -16,10 +18,12 @@ from nas.datasets import absolute
 from nas.service import PAGE, Json
 from nas.service import ServiceError as ServiceError
 
+REFUSED_SECONDS = 30  # after which a stream that was not to be had is asked for again
+LEAST_SECONDS = 0.25  # between two looks, however much happens
 PATIENCE_SECONDS = 60  # for which a watch waits for a service that went away
 
 
-class Client(Models, Uploads, Catalogue):
+class Client(Models, Uploads, Catalogue, Following):
     """The verbs of the service at `url`; NAS_URL, else port 8000 of this machine. Every method raises ServiceError."""
 
     # Runs
@@ -166,10 +170,25 @@ class Client(Models, Uploads, Catalogue):
         return self._ask("GET", f"/v1/runs/{quote(run, safe='')}/report").text
 
     def watch(self, run: str, seconds: float = 1.0) -> Iterator[tuple[Json, list[Json]]]:
-        """The run and its trials that had not ended when last looked at, every so many seconds, until it has ended.
+        """The run and its trials that had not ended when last looked at, whenever something has changed, until it has
+        ended; every so many seconds where the service does not tell.
 
         Waits a minute for a service that went away in the meantime.
         """
+        with contextlib.closing(self._changes(run, seconds)) as changes:
+            yield from self._watched(run, seconds, changes)
+
+    def _changes(self, run: str, seconds: float) -> Generator[None]:
+        while True:
+            asked = time.monotonic()
+            for change in self._told(run):
+                yield change
+                time.sleep(LEAST_SECONDS)
+            while time.monotonic() - asked < REFUSED_SECONDS:
+                time.sleep(seconds)
+                yield None
+
+    def _watched(self, run: str, seconds: float, changes: Iterator[None]) -> Iterator[tuple[Json, list[Json]]]:
         settled, away = -1, 0.0
         while True:
             try:
@@ -188,7 +207,7 @@ class Client(Models, Uploads, Catalogue):
                 if trial["state"] == "running":
                     break
                 settled = trial["number"]
-            time.sleep(seconds)
+            next(changes)
 
     # The disk
 

@@ -74,7 +74,7 @@ class Reader:
         return [run_of(row) for row in rows]
 
     def queue(self) -> list[Run]:
-        """Runs that are worked on, in the order in which they were submitted, and those that wait, the next one first."""
+        """Runs that are worked on, as they were submitted, and those that wait, the next one first."""
         turn = case((RUN.c.state == "queued", RUN.c.turn), else_=0)
         query = select(RUN).where(RUN.c.state.in_(("queued", "running"))).order_by(turn, RUN.c.serial)
         with self._database.reading() as connection:
@@ -97,9 +97,9 @@ class Reader:
 
     def marks(self, runs: Collection[str]) -> dict[str, str]:
         """A mark of each of those runs that is there, another as soon as anything that is shown of it is; of `""` one
-        of the list of runs."""
+        of the list of runs, of `devices` one of these, and one of several runs with commas between."""
         with self._database.reading() as connection:
-            return marks.read(connection, runs)
+            return marks.read(connection, runs, self._clock())
 
     def tests(self, search: str) -> int:
         """How many growths of that search score, or scored, their members on the test images."""
