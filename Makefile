@@ -32,10 +32,11 @@ test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations=10
 
 # timm, the detectors and TFLite's converter need torchvision, and that its own torch: an environment apart, of gigabytes.
+# They bring anyio, whose plug-in for pytest warns.
 test-timm:
 	test -x .venv-timm/bin/python || $(PYTHON) -m venv .venv-timm
-	.venv-timm/bin/python -m pip install --quiet --disable-pip-version-check torch torchvision timm litert-torch ai-edge-litert safetensors numpy mlflow tensorboard pytest pytest-timeout
-	.venv-timm/bin/python -m pytest --noconftest tests/test_timm.py tests/test_backbone.py tests/test_tflite.py tests/test_sinks.py
+	.venv-timm/bin/python -m pip install --quiet --disable-pip-version-check torch torchvision timm litert-torch ai-edge-litert tflite-micro safetensors numpy mlflow tensorboard pytest pytest-timeout
+	.venv-timm/bin/python -m pytest --noconftest -p no:anyio tests/test_timm.py tests/test_backbone.py tests/test_tflite.py tests/test_sinks.py
 
 demo: setup
 	$(BIN)/python -m bench.demo

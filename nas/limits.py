@@ -52,7 +52,7 @@ def _counted(limits: Limits, counted: Counts, precision: Precision) -> Iterator[
         yield "model_bytes", counted.model_bytes(precision), limits.model_bytes, ""
     if limits.board is not None:
         board, place = boards.named(limits.board), f" for int8 on {limits.board}"
-        yield "peak_memory", counted.peak_memory("int8"), board.for_values, place
+        yield "arena", counted.arena("int8"), board.for_values, place
         yield "model_bytes", counted.model_bytes("int8"), board.for_weights, place
 
 

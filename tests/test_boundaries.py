@@ -15,6 +15,7 @@ SERVICE = ("sqlalchemy", "alembic", "optuna", "ray", "fastapi", "starlette", "py
 ALLOWED = {
     "nas/agents/parcel.py": {"numpy"},
     "nas/agents/measuring.py": {"numpy", "onnxruntime"},
+    "nas/arena.py": {"torch", "tflite_micro"},
     "nas/service.py": {"httpx"},
     "nas/backbone.py": {"torch"},
     "nas/classify.py": {"numpy", "onnxruntime", "PIL"},

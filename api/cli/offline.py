@@ -11,7 +11,7 @@ from rich.text import Text
 
 from api.cli import terminal
 from api.cli.networks import image_arguments, images, network
-from nas import codec, extras, spaces, zoo
+from nas import arena, codec, extras, spaces, zoo
 from nas.models import timm_strings
 from nas.networks import describe, drawing
 from nas.networks.architecture import Architecture, Images
@@ -52,6 +52,9 @@ def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     description.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what leads from A to B instead")
     description.add_argument("--svg", type=Path, metavar="FILE", help="and draw it there")
+    description.add_argument(
+        "--arena", action="store_true", help="and ask TFLite Micro, in a minute, what it takes of memory"
+    )
     description.add_argument("--timm", action="store_true", help="print what timm is told to build it instead")
     description.add_argument("--space", default="mbconv", help="the search space of choices; mbconv if none is named")
     image_arguments(description, "what the network is for")
@@ -96,6 +99,8 @@ def described(arguments: argparse.Namespace) -> int:
     if arguments.timm:
         return _timm(architecture)
     lines, facts = describe.table(architecture), describe.facts(architecture)
+    if arguments.arena:
+        facts["arena measured"] = _arena(architecture)
     if arguments.json:
         described = {"architecture": architecture, "stages": [codec.encode(line) for line in lines], "facts": facts}
         terminal.print_json(codec.encode(described))
@@ -105,6 +110,15 @@ def described(arguments: argparse.Namespace) -> int:
     for name, value in facts.items():
         console.print(f"{name:14} {value}", highlight=False)
     return 0
+
+
+def _arena(architecture: AnyArchitecture) -> str:
+    if reason := arena.missing():
+        raise extras.NotInstalled(reason)
+    from nas.networks.blocks import network as built
+
+    measured = arena.measured(built(architecture).eval(), architecture.images)
+    return f"{measured.values:,} bytes of TFLite Micro, and {measured.records:,} of its own"
 
 
 def _timm(architecture: AnyArchitecture) -> int:

@@ -1,6 +1,8 @@
 """TFLite, for phones and microcontrollers: what `classify.py` gives a network in ONNX, one image at a time, with its
 channels last."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +11,11 @@ from nas.exporters import Logits, Source
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     import nas.exporters.tflite
     from nas.exporters import Exporter
+    from nas.networks.architecture import Images
 
     _satisfied: Exporter = nas.exporters.tflite
 
@@ -23,12 +27,17 @@ LOSES = 0.0
 
 
 def export(source: Source, path: Path) -> None:
+    convert(source.network, source.card.architecture.images, path)
+
+
+def convert(network: "nn.Module", images: "Images", path: Path) -> None:
+    """Write `network`, in evaluation mode on the processor, to a file for such images."""
     import litert_torch
     import torch
 
-    images = source.card.architecture.images
     image = torch.zeros(1, images.resolution, images.resolution, images.channels)
-    litert_torch.convert(litert_torch.to_channel_last_io(source.network, args=[0]).eval(), (image,)).export(str(path))
+    with contextlib.redirect_stdout(sys.stderr):  # it tells of every step
+        litert_torch.convert(litert_torch.to_channel_last_io(network, args=[0]).eval(), (image,)).export(str(path))
 
 
 def opened(path: Path) -> Logits:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nas.networks import memory
 from nas.networks.architecture import Architecture, Stage
+from nas.networks.arena import arena_bytes
 from nas.networks.layers import Branches, Conv, Graph, Layer, Linear, Node, Norm, Sequence, pair
 from nas.networks.lowering import AnyArchitecture, last_parts, lowered, stage_part, stem_part
 from nas.networks.network import Part, walk
@@ -51,10 +52,16 @@ class Counts:
     peak_values: int
     """The values that are held at the worst moment while one image goes through the network: see `memory`."""
     rows: tuple[Row, ...]
+    architecture: AnyArchitecture
+    """What is counted."""
 
     def peak_memory(self, precision: Precision = "float32") -> int:
         """The bytes of those values."""
         return self.peak_values * VALUE_BYTES[precision]
+
+    def arena(self, precision: Precision = "float32") -> int:
+        """The bytes that TFLite Micro plans for the values of one image: see `arena`. Computed when it is asked for."""
+        return arena_bytes(self.architecture, VALUE_BYTES[precision])
 
     def model_bytes(self, precision: Precision = "float32") -> int:
         """The bytes of what is stored of a network in use: its weights and biases."""
@@ -84,6 +91,7 @@ def counts(architecture: AnyArchitecture) -> Counts:
         biases=sum(row.biases for row in rows),
         peak_values=peak_values,
         rows=tuple(rows),
+        architecture=architecture,
     )
 
 

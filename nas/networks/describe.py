@@ -65,6 +65,7 @@ def facts(architecture: AnyArchitecture) -> dict[str, str]:
         "multiply-adds": f"{counted.mult_adds:,}",
         "activations": f"{counted.activations:,}",
         "peak memory": f"{counted.peak_memory():,} bytes, in int8 {counted.peak_memory('int8'):,}",
+        "arena": f"{counted.arena():,} bytes of TFLite Micro, in int8 {counted.arena('int8'):,}",
         "weights": f"{counted.model_bytes():,} bytes, in int8 {counted.model_bytes('int8'):,}",
         "digest": architecture.digest(),
     }

@@ -43,8 +43,9 @@ class Limits:
     """Networks of more bytes of weights and biases, in the objective's precision, are not trained. Null: of any
     number."""
     board: str | None = None
-    """A board that networks have to fit on in int8. Three quarters of its memory are for the values that they hold at
-    once, and three quarters of its flash for weights. `GET /v1/boards` and `nas boards` list them. Null: none."""
+    """A board that networks have to fit on in int8. Three quarters of its memory are for the values of an image as
+    TFLite Micro places them, and three quarters of its flash for weights. `GET /v1/boards` and `nas boards` list them.
+    Null: none."""
 
     def __post_init__(self) -> None:
         positive(self, "params", "mult_adds", "latency_ms", "peak_memory", "model_bytes", "most_drop")
