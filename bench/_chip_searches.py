@@ -181,7 +181,7 @@ def _winners(words: str, known: list[Known]) -> None:
     row(
         f"mean reward in 8 bits that a search gains by knowing it, of {SEARCHES} of {len(known) // 2} networks {words} "
         "each: "
-        f"better {better} times, worse {worse}, by {-min(gains):.4f} at most",
+        f"better {better} times, worse {worse}, by {max(0.0, -min(gains)):.1g} at most",
         sum(gains) / len(gains),
         "of 1",
         peer="quantising the winner of a plain search of the same networks",
