@@ -9,11 +9,11 @@ from nas.searchers import Costed, Outcome
 from nas.searchers._acquisition import normal_cdf, unwarp, warp, warped_error
 from nas.searchers._candidates import Code
 from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess
+from nas.searchers._views import SMALLEST_SPREAD, Views
 
 log = logging.getLogger(__name__)
 
 MOST_ROWS = 500  # outcomes that the process is conditioned on; with more, the best half and the latest half
-SMALLEST_SPREAD = 0.02  # of warped accuracies: less is noise, not signal
 
 
 class Belief:
@@ -25,7 +25,7 @@ class Belief:
     """
 
     def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None]) -> None:
-        self._process = GaussianProcess(tables)
+        self._process = Views(tables, costed=any(known is not None for known in log_costs))
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
         self._tables = tables
         self._load: CostModel | None = None
@@ -37,7 +37,6 @@ class Belief:
         self._errors: list[float] = []
         self._costs: list[tuple[float, ...]] = []
         self._fitted = 0
-        self._centre, self._scale = 0.0, 1.0
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -59,7 +58,7 @@ class Belief:
         if steps := _steps(count, self._fitted):
             self._fitted = count
             rows, its, accuracies = self.told()
-            self._process.fit(rows, self._z(its), *self._standard(accuracies, np.array(self._errors)), steps)
+            self._process.fit(rows, self._z(its), *self._warped(accuracies, np.array(self._errors)), steps)
         if count == MOST_ROWS:
             log.info("after %d outcomes the model sees the best half and the latest half of so many", count)
 
@@ -83,9 +82,9 @@ class Belief:
             older = np.argsort(-rewards[: -MOST_ROWS // 2], kind="stable")[: MOST_ROWS // 2]
             rows = np.concatenate([np.sort(older), np.arange(len(self) - MOST_ROWS // 2, len(self))])
             codes, costs, accuracies, errors = codes[rows], costs[rows], accuracies[rows], errors[rows]
-        y, errors = self._standard(accuracies, errors)
+        y, errors = self._warped(accuracies, errors)
         self.condition_costs()
-        self._process.condition(codes, self._z(costs), y, errors)
+        self._process.choose(codes, self._z(costs), y, errors)
         if len(supposed):
             supposed_costs = self.costs(supposed, supposed_costs)
             mean, deviation = self._process.predict(supposed, self._z(supposed_costs))
@@ -116,12 +115,11 @@ class Belief:
         return self._load.below_one(codes) if self._load else np.ones(len(codes))
 
     def mean(self, codes: Codes, costs: Floats) -> Floats:
-        return self._centre + self._scale * self._process.mean(codes, self._z(costs))
+        return self._process.mean(codes, self._z(costs))
 
     def predict(self, codes: Codes, costs: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the warped accuracy without the noise of one training."""
-        mean, deviation = self._process.predict(codes, self._z(costs))
-        return self._centre + self._scale * mean, self._scale * deviation
+        return self._process.predict(codes, self._z(costs))
 
     def accuracy(self, codes: Codes, costs: Floats) -> Floats:
         """What is expected without the luck of one training."""
@@ -130,17 +128,15 @@ class Belief:
     @property
     def uncertainty(self) -> float:
         """Standard deviation of the warped accuracy of a network far from all that was told."""
-        return self._scale * self._process.uncertainty
+        return self._process.uncertainty
 
     def _z(self, costs: Floats) -> Floats:
         if self._basis is None:
             return np.zeros(len(costs))
         return np.asarray((np.log(costs[:, self._basis]) - self._pivot) / self._spread)
 
-    def _standard(self, accuracies: Floats, errors: Floats) -> tuple[Floats, Floats]:
-        values = warp(accuracies)
-        self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
-        return (values - self._centre) / self._scale, warped_error(accuracies, errors) / self._scale
+    def _warped(self, accuracies: Floats, errors: Floats) -> tuple[Floats, Floats]:
+        return warp(accuracies), warped_error(accuracies, errors)
 
 
 class CostModel:

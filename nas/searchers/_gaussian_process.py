@@ -133,6 +133,10 @@ class GaussianProcess:
         self._root = np.linalg.inv(np.linalg.cholesky(matrix))
         self._alpha = self._root.T @ (self._root @ y)
 
+    def left_out(self) -> Floats:
+        """By how much each value that it is conditioned on is missed by what all the others foretell."""
+        return np.asarray(self._alpha / (self._root**2).sum(axis=0))
+
     def mean(self, codes: Codes, z: Floats) -> Floats:
         return np.asarray(self._kernel(codes, z, QUICK) @ self._alpha)
 
