@@ -174,7 +174,9 @@ def small(service: Service, **changes: object) -> Run:
 def sampled(past: Past) -> Run:
     spec = BenchmarkSpec(name="Sample", images=GREY, networks=2, devices=("cpu", "cuda"))
     measured = Measurement(params=61_706, mult_adds=416_520, latencies={"cpu": latency(0.25)})
-    return past.other("benchmark", spec, [measured, "DeviceError: no GPU here", measured])
+    rough = dataclasses.replace(latency(0.25, error_ms=0.1), slowdown=1.8)
+    noisy = dataclasses.replace(measured, latencies={"cpu": rough})
+    return past.other("benchmark", spec, [measured, "DeviceError: no GPU here", noisy])
 
 
 def compared(past: Past, at_both: int) -> tuple[Run, list[Measurement]]:

@@ -52,6 +52,8 @@ def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> Non
     expect(rows).to_have_count(4)
     expect(rows.nth(0)).to_contain_text("0.250 ms")
     expect(rows.nth(1)).to_contain_text("DeviceError: no GPU here")
+    expect(rows.nth(2)).to_contain_text("0.250 ms ± 40.0 %noisy")
+    expect(rows.nth(2)).to_contain_text("known to ± 40 % only, as the machine took 1.8 times as long as at best")
     expect(rows.nth(3)).to_contain_text("queued")
     expect(page.get_by_role("button", name="Raise budget")).to_be_hidden()
     page.get_by_role("button", name="Stop").click()

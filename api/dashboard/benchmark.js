@@ -4,6 +4,7 @@ import { get, home } from "./api.js";
 import { element, pill } from "./element.js";
 import { events } from "./events.js";
 import { ended, heading } from "./heading.js";
+import { noise, noiseBadge } from "./noise.js";
 import { latency, MEDIAN, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
@@ -40,7 +41,9 @@ function latencyTable() {
       {
         title: "Latency",
         number: true,
+        named: true,
         text: (row) => latency(row.latency),
+        fill: (cell, row) => cell.replaceChildren(latency(row.latency), noiseBadge(row.latency) || ""),
         value: (row) => row.latency?.median_ms ?? null,
         hint: MEDIAN,
       },
@@ -73,7 +76,7 @@ function latencyTable() {
   });
 }
 
-const why = (row) => row.error ?? slower(row.latency?.slowdown);
+const why = (row) => row.error ?? noise(row.latency) ?? slower(row.latency?.slowdown);
 const slower = (slowdown) =>
   slowdown > 1.05 ? `while the machine took ${slowdown.toFixed(2)} times as long as at best` : "";
 

@@ -36,6 +36,8 @@ export function heading(kind, id, changed) {
     () => changed(),
     (text) => say(complaint, text),
   );
+  const waits = element("div", { class: "waits" }, reason, order);
+  order.hidden = true;
   const complaint = element("p", { class: "error", role: "alert" });
   const progress = bar("Trials that have ended");
   const wishes = Object.fromEntries(
@@ -72,7 +74,7 @@ export function heading(kind, id, changed) {
     images,
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
-    element("div", { class: "waits" }, reason, order),
+    waits,
     element(
       "div",
       { class: "actions" },

@@ -22,7 +22,7 @@ export function scatter(pick, aimed) {
   const contour = svg("path", { class: "contour" });
   const step = svg("path", { class: "front-line" });
   const bars = svg("path", { class: "front-bars" });
-  const star = svg("path", { class: "star", d: STAR });
+  const star = svg("path", { class: "star", d: STAR, visibility: "hidden" });
   chart.root.insertBefore(svg("g", {}, contour, step, bars), chart.marks);
   chart.over.append(star);
   const line = goal(chart, aimed);
