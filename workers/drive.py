@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -192,13 +193,26 @@ def ended(store: Store, run: str) -> Iterator[Trial]:
 def replay(plan: Plan, ended: Iterable[Trial], running: Iterable[Trial]) -> tuple[Past, list[Job]]:
     """Tell the plan what has been. Gives what has been, and the jobs under way."""
     past = Past()
-    for trial in ended:
-        plan.tell(trial.job, trial.measurement)
-        past.tell(trial)
+    with _uncollected():
+        for trial in ended:
+            plan.tell(trial.job, trial.measurement)
+            past.tell(trial)
     begun = [trial.job for trial in running]
     for job in begun:
         plan.begun(job)
     return past, begun
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """The collector of cycles would walk all that is kept, over and over, and find none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _hopeless(plan: Plan, errors: list[str | None]) -> bool:

@@ -5,10 +5,12 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nas.confirmation import Measured, confirmation
 from nas.limits import ERRORS, near_limit
 from nas.measurements import Latency, Measurement
+from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import front
 from nas.records import Job
@@ -19,6 +21,14 @@ from nas.standings import revised
 SHARE = 20  # of so many trials one measures again, at most
 ROUGH = 0.01  # relative error; a latency that is known better is known well enough
 QUIETER = 0.5  # times that error, which the last that was measured has at most: the host is quieter now
+
+
+class Tried(NamedTuple):
+    """What is kept of a job that may be trained again: a search may have 100,000."""
+
+    number: int
+    choices: Choices
+    rung: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +45,7 @@ class Leads:
 
     def __init__(self, objective: Objective, limits: Limits, device: str) -> None:
         self._objective, self._limits, self._device = objective, limits, device
-        self._jobs: dict[int, Job] = {}
+        self._tried: dict[int, Tried] = {}
         self._outcomes: dict[int, dict[int, Outcome]] = {}  # of each of its trainings
         self._repeats: dict[int, int] = {}  # a trial, and which one's network it trained once more
         self._rough: dict[int, list[Rough]] = {}
@@ -78,14 +88,14 @@ class Leads:
     def tell(self, job: Job, told: Costed | None) -> None:
         """What came of a training on the highest rung, or is known of it since: an outcome, or that it is none."""
         first = _first(job)
-        self._jobs.setdefault(first, job)
+        self._tried.setdefault(first, Tried(job.number, job.choices, job.rung))
         outcomes = self._outcomes.setdefault(first, {})
         if isinstance(told, Outcome):
             outcomes[job.number] = told
         else:
             outcomes.pop(job.number, None)
 
-    def doubtful(self, running: Iterable[Job]) -> tuple[Job, int] | None:
+    def doubtful(self, running: Iterable[Job]) -> tuple[Tried, int] | None:
         """The network to train again, and how often that was done before; None where no lead is in doubt."""
         known, again = self._known(), [job.repeats for job in running]
         measured = [
@@ -102,7 +112,7 @@ class Leads:
         if place is None:
             return None
         first = list(known)[place]
-        return self._jobs[first], list(self._repeats.values()).count(first)
+        return self._tried[first], list(self._repeats.values()).count(first)
 
     def trainings(self, first: int) -> Sequence[Rough]:
         """Those of that network whose latencies are rough."""
@@ -125,7 +135,10 @@ class Leads:
         decisive = waiting.keys() & self._close({first: its[0] for first, its in self._known().items()})
         decisive = decisive or {first for first, its in waiting.items() if near_limit(self._limits, its)}
         first = max(decisive, key=lambda each: (waiting[each].error, -each), default=None)
-        return None if first is None else measuring(number, self._jobs[first], (self._device,))
+        if first is None:
+            return None
+        job = self._rough[first][0].job
+        return replace(measuring(number, job, (self._device,)), measures=self._tried[first].number)
 
     def _known(self) -> dict[int, list[Outcome]]:
         return {first: [*outcomes.values()] for first, outcomes in self._outcomes.items() if outcomes}

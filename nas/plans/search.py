@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import cast
 
 from nas import parents, plugins, spaces, surroundings, zoo
@@ -15,7 +15,7 @@ from nas.networks.architecture import Choices, Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
-from nas.plans.leads import Leads, measuring
+from nas.plans.leads import Leads, Tried, measuring
 from nas.plans.problem import problem
 from nas.plans.rungs import Rungs
 from nas.plans.sharing import SUPERNET, Sharing
@@ -62,9 +62,9 @@ class SearchPlan:
         self._named = (*([SUPERNET] if self._sharing else []), *named)
         self._recipes = spec.fidelity.recipes(spec.recipe) if spec.fidelity else (spec.recipe,)
         self._highest = 1 if self._sharing else len(self._recipes) - 1 if spec.fidelity else None
-        self._begun: dict[str, dict[int | None, Job]] = {}  # the first job of each network, by rung
+        self._begun: dict[str, dict[int | None, Tried]] = {}  # the first trial of each network, by rung
         self._running: dict[int, Job] = {}
-        self._jobs: dict[int, Job] = {}  # all that trained, by number
+        self._tried: dict[int, Tried] = {}  # all that trained, by number
         self._weights: dict[int, str | None] = {}  # by the trial's number, what was saved of it
         self._leads = Leads(spec.objective, spec.limits, spec.devices[0])  # on the highest rung
         self.trials, self.patience = trials, FAILURES
@@ -92,10 +92,10 @@ class SearchPlan:
         self._leads.begin(job)
         if job.measures is not None:
             return
-        self._jobs[job.number] = job
-        network = self._network(job)
+        tried, network = Tried(job.number, job.choices, job.rung), self._network(job)
+        self._tried.setdefault(job.number, tried)
         if not job.children:  # a supernet's network is a candidate as well
-            self._begun.setdefault(network, {}).setdefault(job.rung, job)
+            self._begun.setdefault(network, {}).setdefault(job.rung, tried)
         if self._sharing:
             self._sharing.begin(job)
         if job.expected_gain is not None:
@@ -176,7 +176,10 @@ class SearchPlan:
         """The measuring of a latency that somebody wants measured again."""
         under_way = {job.measures for job in self._running.values()}
         first = next((first for first in self.again if first not in under_way), None)
-        return None if first is None else measuring(number, self._jobs[first], self._spec.devices)
+        if first is None:
+            return None
+        tried, baseline = self._tried[first], self._named[first] if first < len(self._named) else None
+        return measuring(number, self._job(first, tried.choices, tried.rung, baseline=baseline), self._spec.devices)
 
     def _promotion(self, number: int) -> Job | None:
         """The next network that has done well enough on its rung to be trained on the one above."""
@@ -332,7 +335,7 @@ class SearchPlan:
         metric = self._spec.objective.metric
         if (value := measurement.value(metric)) is None:
             return None
-        return Outcome(**asdict(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
+        return Outcome(**vars(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
 
 
 def _whole(knobs: Knobs, subset: Knobs) -> Choices | None:

@@ -1,7 +1,7 @@
 """Records to JSON text and back, fast.
 
 What is read here was written here, from records that were checked when they were made. Checking every field again, as
-nas.codec.decode does for what comes from outside, takes four times as long, and a search may have 100,000 trials.
+nas.codec.decode does for what comes from outside, takes five times as long, and a search may have 100,000 trials.
 """
 
 import dataclasses
@@ -93,8 +93,8 @@ def _restore(kind: Any) -> Restore | None:
         item = _restore(arguments[0])
         return tuple if item is None else lambda data: tuple(map(item, data))
     if origin is dict:
-        value = _restore(arguments[1]) or _as_it_is
-        # Trials have the same keys over and over.
+        value = _restore(arguments[1]) or _interned
+        # Trials have the same keys and words over and over.
         return lambda data: {sys.intern(key): value(entry) for key, entry in data.items()}
     if origin in (Union, types.UnionType):
         return _union(tuple(argument for argument in arguments if argument is not type(None)))
@@ -110,15 +110,32 @@ def _record(kind: Any) -> Restore:
     shared = not nested and not any(
         dict in {get_origin(type_), *map(get_origin, get_args(type_))} for type_ in fields.values()
     )
-    make = functools.lru_cache(maxsize=4096, typed=True)(kind) if shared else kind
+    make = functools.lru_cache(maxsize=4096, typed=True)(kind) if shared else None
+    defaults = {field.name: field.default for field in dataclasses.fields(kind) if _has(field.default)}
+    made: dict[str, Any] = {
+        field.name: field.default_factory for field in dataclasses.fields(kind) if _has(field.default_factory)
+    }
 
     def record(data: dict[str, Any], **shared: Any) -> Any:
         for name, restore in nested:
             if data.get(name) is not None:
                 data[name] = restore(data[name])
-        return make(**data, **shared)
+        if make:
+            return make(**data, **shared)
+        values = {**defaults, **data, **shared}
+        for name in made.keys() - values.keys():
+            values[name] = made[name]()
+        if values.keys() != fields.keys():
+            return kind(**data, **shared)  # which says what is wrong
+        restored = object.__new__(kind)
+        restored.__dict__.update(values)  # all that __init__ would do, but for checks
+        return restored
 
     return record
+
+
+def _has(default: object) -> bool:
+    return default is not dataclasses.MISSING
 
 
 def _union(kinds: tuple[Any, ...]) -> Restore | None:
@@ -152,8 +169,8 @@ def _nearest(records: tuple[Any, ...], names: tuple[str, ...], tagged: tuple[tup
     return min(records, key=misfits)
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
+def _interned(value: Any) -> Any:
+    return sys.intern(value) if type(value) is str else value
 
 
 def _is_record(kind: Any) -> bool:
