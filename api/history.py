@@ -15,6 +15,7 @@ from api.views.front import Ranked
 from api.views.growth import Growth
 from api.views.search import Standing
 from nas import usage
+from nas.garbage import uncollected
 from nas.objective import Objective
 from nas.outlines import OWN_ROLES, overturned
 from nas.records import Run, Trial
@@ -86,11 +87,12 @@ class History:
         """The front of a search by any objective, for latency on that one of its devices; `besides` names trials that
         are of interest though they may lie off it."""
         assert isinstance(run.spec, SearchSpec)
-        rows = self.store.outlines(run.id, front.named(objective), accuracy=...)
-        trials, noisy = front.outlined(rows, objective, run.spec.devices.index(device))
-        again = self.store.outlines(run.id, front.AGAIN, repeats=..., params=...)
-        read = functools.partial(self.read, run.id)
-        return front.ranked(run, trials, again, objective, device, read, besides, noisy)
+        with uncollected():
+            rows = self.store.outlines(run.id, front.named(objective), accuracy=...)
+            trials, noisy = front.outlined(rows, objective, run.spec.devices.index(device))
+            again = self.store.outlines(run.id, front.AGAIN, repeats=..., params=...)
+            read = functools.partial(self.read, run.id)
+            return front.ranked(run, trials, again, objective, device, read, besides, noisy)
 
     def growth(self, run: Run) -> Growth:
         """A family beside the trial that its network is from, as far as that is still there."""

@@ -1,7 +1,7 @@
 """Which of many networks no other beats in all its costs and in accuracy."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 Point: TypeAlias = tuple[float, ...]
@@ -66,8 +66,7 @@ def _led(points: Sequence[Point]) -> list[int]:
     what is left takes less than one of them all."""
     if not points or len(points[0]) != 2:
         return list(range(len(points)))
-    stairs = _Stairs()
-    return [index for index, (cost, accuracy) in enumerate(points) if stairs.add(cost, accuracy)]
+    return _Stairs().led(points)
 
 
 def _by_cost(points: Sequence[Point]) -> list[int]:
@@ -95,6 +94,17 @@ class _Stairs:
         end = bisect_right(self._accuracies, accuracy, lo=place)
         self._costs[start:end], self._accuracies[start:end] = [cost], [accuracy]
         return True
+
+    def led(self, points: Iterable[Point]) -> list[int]:
+        """Indices of those of the points, a cost and an accuracy each, that were added one after another. Most are
+        beaten, which is seen without a call."""
+        costs, accuracies, places = self._costs, self._accuracies, []
+        for index, (cost, accuracy) in enumerate(points):
+            place = bisect_right(costs, cost)
+            if not place or accuracies[place - 1] < accuracy:
+                self.add(cost, accuracy)
+                places.append(index)
+        return places
 
     def area(self, worst: float, floor: float) -> float:
         """Under the stairs, up to the `worst` cost and down to the `floor`."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import gc
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, Protocol
 
 from nas import logs, retention, usage
+from nas.garbage import uncollected
 from nas.home import folder
 from nas.measurements import Measurement
 from nas.models.checkpoint import artifact
@@ -193,7 +193,7 @@ def ended(store: Store, run: str) -> Iterator[Trial]:
 def replay(plan: Plan, ended: Iterable[Trial], running: Iterable[Trial]) -> tuple[Past, list[Job]]:
     """Tell the plan what has been. Gives what has been, and the jobs under way."""
     past = Past()
-    with _uncollected():
+    with uncollected():
         for trial in ended:
             plan.tell(trial.job, trial.measurement)
             past.tell(trial)
@@ -201,18 +201,6 @@ def replay(plan: Plan, ended: Iterable[Trial], running: Iterable[Trial]) -> tupl
     for job in begun:
         plan.begun(job)
     return past, begun
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """The collector of cycles would walk all that is kept, over and over, and find none."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _hopeless(plan: Plan, errors: list[str | None]) -> bool:

@@ -95,19 +95,16 @@ def ranked(
     What several trainings come to, and what is tied, is told by whole trials: of those on the front, of those of
     networks that were trained several times, and of those that are wanted `besides`."""
     out = overturned(row[1:] for row in again)
-    tried = [row for row in trials if None not in row[4:] and out.isdisjoint((row[0], row[2]))]
-    own = {row[3] for row in tried if row[1] in OWN_ROLES} - {None}
-    compared = [row for row in tried if row[3] == max(own)] if own else tried
-    points: dict[int, Point] = {}
+    tried = [row for row in trials if None not in row[4:]]
+    tried = [row for row in tried if out.isdisjoint((row[0], row[2]))] if out else tried
+    rungs = {row[3] for row in tried if row[1] in OWN_ROLES} - {None}
+    highest = max(rungs, default=None)
+    compared = tried if highest is None else [row for row in tried if row[3] == highest]
     several = {first for _, _, first, _ in again}
-    wanted, once = {*besides, *(number for row in again for number in (row[0], row[2]))}, list[int]()
-    for row in compared:
-        number, role, repeats = row[:3]
-        points.setdefault(number if repeats is None else repeats, row[4:])
-        if repeats is not None or role not in OWN_ROLES:
-            wanted.add(number)
-        elif number not in several:
-            once.append(number)
+    once = [row[0] for row in compared if row[2] is None and row[1] in OWN_ROLES and row[0] not in several]
+    points: dict[int, Point] = {row[0]: row[4:] for row in compared if row[2] is None}
+    wanted = {*besides, *(number for row in again for number in (row[0], row[2]))}
+    wanted |= {row[0] for row in compared if row[2] is not None or row[1] not in OWN_ROLES}
     known = [number for number in once if number not in noisy]  # the best of which may be beaten by one that is not
     for among_them in (once, known) if len(known) < len(once) else (once,):
         wanted.update(among_them[index] for index in front([points[number] for number in among_them]))
@@ -115,8 +112,12 @@ def ranked(
             wanted.add(max(among_them, key=lambda number: objective.reward(points[number][-1], points[number][0])))
     estimated = among(read(wanted), objective, device)
     unbeaten, leader = standing(estimated, objective)
-    points = {number: its for number, its in points.items() if number not in several}
-    points = dict(sorted((points | {row.number: point(row) for row, _ in estimated}).items()))
+    means = {row.number: point(row) for row, _ in estimated}
+    for number in several - means.keys():
+        points.pop(number, None)
+    new = means.keys() - points.keys()
+    points |= means
+    points = dict(sorted(points.items())) if new else points
     pareto = Pareto(
         search=run.id,
         objective=objective,
