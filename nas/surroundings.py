@@ -121,3 +121,9 @@ def _smaller(stage: Stage, number: int, choices: Choices) -> Stage:
 def whole(knobs: Knobs) -> Choices:
     """The choices that are the parent."""
     return {knob: options[-1] for knob, options in knobs.items()}
+
+
+def searched(knobs: Knobs, subset: Knobs) -> Choices | None:
+    """The choices that are the parent, where they are among those that are searched."""
+    choices = whole(knobs)
+    return choices if all(choice in subset.get(knob, (choice,)) for knob, choice in choices.items()) else None

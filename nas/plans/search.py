@@ -11,7 +11,7 @@ from nas.latency_predictor import Predictor
 from nas.limits import far_over, load, over_limit
 from nas.measurements import Measurement
 from nas.nesting import within
-from nas.networks.architecture import Choices, Images, Knobs
+from nas.networks.architecture import Choices, Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
@@ -46,7 +46,7 @@ class SearchPlan:
     ) -> None:
         self._run, self._spec, self._images = run, spec, images
         self._space = spaces.load(spec.space, spec.parent)
-        self._whole = _whole(self._space.knobs(images), spec.knobs) if spec.parent else None
+        self._whole = surroundings.searched(self._space.knobs(images), spec.knobs) if spec.parent else None
         if spec.limits != Limits() and PARENT in spec.baselines:
             self._whole = None  # some limits show only once it is measured, and a baseline is trained whatever they say
         named = tuple(name for name in spec.baselines if name != PARENT or not self._whole)
@@ -336,12 +336,6 @@ class SearchPlan:
         if (value := measurement.value(metric)) is None:
             return None
         return Outcome(**vars(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
-
-
-def _whole(knobs: Knobs, subset: Knobs) -> Choices | None:
-    """The choices that are the parent, where they are among those that are searched."""
-    choices = surroundings.whole(knobs)
-    return choices if all(choice in subset.get(knob, (choice,)) for knob, choice in choices.items()) else None
 
 
 def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:

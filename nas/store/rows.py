@@ -41,7 +41,10 @@ def spec_of(row: Any) -> Spec:
 def trial_of(row: Row[Any], **written: Any) -> Trial:
     """The trial of a row in which `written` has been changed since."""
     values = {**row._mapping, **written}
-    texts = {name: values[name] and restored(kind, values[name], _ALIKE.get(name)) for name, kind in _TEXTS.items()}
+    texts = {
+        name: values[name] and restored(kind, values[name], _ALIKE.get(name), checked=False)
+        for name, kind in _TEXTS.items()
+    }
     return Trial(**{name: values[name] for name in _TRIAL}, **texts)
 
 

@@ -46,15 +46,16 @@ def edition(*kinds: type[Any]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def restored(kind: type[Record], text: str, alike: str | None = None) -> Record:
+def restored(kind: type[Record], text: str, alike: str | None = None, *, checked: bool = True) -> Record:
     """The record that `written` gave `text` for. Raises StoreError where this version has no such record. `alike` is a
     field that has the same value in many such records, which is read once and shared where nothing in it can be
-    changed."""
+    changed. Where it is not to be `checked`, records are made as they are written, which takes half the time:
+    what is in their fields is believed."""
     record: Any = kind
     try:
         rest, value = _without(text, alike) if alike else (text, None)
         shared = {alike: _shared(record, alike, value)} if alike and value else {}
-        return _record(record)(json.loads(rest), **shared)  # type: ignore[no-any-return]
+        return _record(record, checked)(json.loads(rest), **shared)  # type: ignore[no-any-return]
     except (TypeError, ValueError, AttributeError) as error:
         raise StoreError(
             f"the database has a {kind.__name__} that this version cannot read: {error}. "
@@ -74,7 +75,7 @@ def _without(text: str, field: str) -> tuple[str, str | None]:
 
 @functools.lru_cache(maxsize=256)
 def _shared(kind: Any, field: str, text: str) -> Any:
-    restore = _restore(get_type_hints(kind)[field])
+    restore = _restore(get_type_hints(kind)[field], True)
     return restore(json.loads(text)) if restore else json.loads(text)
 
 
@@ -84,33 +85,33 @@ def plain(text: str) -> str:
 
 
 @functools.cache
-def _restore(kind: Any) -> Restore | None:
+def _restore(kind: Any, checked: bool) -> Restore | None:
     """What turns JSON into a value of type `kind`; None: JSON has it as it is."""
     origin, arguments = get_origin(kind), get_args(kind)
     if _is_record(kind):
-        return lambda data: _record(kind)(data)  # not before it is needed: a record may contain its like
+        return lambda data: _record(kind, checked)(data)  # not before it is needed: a record may contain its like
     if origin is tuple:
-        item = _restore(arguments[0])
+        item = _restore(arguments[0], checked)
         return tuple if item is None else lambda data: tuple(map(item, data))
     if origin is dict:
-        value = _restore(arguments[1]) or _interned
+        value = _restore(arguments[1], checked) or _interned
         # Trials have the same keys and words over and over.
         return lambda data: {sys.intern(key): value(entry) for key, entry in data.items()}
     if origin in (Union, types.UnionType):
-        return _union(tuple(argument for argument in arguments if argument is not type(None)))
+        return _union(tuple(argument for argument in arguments if argument is not type(None)), checked)
     return None
 
 
 @functools.cache
-def _record(kind: Any) -> Restore:
+def _record(kind: Any, checked: bool) -> Restore:
     hints = get_type_hints(kind)
     fields = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-    nested = [(name, restore) for name, type_ in fields.items() if (restore := _restore(type_))]
+    nested = [(name, restore) for name, type_ in fields.items() if (restore := _restore(type_, checked))]
     # A record in which nothing can be changed is shared: trials have the same stages and recipes over and over.
     shared = not nested and not any(
         dict in {get_origin(type_), *map(get_origin, get_args(type_))} for type_ in fields.values()
     )
-    make = functools.lru_cache(maxsize=4096, typed=True)(kind) if shared else None
+    make = functools.lru_cache(maxsize=4096, typed=True)(kind) if shared else kind if checked else None
     defaults = {field.name: field.default for field in dataclasses.fields(kind) if _has(field.default)}
     made: dict[str, Any] = {
         field.name: field.default_factory for field in dataclasses.fields(kind) if _has(field.default_factory)
@@ -138,12 +139,12 @@ def _has(default: object) -> bool:
     return default is not dataclasses.MISSING
 
 
-def _union(kinds: tuple[Any, ...]) -> Restore | None:
+def _union(kinds: tuple[Any, ...], checked: bool) -> Restore | None:
     """JSON tells numbers and words from lists from objects; an object is the record whose fields it has."""
     records = tuple(filter(_is_record, kinds))
-    lists = [restore for kind in kinds if get_origin(kind) is tuple and (restore := _restore(kind))]
+    lists = [restore for kind in kinds if get_origin(kind) is tuple and (restore := _restore(kind, checked))]
     if len(kinds) == 1:
-        return _restore(*kinds)
+        return _restore(*kinds, checked)
     if not records and not lists:
         return None
     tags = {name for record in records for name in _tags(record)}
@@ -151,7 +152,7 @@ def _union(kinds: tuple[Any, ...]) -> Restore | None:
     def value(data: Any) -> Any:
         if isinstance(data, dict):
             tagged = tuple((name, data[name]) for name in tags if isinstance(data.get(name), str))
-            return _record(_nearest(records, tuple(data), tagged))(data)
+            return _record(_nearest(records, tuple(data), tagged), checked)(data)
         return lists[0](data) if isinstance(data, list) else data
 
     return value
