@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from api.cli import offline
-from nas import zoo
+from nas import arena, zoo
 from nas.codec import encode
+from nas.extras import NotInstalled
 from nas.networks import describe, drawing
 from nas.networks.counts import counts
 from tests.test_architecture import EFFICIENTNET_B0
@@ -83,6 +84,19 @@ def test_efficientnet_b0_is_described_as_in_the_papers_table_1(capsys: pytest.Ca
     ]  # fmt: skip
     assert sum(line["params"] for line in told["stages"]) == 5_288_548
     assert told["facts"]["multiply-adds"] == "385,814,752"
+
+
+def test_the_arena_is_asked_of_the_runtime_where_it_is_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arena, "missing", lambda: None)
+    monkeypatch.setattr(arena, "measured", lambda _, images: arena.Arena(values=images.resolution, records=7))
+    assert nas("describe", "LeNet-5", "--arena", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)["facts"]
+    assert facts["arena measured"] == "32 bytes of TFLite Micro, and 7 of its own"
+    monkeypatch.setattr(arena, "missing", lambda: "the arena needs tflite_micro")
+    with pytest.raises(NotInstalled, match="the arena needs tflite_micro"):
+        nas("describe", "LeNet-5", "--arena")
 
 
 @pytest.mark.parametrize("spelled", ["choices", "architecture", "job", "file", "stdin"])
