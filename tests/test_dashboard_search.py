@@ -54,6 +54,7 @@ def test_the_scatter_plots_what_was_measured_and_marks_the_front(view: View) -> 
 def test_a_published_network_is_named_beside_its_point(view: View) -> None:
     page = view.search(small(view.service, baselines=("ResNet-20 (CIFAR)",), limits=Limits()))
     expect(page.locator(".names text")).to_have_text(["ResNet-20 (CIFAR)"])
+    page.wait_for_load_state("networkidle")  # after which nothing is drawn anew
     point = page.locator("circle.point[data-key='0']").bounding_box()
     name = page.locator(".names text").bounding_box()
     assert point
