@@ -35,13 +35,18 @@ DAY = 24 * 3600.0
 AGES = (0.02, 40)  # days: half an hour, and more than the 30 that are asked for
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """On a home of its own, beside which Ray's folders are looked for."""
-    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's folders are looked for where no other test leaves any."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setattr(ray_folder, "LONGEST_PLACE", 1000)
     (tmp_path / "tmp").mkdir()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """On a home of its own."""
+    monkeypatch.setenv("NAS_HOME", str(tmp_path / "home"))
     store = Store(home.database_url(), Clock(time.time() - 40 * DAY))
     yield store
     store.close()
