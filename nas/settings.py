@@ -212,7 +212,7 @@ RAY = (
     Setting(
         name="RAY_gcs_rpc_server_reconnect_timeout_s",
         words="for how long Ray's processes look for a head that has died",
-        default="15",
+        default="8",
     ),
     Setting(
         name="RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES",
