@@ -84,7 +84,7 @@ class Belief:
             codes, costs, accuracies, errors = codes[rows], costs[rows], accuracies[rows], errors[rows]
         y, errors = self._warped(accuracies, errors)
         self.condition_costs()
-        self._process.choose(codes, self._z(costs), y, errors)
+        self._process.condition(codes, self._z(costs), y, errors)
         if len(supposed):
             supposed_costs = self.costs(supposed, supposed_costs)
             mean, deviation = self._process.predict(supposed, self._z(supposed_costs))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess
+from nas.searchers._gaussian_process import FIT_ROWS, Codes, Floats, GaussianProcess
 
 POSITIVE = 1.0  # evidence, in nats, without which the first view is asked: Kass & Raftery 1995, section 3.2
 SMALLEST_SPREAD = 0.02  # of warped accuracies: less is noise, not signal
@@ -28,13 +28,9 @@ class Views:
         self._asked = self._all[0]
 
     def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> None:
-        for view in self._all:
-            view.fit(codes, z, y, errors, steps)
-
-    def choose(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
-        """Which one is asked, by what was measured; it is conditioned on that."""
-        better = y >= np.median(y)
-        evidence = [view.evidence(codes, z, y, errors, better) for view in self._all]
+        """Better hyperparameters for each, and by these the one that is asked from now on."""
+        last = slice(-FIT_ROWS, None)
+        evidence = [view.fit(codes[last], z[last], y[last], errors[last], steps) for view in self._all]
         evidence[0] += POSITIVE
         self._asked = self._all[int(np.argmax(evidence))]
 
@@ -60,17 +56,16 @@ class _View:
         self._costed, self._whole = costed, whole
         self._centre, self._scale = 0.0, 1.0
 
-    def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> None:
+    def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> float:
+        """The logarithm of how likely its errors are on the better half of `y`, at the variance that makes them most
+        likely; each is foretold from all the others that it sees."""
         rows = self._rows(y)
-        if self._whole or not rows.all():
-            self._process.fit(*self._standard(codes[rows], z[rows], y[rows], errors[rows]), steps)
-
-    def evidence(self, codes: Codes, z: Floats, y: Floats, errors: Floats, judged: NDArray[np.bool_]) -> float:
-        """Conditioned on what it sees of these, the logarithm of how likely its errors are on those `judged`, at the
-        variance that makes them most likely; each is foretold from all the others."""
-        rows = self._rows(y)
-        self._process.condition(*self._standard(codes[rows], z[rows], y[rows], errors[rows]))
-        missed = self._scale * self._process.left_out()[judged[rows]]
+        if rows.all() and not self._whole:
+            return -np.inf
+        seen = self._standard(codes[rows], z[rows], y[rows], errors[rows])
+        self._process.fit(*seen, steps)
+        self._process.condition(*seen)
+        missed = self._scale * self._process.left_out()[(y >= np.median(y))[rows]]
         return -len(missed) / 2 * float(np.log(np.mean(missed**2) + 1e-12))
 
     def condition(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
