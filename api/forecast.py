@@ -27,16 +27,21 @@ MOST_RUNS = 100
 SAMPLE = 200  # networks drawn from the space
 FORWARD = 1 / 3  # of a training step; the rest of it goes backward
 TRAINED_ON = 0.9  # of the training images; the others are kept out, to be scored
+# Where nothing like it was trained before: a core of a processor of these years makes so many multiply-adds a second
+# in training, of which a step has three times those of its images.
+CORE = Pace(line=(0.0, 3 / 12e9), besides_seconds=2.0, share=1.0, error=None, trainings=0)
+UNSURE = 4.0  # times as long, or as short, as that, it may take
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a search would take, by as many trials as its hours allow; all is null where nothing has been measured."""
+    """What a search would take, by as many trials as its hours allow. Where nothing like it was trained before it is
+    arithmetic, of a core of a processor."""
 
     trials: int
     """Trials that the search comes to."""
     trainings: int
-    """Earlier trainings of the same space that it rests on."""
+    """Earlier trainings of the same space that it rests on; 0: on none, but on its multiply-adds."""
     trained_on: str | None = None
     """The machine of these, whose processor or GPU it names."""
     dataset: str | None = None
@@ -62,6 +67,8 @@ class Forecast:
     """The mean relative error with which each of the earlier trainings is foretold from the others."""
     reason: str | None = None
     """Why there is no forecast."""
+    remark: str | None = None
+    """What is amiss with the budget: that it has no room for two trials."""
     worth: Worth | None
     """What the training of each candidate is worth."""
 
@@ -69,11 +76,8 @@ class Forecast:
 def forecast(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool) -> Forecast:
     """Of a search that was admitted. Where nothing was trained on its images, it rests on trainings on others."""
     info = spec.contents or described(spec.dataset, roots)
-    past = _past(store, spec, roots)
-    if past is None:
-        reason = f"no training of space {spec.space!r} {'with' if spec.parent else 'without'} a parent was measured yet"
-        return Forecast(trials=spec.trials, trainings=0, reason=reason, worth=spec.worth)
-    learnt, whole = pace(past.trainings), info.train_images
+    past = _past(store, spec, roots) or Past(dataset=spec.dataset, machine=None, trainings=())
+    learnt, whole = pace(past.trainings) if past.trainings else CORE, info.train_images
     costs, images = sorted(_mult_adds(spec, info.as_seen(spec.resolution))), _mean_images(spec, whole)
     if not costs:
         reason = f"{SAMPLE} networks are all over the limits"
@@ -83,6 +87,8 @@ def forecast(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bo
     each = [
         _shared(spec, learnt, cost, info) if spec.weights == "shared" else learnt.seconds(cost, images) for cost in of
     ]
+    if not past.trainings:
+        each = [each[0] / UNSURE, each[1], UNSURE * each[2]]
     baselines = {
         name: learnt.seconds(cost, _images(spec.recipe, whole)) for name, cost in _baselines(spec, info).items()
     }
@@ -109,8 +115,18 @@ def forecast(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bo
         price=None if price is None else price * compute[1] / 3600,
         currency=currency,
         error=learnt.error,
+        remark=_remark(spec, each[1]),
         worth=spec.worth,
     )
+
+
+def _remark(spec: SearchSpec, trial_seconds: float) -> str | None:
+    if spec.hours is None or trial_seconds <= 1800 * spec.hours:
+        return None
+    folds = f"{spec.recipe.folds} folds, " if spec.recipe.folds > 1 else ""
+    took = f"{trial_seconds / 60:.0f} minutes" if trial_seconds >= 90 else f"{trial_seconds:.0f} s"
+    detail = f"hours {spec.hours:g} have no room for two trials of about {took}, of {folds}{spec.recipe.epochs} epochs"
+    return f"{detail}: give more hours, or fewer folds (1), epochs or pixels"
 
 
 def _capped(seconds: float, hours: float | None, last: float) -> float:

@@ -49,7 +49,21 @@ def propose(
         *_training(look, chosen),
         *_classes(look),
         *_budget(trial_seconds),
+        Suggestion(field="/save_weights", value=True, reason="the best network can be taken as soon as it is found"),
     )
+
+
+def open_to(suggestions: tuple[Suggestion, ...], request: dict[str, Any]) -> tuple[Suggestion, ...]:
+    """Those that `request` leaves room for: it does not say these fields itself."""
+    return tuple(one for one in suggestions if not one.field or not _has(request, one.field))
+
+
+def _has(request: Any, pointer: str) -> bool:
+    for name in pointer[1:].split("/"):
+        if not isinstance(request, dict) or name not in request:
+            return False
+        request = request[name]
+    return True
 
 
 def applied(suggestions: tuple[Suggestion, ...], request: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +103,8 @@ def _pixels(look: Look, parent: str | None) -> Iterator[Suggestion]:
 
 def _training(look: Look, parent: str | None) -> Iterator[Suggestion]:
     info = look.info
-    images, held = info.train_images, max(1, info.train_images // worth.HELD_OUT)
+    images = info.train_images
+    held = sum(max(1, its.train_images // worth.HELD_OUT) for its in look.classes)
     recipe = RECIPES["finetune" if parent else "search"]
     if images > RANKED_BY:
         reason = f"{RANKED_BY:,} of {images:,} training images rank networks in a part of the time"
@@ -134,6 +149,7 @@ def _budget(trial_seconds: float | None) -> Iterator[Suggestion]:
         yield Suggestion(field="/trials", value=TRIALS, reason=f"{TRIALS} trials, or what the hour has room for")
         return
     trials = min(MOST_TRIALS, max(LEAST_TRIALS, int(3600 * HOURS / trial_seconds)))
+    each = f"{trial_seconds:.0f} s" if trial_seconds < 90 else f"{trial_seconds / 60:.0f} minutes"
     minutes = max(1, round(trials * trial_seconds / 60))
-    reason = f"a trial takes about {trial_seconds:.2g} s of the search here: {trials} in {minutes:,} minutes"
+    reason = f"a trial takes about {each} of the search here: {trials} in {minutes:,} minutes"
     yield Suggestion(field="/trials", value=trials, reason=reason)

@@ -1,7 +1,7 @@
 """What is proposed for images, by their number, sizes and classes."""
 
 from nas.datasets import ClassImages, DatasetInfo, Look
-from nas.proposal import applied, propose
+from nas.proposal import applied, open_to, propose
 
 
 def seen(*images: int, channels: int = 3, pixels: int = 128, validation: int = 0) -> Look:
@@ -37,6 +37,7 @@ def test_a_few_photographs_get_a_parent_and_folds() -> None:
         "/recipe/folds": 5,
         "/hours": 1.0,
         "/trials": 20,
+        "/save_weights": True,
     }
     told = words(seen(*[60] * 6), parent="lite0")
     assert "360 training images: 180 steps of 24 for each training" in told
@@ -100,5 +101,16 @@ def test_what_a_request_says_is_kept() -> None:
         "recipe": {"folds": 3, "epochs": 2, "class_weights": "auto"},
         "objective": {"metric": "balanced_accuracy"},
         "trials": 30,
+        "save_weights": True,
     }
     assert request == {"dataset": "photos", "recipe": {"folds": 3, "epochs": 2}}, "and it is not changed"
+
+
+def test_what_is_said_already_is_not_proposed() -> None:
+    proposed = propose(seen(*[60] * 6), parent="lite0")
+    left = open_to(proposed, {"dataset": "photos", "parent": None, "recipe": {"folds": 1}, "trials": 1})
+    assert {one.field for one in left} == {"", "/hours", "/save_weights"}
+
+
+def test_what_is_held_out_is_counted_class_by_class() -> None:
+    assert "30 held out" in words(seen(*[54] * 6), parent="lite0")  # of each class a tenth, rounded down

@@ -80,12 +80,18 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("NAS_HOME", str(tmp_path))
     with service_over(f"sqlite:///{tmp_path}/nas.db") as running:
         nothing = running.post("/v1/forecasts", BODY, status=200)
-        assert (nothing["trainings"], nothing["seconds"], nothing["compute_seconds"]) == (0, None, None)
-        assert nothing["reason"] == "no training of space 'mbconv' without a parent was measured yet"
-        assert summaries.forecast(nothing, shared=False) == (
+        assert (nothing["trainings"], nothing["trained_on"], nothing["reason"]) == (0, None, None)
+        low, high = nothing["seconds_range"]
+        assert 4 * low < nothing["seconds"] < high / 4
+        said = summaries.forecast(nothing, shared=False)
+        assert said.startswith(
             "Each candidate has a training of 1,263 steps, 3 epochs, and an accuracy on 6,000 images held out, ±0.65 "
-            f"points at most\nNo forecast: {nothing['reason']}"
+            "points at most\nForecast: 40 trials of about "
         )
+        assert summaries.BY_ARITHMETIC in said
+        little = running.post("/v1/forecasts", {**BODY, "hours": 1e-3}, status=200)
+        assert little["remark"].startswith("hours 0.001 have no room for two trials of about ")
+        assert "Budget: hours 0.001 have no room" in summaries.forecast(little, shared=False)
         trained(running, "an older machine", 1.0)
         trained(running, "this machine", 1e-3)
         trained(running, "this machine", 1e-3, space="nasbench201")

@@ -11,6 +11,8 @@ from nas.codec import decode
 from nas.objective import COST_WORDS, METRIC_WORDS
 from nas.worth import Worth
 
+BY_ARITHMETIC = "by arithmetic, of a core of a processor, as nothing like it was trained here yet"
+
 
 def forecast(answer: Json, *, shared: bool) -> str:
     """What a search would take, in a sentence, and what each training is worth, in another; with `shared` weights one
@@ -30,11 +32,16 @@ def forecast(answer: Json, *, shared: bool) -> str:
         f"\nBaseline {name} takes {numbers.duration(seconds)} of it"
         for name, seconds in answer["baseline_seconds"].items()
     )
+    known = f"by {_trainings(answer['trainings'])} on {answer['trained_on']}" if answer["trainings"] else BY_ARITHMETIC
     return (
         f"{each}\nForecast: {trials} of about {numbers.duration(answer['trial_seconds'])} take {whole}, and "
-        f"{compute} of compute{money}, by {answer['trainings']} trainings on {answer['trained_on']}{elsewhere}{error}"
-        f"{baselines}"
+        f"{compute} of compute{money}, {known}{elsewhere}{error}{baselines}"
+        + (f"\nBudget: {answer['remark']}" if answer["remark"] else "")
     )
+
+
+def _trainings(count: int) -> str:
+    return "1 training" if count == 1 else f"{count} trainings"
 
 
 def run(view: Json) -> RenderableType:

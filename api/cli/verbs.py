@@ -17,10 +17,11 @@ from api.cli.session import Session
 from api.cli.watch import watch
 from nas import home, settings, sinks
 from nas.client import ServiceError
+from nas.client.models import CHECKPOINT
 from nas.codec import decode, encode
 from nas.extras import require
 from nas.models.checkpoint import BadCheckpoint
-from nas.proposal import Suggestion, applied
+from nas.proposal import Suggestion, applied, open_to
 
 FAILED = ("failed", "cancelled")
 INTERRUPTED = 128 + signal.SIGINT
@@ -35,6 +36,7 @@ def search(session: Session) -> int:
         session.options.misused("give --dataset NAME, or --like RUN for the images of that search")
     if session.options.auto:
         suggested = decode(tuple[Suggestion, ...], session.client.look(request["dataset"])["proposal"])
+        suggested = open_to(suggested, request)
         session.say("\n".join(f"Auto: {line}" for line in listings.reasons(suggested)))
         request = applied(suggested, request)
     forecast = session.client.forecast(**request)
@@ -120,6 +122,8 @@ def download(session: Session) -> int:
     with _bars(session) as bars:
         for model in reversed(rows):
             bar = bars.add_task(f"{model['id']} as {session.options.kind}", total=None)
+            if session.options.kind != CHECKPOINT and client.files(model["id"])["state"] != "built":
+                session.say(f"The files of model {model['id']} are made and scored first, which may take minutes")
             wanted = client.offered(model["id"], session.options.kind)  # which may have to be made first
             bars.update(bar, description=wanted.name, total=wanted.bytes)
             report = functools.partial(_advance, bars, bar)

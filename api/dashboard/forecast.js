@@ -29,7 +29,7 @@ export function forecast() {
   };
 }
 
-function inWords({ worth, seconds, reason, ...told }) {
+function inWords({ worth, seconds, reason, remark, ...told }) {
   if (seconds === null) return `None: ${reason}. ${training(worth)}`;
   const { seconds_range, compute_seconds, trial_seconds, trials, trainings, dataset, error } = told;
   const sure = error === null ? "" : `, each missed by ${percent(error, 0)}`;
@@ -39,12 +39,18 @@ function inWords({ worth, seconds, reason, ...told }) {
     ([name, takes]) => `Baseline ${name} takes ${duration(takes)} of it. `,
   );
   return (
-    `About ${duration(seconds)} (${seconds_range.map(duration).join(" to ")}): ${trials} trials of ` +
-    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute${money}; by ${trainings} trainings${elsewhere}${sure}. ` +
+    `About ${duration(seconds)} (${seconds_range.map(duration).join(" to ")}): ${trials} ${trials === 1 ? "trial" : "trials"} of ` +
+    `${duration(trial_seconds)}, ${duration(compute_seconds)} of compute${money}; ${known(trainings)}${elsewhere}${sure}. ` +
     baselines.join("") +
+    (remark ? `Mind: ${remark}. ` : "") +
     training(worth)
   );
 }
+
+const known = (trainings) =>
+  trainings
+    ? `by ${trainings} ${trainings === 1 ? "training" : "trainings"}`
+    : "by arithmetic, of a core of a processor, as nothing like it was trained here yet";
 
 // What each candidate's training is worth.
 function training({ steps, epochs, folds, images, error }) {

@@ -200,6 +200,7 @@ export async function proposalPage(page, _, like) {
     for (const { field: pointer, value } of proposal) {
       const control = pointer && form.elements.namedItem(pointer);
       if (control) control.value = value;
+      else if (pointer) kept[pointer.slice(1)] = value; // what the form has no field for
     }
     preview();
     start.focus();

@@ -80,5 +80,5 @@ def _proposal(name: str, look: Look, store: Store, roots: Roots, *, remote_worke
         told = forecast(spec, store, roots, remote_workers=remote_workers)
     except (Problem, Malformed):  # which its submission would say
         return first
-    seconds = told.seconds and told.seconds / told.trials
+    seconds = told.seconds / told.trials if told.trainings and told.seconds else None
     return proposal.propose(look, parent=parent, missing=missing, trial_seconds=seconds) if seconds else first

@@ -72,9 +72,11 @@ class FileScore:
     @property
     def kept(self) -> bool:
         """Whether the two differ by no more than half an image beside those that are undecided, of which a hundredth
-        count at most: a network that answers all alike keeps no promise. It may be worse by what the form costs."""
+        count at most: a network that answers all alike keeps no promise. Where the form costs something it may be worse
+        by that, and better: of few images rounding wins some as well."""
         spare = 0.5 + min(self.undecided, self.images // 100) + self.loses * self.images
-        return abs(self.accuracy - self.promised) * self.images <= spare
+        missing = (self.promised - self.accuracy) * self.images
+        return (missing if self.loses else abs(missing)) <= spare + 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,8 @@ class Store(Reader):
         with self._database.writing() as connection:
             connection.execute(insert(RUN).values({**vars(run), "spec": written(spec), "label": None, "again": None}))
             require_kept(connection, written(spec))
-            write_event(connection, run.created_at, run.id, "added", f"{kind} added, {run.trials} trials", by)
+            trials = "1 trial" if run.trials == 1 else f"{run.trials} trials"
+            write_event(connection, run.created_at, run.id, "added", f"{kind} added, {trials}", by)
             if hint:
                 write_event(connection, run.created_at, run.id, "hint", hint)
             for remark in spec.contents.remarks if spec.contents else ():
