@@ -225,6 +225,8 @@ def front(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
         checkpoint.load(checkpoint.artifact(measured.weights or ""))
         if time.perf_counter() - begun <= seconds:
             children.append((job, measured))
+    if not children:
+        raise SystemExit(f"no child was judged in {seconds:.0f} s: the supernet took them all")
     _, best = max(children, key=lambda each: each[1].accuracy or 0.0)
     peer_job = Job(
         run="bench",
