@@ -227,7 +227,7 @@ def strip(dataset: str, label: int, roots: Roots) -> bytes:
 
 
 def _read(dataset: str, roots: Roots, ask: Callable[[str, Path, Roots], Answer]) -> Answer:
-    plugins.check("nas.datasets", dataset.partition(":")[0])
+    datasets.check(dataset)
     try:
         return ask(datasets.absolute(dataset), home.folder("datasets"), roots)
     except Outside:  # in the words of the request, which do not tell where this process runs

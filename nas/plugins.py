@@ -145,6 +145,16 @@ def defines(package: str, plugin: str, function: str) -> bool:
     return any(isinstance(node, ast.FunctionDef) and node.name == function for node in body)
 
 
+def constant(package: str, plugin: str, name: str) -> Default | None:
+    """The literal that the plug-in's file gives that name at its top; None where it gives none."""
+    try:
+        body = _tree(package, plugin).body
+    except SyntaxError:  # its documentation says so
+        return None
+    given = (node.value for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name)
+    return _literal(next(given, None))
+
+
 @functools.cache
 def _tree(package: str, plugin: str) -> ast.Module:
     if not plugin.startswith("_"):

@@ -14,11 +14,12 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from api.app import create_app
+from api.app import NOWHERE, create_app
 from nas.measurements import Measurement, Score
 from nas.objective import Objective
 from nas.pareto import front
 from nas.records import Run
+from nas.roots import Roots
 from nas.specs import BenchmarkSpec, ProxySpec
 from nas.store import Store
 from tests.past import GREY, SEARCH, Past, seeded
@@ -60,8 +61,8 @@ class View:
         return self.open(f"#/growths/{run.id}")
 
 
-def served(url: str) -> Iterator[str]:
-    app = create_app(Store(url), OPEN)
+def served(url: str, roots: Roots = NOWHERE) -> Iterator[str]:
+    app = create_app(Store(url), OPEN, roots)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     app.state.leaving = lambda: server.should_exit
     thread = threading.Thread(target=server.run, daemon=True)
@@ -82,7 +83,7 @@ def seeded_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
         environment.setenv("NAS_HOME", str(folder))
         url = f"sqlite:///{folder / 'nas.db'}"
         past, runs = seeded(url)
-        for address in served(url):
+        for address in served(url, Roots.named([str(folder.parent)])):
             yield Service(address, past.store, past, runs)
 
 

@@ -255,8 +255,9 @@ def test_images_are_uploaded_and_searched_on(view: View, tmp_path: Path) -> None
     look = page.locator(".look")
     expect(look.get_by_text("2 classes, in colour, 20 pixels: 18 to train, 2 to test.")).to_be_visible()
     expect(look.get_by_role("img", name="Images of cat")).to_have_js_property("naturalWidth", 8 * 64)
-    look.get_by_role("button", name="Take this").click()
-    expect(page.get_by_label("Hours", exact=True)).to_have_value("1")
+    hours = page.get_by_label("Hours", exact=True)
+    expect(look.get_by_role("button", name="Undo")).to_be_visible()
+    expect(hours).to_have_value("1")
     page.get_by_role("button", name="Start the search").click()
     page.wait_for_url(re.compile("#/searches/"))
     spec = view.service.store.run(page.url.rpartition("/")[2]).spec
@@ -266,6 +267,32 @@ def test_images_are_uploaded_and_searched_on(view: View, tmp_path: Path) -> None
     expect(page.locator("datalist option[value='images:My-flowers']")).to_have_text("2 classes, 20 pixels")
     page.get_by_label("Upload images").set_input_files(archive)  # of the same, which is there already
     expect(page.get_by_label("Dataset")).to_have_value("images:My-flowers")
+    excused(view)
+
+
+def test_what_fits_the_images_of_a_path_is_taken_and_said_so(view: View, tmp_path: Path) -> None:
+    fill(tmp_path / "flowers")
+    page = view.open("#/new")
+    dataset, hours = page.get_by_label("Dataset"), page.get_by_label("Hours", exact=True)
+    dataset.fill(str(tmp_path / "flowers"))
+    look = page.locator(".look")
+    expect(look.get_by_text("2 classes, in colour")).to_be_visible()
+    expect(hours).to_have_value("1")
+    taken = look.get_by_text("Taken into the form")
+    expect(taken).to_contain_text("hours 1")
+    expect(page.locator(".command code")).to_contain_text(f'"dataset": "folder:{tmp_path}/flowers"')
+    look.get_by_role("button", name="Undo").click()
+    expect(hours).to_have_value("")
+    expect(taken).to_be_hidden()
+    look.get_by_role("button", name="Take this").click()
+    expect(hours).to_have_value("1")
+    hours.fill("2")
+    expect(look.get_by_role("button", name="Take this")).to_be_visible()
+    dataset.fill("folder:/nowhere")
+    expect(look.get_by_text("'/nowhere'")).to_be_visible()
+    dataset.fill(str(tmp_path / "flowers"))
+    expect(look.get_by_role("button", name="Take this")).to_be_visible()
+    expect(hours).to_have_value("2")
     excused(view)
 
 

@@ -21,6 +21,14 @@ from tests.dataset_files import fill, uploaded, way_to
 from tests.waiting import eventually
 
 
+def test_an_unknown_dataset_is_answered_with_how_each_is_written(cache: Path) -> None:
+    written = "there are fashion_mnist, folder:PATH, images:NAME"
+    with pytest.raises(plugins.UnknownPlugin, match=rf"^unknown dataset 'flowers': {written}$"):
+        datasets.look("flowers", cache)
+    with pytest.raises(plugins.UnknownPlugin, match=rf"'/data/a:b': {written}; did you mean folder:/data/a:b\?$"):
+        datasets.describe("/data/a:b", cache)
+
+
 @pytest.mark.parametrize("plugin", plugins.names("nas.datasets"))
 class TestEveryDataset:
     @pytest.fixture

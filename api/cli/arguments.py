@@ -9,6 +9,7 @@ from api.cli.fields import argument
 from api.cli.networks import recipe_text
 from api.requests import GrowthRequest
 from nas.client import Client, ServiceError
+from nas.datasets import PATHS
 from nas.networks.fit import Fit
 from nas.networks.scaling import CompoundScaling
 from nas.objective import COSTS, EXPONENTS, FORMS, METRICS, Objective
@@ -236,7 +237,7 @@ def _given(fields: Json) -> Json:
 
 def dataset(text: str) -> str:
     """A dataset's name; what is a path and none of them is that of a folder."""
-    return f"folder:{text}" if text.startswith(("/", "~", ".")) else text
+    return f"folder:{text}" if text.startswith(PATHS) else text
 
 
 def value(text: str) -> Any:

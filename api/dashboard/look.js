@@ -8,13 +8,13 @@ const PAUSE = 400; // milliseconds without a change
 const MOST_CLASSES = 30;
 const address = (dataset) => dataset.split("/").map(encodeURIComponent).join("/");
 
-// `take` is called with what is proposed.
-export function look(take) {
+// `advice` shows what is proposed.
+export function look(advice) {
   const node = element("div", { class: "look" });
   const state = element("p", { class: "muted", role: "status" }, "Name a dataset above to see what is in it.");
   const seen = element("div");
   let [asked, named, timer] = [0, "", null];
-  node.append(state, seen);
+  node.append(state, seen, advice.node);
 
   async function ask(dataset, number) {
     let answer = null;
@@ -27,7 +27,8 @@ export function look(take) {
     }
     if (number !== asked) return; // another was named meanwhile
     say(state, answer ? shape(answer.look) : trouble);
-    seen.replaceChildren(...(answer ? shown(dataset, answer, take) : []));
+    seen.replaceChildren(...(answer ? shown(dataset, answer.look) : []));
+    advice.show(answer?.proposal ?? null);
   }
 
   return {
@@ -38,6 +39,7 @@ export function look(take) {
       clearTimeout(timer);
       asked++;
       seen.replaceChildren();
+      advice.show(null);
       say(state, dataset ? "" : "Name a dataset above to see what is in it.");
       if (dataset) timer = setTimeout(ask, PAUSE, dataset, asked);
     },
@@ -52,7 +54,7 @@ function shape({ info, sides }) {
   return `${info.classes.length} classes, ${info.channels === 1 ? "grey" : "in colour"}, ${size}: ${parts.join(", ")}.`;
 }
 
-function shown(dataset, { look: { info, classes, visible }, proposal }, take) {
+function shown(dataset, { info, classes, visible }) {
   const most = Math.max(...classes.map((one) => one.train_images));
   const rows = classes.slice(0, MOST_CLASSES).map((one, label) => {
     const strip = { src: `v1/strips/${label}/${address(dataset)}`, alt: `Images of ${one.name}`, loading: "lazy" };
@@ -72,20 +74,9 @@ function shown(dataset, { look: { info, classes, visible }, proposal }, take) {
     );
   });
   const more = classes.length - rows.length;
-  const reasons = proposal.map(({ field, value, reason }) =>
-    element(
-      "li",
-      {},
-      ...(field ? [element("b", {}, `${field.slice(1).replaceAll("/", ".")} ${value}`), ": "] : []),
-      reason,
-    ),
-  );
   return [
     element("ul", { class: "class-list", tabindex: 0, "aria-label": "Classes" }, ...rows),
     more > 0 ? element("p", { class: "muted" }, `and ${more.toLocaleString("en")} classes more`) : null,
     ...info.remarks.map(({ text }) => element("p", { class: "remark" }, text)),
-    element("h3", {}, "What fits them"),
-    element("ul", { class: "reasons" }, ...reasons),
-    element("button", { type: "button", click: () => take(proposal) }, "Take this"),
   ].filter(Boolean);
 }

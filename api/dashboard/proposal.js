@@ -8,6 +8,7 @@ import { forecast } from "./forecast.js";
 import { look } from "./look.js";
 import { METRICS } from "./numbers.js";
 import { blame, cleared, fill, request } from "./request.js";
+import { suggestion } from "./suggestion.js";
 import { upload } from "./upload.js";
 
 const COSTS = {
@@ -64,11 +65,12 @@ export async function proposalPage(page, _, like) {
     );
   const complaint = element("p", { class: "error", role: "alert" });
   const carried = element("p", { class: "muted carried" });
-  const seen = look(taken);
+  const advice = suggestion(place, preview, !like);
+  const seen = look(advice);
   const start = element("button", { class: "primary" }, "Start the search");
   const form = element(
     "form",
-    { class: "card proposal", novalidate: true, submit, input: preview },
+    { class: "card proposal", novalidate: true, submit, input: edited },
     known,
     ancestors,
     group("Images", [
@@ -76,6 +78,7 @@ export async function proposalPage(page, _, like) {
       line("Dataset", "/dataset", {
         value: datasets.datasets.find(({ info }) => info)?.name ?? "",
         list: "known-datasets",
+        placeholder: "/path/to/images",
       }),
       upload(uploaded),
       line("Parent", "/parent", { placeholder: "none", list: "known-parents" }),
@@ -192,25 +195,34 @@ export async function proposalPage(page, _, like) {
   function uploaded(dataset) {
     known.append(element("option", { value: dataset }));
     form.elements.namedItem("/dataset").value = dataset;
+    advice.touch("/dataset");
     preview();
   }
 
-  // A proposal goes into its fields, of which some may be under More.
-  function taken(proposal) {
-    for (const { field: pointer, value } of proposal) {
-      const control = pointer && form.elements.namedItem(pointer);
-      if (control) control.value = value;
-      else if (pointer) kept[pointer.slice(1)] = value; // what the form has no field for
-    }
+  // Where a value of the request stands: in its field, or beside the form where it has none.
+  function place(pointer) {
+    const name = pointer.slice(1);
+    const beside = {
+      get value() {
+        return kept[name];
+      },
+      set value(value) {
+        kept[name] = value;
+      },
+    };
+    return form.elements.namedItem(pointer) ?? beside;
+  }
+
+  function edited({ target }) {
+    advice.touch(target.name);
     preview();
-    start.focus();
   }
 
   function preview() {
     const body = request(form, kept);
-    seen.show(body.dataset);
     curl.show(body);
     expected.show(body);
+    seen.show(body.dataset); // which may take a proposal out of the fields, and begins anew then
   }
 
   async function submit(event) {

@@ -4,6 +4,9 @@
 import { element } from "./element.js";
 import { PRESETS } from "./objective.js";
 
+// A path that is given in place of a dataset's name is that of a folder, as on the command line.
+const dataset = (text) => (/^[/~]/.test(text) ? `folder:${text}` : text);
+
 const parts = (pointer) => pointer.slice(1).split("/");
 
 // `kept` is what another request says that has no field here.
@@ -18,6 +21,7 @@ export function request(form, kept = {}) {
       return inner[name];
     }, body);
     if (last === "w_over" && value in PRESETS) [place.w_under, place.w_over] = PRESETS[value];
+    else if (control.name === "/dataset") place[last] = dataset(value);
     else
       place[last] =
         "list" in control.dataset ? value.split(control.dataset.list || /\s+/).map((one) => one.trim()) : value;

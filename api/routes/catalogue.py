@@ -13,7 +13,7 @@ from api import descent
 from api.admission import absence, described
 from api.history import Rows
 from api.problems import Problem, documented, refused
-from nas import plugins, uploads, zoo
+from nas import datasets, plugins, uploads, zoo
 from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
 from nas.metering.history import History
@@ -254,17 +254,18 @@ def list_datasets(roots: Readable) -> Datasets:
 
 
 @router.get(
-    "/datasets/{name:path}", summary="A dataset", responses=documented(_404="unknown dataset 'x': there are folder")
+    "/datasets/{name:path}",
+    summary="A dataset",
+    responses=documented(_404="unknown dataset 'x': there are fashion_mnist, folder:PATH, images:NAME"),
 )
 def get_dataset(
     name: Annotated[str, Path(description="its name", examples=["folder:/data/flowers"])], roots: Readable
 ) -> Dataset:
     """What is known of its images without decoding them. Answered with 404 for a path outside of the folders that the
     service reads, whether there is something or not."""
-    _known("nas.datasets", name.partition(":")[0])
     try:
         return _dataset(name, roots)
-    except Outside as error:
+    except (plugins.UnknownPlugin, Outside) as error:
         raise Problem(404, str(error)) from error
 
 
@@ -317,6 +318,7 @@ def _described(package: str, name: str) -> dict[str, str]:
 
 
 def _dataset(name: str, roots: Roots) -> Dataset:
+    datasets.check(name)
     said = _described("nas.datasets", name.partition(":")[0]) | {"name": name}
     try:
         return Dataset(**said, info=described(name, roots), problem=None)

@@ -18,8 +18,8 @@ from nas.roots import Roots
 from nas.specs import SearchSpec
 from nas.store import Store
 
-UNKNOWN = "unknown dataset 'x': there are fashion_mnist, folder, images"
 KEPT_SECONDS = 3600  # that a browser keeps a strip of images for
+UNKNOWN = "unknown dataset 'x': there are fashion_mnist, folder:PATH, images:NAME"
 
 router = APIRouter(tags=["catalogue"])
 Name = Annotated[str, Path(description="a dataset's name", examples=["folder:/data/flowers"])]

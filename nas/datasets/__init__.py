@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nas.roots import Roots
 
+PATHS = ("/", "~", ".")  # how a path begins that was given in place of a dataset's name
 STRIP_IMAGES, STRIP_PIXELS = 8, 64  # of a class, side by side, and a side of each
 
 
@@ -178,6 +179,18 @@ class Dataset(Protocol):
         ...
 
 
+def check(name: str) -> None:
+    """Raise plugins.UnknownPlugin, which says how a dataset is named, unless there is a plug-in for the dataset
+    `name`."""
+    known = plugins.names(__name__)
+    if name.partition(":")[0] in known:
+        return
+    takes = {plugin: plugins.constant(__name__, plugin, "ARGUMENT") for plugin in known}
+    written = ", ".join(f"{plugin}:{argument}" if argument else plugin for plugin, argument in takes.items())
+    meant = f"; did you mean folder:{name}?" if name.startswith(PATHS) else ""
+    raise plugins.UnknownPlugin(f"unknown dataset {name!r}: there are {written}{meant}")
+
+
 def absolute(name: str) -> str:
     """The dataset's name with a path behind its colon from the root, so that it means the same from any folder."""
     plugin, _, argument = name.partition(":")
@@ -223,6 +236,7 @@ def _few(names: list[str]) -> str:
 
 def _plugin(name: str) -> tuple[Dataset, str]:
     """The plug-in of the dataset `name`, and what it is told."""
+    check(name)
     plugin, _, argument = name.partition(":")
     return cast(Dataset, plugins.load(__name__, plugin)), argument
 

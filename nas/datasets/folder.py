@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     _satisfied: Dataset = nas.datasets.folder
 
+ARGUMENT = "PATH"
 DEFAULT_PIXELS = (16, 224)  # between which the default resolution lies
 SMALL_BYTES, SMALL_FILES = 128 << 20, 256 << 20  # of arrays, and of files, that are decoded when they are described
 VERSION = 3  # of how images become arrays

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     _satisfied: Dataset = nas.datasets.images
 
+ARGUMENT = "NAME"
+
 Answer = TypeVar("Answer")
 
 
