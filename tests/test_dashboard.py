@@ -96,6 +96,8 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     whole = fill(model.sha256, refused="model.pt2")
     table.locator("tr[data-key='B3']").get_by_role("button", name="Use it").click()
     dialog = page.get_by_role("dialog")
+    expect(dialog.locator("pre")).to_contain_text(f"{view.address}/v1/models/{model.id}/archive?as=zip")
+    dialog.get_by_role("radio", name="Python").check(force=True)
     expect(dialog.locator("pre")).to_contain_text(f'network = nas.load("{view.address}/v1/models/{model.id}")')
     expect(dialog.get_by_role("listitem").filter(has_text="model.onnx")).to_contain_text("90.00 % of 1000 images")
     expect(dialog).to_contain_text("not as pt2: it scores 0.9")

@@ -4,10 +4,20 @@ import { BASE } from "./api.js";
 import { element, say } from "./element.js";
 import { trusted } from "./signin.js";
 
+const TOKEN =
+  "$NAS_TOKEN is your token: on the service's machine that of the file token in NAS_HOME, elsewhere one that an admin makes by nas token create --owner NAME.";
+
 export function copyable(label) {
   const code = element("code");
   const copy = element("button", { type: "button", class: "quiet", click: copied }, "Copy");
-  const node = element("div", { class: "command" }, element("pre", { tabindex: 0, "aria-label": label }, code), copy);
+  const token = element("p", { class: "hint" });
+  const node = element(
+    "div",
+    { class: "command" },
+    element("pre", { tabindex: 0, "aria-label": label }, code),
+    token,
+    copy,
+  );
 
   async function copied() {
     await navigator.clipboard.writeText(code.textContent);
@@ -17,7 +27,13 @@ export function copyable(label) {
     }, 1500);
   }
 
-  return { node, show: (text) => say(code, text) };
+  return {
+    node,
+    show(text) {
+      say(code, text);
+      say(token, text.includes("NAS_TOKEN") ? TOKEN : "");
+    },
+  };
 }
 
 export function command(path, body) {

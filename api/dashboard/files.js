@@ -10,12 +10,13 @@ import { trusted } from "./signin.js";
 
 const PAUSE = 1000; // milliseconds between questions while they are made
 
-// Three lines each; whatever but the first asks for files that are made already.
+// A few lines each; whatever but the last asks for files that are made already.
 const CLASSIFY = "pip install numpy onnxruntime pillow";
 const WAYS = {
-  Python: {
-    words: "With torch and numpy; images are Pillow's, or uint8 arrays.",
-    code: (address) => `import nas\nnetwork = nas.load("${address}")\nprint(network(images).names)`,
+  Archive: {
+    words: "All files with a card, hashes, and what each scored; it stands alone.",
+    code: (address, curl, name) =>
+      `${curl}-o model.zip "${address}/archive?as=zip"\nunzip model.zip && cd ${name ?? "*/"} && ${CLASSIFY}\npython classify.py photo.jpg`,
   },
   ONNX: {
     words: "With numpy, onnxruntime and pillow; in other languages as well, by ONNX Runtime.",
@@ -27,10 +28,11 @@ const WAYS = {
     code: (address, curl) =>
       `${curl}-o model.int8.onnx ${address}/files/model.int8.onnx -o classify.py ${address}/files/classify.py\n${CLASSIFY}\npython classify.py photo.jpg --model model.int8.onnx`,
   },
-  Archive: {
-    words: "All files with a card, hashes, and what each scored; it stands alone.",
-    code: (address, curl, name) =>
-      `${curl}-o model.zip "${address}/archive?as=zip"\nunzip model.zip && cd ${name ?? "*/"} && ${CLASSIFY}\npython classify.py photo.jpg`,
+  Python: {
+    alone: true,
+    words: "With nas itself and torch; it takes a list of Pillow's images too, or uint8 arrays.",
+    code: (address, curl) =>
+      `# pip install 'nas-service[workers]'${curl.includes("NAS_TOKEN") ? "; export NAS_TOKEN" : ""}\nimport nas\nfrom PIL import Image\nnetwork = nas.load("${address}")\nprint(network(Image.open("photo.jpg")).names)`,
   },
 };
 
@@ -39,7 +41,7 @@ export function useIt(id) {
   const status = element("p", { class: "muted", role: "status" });
   const list = element("ul", { class: "handed-out" });
   const make = element("button", { type: "button", click: made }, "Make the files");
-  const lines = copyable("three lines to copy");
+  const lines = copyable("lines to copy");
   const needs = element("p", { class: "muted" });
   const chosen = element(
     "fieldset",
@@ -64,20 +66,24 @@ export function useIt(id) {
   const close = element("button", { type: "button", class: "quiet", click: () => dialog.close() }, "Close");
   const dialog = element(
     "dialog",
-    { class: "card", "aria-label": `Use model ${id}`, close: () => dialog.remove() },
+    { class: "card use", "aria-label": `Use model ${id}`, close: () => dialog.remove() },
     element("h2", {}, `Use model ${id}`),
-    chosen,
-    lines.node,
-    needs,
-    photo,
-    element("h3", {}, "Files"),
-    status,
-    list,
-    make,
-    element("h3", {}, "Its weights"),
-    element("p", { class: "muted" }, "Pinned ones stay when those of other models are removed to make room."),
-    element("div", { class: "actions" }, pin, erase),
-    complaint,
+    element(
+      "div",
+      { class: "body" },
+      chosen,
+      lines.node,
+      needs,
+      photo,
+      element("h3", {}, "Files"),
+      status,
+      list,
+      make,
+      element("h3", {}, "Its weights"),
+      element("p", { class: "muted" }, "Pinned ones stay when those of other models are removed to make room."),
+      element("div", { class: "actions" }, pin, erase),
+      complaint,
+    ),
     close,
     sure.node,
   );
@@ -88,8 +94,8 @@ export function useIt(id) {
   }
 
   function told() {
-    const { words, code } = WAYS[chosen.querySelector(":checked").value];
-    say(needs, words);
+    const { words, code, alone } = WAYS[chosen.querySelector(":checked").value];
+    say(needs, built || alone ? words : `${words} Its files are made first, below.`);
     lines.show(
       code(
         `${BASE}/v1/models/${id}`,
@@ -106,7 +112,7 @@ export function useIt(id) {
     return chosen.querySelector(":checked").value === "int8" ? "model.int8.onnx" : "model.onnx";
   }
 
-  let called = null; // what it is, once its files are made
+  let [built, called] = [false, null]; // whether its files are made, and what it is then
 
   async function act(request) {
     say(complaint, "");
@@ -156,10 +162,11 @@ export function useIt(id) {
   }
 
   function show({ state, reason, name, files, refused, links }) {
-    called = name;
+    [built, called] = [state === "built", name];
     told();
     const words = { absent: "They are not made yet.", failed: `They could not be made: ${reason}` };
     say(status, words[state] ?? "Each network was loaded from the archive alone and scored in its own runtime.");
+    say(make, state === "built" ? "Try again what is missing" : "Make the files");
     make.hidden = state === "built" && refused.length === 0;
     photo.hidden = !files.some(({ name }) => name === "model.onnx");
     const archives = state === "built" ? ["zip", "tar"].map((name) => [links[name], `all of it as ${name}`, ""]) : [];
