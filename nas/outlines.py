@@ -42,11 +42,13 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A run's trials, added up; when each that is running began; and what the searcher expected of the last network
-    that it proposed, where it says so."""
+    """A run's trials, added up; when each that is running began; while none has ended, the share of its epochs that
+    each of these has done, 0 where it has not said; and what the searcher expected of the last network that it
+    proposed, where it says so."""
 
     tallies: tuple[Tally, ...] = ()
     begun_at: tuple[float, ...] = ()
+    shares_done: tuple[float, ...] = ()
     expected_gain: float | None = None
 
     @property
@@ -114,15 +116,25 @@ def tally(trial: Trial, comparable: bool = False) -> Tally:
 def summed(trials: Iterable[Trial], spec: Spec | None = None) -> Summary:
     """Of trials by number that are at hand, which are of a run with that spec."""
     parts: dict[tuple[Any, ...], Tally] = {}
-    begun, gain = [], None
+    begun: list[float] = []
+    shares: list[float] = []
+    gain = None
     for trial in trials:
         more = tally(trial, comparable(spec, trial.job, trial.measurement))
         key = more.state, more.role, more.rung
         before = parts.get(key)
         parts[key] = added(before, more) if before else more
         gain = gain if trial.job.expected_gain is None else trial.job.expected_gain
-        begun += [trial.started_at] if trial.state == "running" else []
-    return Summary(tallies=tuple(parts.values()), begun_at=tuple(begun), expected_gain=gain)
+        if trial.state == "running":
+            begun.append(trial.started_at)
+            shares.append(trial.progress.share if trial.progress else 0.0)
+    only = len(begun) == sum(each.trials for each in parts.values())
+    return Summary(
+        tallies=tuple(parts.values()),
+        begun_at=tuple(begun),
+        shares_done=tuple(shares) if only else (),
+        expected_gain=gain,
+    )
 
 
 def added(one: Tally, other: Tally) -> Tally:

@@ -149,6 +149,11 @@ class Progress:
     losses: tuple[float, ...] = ()
     """The mean training loss of each epoch so far, of several folds in turn."""
 
+    @property
+    def share(self) -> float:
+        """Of its epochs, those that have ended."""
+        return self.epoch / self.epochs if self.epochs else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:

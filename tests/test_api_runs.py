@@ -170,6 +170,24 @@ def test_what_is_refused_before_training_is_counted_with_what_it_saved(service: 
     assert "6 of 20 ended (2 done, 4 refused; about 6 min of training saved)" in out.getvalue()
 
 
+def test_before_a_trial_has_ended_the_forecast_is_by_the_epochs_of_those_that_run(service: Service) -> None:
+    run = service.search([], running=2, trials=10, parallel=2)
+    shown = f"/v1/searches/{run.id}"
+    assert service.get(shown)["remaining_seconds"] is None, "no epoch has ended"
+    progress = Progress(run=run.id, number=1, phase="training", epoch=1, epochs=4, loss=0.5)
+    service.store.claims.progress(OWNER, progress)
+    kept, begun = service.store.summary(run.id), service.store.trial(run.id, 1).started_at
+    assert kept.shares_done == (0, 0.25)
+    assert remaining_seconds(run, kept, begun + 100) == pytest.approx((10 * 400 - 2 * 100) / 2, rel=0.01)
+    assert "left" in summaries.left(service.get(shown))
+    rungs = dataclasses.replace(run, spec=dataclasses.replace(run.spec, fidelity=Fidelity(eta=2, rungs=2)))  # type: ignore[type-var]
+    longer = remaining_seconds(rungs, kept, begun + 100)
+    assert longer is not None
+    assert longer > 2000, "those of the higher rung take longer"
+    service.store.claims.end(OWNER, 0, run.id, "failed", error="boom")
+    assert service.store.summary(run.id).shares_done == ()
+
+
 def test_the_forecast_minds_the_hours(service: Service) -> None:
     now = time.time()
     run = service.search([(0.9, 1000)], trials=1000, hours=0.5, parallel=1)

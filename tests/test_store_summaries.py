@@ -156,7 +156,8 @@ def test_tallies_are_the_sums_of_all_trials(store: Store) -> None:
     assert {(each.state, each.role, each.rung): each for each in kept.tallies} == {
         (each.state, each.role, each.rung): each for each in sums.tallies
     }
-    assert (kept.begun_at, kept.expected_gain) == (sums.begun_at, sums.expected_gain)
+    assert (kept.begun_at, kept.shares_done) == (sums.begun_at, sums.shares_done)
+    assert kept.expected_gain == sums.expected_gain
     assert kept.compute_seconds == pytest.approx(sum(trial.compute_seconds or 0 for trial in store.trials(run.id)))
     assert len({each.state for each in kept.tallies}) == 5
 

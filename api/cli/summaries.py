@@ -56,8 +56,7 @@ def run(view: Json) -> RenderableType:
         "Name": view["name"] or "–",
         "State": view["state"] + wish + (f": {why}" if (why := view["error"] or view["reason"]) else ""),
         "Trials": f"{over} of {view['trials']} ended" + (f" ({split})" if split else ""),
-        "Time": spent(view)
-        + (f", about {numbers.duration(view['remaining_seconds'])} left" if view["remaining_seconds"] else ""),
+        "Time": spent(view) + left(view),
     }
     if view["submitted_by"]:
         facts["Owner"] = view["submitted_by"]
@@ -141,6 +140,11 @@ def spent(view: Json) -> str:
         return worked
     of = f" of {numbers.duration(3600 * compute_hours)}" if compute_hours else ""
     return f"{worked}, {numbers.duration(view['compute_seconds'])}{of} of compute"
+
+
+def left(view: Json) -> str:
+    """Behind the time that it took, the time that is left, where that can be told."""
+    return f", about {numbers.duration(view['remaining_seconds'])} left" if view["remaining_seconds"] else ""
 
 
 def rungs(fidelity: Json) -> str:

@@ -30,8 +30,7 @@ class Bars:
 
     def show(self, run: Json, trials: list[Json]) -> None:
         over = sum(count for state, count in run["counts"].items() if state != "running")
-        left = run["remaining_seconds"]
-        note = summaries.spent(run) + (f", about {numbers.duration(left)} left" if left else "")
+        note = summaries.spent(run) + summaries.left(run)
         self._progress.update(self._whole, description=stated(run), completed=over, total=run["trials"], note=note)
         running = {trial["number"]: trial for trial in trials if trial["state"] == "running"}
         for number in [number for number in self._trials if number not in running]:
@@ -62,7 +61,7 @@ class Lines:
             if trial["state"] == "running" and progress and progress["epoch"] > self._said.get(number, 0):
                 self._said[number] = progress["epoch"]
                 words = f"  {called(trial):<9} epoch {progress['epoch']} of {progress['epochs']}  {noted(progress)}"
-                self._console.print(words, soft_wrap=True, highlight=False, markup=False)
+                self._console.print(words + summaries.left(run), soft_wrap=True, highlight=False, markup=False)
 
 
 def watch(client: Client, run: str, console: Console) -> Json:

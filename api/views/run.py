@@ -70,10 +70,14 @@ def common(run: Run, summary: Summary, address: str, *more: str) -> dict[str, An
 
 
 def remaining_seconds(run: Run, summary: Summary, now: float) -> float | None:
-    """What is left of the budgets at the durations and costs so far, `parallel` at once; None before a trial has
-    ended."""
+    """What is left of the budgets at the durations and costs so far, `parallel` at once; before a trial has ended by
+    the pace of those that run, and None before an epoch has."""
     ended, running = summary.ended, [now - begun for begun in summary.begun_at]
-    usual = mean(tally for tally in ended if tally.role != "measured") or mean(ended)
+    usual = (
+        mean(tally for tally in ended if tally.role != "measured")
+        or mean(ended)
+        or _seconds_at_pace(running, summary.shares_done)
+    )
     if usual is None:
         return None
     done, spent = sum(tally.trials for tally in ended), summary.compute_seconds
@@ -83,7 +87,8 @@ def remaining_seconds(run: Run, summary: Summary, now: float) -> float | None:
             return None  # a supernet says nothing of its candidates
         each = shared
     if isinstance(spec, SearchSpec) and spec.fidelity:
-        each = _expected_seconds(spec.fidelity, run.trials, ended) or usual
+        first = (Tally(state="done", rung=0, trials=1, seconds=usual),)
+        each = _expected_seconds(spec.fidelity, run.trials, ended or first) or usual
     hours, compute_hours = (spec.hours, spec.compute_hours) if isinstance(spec, SearchSpec) else (None, None)
     # What has begun still ends, whatever is spent.
     if compute_hours is not None and spent > 0 and each > 0:
@@ -92,6 +97,12 @@ def remaining_seconds(run: Run, summary: Summary, now: float) -> float | None:
     left = each * count - sum(min(elapsed, each) for elapsed in running)
     forecast = max(0.0, left / min(spec.parallel, max(1, count)))
     return forecast if hours is None else min(forecast, max(0.0, 3600 * hours - run.worked_seconds) + each)
+
+
+def _seconds_at_pace(running: Sequence[float], shares_done: Sequence[float]) -> float | None:
+    """Of a trial, by the epochs that those have done that have been `running` for so many seconds."""
+    whole = [seconds / share for seconds, share in zip(running, shares_done) if share]
+    return sum(whole) / len(whole) if whole else None
 
 
 def _seconds_shared(spec: SearchSpec, left: int, ended: Sequence[Tally]) -> float | None:

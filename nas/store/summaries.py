@@ -5,17 +5,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
+from nas.codec import decode
 from nas.outlines import SUMS, Summary, Tally, columns, comparable, judged, tally
-from nas.records import Trial
+from nas.records import Progress, Trial
 from nas.specs import Spec
 from nas.standings import revised
 from nas.store import leads
 from nas.store.queries import trial_row
 from nas.store.rows import EDITION, trial_of
-from nas.store.tables import OUTLINE, RUN, TALLY
+from nas.store.tables import OUTLINE, RUN, TALLY, TRIAL
 from nas.store.text import packed
 
 NO_RUNG = -1
+MOST_ASKED = 100  # running trials that say how long one takes
 
 
 def begin(connection: Connection, spec: Spec, trial: Trial) -> None:
@@ -66,11 +68,22 @@ def read(connection: Connection, run: Row[Any]) -> Summary:
     tallies = select(TALLY).where(TALLY.c.run == run.id, TALLY.c.trials > 0)
     tallies = tallies.order_by(TALLY.c.rung, TALLY.c.state, TALLY.c.role)
     begun = select(OUTLINE.c.started_at).where(OUTLINE.c.run == run.id, OUTLINE.c.state == "running")
+    known = tuple(map(_tally, connection.execute(tallies)))
+    only = known and all(
+        each.state == "running" for each in known
+    )  # of one that has ended it is known how long a trial takes
     return Summary(
-        tallies=tuple(map(_tally, connection.execute(tallies))),
+        tallies=known,
         begun_at=tuple(connection.scalars(begun.order_by(OUTLINE.c.number))),
+        shares_done=_shares_done(connection, run.id) if only else (),
         expected_gain=run.expected_gain,
     )
+
+
+def _shares_done(connection: Connection, run: str) -> tuple[float, ...]:
+    own = select(TRIAL.c.progress).where(TRIAL.c.run == run, TRIAL.c.state == "running").order_by(TRIAL.c.number)
+    told = connection.scalars(own.limit(MOST_ASKED))
+    return tuple(decode(Progress, json.loads(text)).share if text else 0.0 for text in told)
 
 
 def _networks(connection: Connection, run: str, rung: int | None) -> int:
