@@ -180,7 +180,8 @@ def test_before_a_trial_has_ended_the_forecast_is_by_the_epochs_of_those_that_ru
     assert kept.shares_done == (0, 0.25)
     assert remaining_seconds(run, kept, begun + 100) == pytest.approx((10 * 400 - 2 * 100) / 2, rel=0.01)
     assert "left" in summaries.left(service.get(shown))
-    rungs = dataclasses.replace(run, spec=dataclasses.replace(run.spec, fidelity=Fidelity(eta=2, rungs=2)))  # type: ignore[type-var]
+    assert isinstance(run.spec, SearchSpec)
+    rungs = dataclasses.replace(run, spec=dataclasses.replace(run.spec, fidelity=Fidelity(eta=2, rungs=2)))
     longer = remaining_seconds(rungs, kept, begun + 100)
     assert longer is not None
     assert longer > 2000, "those of the higher rung take longer"

@@ -69,9 +69,8 @@ def read(connection: Connection, run: Row[Any]) -> Summary:
     tallies = tallies.order_by(TALLY.c.rung, TALLY.c.state, TALLY.c.role)
     begun = select(OUTLINE.c.started_at).where(OUTLINE.c.run == run.id, OUTLINE.c.state == "running")
     known = tuple(map(_tally, connection.execute(tallies)))
-    only = known and all(
-        each.state == "running" for each in known
-    )  # of one that has ended it is known how long a trial takes
+    # Of one that has ended it is known how long a trial takes.
+    only = known and all(each.state == "running" for each in known)
     return Summary(
         tallies=known,
         begun_at=tuple(connection.scalars(begun.order_by(OUTLINE.c.number))),
