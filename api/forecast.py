@@ -29,7 +29,7 @@ FORWARD = 1 / 3  # of a training step; the rest of it goes backward
 TRAINED_ON = 0.9  # of the training images; the others are kept out, to be scored
 # Where nothing like it was trained before: a core of a processor of these years makes so many multiply-adds a second
 # in training, of which a step has three times those of its images.
-CORE = Pace(line=(0.0, 3 / 12e9), besides_seconds=2.0, share=1.0, error=None, trainings=0)
+CORE = Pace(line=(0.0, 3 / 25e9), besides_seconds=2.0, share=1.0, error=None, trainings=0)
 UNSURE = 4.0  # times as long, or as short, as that, it may take
 
 
@@ -88,7 +88,7 @@ def forecast(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bo
         _shared(spec, learnt, cost, info) if spec.weights == "shared" else learnt.seconds(cost, images) for cost in of
     ]
     if not past.trainings:
-        each = [each[0] / UNSURE, each[1], UNSURE * each[2]]
+        each = [each[1] / UNSURE, each[1], UNSURE * each[1]]
     baselines = {
         name: learnt.seconds(cost, _images(spec.recipe, whole)) for name, cost in _baselines(spec, info).items()
     }
