@@ -53,8 +53,10 @@ export function goal(chart, aimed) {
   return {
     // While it is dragged the axis stays as it is.
     axis: () => (dragging || document.activeElement === handle ? scale : null),
-    show({ target, cost, w_under, w_over }, x) {
+    // Nothing where the target does not choose.
+    show({ target, cost, w_under, w_over }, x, chooses) {
       scale = x;
+      handle.setAttribute("display", chooses ? "inline" : "none");
       const { area } = chart;
       const inside = target >= x.low && target <= x.high;
       at = within(x.at(target));

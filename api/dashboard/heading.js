@@ -129,10 +129,11 @@ export function heading(kind, id, changed) {
       progress.show(over / run.trials);
       say(count, tally(run, over, UNITS[kind]));
       say(times, timing(run));
-      wishes.pause.disabled = ended(run) || run.wish !== "run";
-      wishes.resume.disabled = ended(run) || run.wish === "run";
-      wishes.stop.disabled = ended(run) || run.wish === "stop" || run.wish === "cancel";
-      wishes.cancel.disabled = ended(run) || run.wish === "cancel";
+      wishes.pause.disabled = run.wish !== "run";
+      wishes.resume.disabled = run.wish === "run";
+      wishes.stop.disabled = run.wish === "stop" || run.wish === "cancel";
+      wishes.cancel.disabled = run.wish === "cancel";
+      for (const button of Object.values(wishes)) button.hidden = ended(run);
       erase.hidden = !ended(run) && run.state !== "paused";
       raise.node.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
       raise.show(run);

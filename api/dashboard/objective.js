@@ -4,6 +4,9 @@ import { COSTS, METRICS } from "./numbers.js";
 
 export const PRESETS = { soft: [-0.07, -0.07], hard: [0, -1], accuracy: [0, 0] };
 
+// Whether its target chooses: with one exponent alone it is a factor of every reward, as `bound` in nas/objective.py.
+export const bound = ({ form, w_under, w_over }) => form === "absolute" || w_under !== w_over;
+
 export function inWords({ cost, target, w_under, w_over, form, also, metric, precision }) {
   const value = METRICS[metric].words + (precision === "int8" ? " in 8 bits" : "");
   const goal = `${COSTS[cost].brief(target)} ${COSTS[cost].words}`;
@@ -16,7 +19,7 @@ export function inWords({ cost, target, w_under, w_over, form, also, metric, pre
   if (w_under === 0 && w_over === 0) return `Maximises ${value} alone, whatever it costs.`;
   if (w_under === w_over) {
     const worth = (100 * (2 ** -w_over - 1)).toFixed(0);
-    return `Maximises ${value} × (cost / target)ʷ, w = ${sign(w_over)}: twice the cost must bring ${worth} % more ${metric === "accuracy" ? "accuracy" : "of it"}. The target of ${goal} is a mere factor of that, and does not choose.`;
+    return `Maximises ${value} × costʷ, w = ${sign(w_over)}: twice the ${COSTS[cost].words} must bring ${worth} % more ${metric === "accuracy" ? "accuracy" : "of it"}.`;
   }
   if (w_under === 0)
     return `Looks for the best ${value} within ${goal}: what costs more counts ${value} × (cost / target)ʷ, w = ${sign(w_over)}.`;

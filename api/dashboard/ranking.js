@@ -110,7 +110,7 @@ export function ranking(changed, said) {
     told();
   }
 
-  // A target is to choose, and with one exponent for both sides it is a mere factor.
+  // A target is to choose, and with one exponent for both sides it would not.
   function bind() {
     if (!own && chosen.w_under === chosen.w_over && asked.form !== "absolute")
       [chosen.w_under, chosen.w_over] = PRESETS.hard;

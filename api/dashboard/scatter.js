@@ -7,6 +7,7 @@ import { ends, frame } from "./frame.js";
 import { goal } from "./goal.js";
 import { noise, rough } from "./noise.js";
 import { COSTS, METRICS, percent, short } from "./numbers.js";
+import { bound } from "./objective.js";
 import { points } from "./points.js";
 import { terms } from "./reward.js";
 
@@ -44,7 +45,7 @@ export function scatter(pick, aimed) {
     ].map(([name, words]) => element("span", { class: `key ${name}` }, words)),
     element("span", {}, "area of a point: parameters"),
   );
-  const [parentKey, roughKey] = [legend.querySelector(".parent"), legend.querySelector(".rough")];
+  const [parentKey, roughKey, goalKey] = [".parent", ".rough", ".goal"].map((key) => legend.querySelector(key));
   chart.node.append(note);
 
   function draw() {
@@ -64,9 +65,8 @@ export function scatter(pick, aimed) {
     note.hidden = measured.length > 0;
     const { area } = chart;
     const [least, most] = ends(measured.map(({ at }) => at));
-    const reach = measured.length
-      ? [Math.min(least, target > least / 2 ? target : least), Math.max(most, target < 2 * most ? target : most)]
-      : [target / 10, target * 2];
+    const near = bound(pareto.objective) && target > least / 2 && target < 2 * most ? target : least;
+    const reach = measured.length ? [Math.min(least, near), Math.max(most, near)] : [target / 10, target * 2];
     const pixels = area.right - area.left;
     const [, , shown, , , , right] = before;
     const held = area.right === right && cost === shown ? line.axis() : null;
@@ -158,7 +158,9 @@ export function scatter(pick, aimed) {
   }
 
   function mark({ objective, best }, x, y, area) {
-    line.show(objective, x);
+    const chooses = bound(objective);
+    goalKey.hidden = !chooses;
+    line.show(objective, x, chooses);
     star.setAttribute("visibility", best ? "visible" : "hidden");
     if (best) star.setAttribute("transform", `translate(${x.at(best.cost).toFixed(1)} ${y.at(best.value).toFixed(1)})`);
     contour.setAttribute("d", best ? equal(objective, best.reward, x, y, area) : "");
