@@ -137,6 +137,14 @@ def test_show_tells_what_a_search_was_held_to(service: Service) -> None:
     assert "Limits" not in plain
 
 
+def test_trials_that_were_cancelled_came_to_nothing(service: Service) -> None:
+    run = service.search([(0.8, 4_000_000)], running=2, trials=20)
+    for number in (1, 2):
+        service.store.claims.end(OWNER, number, run.id, "cancelled")
+    service.store.claims.release(run.id, OWNER, "cancelled")
+    assert re.search(rf"{run.id} +search +cancelled +1/20 ", nas("list").out)
+
+
 def test_every_list_prints_a_table_and_json(service: Service, search: str, growth: str) -> None:
     for verb, arguments, words in (
         ("list", ("--limit", "100"), search),

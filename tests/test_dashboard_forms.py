@@ -68,7 +68,12 @@ def test_the_buttons_change_what_is_wished(view: View) -> None:
     page.get_by_role("button", name="Cancel the search").click()
     expect(page.locator(".heading .pill")).to_have_text("cancelling")
     assert store.run(run.id).wish == "cancel"
+    settled = sum(trial.state not in ("running", "cancelled") for trial in store.trials(run.id))
+    going = next(trial for trial in store.trials(run.id) if trial.state == "running")
+    store.claims.end(OWNER, going.number, run.id, "cancelled")
     store.claims.release(run.id, OWNER, "cancelled")
+    expect(page.locator(".counts")).to_contain_text(f"{settled} of 25 trials")
+    expect(page.locator(".counts")).to_contain_text("1 cancelled")
     expect(page.locator(".heading .pill")).to_have_text("cancelled")
     for name in ("Pause", "Resume", "Stop", "Cancel"):
         expect(page.get_by_role("button", name=name)).to_be_hidden()

@@ -226,18 +226,22 @@ def tied(rows: Sequence[Json], name: str) -> str:
     return f"; tied: {', '.join(pairs)}" if pairs else ""
 
 
+def settled(run: Json) -> int:
+    """Its trials that came to something: those that were cancelled did not."""
+    return sum(count for name, count in run["counts"].items() if name not in ("running", "cancelled"))
+
+
 def runs(rows: Sequence[Json]) -> RenderableType:
     if not rows:
         return Text("No run yet: nas search --dataset fashion_mnist")
     cells = []
     for run in rows:
-        over = sum(count for name, count in run["counts"].items() if name != "running")
         cells.append(
             (
                 run["id"],
                 run["kind"],
                 state(run["state"]),
-                f"{over}/{run['trials']}",
+                f"{settled(run)}/{run['trials']}",
                 numbers.percent(_best(run)),
                 numbers.duration(time.time() - run["created_at"]),
                 run["submitted_by"] or "–",

@@ -29,9 +29,10 @@ class Bars:
         self._trials: dict[int, TaskID] = {}
 
     def show(self, run: Json, trials: list[Json]) -> None:
-        over = sum(count for state, count in run["counts"].items() if state != "running")
         note = summaries.spent(run) + summaries.left(run)
-        self._progress.update(self._whole, description=stated(run), completed=over, total=run["trials"], note=note)
+        self._progress.update(
+            self._whole, description=stated(run), completed=tables.settled(run), total=run["trials"], note=note
+        )
         running = {trial["number"]: trial for trial in trials if trial["state"] == "running"}
         for number in [number for number in self._trials if number not in running]:
             self._progress.remove_task(self._trials.pop(number))

@@ -12,7 +12,8 @@ const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run:
 const UNITS = { search: "trials", growth: "members", benchmark: "measurements", proxy: "trainings" };
 export const ended = (run) => run.ended_at !== null;
 
-export const trialsEnded = ({ counts }) => counts.done + counts.refused + counts.failed + counts.cancelled;
+// Those that came to something: what was cancelled did not.
+export const settled = ({ counts }) => counts.done + counts.refused + counts.failed;
 
 // A wish that the coordinator has not come to yet is shown as such: "pausing".
 export function shownState(run) {
@@ -125,7 +126,7 @@ export function heading(kind, id, changed) {
       const remarks = run.spec.contents?.remarks ?? [];
       say(images, remarks.map(({ text }) => `Images: ${text}`).join("\n"));
       say(objective, words.objective);
-      const over = trialsEnded(run);
+      const over = settled(run);
       progress.show(over / run.trials);
       say(count, tally(run, over, UNITS[kind]));
       say(times, timing(run));

@@ -5,7 +5,7 @@ import { command } from "./command.js";
 import { comparison, MOST_SIDES } from "./compare.js";
 import { bar, element, pill, say } from "./element.js";
 import { scored } from "./family.js";
-import { shownState, trialsEnded } from "./heading.js";
+import { settled, shownState } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
 import { note, said } from "./place.js";
 import { queueCard, reasons } from "./queue.js";
@@ -44,8 +44,8 @@ export function runsPage(page, again) {
       },
       {
         title: "Progress",
-        text: (run) => `${trialsEnded(run)}/${run.trials}`,
-        value: (run) => trialsEnded(run) / run.trials,
+        text: (run) => `${settled(run)}/${run.trials}`,
+        value: (run) => settled(run) / run.trials,
         fill: progress,
       },
       {
@@ -182,8 +182,8 @@ function name(cell, run) {
 
 function progress(cell, run) {
   const gauge = bar(`Trials of ${run.name || run.id} that have ended`);
-  gauge.show(trialsEnded(run) / run.trials);
+  gauge.show(settled(run) / run.trials);
   cell.replaceChildren(
-    element("div", { class: "gauge" }, gauge.node, element("span", {}, `${trialsEnded(run)} of ${run.trials}`)),
+    element("div", { class: "gauge" }, gauge.node, element("span", {}, `${settled(run)} of ${run.trials}`)),
   );
 }
