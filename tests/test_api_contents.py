@@ -80,7 +80,8 @@ def test_what_was_stored_before_they_were_written_down_goes_on(service: Service,
 
 
 def coordinated(service: Service) -> None:
-    pool: Any = SimpleNamespace(slots=SimpleNamespace(deal=lambda: None), roots=None)
+    slots = SimpleNamespace(deal=lambda: None, limit=lambda _most: None)
+    pool: Any = SimpleNamespace(slots=slots, roots=None)
     coordinator.coordinate(service.store, pool, threading.Event(), once=True)
 
 
