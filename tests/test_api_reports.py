@@ -52,7 +52,7 @@ def test_a_measurement_is_a_run_like_any_other(service: Service, client: Client)
     assert service.get(f"/v1/runs/{run['id']}")["spec"] == run["spec"]
     assert client.measurements(1)[0]["id"] == run["id"]
     assert client.trials(run["id"]) == []
-    assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["benchmark added, 1 trials"]
+    assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["benchmark added, 1 trial"]
     assert service.post(f"{address}/pause", status=200)["wish"] == "pause"
     assert service.post(f"{address}/cancel", status=200)["wish"] == "cancel"
     assert f"/v1/benchmarks/{run['id']}" in service.get(f"/v1/proxies/{run['id']}", status=404)["detail"]

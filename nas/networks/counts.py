@@ -1,6 +1,6 @@
 """Parameters, multiply-adds, activations and memory of an architecture, by arithmetic on its layers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -52,8 +52,8 @@ class Counts:
     peak_values: int
     """The values that are held at the worst moment while one image goes through the network: see `memory`."""
     rows: tuple[Row, ...]
-    architecture: AnyArchitecture
-    """What is counted."""
+    architecture: AnyArchitecture = field(compare=False, repr=False)
+    """What is counted: networks that are written otherwise may come to the same."""
 
     def peak_memory(self, precision: Precision = "float32") -> int:
         """The bytes of those values."""
