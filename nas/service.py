@@ -97,8 +97,10 @@ class Service:
     def _ask(
         self, method: str, address: str, *, body: Any = None, parameters: Json | None = None, **more: Any
     ) -> httpx.Response:
+        """A parameter that is None is left out."""
+        given = {name: value for name, value in (parameters or {}).items() if value is not None}
         try:
-            response = self._http.request(method, address, json=body, params=parameters, **more)
+            response = self._http.request(method, address, json=body, params=given or None, **more)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         _check(response)

@@ -137,13 +137,11 @@ class Client(Models, Uploads, Catalogue, Following):
     def pareto(self, search: str, **ranking: Any) -> Json:
         """The Pareto front; `cost`, `also`, `target`, `w`, `w_under`, `w_over`, `form`, `device` rank again what was
         measured."""
-        parameters = {name: value for name, value in ranking.items() if value is not None}
-        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=parameters)
+        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=ranking)
 
     def knobs(self, search: str, **ranking: Any) -> Json:
         """Which knobs mattered, and what networks with each choice came to; the ranking as for `pareto`."""
-        parameters = {name: value for name, value in ranking.items() if value is not None}
-        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/knobs", parameters=parameters)
+        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/knobs", parameters=ranking)
 
     def columns(self, search: str) -> Json:
         """What a plot needs of all trials that have ended, a value of each in every column; one is empty where nothing
@@ -162,8 +160,7 @@ class Client(Models, Uploads, Catalogue, Following):
 
     def compare(self, *of: str, **ranking: Any) -> Json:
         """Searches and growths side by side, each as RUN or RUN:TRIAL; the ranking as for `pareto`."""
-        parameters = {name: value for name, value in ranking.items() if value is not None}
-        return self._json("GET", "/v1/comparison", parameters={"of": ",".join(of), **parameters})
+        return self._json("GET", "/v1/comparison", parameters={"of": ",".join(of), **ranking})
 
     def report(self, run: str) -> str:
         """A search or growth as one HTML file."""

@@ -62,15 +62,14 @@ class _View:
         rows = self._rows(y)
         if rows.all() and not self._whole:
             return -np.inf
-        seen = self._standard(codes[rows], z[rows], y[rows], errors[rows])
+        seen = self._standard(rows, codes, z, y, errors)
         self._process.fit(*seen, steps)
         self._process.condition(*seen)
         missed = self._scale * self._process.left_out()[(y >= np.median(y))[rows]]
         return -len(missed) / 2 * float(np.log(np.mean(missed**2) + 1e-12))
 
     def condition(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
-        rows = self._rows(y)
-        self._process.condition(*self._standard(codes[rows], z[rows], y[rows], errors[rows]))
+        self._process.condition(*self._standard(self._rows(y), codes, z, y, errors))
 
     def mean(self, codes: Codes, z: Floats) -> Floats:
         return self._centre + self._scale * self._process.mean(codes, self._seen(z))
@@ -93,6 +92,9 @@ class _View:
     def _seen(self, z: Floats) -> Floats:
         return z if self._costed else np.zeros(len(z))
 
-    def _standard(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> tuple[Codes, Floats, Floats, Floats]:
+    def _standard(
+        self, rows: NDArray[np.bool_], codes: Codes, z: Floats, y: Floats, errors: Floats
+    ) -> tuple[Codes, Floats, Floats, Floats]:
+        y = y[rows]
         self._centre, self._scale = float(y.mean()), max(float(y.std()), SMALLEST_SPREAD)
-        return codes, self._seen(z), (y - self._centre) / self._scale, errors / self._scale
+        return codes[rows], self._seen(z[rows]), (y - self._centre) / self._scale, errors[rows] / self._scale
