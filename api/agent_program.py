@@ -20,6 +20,7 @@ MODULES = (
     "metering/host",
     "metering/meter",
     "metering/onnx",
+    "metering/profile",
     "metering/quiet",
     "metering/ratio",
     "refusal",

@@ -47,6 +47,9 @@ class Latency:
     """Whether other programs kept the host's processors busy meanwhile."""
     yardstick: str | None = None
     """How many networks that was, and a digest of what they are; null in measurements from before it was said."""
+    shares: tuple[float, ...] | None = None
+    """What each part of the network has of the latency, from the stem to the classifier, by the runtime's own word;
+    null where it has none."""
 
     def __post_init__(self) -> None:
         positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "yardstick_ms", "slowdown")

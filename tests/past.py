@@ -136,6 +136,7 @@ class Past:
             minimum_ms=0.95 * milliseconds,
             spread=self.dice.uniform(0.01, 0.08),
             runs=200,
+            shares=tuple(row.mult_adds / counted.mult_adds for row in counted.rows),
             fingerprint={"processor": "a processor", "threads": "1"},
         )
         plain = Measurement(

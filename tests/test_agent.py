@@ -99,6 +99,7 @@ def test_a_network_is_measured_where_the_agent_runs(service: Service, tmp_path: 
         more = device.latency(large, IMAGES, Options(threads=2, batch=4))
         running.says(f"{more.median_ms:.3g} ms")
     assert found.device == "remote:pi4"
+    assert sum(found.shares or ()) == pytest.approx(1, abs=0.01)
     assert (rounded.device, rounded.fingerprint["dtype"]) == ("remote:pi4:dtype=int8", "int8")
     assert more.device == "remote:pi4:threads=2,batch=4"
     assert devices.find(more.device)[1] == Options(threads=2, batch=4)

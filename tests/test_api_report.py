@@ -87,7 +87,9 @@ def test_all_points_and_ticks_of_a_chart_lie_within_it(high: float) -> None:
 def test_a_trial_is_known_stage_by_stage_and_as_a_picture(service: Service) -> None:
     run = service.search([], running=1).id
     counted = counts(service.store.trial(run, 0).job.architecture)
-    stages = service.get(f"/v1/runs/{run}/trials/0/stages")["stages"]
+    told = service.get(f"/v1/runs/{run}/trials/0/stages")
+    stages = told["stages"]
+    assert (told["device"], stages[0]["latency"]) == (None, None)
     assert sum(stage["params"] for stage in stages) == counted.params
     assert sum(stage["mult_adds"] for stage in stages) == counted.mult_adds
     drawing = service.http.get(f"/v1/runs/{run}/trials/0/drawing")

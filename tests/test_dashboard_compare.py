@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import expect
 
 from nas.networks import describe
@@ -72,11 +73,16 @@ def test_a_trial_is_a_page(view: View) -> None:
     expect(page.get_by_text("loss is not finite at epoch 2")).to_be_visible()
     job = view.service.store.trial(run.id, 29).job
     expect(page.locator("table[aria-label='stages'] tbody tr")).to_have_count(len(describe.table(job.architecture)))
+    expect(page.get_by_role("columnheader", name="Latency")).to_have_count(0)  # it failed
     picture = page.get_by_role("img", name="The network of trial 29")
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
     page.locator("table[aria-label='relatives']").get_by_role("link", name="Trial").first.click()
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Trial 29")
     expect(page.locator(".figures")).to_contain_text("%")
+    stages = page.locator("table[aria-label='stages']")
+    expect(stages.get_by_role("columnheader", name="Latency on cpu")).to_be_visible()
+    shares = [int(words.split()[0]) for words in stages.locator("td:last-child").all_inner_texts()]
+    assert sum(shares) == pytest.approx(100, abs=len(shares) / 2)
 
 
 def test_a_run_is_named_tagged_and_found_again(view: View) -> None:

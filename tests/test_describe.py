@@ -137,6 +137,10 @@ def test_cells_that_follow_each_other_share_a_line() -> None:
         ("normal cell", 4)
     ] * 3
     assert sum(line.params for line in lines) == 5_289_978
+    assert {line.latency for line in lines} == {None}
+    parts = len(counts(zoo.architecture("NASNet-A (4 @ 1056) mobile")).rows)
+    told = describe.table(zoo.architecture("NASNet-A (4 @ 1056) mobile"), [1 / parts] * parts)
+    assert [line.latency for line in told] == [pytest.approx(line.layers / parts) for line in told]
 
 
 def test_a_difference_shows_what_was_put_for_what(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas import devices, plugins
+from nas import devices, plugins, spaces
 from nas.devices import Device, cpu, cpu_eager
 from nas.measurements import Latency
 from nas.metering import DeviceError, Options, meter, quiet, runtime
@@ -122,6 +122,24 @@ def test_a_device_that_vanishes_in_the_middle_is_named(monkeypatch: pytest.Monke
         cpu.latency(mbconv(8, 1), IMAGES)
     with quiet.measuring(0.05):
         pass  # and trainers are let in again
+
+
+@pytest.mark.parametrize("space", ["mbconv", "nasnet"])
+def test_the_latency_is_told_by_parts(space: str) -> None:
+    found_space = spaces.load(space)
+    choices = {name: values[-1] for name, values in found_space.knobs(IMAGES).items()}
+    architecture = found_space.architecture(choices, IMAGES)
+    found = cpu.latency(found_space.build(architecture), IMAGES)
+    assert found.shares is not None
+    assert len(found.shares) == len(counts(architecture).rows)
+    assert sum(found.shares) == pytest.approx(1, abs=0.01)
+    assert max(found.shares[1:-1]) > max(found.shares[0], found.shares[-1])  # neither the stem nor the classifier
+
+
+def test_a_runtime_that_does_not_name_parts_tells_no_shares() -> None:
+    _, options = devices.find("cpu:dtype=int8")
+    assert cpu.latency(mbconv(8, 1), IMAGES, options).shares is None
+    assert cpu_eager.latency(mbconv(8, 1), IMAGES).shares is None
 
 
 class TestOptions:

@@ -30,7 +30,7 @@ export function trialPage(page, hurried, id, text) {
   });
   const learning = element("section", { class: "card", hidden: true }, element("h2", {}, "Learning curve"), curve.node);
   const named = element("p", { class: "muted" });
-  let read = false;
+  let read = null; // whether the trial had ended when its stages were read
   document.title = `Trial ${number} · Architecture search`;
   page.replaceChildren(
     element("header", { class: "page-title" }, title, named),
@@ -95,9 +95,10 @@ export function trialPage(page, hurried, id, text) {
     const told = whole.measurement?.losses?.length !== 0;
     learning.hidden = whole.job.recipe === null || !told;
     if (!learning.hidden) curve.show(...curves(whole));
-    if (!read) stages.show((await get(`${address}/stages`, signal)).stages);
-    read = true;
-    return whole.ended_at !== null && ended(run);
+    const over = whole.ended_at !== null;
+    if (read !== over) stages.show(await get(`${address}/stages`, signal));
+    read = over;
+    return over && ended(run);
   };
 }
 
@@ -126,39 +127,47 @@ function curves({ measurement, progress, job: { recipe } }) {
   ];
 }
 
+// The stages, with what each has of parameters, multiply-adds and, where the `device` tells it, latency.
 function stageTable() {
-  let totals = { params: 1, mult_adds: 1 };
-  const share = (name) => (cell, row) => {
-    const [fill, part] = [element("i"), row[name] / totals[name]];
-    fill.style.width = `${100 * part}%`;
-    cell.replaceChildren(element("span", { class: "share" }, fill), `${short(row[name])} · ${percent(part, 0)}`);
-  };
-  const list = table({
-    label: "stages",
-    key: (row) => row.place,
-    stacked: true,
-    empty: "Reading the stages…",
-    columns: [
-      { title: "Stage", wide: true, text: (row) => row.operator },
-      { title: "Enters", number: true, named: true, text: (row) => `${row.resolution} px` },
-      { title: "Channels", number: true, named: true, text: (row) => String(row.channels) },
-      { title: "Layers", number: true, named: true, text: (row) => String(row.layers) },
-      { title: "Parameters", number: true, named: true, text: (row) => String(row.params), fill: share("params") },
-      {
-        title: "Multiply-adds",
-        number: true,
-        named: true,
-        text: (row) => String(row.mult_adds),
-        fill: share("mult_adds"),
-      },
-    ],
-  });
+  const node = element("div", {}, element("p", { class: "muted" }, "Reading the stages…"));
   return {
-    node: list.node,
-    show(stages) {
-      const sum = (name) => stages.reduce((all, stage) => all + stage[name], 0) || 1;
-      totals = { params: sum("params"), mult_adds: sum("mult_adds") };
+    node,
+    show({ stages, device }) {
+      const told = device === null ? [] : [shared(`Latency on ${device}`, "latency", stages)];
+      const list = table({
+        label: "stages",
+        key: (row) => row.place,
+        stacked: true,
+        empty: "",
+        columns: [
+          { title: "Stage", wide: true, text: (row) => row.operator },
+          { title: "Enters", number: true, named: true, text: (row) => `${row.resolution} px` },
+          { title: "Channels", number: true, named: true, text: (row) => String(row.channels) },
+          { title: "Layers", number: true, named: true, text: (row) => String(row.layers) },
+          shared("Parameters", "params", stages, short),
+          shared("Multiply-adds", "mult_adds", stages, short),
+          ...told,
+        ],
+      });
       list.show(stages.map((stage, place) => ({ ...stage, place })));
+      node.replaceChildren(list.node);
+    },
+  };
+}
+
+// A column of what each row has of the sum of all rows, as a bar, and in words where the number itself says something.
+function shared(title, name, rows, words = null) {
+  const sum = rows.reduce((all, row) => all + row[name], 0) || 1;
+  return {
+    title,
+    number: true,
+    named: true,
+    text: (row) => String(row[name]),
+    fill: (cell, row) => {
+      const [fill, part] = [element("i"), row[name] / sum];
+      fill.style.width = `${100 * part}%`;
+      const said = words === null ? percent(part, 0) : `${words(row[name])} · ${percent(part, 0)}`;
+      cell.replaceChildren(element("span", { class: "share" }, fill), said);
     },
   };
 }

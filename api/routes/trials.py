@@ -24,12 +24,17 @@ class Stages:
 
     stages: tuple[Line, ...]
     """The stages, from the stem to the classifier; those that are alike and follow each other are one."""
+    device: str | None
+    """The device whose latency is told by stages, as its runtime tells it; null where none of the trial's did."""
 
 
 @router.get("/runs/{run}/trials/{number}/stages", summary="A network by stages", responses=documented(_404=NO_TRIAL))
 def trial_stages(run: Id, number: Number, store: Rows) -> Stages:
-    """What each stage has of the trial's parameters and multiply-adds, by arithmetic."""
-    return Stages(stages=tuple(describe.table(store.trial(run, number).job.architecture)))
+    """What each stage has of the trial's parameters and multiply-adds, by arithmetic, and of its latency."""
+    trial = store.trial(run, number)
+    latencies = trial.measurement.latencies if trial.measurement else {}
+    device, shares = next(((name, each.shares) for name, each in latencies.items() if each.shares), (None, ()))
+    return Stages(stages=tuple(describe.table(trial.job.architecture, shares)), device=device)
 
 
 @router.get(

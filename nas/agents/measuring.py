@@ -21,7 +21,7 @@ import nas
 from nas import settings
 from nas.agents import graph, parcel
 from nas.agents.parcel import BadParcel, Parcel
-from nas.metering import DeviceError
+from nas.metering import DeviceError, profile
 from nas.metering.host import processor
 from nas.metering.meter import Yardstick, meter
 from nas.metering.onnx import running
@@ -130,8 +130,9 @@ def _measured(sent: Parcel) -> dict[str, Any]:
     yardstick, compared = _yardstick(keys, sent.threads)
     logits = _text(network.answer())
     times = meter(network.run, yardstick)
+    told = {**vars(times), "shares": profile.shares(*sent.network, sent.threads), "fingerprint": fingerprint()}
     return {
-        "latency": {"device": "remote", **vars(times), "fingerprint": fingerprint()},
+        "latency": {"device": "remote", **told},
         "logits": logits,
         "yardstick_logits": compared,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.extras import missing
 from nas.measurements import Latency
-from nas.metering import PLAIN, DeviceError, Options, runtime
+from nas.metering import PLAIN, DeviceError, Options, profile, runtime
 from nas.metering.host import processor
 from nas.metering.meter import Yardstick
 from nas.metering.onnx import exported, running
@@ -61,6 +61,11 @@ def _fingerprint() -> dict[str, str]:
 def _prepared(network: "nn.Module", image: "Tensor", options: Options) -> Prepared:
     import torch
 
-    graph = of_dtype(exported(network, image), image.numpy(), options.dtype)
-    ready = running(graph, image.numpy(), options.threads)
-    return Prepared(run=ready.run, answer=lambda: torch.from_numpy(ready.answer()))
+    images = image.numpy()
+    graph = of_dtype(exported(network, image), images, options.dtype)
+    ready = running(graph, images, options.threads)
+    return Prepared(
+        run=ready.run,
+        answer=lambda: torch.from_numpy(ready.answer()),
+        shares=lambda: profile.shares(graph, images, options.threads),
+    )

@@ -61,8 +61,9 @@ def running(graph: bytes, images: "ndarray", threads: int) -> Running:
     return Running(run=run, answer=lambda: opened.run(None, feeds)[0])
 
 
-def session(graph: bytes, threads: int) -> Any:
-    """The network `graph` in ONNX Runtime. Raises DeviceError where that does not take it."""
+def session(graph: bytes, threads: int, *, record: str | None = None) -> Any:
+    """The network `graph` in ONNX Runtime, which keeps what each operation takes in a file whose name begins with
+    `record`, if that is given. Raises DeviceError where it does not take the network."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -70,6 +71,8 @@ def session(graph: bytes, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # errors; they are raised as well
+    if record is not None:
+        options.enable_profiling, options.profile_file_prefix = True, record
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -68,10 +68,11 @@ _warned: set[str] = set()  # devices that were measured on in this process
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A network that a runtime is ready to run on an image: `run` does so once and returns the milliseconds that it
-    took, `answer` gives the logits."""
+    took, `answer` gives the logits, `shares` what each part has of its time, where that can be told."""
 
     run: Callable[[], float]
     answer: Callable[[], "Tensor"]
+    shares: Callable[[], tuple[float, ...] | None] = lambda: None
 
 
 Prepare = Callable[["nn.Module", "Tensor", Options], Prepared]
@@ -97,6 +98,7 @@ def measured(
         compared = yardstick(name, options, prepare, fingerprint, agreement=agreement)
         try:
             times = meter(ready.run, compared)
+            shares = ready.shares()
         except DeviceError:
             raise
         except Exception as error:  # whatever a runtime raises when what it ran on is gone
@@ -104,7 +106,7 @@ def measured(
             raise DeviceError(
                 f"device {name!r} failed in the middle of the measurement, so there is no latency: {error}"
             ) from error
-    said = Latency(device=options.said(name), **vars(times), fingerprint=fingerprint)
+    said = Latency(device=options.said(name), **vars(times), shares=shares, fingerprint=fingerprint)
     return on_record(dataclasses.replace(said, yardstick=named(len(compared.runs))))
 
 

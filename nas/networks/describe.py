@@ -1,9 +1,9 @@
 """Networks for people: the stage table, what differs between two, and a drawing."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import groupby, repeat, zip_longest
 
 from nas.networks.architecture import Architecture, Stage
 from nas.networks.counts import counts
@@ -34,13 +34,18 @@ class Line:
     """Parameters of all of these."""
     mult_adds: int
     """Multiply-adds of all of these, for one image."""
+    latency: float | None = None
+    """The share that all of these have of a latency, from 0 to 1; null where that is not known."""
 
 
-def table(architecture: AnyArchitecture) -> list[Line]:
-    """The network's stages; cells of one kind and size that follow each other share a line."""
+def table(architecture: AnyArchitecture, shares: Sequence[float] = ()) -> list[Line]:
+    """The network's stages; cells of one kind and size that follow each other share a line. `shares` are those of a
+    latency, for each part of the network."""
     parts = lowered(architecture)
     entering = [shapes[0].height for _, shapes, _ in walk(parts, architecture.images)]
     operators = list(_operators(architecture))
+    rows = counts(architecture).rows
+    known = len(shares) == len(rows)
     lines = [
         Line(
             operator=operator,
@@ -49,8 +54,9 @@ def table(architecture: AnyArchitecture) -> list[Line]:
             layers=row.repeats,
             params=row.params,
             mult_adds=row.mult_adds,
+            latency=share,
         )
-        for operator, size, row in zip(operators, entering, counts(architecture).rows)
+        for operator, size, row, share in zip(operators, entering, rows, shares if known else repeat(None))
     ]
     groups = groupby(lines, key=lambda line: (line.operator, line.resolution, line.channels))
     return [_sum(list(group)) for _, group in groups]
@@ -130,4 +136,5 @@ def _sum(lines: list[Line]) -> Line:
         layers=sum(line.layers for line in lines),
         params=sum(line.params for line in lines),
         mult_adds=sum(line.mult_adds for line in lines),
+        latency=None if first.latency is None else sum(line.latency or 0.0 for line in lines),
     )
