@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas import worth
-from nas.datasets import Look
+from nas.datasets import DatasetInfo, Look
 from nas.networks.architecture import Choice
 from nas.noise import standard_error
 from nas.recipes import RECIPES
@@ -40,8 +40,7 @@ def propose(
     `trial_seconds` is what a trial by this same proposal adds to a search on this machine, None where nothing is known
     of that."""
     images = look.info.train_images
-    photographs = look.info.channels == 3 and (look.sides or (look.info.resolution,) * 3)[1] >= SMALLEST_PHOTOGRAPH
-    wanted = photographs and images <= FEW_FOR_A_PARENT
+    wanted = photographs(look.info, look.sides) and images <= FEW_FOR_A_PARENT
     chosen = parent if wanted else None
     return (
         *_parent(images, chosen, missing if wanted else None),
@@ -51,6 +50,11 @@ def propose(
         *_budget(trial_seconds),
         Suggestion(field="/save_weights", value=True, reason="the best network can be taken as soon as it is found"),
     )
+
+
+def photographs(info: DatasetInfo, sides: tuple[int, int, int] | None = None) -> bool:
+    """Whether these may be some, by the shortest, median and longest of their `sides`, where those are known."""
+    return info.channels == 3 and (sides[1] if sides else info.resolution) >= SMALLEST_PHOTOGRAPH
 
 
 def open_to(suggestions: tuple[Suggestion, ...], request: dict[str, Any]) -> tuple[Suggestion, ...]:

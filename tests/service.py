@@ -120,10 +120,11 @@ class Service:
         ended: int = 99,
         tested: Sequence[float] = (),
         qualities: Sequence[Quality] = (),
+        error_ms: float | None = None,
         **spec: Any,
     ) -> Run:
         """A claimed growth of a search's trial 0, of which so many trainings have ended, each with a checkpoint;
-        `tested` gives their test accuracies, `qualities` what else."""
+        `tested` gives their test accuracies, `qualities` what else, `error_ms` is that of their latencies."""
         architecture = self.store.trial(search.id, 0).job.architecture
         wanted = GrowthSpec(
             dataset="fashion_mnist",
@@ -142,7 +143,9 @@ class Service:
             measured = Measurement(
                 params=1000,
                 mult_adds=5000,
-                latencies={device: latency(0.5 + place / 5, device) for place, device in enumerate(job.devices)},
+                latencies={
+                    device: latency(0.5 + place / 5, device, error_ms) for place, device in enumerate(job.devices)
+                },
                 accuracy=0.9,
                 test_accuracy=tested[number] if tested else 0.91,
                 accuracy_error=0.002 if tested else None,

@@ -63,6 +63,13 @@ def test_a_family_is_drawn_with_its_errors_and_the_front_that_it_is_from(service
     assert "<h2>The family</h2>" in file.read_text()
 
 
+def test_a_latency_of_a_member_that_is_known_roughly_says_so(service: Service) -> None:
+    growth = service.growth(service.search(POINTS), error_ms=0.2)
+    assert [row["latency_errors_ms"] for row in service.get(f"/v1/growths/{growth.id}")["family"]] == [{"cpu": 0.2}] * 2
+    assert written(service, growth.id).text.count("<td>0.500 ms ± 40.0% noisy</td>") == 2
+    assert nas("show", growth.id).out.count("0.500 ms noisy") == 2
+
+
 def test_what_has_measured_nothing_says_so(service: Service) -> None:
     html = written(service, service.search([], running=1).id).text
     assert "Nothing was measured." in html

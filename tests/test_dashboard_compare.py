@@ -106,6 +106,18 @@ def test_a_run_is_named_tagged_and_found_again(view: View) -> None:
     page.wait_for_url("**/#/?text=roses&archived=true")
 
 
+def test_a_latency_of_a_member_that_is_known_roughly_has_a_badge(view: View) -> None:
+    past, store = view.service.past, view.service.store
+    run = past.growth(view.service.runs["old"], 15, 1)
+    job = store.trial(run.id, 1).job
+    measured = past.measured(job)
+    rough = dataclasses.replace(measured.latencies["cpu"], error_ms=0.4 * measured.latencies["cpu"].median_ms)
+    store.claims.end(OWNER, 1, run.id, "done", dataclasses.replace(measured, latencies={"cpu": rough}, weights=None))
+    page = view.growth(run)
+    expect(page.locator(".noisy")).to_have_count(1)
+    expect(page.locator(".noisy")).to_have_attribute("title", "known to ± 40 % only")
+
+
 def test_the_figure_of_a_family_is_taken_away(view: View) -> None:
     run = view.service.runs["family"]
     page = view.growth(run)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from nas.datasets import DatasetInfo
 from nas.measurements import Measurement
 from nas.metrics import quality
 from nas.objective import Objective
@@ -32,7 +33,7 @@ def test_the_leader_its_ties_and_what_the_last_ones_brought(service: Service) ->
         "The last 3 networks brought nothing better."
     )
     assert said(service, run, "running") == f"So far: {leads}"
-    assert said(service, run) == f"Done: {leads} Next: grow it."
+    assert said(service, run) == f"Done: {leads} Next: grow trial 2."
 
 
 def test_more_trials_are_advised_while_they_bring_something(service: Service) -> None:
@@ -43,15 +44,27 @@ def test_more_trials_are_advised_while_they_bring_something(service: Service) ->
     assert text.endswith("The last 3 networks raised the best reward by 50 %. Next: more trials, as it still gains.")
 
 
+@pytest.mark.parametrize(("images", "resolution"), [(360, 64), (360, 28), (60_000, 64)])
+def test_few_photographs_want_a_parent(service: Service, images: int, resolution: int) -> None:
+    contents = DatasetInfo(
+        name="few", classes=("a", "b"), channels=3, resolution=resolution, train_images=images, test_images=9
+    )
+    text = said(service, service.search([(0.7, 1_000_000)], contents=contents))
+    assert text is not None
+    few = (images, resolution) == (360, 64)
+    assert ("Next: begin with a pretrained parent, as 360 images teach little by themselves." in text) is few
+    assert ("Next: grow trial 0." in text) is not few
+
+
 def test_of_a_few_networks_the_last_ones_say_nothing(service: Service) -> None:
     points = [(0.9, 1_000_000), (0.905, 2_000_000)]
     tie = "It cannot be told apart from trial 0, which costs 50 % less."
     assert said(service, service.search(points, error=0.01, objective=ACCURACY)) == (
-        f"Done: trial 1 leads with 90.5 ± 1.0 %. {tie} Next: grow it."
+        f"Done: trial 1 leads with 90.5 ± 1.0 %. {tie} Next: grow trial 0."
     )
     dear = "Done: trial 0 leads with 90.0 ± 1.0 %. It cannot be told apart from trial 1, and is the cheaper one."
     run = service.search(points, error=0.01, objective=Objective(target=1e6, w_under=-1.0, w_over=-1.0))
-    assert said(service, run) == f"{dear} Next: grow it."
+    assert said(service, run) == f"{dear} Next: grow trial 0."
 
 
 @pytest.mark.parametrize(("right", "chance"), [(52, True), (80, False)])
@@ -64,7 +77,7 @@ def test_what_always_answering_the_largest_class_gives_is_no_result(service: Ser
     text = said(service, run)
     assert text is not None
     assert ("no better than chance" in text and "gives 50.0 %" in text) is chance
-    assert ("grow it" in text) is not chance
+    assert ("grow trial 0" in text) is not chance
 
 
 def test_a_search_that_trained_nothing_says_why(service: Service) -> None:

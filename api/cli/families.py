@@ -42,7 +42,10 @@ def family(growth: Json) -> RenderableType:
             state(row["state"]),
             *(() if brief else (f"{row['resolution'] or '–'} px", numbers.short(row["params"]))),
             numbers.short(row["mult_adds"]),
-            *(numbers.milliseconds(row["latencies_ms"].get(device)) for device in devices),
+            *(
+                numbers.milliseconds(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device))
+                for device in devices
+            ),
             *(numbers.percent(row["value"], row["value_error"]) for _ in values),
             *(numbers.percent(row["accuracy"], row["accuracy_error"]) for _ in validated),
             *(numbers.percent(row["test_accuracy"], row["test_error"]) for _ in tested),
@@ -77,6 +80,10 @@ def family(growth: Json) -> RenderableType:
     return Group(*parts)
 
 
+def _latency(row: Json, device: str) -> str:
+    return numbers.milliseconds(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device))
+
+
 def _worse(row: Json) -> str:
     """Of what has no model, since a cheaper member is as good."""
     return f"no better than {row['dominated_by']}" if row["dominated_by"] else ""
@@ -90,7 +97,7 @@ def compared(growth: Json) -> RenderableType:
             row["member"],
             _factors(row),
             f"{row['times']:.2f}" if row["times"] else "–",
-            numbers.milliseconds(row["latencies_ms"].get(device)),
+            _latency(row, device),
             numbers.percent(row["value"], row["value_error"]),
             why(row) or how_far(row) or (row["state"] if row["value"] is None else ""),
         )

@@ -2,6 +2,8 @@
 
 import re
 
+from nas.measurements import MOST_ERROR
+
 
 def percent(fraction: float | None, error: float | None = None) -> str:
     """With its standard error, where that is known."""
@@ -47,8 +49,20 @@ def bytes_of(text: str) -> int:
     return round(float(known[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[known[2]])
 
 
-def milliseconds(latency_ms: float | None) -> str:
-    return "–" if latency_ms is None else f"{_three(latency_ms)} ms"
+def milliseconds(latency_ms: float | None, error_ms: float | None = None) -> str:
+    """As in "0.41 ms", and that it is noisy where its standard error says so."""
+    return "–" if latency_ms is None else f"{_three(latency_ms)} ms{_noisy(latency_ms, error_ms)}"
+
+
+def latency(latency_ms: float | None, error_ms: float | None) -> str:
+    """As in "0.41 ms ± 0.5%", where the error is known, and that it is large where it is."""
+    if not latency_ms or not error_ms:
+        return milliseconds(latency_ms)
+    return f"{milliseconds(latency_ms)} ± {error_ms / latency_ms:.1%}{_noisy(latency_ms, error_ms)}"
+
+
+def _noisy(latency_ms: float, error_ms: float | None) -> str:
+    return " noisy" if (error_ms or 0.0) > MOST_ERROR * latency_ms else ""
 
 
 def reward(value: float | None) -> str:

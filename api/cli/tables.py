@@ -9,7 +9,6 @@ from rich.text import Text
 
 from api.cli import numbers
 from api.cli.table import Fitted
-from nas.measurements import MOST_ERROR
 from nas.objective import COST_WORDS, METRIC_WORDS
 
 Json = dict[str, Any]
@@ -75,7 +74,10 @@ def pareto(front: Json) -> RenderableType:
             numbers.percent(row["accuracy"], row["accuracy_error"]),
             *(unrounded(row) for _ in single),
             numbers.short(row["mult_adds"]),
-            *(with_error(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device)) for device in devices),
+            *(
+                numbers.latency(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device))
+                for device in devices
+            ),
             numbers.short(row["params"]),
             *(numbers.size(row[name]) for name in memory),
             numbers.reward(row["reward"]),
@@ -166,14 +168,7 @@ def median(latency: Json | None) -> str:
     """The latency with its standard error, where that is known."""
     if latency is None:
         return numbers.milliseconds(None)
-    return with_error(latency["median_ms"], latency["error_ms"])
-
-
-def with_error(latency_ms: float | None, error_ms: float | None) -> str:
-    """As in "0.41 ms ± 0.5%", where the error is known, and that it is large where it is."""
-    known = f" ± {error_ms / latency_ms:.1%}" if latency_ms and error_ms else ""
-    known += " noisy" if latency_ms and (error_ms or 0.0) > MOST_ERROR * latency_ms else ""
-    return numbers.milliseconds(latency_ms) + known
+    return numbers.latency(latency["median_ms"], latency["error_ms"])
 
 
 def why(trial: Json) -> str:

@@ -2,6 +2,7 @@
 
 import { element, pill } from "./element.js";
 import { useIt } from "./files.js";
+import { latencyOf, noiseBadge } from "./noise.js";
 import { accuracy, duration, MEDIAN, METRICS, milliseconds, short } from "./numbers.js";
 import { table } from "./table.js";
 
@@ -80,13 +81,17 @@ export function familyTable(spec) {
         text: (row) => `${short(row.mult_adds)}${own(spec) && row.times ? ` (×${row.times.toFixed(2)})` : ""}`,
         hint: "of one image; in brackets as a multiple of the network's that is grown",
       },
-      ...devices.map((device, place) => ({
-        title: place ? `On ${device}` : "Latency",
-        number: true,
-        minor: true,
-        text: (row) => `${milliseconds(row.latencies_ms[device])}${place ? "" : times(row, spec)}`,
-        hint: `on ${device}: ${MEDIAN}`,
-      })),
+      ...devices.map((device, place) => {
+        const text = (row) => `${milliseconds(row.latencies_ms[device])}${place ? "" : times(row, spec)}`;
+        return {
+          title: place ? `On ${device}` : "Latency",
+          number: true,
+          minor: true,
+          text: (row) => JSON.stringify([text(row), row.latency_errors_ms[device]]),
+          fill: (cell, row) => cell.replaceChildren(text(row), noiseBadge(latencyOf(row, device)) || ""),
+          hint: `on ${device}: ${MEDIAN}`,
+        };
+      }),
       ...(own(spec) ? [] : scores),
       ...(precision === "int8"
         ? [

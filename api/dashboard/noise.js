@@ -8,6 +8,12 @@ const SLOWER = 1.05; // times as long as at best
 
 export const rough = (latency) => (latency?.error_ms ?? 0) > MOST_ERROR * (latency?.median_ms ?? 0);
 
+// Of a row of a front or a family, as if it was one that was measured.
+export const latencyOf = ({ latencies_ms, latency_errors_ms }, device) => ({
+  median_ms: latencies_ms?.[device] ?? 0,
+  error_ms: latency_errors_ms?.[device] ?? null,
+});
+
 // Of a latency as it was measured, or of what columns say of it.
 export function noise(latency) {
   if (!rough(latency)) return null;

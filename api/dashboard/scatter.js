@@ -5,7 +5,7 @@ import { costOf, latencyOn, metricOf } from "./columns.js";
 import { element, say, svg } from "./element.js";
 import { ends, frame } from "./frame.js";
 import { goal } from "./goal.js";
-import { noise, rough } from "./noise.js";
+import { latencyOf, noise, rough } from "./noise.js";
 import { COSTS, METRICS, percent, short } from "./numbers.js";
 import { bound } from "./objective.js";
 import { points } from "./points.js";
@@ -58,7 +58,7 @@ export function scatter(pick, aimed) {
       const at = known?.cost ?? costOf(trial, cost, place);
       const value = known?.value ?? metricOf(trial, metric);
       if (at === null || value === null) continue;
-      const its = cost === "latency_ms" ? (known ? errorOf(known, pareto.device) : latencyOn(trial, place)) : null;
+      const its = cost === "latency_ms" ? (known ? latencyOf(known, pareto.device) : latencyOn(trial, place)) : null;
       measured.push({ trial, at, value, noisy: rough(its) ? its : null });
     }
     say(note, "No trial has been measured yet.");
@@ -192,11 +192,6 @@ function equal(objective, reward, x, y, area) {
   }
   return parts.join("");
 }
-
-const errorOf = ({ latencies_ms, latency_errors_ms }, device) => ({
-  median_ms: latencies_ms?.[device] ?? 0,
-  error_ms: latency_errors_ms?.[device] ?? null,
-});
 
 // What a point is called, where it is no network of the searcher's own.
 const name = (trial) => trial.baseline ?? (trial.whole ? "parent" : null);

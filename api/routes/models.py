@@ -188,7 +188,7 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
         mult_adds=measured.mult_adds,
         peak_memory=measured.peak_memory,
         model_bytes=measured.model_bytes,
-        latencies_ms=search.medians([measured]),
+        latencies_ms=search.medians(search.latencies([measured])),
         links={
             "self": address,
             "checkpoint": f"{address}/checkpoint",

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from api.views import search
 from api.views.run import Shown, common
 from api.views.scaling import Fitted, fitted, of_comparison, of_fit
-from api.views.search import medians
 from api.views.verdict import of_growth
 from nas import noise
 from nas.families import dominated, estimates, known, trainings
@@ -60,6 +60,8 @@ class Member:
     """The factors that it was scaled by; null of a member of a latency."""
     latencies_ms: dict[str, float] = field(default_factory=dict)
     """Its latency on each device, as that is at its best, in milliseconds."""
+    latency_errors_ms: dict[str, float] = field(default_factory=dict)
+    """The standard error of that, where it is known."""
     test_accuracy: float | None = None
     """The accuracy on the test images, from 0 to 1: the mean over the seeds that were tested. Null where the growth is
     scored on validation images, or the member is not tested."""
@@ -169,6 +171,7 @@ def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) ->
     sizes = {name: counts(each.architecture).mult_adds if each else math.inf for name, each in sized.items()}
     alike = spec.fit.candidates(spec.architecture) if spec.fit else {}
     latencies = _latencies(spec, trials, begun)
+    medians = {name: search.medians(latencies.get(name, {})) for name in spec.members}
     compared, tested = (trainings(trials, final=final) for final in (spec.scored_on == "test", True))
     accuracies, values = (
         estimates(compared, metric, final=spec.scored_on == "test") for metric in ("accuracy", spec.metric)
@@ -180,7 +183,7 @@ def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) ->
     for name in ordered:
         row = _member(name, spec, sized[name], begun[name])
         accuracy, value, test = accuracies.get(name), values.get(name), tests.get(name)
-        latency, whole = latencies.get(name, {}).get(spec.devices[0]), latencies.get("B0", {}).get(spec.devices[0])
+        latency, whole = (medians.get(one, {}).get(spec.devices[0]) for one in (name, "B0"))
         times = latency / whole if latency and whole else None
         skipped = _skipped(name, spec, times, begun[name], ended=ended) if name in alike else None
         rows.append(
@@ -189,7 +192,8 @@ def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) ->
                 state="skipped" if skipped else row.state,
                 skipped=skipped,
                 also=alike.get(name, ()),
-                latencies_ms=latencies.get(name, {}),
+                latencies_ms=medians[name],
+                latency_errors_ms=search.errors(latencies.get(name, {})),
                 latency_times=times,
                 test_accuracy=test.mean if test else None,
                 test_error=test.error if test else None,
@@ -211,16 +215,18 @@ def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) ->
 
 def _latencies(
     spec: GrowthSpec, trials: Iterable[Trial], begun: Mapping[str, Sequence[Trial]]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, search.Latencies]:
     """Of each member on each device: of its trainings, or, of a candidate that is not trained, as it was measured."""
     timed = {
-        trial.job.member: medians([trial.measurement])
+        trial.job.member: search.latencies([trial.measurement])
         for trial in trials
         if spec.fit and spec.fit.timed and trial.job.recipe is None and trial.job.member and trial.measurement
     }
     trained = {name: [row for trial in its if (row := trial.measurement)] for name, its in begun.items()}
     return timed | {
-        name: medians(rows) for name, rows in trained.items() if rows and (name not in timed or len(spec.devices) > 1)
+        name: search.latencies(rows)
+        for name, rows in trained.items()
+        if rows and (name not in timed or len(spec.devices) > 1)
     }
 
 

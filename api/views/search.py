@@ -169,9 +169,9 @@ def _candidate(
     metric = objective.metric
     accuracy = estimate(measured, "accuracy", of_one["accuracy"])
     value = estimate(measured, metric, of_one[metric])
-    first, latencies = measured[0], _latencies(measured)
-    error = latencies[device][1] if objective.cost == "latency_ms" and device in latencies else None
-    latencies_ms = {name: mean for name, (mean, _) in latencies.items()}
+    first, taken = measured[0], latencies(measured)
+    error = taken[device][1] if objective.cost == "latency_ms" and device in taken else None
+    latencies_ms = medians(taken)
     known = {name: first.cost(name, device) or 0.0 for name in objective.costs}
     known |= {"latency_ms": latencies_ms.get(device, 0.0)}
     cost, *also = (known[name] for name in objective.costs)
@@ -189,7 +189,7 @@ def _candidate(
         peak_memory=first.peak_memory,
         model_bytes=first.model_bytes,
         latencies_ms=latencies_ms,
-        latency_errors_ms={name: error for name, (_, error) in latencies.items() if error is not None},
+        latency_errors_ms=errors(taken),
         noisy=(error or 0.0) > MOST_ERROR * cost,
         choices=job.choices,
         baseline=job.compared,
@@ -230,13 +230,20 @@ def point(row: Candidate) -> Point:
     return (row.cost, row.value) if row.also is None else (row.cost, row.also, row.value)
 
 
-def medians(measured: Iterable[Measurement]) -> dict[str, float]:
-    """The latency of a network on each device, in milliseconds, of several trainings the mean."""
-    return {device: mean for device, (mean, _) in _latencies(measured).items()}
+Latencies = dict[str, tuple[float, float | None]]
 
 
-def _latencies(measured: Iterable[Measurement]) -> dict[str, tuple[float, float | None]]:
-    """The same, each with its standard error; None where that is not known."""
+def medians(taken: Latencies) -> dict[str, float]:
+    return {device: median_ms for device, (median_ms, _) in taken.items()}
+
+
+def errors(taken: Latencies) -> dict[str, float]:
+    return {device: error_ms for device, (_, error_ms) in taken.items() if error_ms is not None}
+
+
+def latencies(measured: Iterable[Measurement]) -> Latencies:
+    """The latency of a network on each device, in milliseconds, of several trainings the mean, and its standard error;
+    None where that is not known."""
     taken: dict[str, list[Latency]] = {}
     for row in measured:
         for device, latency in row.latencies.items():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from nas.objective import METRIC_WORDS, Metric
 from nas.outlines import Summary
+from nas.proposal import FEW_FOR_A_PARENT, photographs
 from nas.records import ENDED, Run
 from nas.specs import SearchSpec
 
@@ -50,8 +51,19 @@ def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str |
         brought = f"raised the best reward by {100 * gain:.2g} %" if gain > 0 else "brought nothing better"
         sentences.append(f"The last {last} networks {brought}.")
     if over:
-        sentences.append(f"Next: {'more trials, as it still gains' if gain > STILL_RISING else 'grow it'}.")
+        sentences.append(f"Next: {_next(run.spec, leader, stands.front, gain)}.")
     return " ".join(sentences)
+
+
+def _next(spec: SearchSpec, leader: "Candidate", front: "Sequence[Candidate]", gain: float) -> str:
+    """What is worth most, of a search that has ended."""
+    info = spec.contents
+    if spec.parent is None and info and photographs(info) and info.train_images <= FEW_FOR_A_PARENT:
+        return f"begin with a pretrained parent, as {info.train_images:,} images teach little by themselves"
+    if gain > STILL_RISING:
+        return "more trials, as it still gains"
+    cheapest = min((leader, *_tied(leader, front)), key=lambda row: row.cost)
+    return f"grow trial {cheapest.number}"
 
 
 def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy", found: float | None = None) -> str | None:
@@ -105,7 +117,7 @@ def _is_chance(row: "Candidate") -> bool:
 
 
 def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
-    tied = [row for row in front if row.number in leader.tied_with]
+    tied = _tied(leader, front)
     if not tied:
         return []
     others = f"{len(tied)} others of the front" if len(tied) > 1 else f"trial {tied[0].number}"
@@ -115,6 +127,10 @@ def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
     which = f", of which trial {cheapest.number}" if len(tied) > 1 else ", which"
     saved = round(100 * (1 - cheapest.cost / leader.cost))
     return [f"It cannot be told apart from {others}{which} costs {saved} % less."]
+
+
+def _tied(leader: "Candidate", front: "Sequence[Candidate]") -> "list[Candidate]":
+    return [row for row in front if row.number in leader.tied_with]
 
 
 def _rough(leader: "Candidate", stands: "Standing", device: str) -> list[str]:
