@@ -42,10 +42,7 @@ def family(growth: Json) -> RenderableType:
             state(row["state"]),
             *(() if brief else (f"{row['resolution'] or '–'} px", numbers.short(row["params"]))),
             numbers.short(row["mult_adds"]),
-            *(
-                numbers.milliseconds(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device))
-                for device in devices
-            ),
+            *(_latency(row, device) for device in devices),
             *(numbers.percent(row["value"], row["value_error"]) for _ in values),
             *(numbers.percent(row["accuracy"], row["accuracy_error"]) for _ in validated),
             *(numbers.percent(row["test_accuracy"], row["test_error"]) for _ in tested),
@@ -81,7 +78,7 @@ def family(growth: Json) -> RenderableType:
 
 
 def _latency(row: Json, device: str) -> str:
-    return numbers.milliseconds(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device))
+    return numbers.latency(row["latencies_ms"].get(device), row["latency_errors_ms"].get(device), brief=True)
 
 
 def _worse(row: Json) -> str:

@@ -49,20 +49,17 @@ def bytes_of(text: str) -> int:
     return round(float(known[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[known[2]])
 
 
-def milliseconds(latency_ms: float | None, error_ms: float | None = None) -> str:
-    """As in "0.41 ms", and that it is noisy where its standard error says so."""
-    return "–" if latency_ms is None else f"{_three(latency_ms)} ms{_noisy(latency_ms, error_ms)}"
+def milliseconds(latency_ms: float | None) -> str:
+    return "–" if latency_ms is None else f"{_three(latency_ms)} ms"
 
 
-def latency(latency_ms: float | None, error_ms: float | None) -> str:
-    """As in "0.41 ms ± 0.5%", where the error is known, and that it is large where it is."""
+def latency(latency_ms: float | None, error_ms: float | None, *, brief: bool = False) -> str:
+    """As in "0.41 ms ± 0.5%", where the error is known, and "0.41 ms ± 21% noisy", where it is large; in brief it is
+    left out."""
     if not latency_ms or not error_ms:
         return milliseconds(latency_ms)
-    return f"{milliseconds(latency_ms)} ± {error_ms / latency_ms:.1%}{_noisy(latency_ms, error_ms)}"
-
-
-def _noisy(latency_ms: float, error_ms: float | None) -> str:
-    return " noisy" if (error_ms or 0.0) > MOST_ERROR * latency_ms else ""
+    known = "" if brief else f" ± {error_ms / latency_ms:.1%}"
+    return f"{milliseconds(latency_ms)}{known}{' noisy' if error_ms > MOST_ERROR * latency_ms else ''}"
 
 
 def reward(value: float | None) -> str:
