@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api import descent
+from api import descent, lessons
 from api.descent import Models
 from api.problems import Problem, together
 from nas import (
@@ -32,14 +32,15 @@ from nas.networks.architecture import Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import UNITS, Objective
+from nas.plans.problem import searcher
 from nas.plans.reach import require_within_reach
-from nas.plans.search import searcher
 from nas.recipes import Recipe
 from nas.records import PARENT
 from nas.refusal import Faults, Refusal, one_line, shown
 from nas.roots import Outside, Roots
 from nas.spaces import SearchSpace
 from nas.specs import ProxySpec, SearchSpec, Spec
+from nas.store import Store
 from nas.worth import Worth
 
 Answer = TypeVar("Answer")
@@ -49,21 +50,19 @@ LONGEST_NAME = 200
 MOST_BYTES = 2**38  # of memory that a worker elsewhere is trusted to have
 
 
-def admit(
-    spec: SearchSpec, agents: Sequence[Agent], roots: Roots, models: Models, *, remote_workers: bool = False
-) -> SearchSpec:
+def admit(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool = False) -> SearchSpec:
     """What is stored of `spec`: with its images as they are now, the epochs and folds that its recipe leaves open, what
     its trainings are worth, and its parent by a name that the workers know. Raises Problem naming every value that
     cannot work.
 
-    Images in folders have to be in the `roots`. A device may be one of the `agents`; with `remote_workers` it need not
-    be on this machine.
+    Images in folders have to be in the `roots`. A device may be one of the store's agents; with `remote_workers` it
+    need not be on this machine.
     """
-    faults = Faults()
+    faults, models = Faults(), store.model
     checked = faults.check
     checked("/name", spec.name, lambda: name(spec.name))
     checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
-    check_devices(faults, spec.devices, agents, remote_workers)
+    check_devices(faults, spec.devices, store.agents.all(), remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     checked("/objective/precision", spec.objective.precision, lambda: precision(spec, remote_workers))
     space = checked("/space", spec.space, lambda: spaces.load(spec.space))
@@ -85,6 +84,7 @@ def admit(
     if not faults:
         checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
         checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
+        checked("/learn_from", spec.learn_from, lambda: lessons.learning(spec))
     if not faults and images and plugins.is_light(spec.searcher):
         checked("/options", spec.options, lambda: searcher(spec, images))
     if not faults and images:
@@ -97,7 +97,13 @@ def admit(
     whole = checked("/fidelity", encode(spec.fidelity), lambda: dataclasses.replace(spec, **stored))
     if whole is None:
         raise together(faults)
-    return whole
+    learnt = [
+        checked(f"/learn_from/{index}", name, lambda: lessons.source(whole, name, store))  # noqa: B023  # at once
+        for index, name in enumerate(spec.learn_from)
+    ]
+    if faults:
+        raise together(faults)
+    return dataclasses.replace(whole, learn_from=tuple(filter(None, learnt)))
 
 
 def around(

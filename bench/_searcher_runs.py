@@ -9,7 +9,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from nas.confirmation import Measured, confirmation
 from nas.networks.architecture import Choices
 from nas.objective import Objective
 from nas.pareto import hypervolume
-from nas.searchers import Costed, Outcome, Problem, Searcher
+from nas.searchers import Costed, Earlier, Outcome, Problem, Searcher
 
 Point = tuple[float, float]  # cost and accuracy
 COST_RANK = "cost rank"  # no searcher: the most expensive that is allowed comes first
@@ -35,7 +35,8 @@ NEAR_FRONT = 0.95  # of the hypervolume
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """One run to be made: a searcher with a seed on a landscape. `workers` networks are evaluated at a time; up to
-    `confirm` of the trials train a leading network once more, as a search's do."""
+    `confirm` of the trials train a leading network once more, as a search's do. `after` is the goal of a search of
+    as many trials that has ended, which it learns from."""
 
     landscape: str
     searcher: str
@@ -45,11 +46,13 @@ class Course:
     trials: int
     workers: int = 1
     confirm: int = 0
+    after: str = ""
 
     @property
     def name(self) -> str:
         filtered = f"{self.searcher}, filtered" if self.filtered else self.searcher
-        return f"{filtered}, leads confirmed" if self.confirm else filtered
+        again = f"{filtered}, after a search for {self.after}" if self.after else filtered
+        return f"{again}, leads confirmed" if self.confirm else again
 
 
 @cache
@@ -108,6 +111,12 @@ class Trail:
 def follow(course: Course) -> Trail:
     """Make the run. Where the cost is capped it is known of nothing that was not measured, and what is over the cap is
     refused, which costs a trial."""
+    return _searched(course)[0]
+
+
+def _searched(course: Course) -> tuple[Trail, tuple[Earlier, ...]]:
+    """The run, and what another can learn from it."""
+    earlier = _searched(replace(course, goal=course.after, after=""))[1] if course.after else ()
     land = landscape(course.landscape)
     aim = objective(course.goal, land.targets)
     draw = random.Random(f"{course.seed}/{course.goal}")
@@ -127,6 +136,7 @@ def follow(course: Course) -> Trail:
             canonical=land.canonical,
             allowed=allowed,
             trials=course.trials,
+            earlier=earlier,
         )
         if course.searcher in CONSTRAINED:
             searcher = Constrained(problem, CONSTRAINED[course.searcher](course.seed))
@@ -156,13 +166,13 @@ def follow(course: Course) -> Trail:
             for attempt in range(ATTEMPTS):
                 asked = searcher.ask(len(proposed), running, attempt=attempt)
                 if asked is None:
-                    return trail  # exhausted
+                    return trail, _outcomes(land, networks, accuracies)  # exhausted
                 choices = land.canonical(asked)
                 key = tuple(choices[knob] for knob in land.knobs)
                 if key not in proposed and not allowed(choices):
                     break
             else:
-                return trail  # exhausted
+                return trail, _outcomes(land, networks, accuracies)  # exhausted
             proposed.add(key)
             running.append(choices)
         choices = running.pop(draw.randrange(len(running)))
@@ -184,7 +194,15 @@ def follow(course: Course) -> Trail:
                 beliefs = zip(networks, searcher.believed(networks))
                 rewards = [aim.reward(max(0.0, accuracy), land.cost(choices)) for choices, accuracy in beliefs]
                 trail.believed[ended] = worth(networks[max(range(len(networks)), key=rewards.__getitem__)])
-    return trail
+    return trail, _outcomes(land, networks, accuracies)
+
+
+def _outcomes(land: Landscape, networks: list[Choices], accuracies: list[list[float]]) -> tuple[Earlier, ...]:
+    return tuple(
+        Earlier(choices=choices, accuracy=accuracy, error=land.error(accuracy))
+        for choices, results in zip(networks, accuracies)
+        for accuracy in results
+    )
 
 
 def best_measured(measured: Sequence[Measured], aim: Objective) -> int:

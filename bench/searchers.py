@@ -1,8 +1,9 @@
 """How many trials each searcher needs: `python -m bench.searchers --tables FOLDER [--seeds N] [--trials 100]`.
 
 The folder has NAS-Bench-Macro's, NAS-Bench-201's and NAS-Bench-Graph's tables, see bench/_tables.py: rows are then of
-the trials until the best is near, and how many times fewer the default needs than each peer. With --table FILE rows
-about one of them are in more detail; with neither a synthetic one is made, with --vast one of 1.7·10^14 choices.
+the trials until the best is near, and how many times fewer the default needs than each peer; with --second instead, how
+many times fewer a second search needs that knows what one for a smaller target found. With --table FILE rows about one
+of them are in more detail; with neither a synthetic one is made, with --vast one of 1.7·10^14 choices.
 
 A trial returns the accuracy of one of the network's trainings, drawn at random, and its exact cost; what counts is the
 mean over trainings of the best network tried. No network is tried twice. Peers come twice where there is a limit: as
@@ -37,6 +38,7 @@ from bench._searcher_runs import (
     objective,
     trails,
 )
+from bench._second import seconds
 from bench._tables import MACRO, TABLES, missing
 from nas import plugins, settings
 from nas.metering import host
@@ -256,6 +258,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="networks evaluated at a time")
     parser.add_argument("--confirm", type=int, default=0, help="trials of the default that train its leads once more")
     parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
+    parser.add_argument("--second", action="store_true", help="rows about a second search, for another target, instead")
     parser.add_argument("--timings", action="store_true", help="rows about milliseconds instead")
     parser.add_argument("--jobs", type=int, default=host.processors(), help="processes")
     parser.add_argument("--keep", type=Path, help="file of finished runs, which are not made again")
@@ -279,6 +282,9 @@ def main() -> int:
     if options.tables:
         for name in TABLES:
             options.landscape = str(options.tables / name)
+            if options.second:
+                seconds(options.landscape, DEFAULT, options.seeds, options.trials[-1], options.jobs, options.keep)
+                continue
             results = trails(courses(options), options.jobs, options.keep)
             for goal in options.goals:
                 lifts(landscape(options.landscape), goal, results, DEFAULT, options.trials[-1])

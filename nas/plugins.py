@@ -107,6 +107,14 @@ def says_gain(searcher: str) -> bool:
     )
 
 
+def learns(searcher: str) -> bool:
+    """Whether the searcher minds what its problem says of earlier searches."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "earlier"
+        for node in ast.walk(_tree("nas.searchers", searcher))
+    )
+
+
 def is_light(searcher: str) -> bool:
     """Whether the searcher, with the private files that it shares, needs nothing heavy: this process may import it."""
     for node in ast.walk(_tree("nas.searchers", searcher)):

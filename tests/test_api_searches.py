@@ -14,13 +14,14 @@ import nas.searchers
 import search_spaces
 from api.app import create_app
 from nas import plugins, quantisation
+from nas.codec import encode
 from nas.noise import standard_error
 from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.specs import SearchSpec
 from nas.store import Store
 from nas.worth import Worth
-from tests.service import OPEN, SMALLEST, Service, serving
+from tests.service import GREY, OPEN, POINTS, SMALLEST, Service, serving
 from tests.waiting import PATIENCE_SECONDS
 
 EVOLVED = {"searcher": "evolution"}
@@ -49,6 +50,24 @@ def test_a_search_is_taken_with_defaults_and_found_again(service: Service) -> No
     ]
     for link in made["links"].values():
         service.get(link)
+
+
+def test_a_search_learns_from_another_that_has_something_to_tell(service: Service) -> None:
+    first = service.search(POINTS)
+    made = service.post("/v1/searches", {**SMALLEST, "learn_from": [first.id]})
+    assert made["spec"]["learn_from"] == [first.id]
+    assert service.get(f"/v1/searches/{made['id']}/request")["learn_from"] == [first.id]
+    nothing = service.search([], running=1).id
+    benchmark = service.post("/v1/benchmarks", {"networks": 1, "images": encode(GREY)})["id"]
+    other = service.search(POINTS, space="nasbench201").id
+    for run, words in {
+        nothing: f"no network of search {nothing} was trained yet: it has nothing to tell",
+        benchmark: f"run {benchmark} is a benchmark: name a search",
+        other: f"search {other} was in space 'nasbench201', this one is in 'mbconv'",
+    }.items():
+        problem = service.post("/v1/searches", {**SMALLEST, "learn_from": [first.id, run]}, status=422)
+        assert [error["pointer"] for error in problem["errors"]] == ["/learn_from/1"]
+        assert words in problem["errors"][0]["detail"]
 
 
 def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:
@@ -145,6 +164,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
     ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
     ({"baselines": ["LeNet-5", "LeNet-5"]}, "/baselines", "repeat"),
+    ({"learn_from": ["f00f00f00f00"]}, "/learn_from/0", "names no run 'f00f00f00f00' that is here"),
+    ({"learn_from": ["f00", "f00"]}, "/learn_from", "repeat"),
+    ({"learn_from": "f00"}, "/learn_from", "is not a valid array"),
+    ({"learn_from": ["f00"], "searcher": "random"}, "/learn_from", "which 'random' does not: give surrogate"),
     ({"baselines": "LeNet-5"}, "/baselines", "is not a valid array"),
     ({"save_weights": "yes"}, "/save_weights", '"yes" is not a valid boolean'),
 ]

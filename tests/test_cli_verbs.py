@@ -137,6 +137,15 @@ def test_a_search_like_another_differs_in_what_is_said(service: Service) -> None
     assert "give one in parameters" in nas("search", "--like", first.id, "--cost", "params").error
 
 
+def test_a_search_learns_from_another(service: Service) -> None:
+    first = service.search(POINTS).id
+    ran = nas("search", "--dataset", "fashion_mnist", "--learn-from", first)
+    second = service.store.runs(limit=1)[0]
+    assert isinstance(second.spec, SearchSpec)
+    assert second.spec.learn_from == (first,), ran.error
+    assert f"Learns from {first}" in " ".join(nas("show", second.id).out.split())
+
+
 def test_a_recipe_may_be_a_file_or_json(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text('{"epochs": 9}')

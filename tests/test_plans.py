@@ -21,10 +21,11 @@ from nas.networks.lowering import AnyArchitecture
 from nas.objective import Objective
 from nas.plans.benchmark import BenchmarkPlan
 from nas.plans.growth import GrowthPlan
+from nas.plans.problem import searcher
 from nas.plans.proxy import ProxyPlan
 from nas.plans.rungs import Rungs, shares
 from nas.plans.sample import sample
-from nas.plans.search import SearchPlan, searcher
+from nas.plans.search import SearchPlan
 from nas.recipes import Recipe
 from nas.records import Job
 from nas.refusal import Refusal

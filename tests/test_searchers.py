@@ -6,7 +6,7 @@ import math
 import random
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from nas import plugins, spaces
 from nas.networks.architecture import Choices, Images, Knobs, random_choices
 from nas.objective import Form, Objective
 from nas.pareto import hypervolume
-from nas.searchers import Costed, Outcome, Problem, Searcher, _belief
+from nas.searchers import Costed, Earlier, Outcome, Problem, Searcher, _belief, surrogate
 from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
 from nas.searchers._candidates import CHECKS, Candidates
-from nas.searchers._gaussian_process import GaussianProcess, distances
+from nas.searchers._gaussian_process import GaussianProcess, distances, plain
 
 NAMES = plugins.names("nas.searchers")
 IMAGES = Images(resolution=32, channels=3, classes=10)
@@ -491,6 +491,79 @@ class TestTheDefault:
         assert len(searcher._belief._process._asked._process._z) in range(25, 51)  # type: ignore[attr-defined]
 
 
+class TestWhatEarlierSearchesFound:
+    """100 networks of the land, of which a search for accuracy alone was told."""
+
+    CHOICES = tuple(random_choices(LAND.knobs, random.Random(number)) for number in range(100))
+    WORTH = staticmethod(lambda choices: AIM.reward(LAND.accuracy(choices), LAND.cost(choices)))
+
+    def searcher(self, kind: int = 0, accuracies: Sequence[float] = (), objective: Objective = AIM) -> Any:
+        accuracies = accuracies or [LAND.trainings(choices)[0] for choices in self.CHOICES]
+        earlier = tuple(
+            Earlier(choices=choices, accuracy=accuracy, kind=kind)
+            for choices, accuracy in zip(self.CHOICES, accuracies)
+        )
+        return on_land("surrogate", objective, earlier=earlier)
+
+    def seen(self, searcher: Any) -> int:
+        """How many outcomes the view that is asked was conditioned on."""
+        return len(searcher._belief._process._asked._process._z)
+
+    def test_a_search_begins_where_they_ended(self) -> None:
+        searcher = self.searcher()
+        best = max(map(self.WORTH, self.CHOICES))
+        first = [choices for event, choices in trail(searcher, 3) if event == "ask"]
+        assert max(map(self.WORTH, first)) > best - 0.002, "and not with an opening"
+
+    def test_a_front_too(self) -> None:
+        searcher = self.searcher(objective=Objective(form="front"))
+        for number in range(3):
+            choices = searcher.ask(number, [])
+            searcher.tell(choices, measured(choices))
+        assert searcher.expected_gain is not None
+
+    @pytest.mark.parametrize("worse", [0.0, 0.2])
+    def test_another_training_says_which_are_better_and_not_how_good(self, worse: float) -> None:
+        searcher = self.searcher(1, [LAND.trainings(choices)[0] - worse for choices in self.CHOICES])
+        told = [choices for event, choices in trail(searcher, 6) if event == "tell"]
+        ahead = sorted(map(self.WORTH, self.CHOICES), reverse=True)
+        assert max(map(self.WORTH, told)) > ahead[5]
+        unseen = [choices for choices in self.CHOICES if choices not in told]
+        believed = searcher.believed(unseen)
+        errors = [abs(one - LAND.accuracy(choices)) for one, choices in zip(believed, unseen)]
+        assert statistics.fmean(errors) < 0.03
+
+    def test_what_misleads_is_not_learnt_from(self) -> None:
+        accuracies = [LAND.trainings(choices)[0] for choices in self.CHOICES]
+        searcher = self.searcher(1, [max(accuracies) + min(accuracies) - accuracy for accuracy in accuracies])
+        assert searcher.ask(0, []) is not None
+        assert self.seen(searcher) == 100
+        list(trail(searcher, 40))
+        searcher.ask(40, [])
+        assert self.seen(searcher) < 60
+
+    def test_a_network_that_is_trained_again_is_known_once(self) -> None:
+        searcher = self.searcher()
+        searcher.tell(self.CHOICES[0], measured(self.CHOICES[0]))
+        searcher.ask(1, [])
+        assert self.seen(searcher) == 100
+
+    def test_no_more_than_so_many_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(surrogate, "MOST_EARLIER", 20)
+        searcher = self.searcher()
+        assert searcher.ask(0, []) is not None
+        assert self.seen(searcher) in range(10, 21)
+
+    def test_a_cost_that_only_measuring_tells_still_wants_an_opening(self) -> None:
+        earlier = tuple(Earlier(choices=choices, accuracy=LAND.accuracy(choices)) for choices in self.CHOICES)
+        searcher = on_land("surrogate", cost=None, earlier=earlier)
+        asked = [choices for event, choices in trail(searcher, 8) if event == "ask"]
+        assert len(asked) == 8
+
+    def test_a_searcher_says_whether_it_minds_them(self) -> None:
+        assert [name for name in NAMES if plugins.learns(name)] == ["surrogate"]
+
+
 @pytest.mark.parametrize("worst", [0.8, -0.2])
 def test_what_is_refused_earns_less_the_further_it_is_over_the_limit(worst: float) -> None:
     near, far = (Costed(cost=1.0, load=load).instead(worst) for load in (1.1, 3.0))
@@ -568,8 +641,9 @@ class TestTheProcess:
         values = codes[:, 0] - 0.5 * (codes[:, 1] == 1) + 0.3 * z + 0.05 * draw.standard_normal(27)
         values = (values - values.mean()) / values.std()
         process = GaussianProcess([distances((1, 2, 3)), distances(("a", "b", "c")), distances(("x", "y", "z"))])
-        process.fit(codes[:20], z[:20], values[:20], np.zeros(20), 60)
-        process.condition(codes[:20], z[:20], values[:20], np.zeros(20))
+        rows = plain(codes[:20], z[:20], values[:20], np.zeros(20))
+        process.fit(rows, 60)
+        process.condition(rows)
         return process, codes, z, values
 
     def test_it_predicts_what_it_was_not_told(self) -> None:
@@ -584,7 +658,7 @@ class TestTheProcess:
 
     def test_a_knob_that_does_nothing_weighs_least(self) -> None:
         process, *_ = self.told()
-        weights = process._logs[5:]
+        weights = process._logs[6:]
         assert weights[2] < weights[0]
 
 

@@ -24,6 +24,7 @@ from nas.specs import BenchmarkSpec, GrowthSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from nas.tracebacks import traced
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, drive
+from workers.earlier import learnt
 from workers.pool import RayPool
 from workers.prediction import prediction
 
@@ -110,7 +111,7 @@ def _drive(store: Store, pool: RayPool, run: Run, owner: str, leave: threading.E
     try:
         with logs.heard(lambda text: store.note(run.id, "warning", text)):
             images = _images(run, pool.roots)
-            plan = plan_for(run, images, prediction(store, run))
+            plan = plan_for(run, images, prediction(store, run), learnt(store, run, images))
         with pool.workplace(run, lambda job: store.yardsticks.known([*map(devices.canonical, job.devices)])) as place:
             loading = place.load(run.spec.dataset, images.resolution)
             while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":

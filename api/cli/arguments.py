@@ -39,6 +39,7 @@ def search_arguments(parser: argparse.ArgumentParser) -> None:
     argument(what, SearchSpec, "searcher", metavar="NAME")
     argument(what, SearchSpec, "options", "--option", type=assignment, metavar="NAME=VALUE", **several)
     argument(what, SearchSpec, "parent", metavar="NAME")
+    argument(what, SearchSpec, "learn_from", metavar="RUN", **several)
     argument(what, SearchSpec, "baselines", "--baseline", metavar="NAME", **several)
     argument(what, SearchSpec, "confirm", type=whole, metavar="N")
     ranking_arguments(ranking)
@@ -156,6 +157,7 @@ def search_request(options: argparse.Namespace, client: Client) -> Json:
             "fidelity": _given(fidelity),
             "knobs": {knob: [value(part) for part in text.split(",")] for knob, text in options.knob},
             "options": {name: value(text) for name, text in options.option},
+            "learn_from": options.learn_from or None,
             "baselines": options.baseline or None,
             "objective": _given({**objective(options), "precision": options.precision}),
             "limits": _given(limits),

@@ -72,6 +72,8 @@ def run(view: Json) -> RenderableType:
         }
         if spec.get("parent"):
             facts["Parent"] = spec["parent"]
+        if spec.get("learn_from"):
+            facts["Learns from"] = ", ".join(spec["learn_from"])
         if spec.get("worth"):
             facts["Worth"] = str(decode(Worth, spec["worth"]))
     if knobs := spec.get("knobs"):

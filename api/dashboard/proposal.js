@@ -99,6 +99,11 @@ export async function proposalPage(page, _, like) {
         choice("Space", "/space", names(spaces, "spaces")),
         choice("Searcher", "/searcher", names(searchers, "searchers")),
         number("Resolution", "/resolution", "as the images have"),
+        line("Learn from", "/learn_from", {
+          placeholder: like ? `none, or such as ${like}` : "none",
+          "data-list": ",",
+          value: "",
+        }),
         line("Baselines", "/baselines", { placeholder: "none", "data-list": ",", value: "" }),
       ]),
       group("How much", [

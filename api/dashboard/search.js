@@ -230,6 +230,7 @@ function facts(spec) {
     `space ${space}`,
     parent && `begins with ${ancestor(parent)}`,
     `searcher ${searcher}`,
+    spec.learn_from.length && `learns from ${spec.learn_from.join(", ")}`,
     named(devices),
     epochs(recipe, "a trial"),
     rungs,

@@ -23,5 +23,5 @@ def create_forecast(
 ) -> Forecast:
     """The body is that of a search; nothing is stored or begun."""
     remote, roots = request.app.state.remote_workers, request.app.state.roots
-    spec = admit(spec, history.store.agents.all(), roots, history.store.model, remote_workers=remote)
+    spec = admit(spec, history.store, roots, remote_workers=remote)
     return forecast(spec, history.store, roots, remote_workers=remote)

@@ -76,7 +76,7 @@ def _proposal(name: str, look: Look, store: Store, roots: Roots, *, remote_worke
     first = proposal.propose(look, parent=parent, missing=missing)
     try:
         spec = decode(SearchSpec, proposal.applied(first, {"dataset": name}))
-        spec = admit(spec, store.agents.all(), roots, store.model, remote_workers=remote_workers)
+        spec = admit(spec, store, roots, remote_workers=remote_workers)
         told = forecast(spec, store, roots, remote_workers=remote_workers)
     except (Problem, Malformed):  # which its submission would say
         return first

@@ -41,9 +41,7 @@ def create_search(
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part."""
     state = request.app.state
-    spec = admit(
-        spec, history.store.agents.all(), state.roots, history.store.model, remote_workers=state.remote_workers
-    )
+    spec = admit(spec, history.store, state.roots, remote_workers=state.remote_workers)
     run = history.store.add_run("search", spec, asker)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return history.search(run)

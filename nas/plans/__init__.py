@@ -7,6 +7,7 @@ from nas.latency_predictor import Predictor
 from nas.measurements import Measurement
 from nas.networks.architecture import Images
 from nas.records import Job, Run
+from nas.searchers import Earlier
 from nas.specs import BenchmarkSpec, GrowthSpec, ProxySpec, SearchSpec
 
 FAILURES = 5  # failures in a row after which more trials would only fail as well
@@ -38,9 +39,9 @@ class Plan(Protocol):
         ...
 
 
-def plan_for(run: Run, images: Images, predictor: Predictor | None = None) -> Plan:
-    """The plan for `run`; `images` is what its dataset gives a network. A `predictor` of latencies on its device
-    must be the same one whenever the run is taken up."""
+def plan_for(run: Run, images: Images, predictor: Predictor | None = None, earlier: tuple[Earlier, ...] = ()) -> Plan:
+    """The plan for `run`; `images` is what its dataset gives a network. A `predictor` of latencies on its device, and
+    what `earlier` searches tell it, must be the same whenever the run is taken up."""
     from nas.plans.benchmark import BenchmarkPlan
     from nas.plans.growth import GrowthPlan
     from nas.plans.proxy import ProxyPlan
@@ -48,7 +49,7 @@ def plan_for(run: Run, images: Images, predictor: Predictor | None = None) -> Pl
 
     match run.spec:
         case SearchSpec():
-            return SearchPlan(run.id, run.spec, run.trials, images, predictor)
+            return SearchPlan(run.id, run.spec, run.trials, images, predictor, earlier)
         case GrowthSpec():
             return GrowthPlan(run.id, run.spec)
         case BenchmarkSpec():

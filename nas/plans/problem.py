@@ -1,22 +1,26 @@
 """The problem that a searcher is to solve: a space and its knobs, and what is known of a network before training."""
 
 import functools
+from typing import cast
 
-from nas import spaces
+from nas import plugins, spaces
 from nas.latency_predictor import Predictor
 from nas.limits import excess
 from nas.networks.architecture import Choice, Choices, Images
 from nas.networks.counts import Counts, counts
 from nas.objective import Cost
-from nas.searchers import CostOf, Problem
+from nas.refusal import Refusal
+from nas.searchers import CostOf, Earlier, MakeSearcher, Problem, Searcher
 from nas.specs import SearchSpec
 
 REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
 
 
-def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Problem:
-    """What `spec` searches for, on its knobs; where there is a `predictor`, latency is a cost that is known. Raises
-    ValueError for an unknown space, parent or knob."""
+def problem(
+    spec: SearchSpec, images: Images, predictor: Predictor | None = None, earlier: tuple[Earlier, ...] = ()
+) -> Problem:
+    """What `spec` searches for, on its knobs; where there is a `predictor`, latency is a cost that is known, and what
+    `earlier` searches found is. Raises ValueError for an unknown space, parent or knob."""
     space = spaces.load(spec.space, spec.parent)
     knobs, precision = spaces.narrowed(space.knobs(images), spec.knobs), spec.objective.precision
     first = {knob: options[0] for knob, options in knobs.items()}
@@ -67,4 +71,17 @@ def problem(spec: SearchSpec, images: Images, predictor: Predictor | None = None
         canonical=canonical,
         allowed=allowed,
         trials=spec.trials,
+        earlier=earlier,
     )
+
+
+def searcher(
+    spec: SearchSpec, images: Images, predictor: Predictor | None = None, earlier: tuple[Earlier, ...] = ()
+) -> Searcher:
+    """The searcher that `spec` names, on its problem. Raises ValueError for an unknown name, knob or option."""
+    make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
+    try:
+        return make(problem(spec, images, predictor, earlier), seed=spec.seed, **spec.options)
+    except TypeError as error:
+        detail = f"searcher {spec.searcher!r} does not take these options: {error}"
+        raise Refusal(detail, field="options") from error

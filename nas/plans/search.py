@@ -3,9 +3,8 @@
 import heapq
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
-from nas import parents, plugins, spaces, surroundings, zoo
+from nas import parents, spaces, surroundings, zoo
 from nas.kinship import fitted, obstacles
 from nas.latency_predictor import Predictor
 from nas.limits import far_over, load, over_limit
@@ -16,12 +15,11 @@ from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
 from nas.plans.leads import Leads, Tried, measuring
-from nas.plans.problem import problem
+from nas.plans.problem import searcher
 from nas.plans.rungs import Rungs
 from nas.plans.sharing import SUPERNET, Sharing
 from nas.records import PARENT, Job
-from nas.refusal import Refusal
-from nas.searchers import REFUSALS, Costed, MakeSearcher, Outcome, Searcher
+from nas.searchers import REFUSALS, Costed, Earlier, Outcome
 from nas.specs import Limits, SearchSpec
 
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
@@ -39,10 +37,17 @@ class SearchPlan:
     best are trained on. A rough latency that something hangs on is measured again once the host is quieter.
 
     A predictor holds for one machine and runtime: at the first latency that was taken on another one it is given up.
+    `earlier` is what its searcher knows of networks before it begins.
     """
 
     def __init__(
-        self, run: str, spec: SearchSpec, trials: int, images: Images, predictor: Predictor | None = None
+        self,
+        run: str,
+        spec: SearchSpec,
+        trials: int,
+        images: Images,
+        predictor: Predictor | None = None,
+        earlier: tuple[Earlier, ...] = (),
     ) -> None:
         self._run, self._spec, self._images = run, spec, images
         self._space = spaces.load(spec.space, spec.parent)
@@ -50,8 +55,8 @@ class SearchPlan:
         if spec.limits != Limits() and PARENT in spec.baselines:
             self._whole = None  # some limits show only once it is measured, and a baseline is trained whatever they say
         named = tuple(name for name in spec.baselines if name != PARENT or not self._whole)
-        self._predictor = predictor
-        self._searcher = searcher(spec, images, predictor)
+        self._predictor, self._earlier = predictor, earlier
+        self._searcher = searcher(spec, images, predictor, earlier)
         self._told: dict[int, tuple[Choices, Costed | None]] = {}  # by the trial's number
         self._parent = parents.described(spec.parent).architecture if spec.parent else None
         self._baselines = [self._baseline(name) for name in named]
@@ -136,7 +141,7 @@ class SearchPlan:
 
     def _retell(self) -> None:
         """A searcher learns from what it is told and cannot be told otherwise: another one is."""
-        self._searcher = searcher(self._spec, self._images, self._predictor)
+        self._searcher = searcher(self._spec, self._images, self._predictor, self._earlier)
         for choices, told in self._told.values():
             self._searcher.tell(choices, told)
 
@@ -336,13 +341,3 @@ class SearchPlan:
         if (value := measurement.value(metric)) is None:
             return None
         return Outcome(**vars(costed), accuracy=value, error=measurement.value_error(metric) or 0.0)
-
-
-def searcher(spec: SearchSpec, images: Images, predictor: Predictor | None = None) -> Searcher:
-    """The searcher that `spec` names, on its problem. Raises ValueError for an unknown name, knob or option."""
-    make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
-    try:
-        return make(problem(spec, images, predictor), seed=spec.seed, **spec.options)
-    except TypeError as error:
-        detail = f"searcher {spec.searcher!r} does not take these options: {error}"
-        raise Refusal(detail, field="options") from error

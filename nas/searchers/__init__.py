@@ -21,13 +21,25 @@ REFUSALS = 20  # refused answers to one proposal, after which what is over the l
 
 
 @dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What another search found of a network on the same images: its `accuracy`, or what the metric is instead, of
+    which `error` is the standard error. `kind` 0: it was trained as this search trains. Otherwise a number for how it
+    was: accuracies of another kind have a level of their own, and say less."""
+
+    choices: Choices
+    accuracy: float
+    error: float = 0.0
+    kind: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """What a searcher is to solve.
 
     `cost` gives a candidate's exact cost before training where that is possible, `also` its second one. `canonical`
     gives the one representative of all choices that build the same network. `allowed` says by what share of them a
     candidate is over its limits, all those together that are known before training; 0: it is within them. `trials` is
-    the budget that the search begins with.
+    the budget that the search begins with, `earlier` what is known of networks before it begins.
     """
 
     knobs: Knobs
@@ -37,6 +49,7 @@ class Problem:
     canonical: Canonical | None = None
     allowed: Allowed | None = None
     trials: int | None = None
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def costs(self) -> tuple[CostOf | None, ...]:

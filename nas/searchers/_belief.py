@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from nas.searchers import Costed, Outcome
 from nas.searchers._acquisition import normal_cdf, unwarp, warp, warped_error
 from nas.searchers._candidates import Code
-from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess
+from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess, Rows, plain
 from nas.searchers._views import SMALLEST_SPREAD, Views
 
 log = logging.getLogger(__name__)
@@ -16,30 +17,39 @@ log = logging.getLogger(__name__)
 MOST_ROWS = 500  # outcomes that the process is conditioned on; with more, the best half and the latest half
 
 
+class Known(NamedTuple):
+    """An outcome as it is learnt from; `kind` as in Earlier."""
+
+    code: Code
+    costs: tuple[float, ...]
+    accuracy: float
+    error: float
+    kind: int = 0
+
+
 class Belief:
     """Told one outcome at a time; `condition`ed before it is asked. Accuracies are warped, see `_acquisition`.
 
     `tables` are the distances between each knob's choices. `log_costs` has for each cost those of networks all over the
     space, or None where it is not known before it is measured: then a process of its own models it. So does one what is
-    told of the load, a network's share of a limit.
+    told of the load, a network's share of a limit. `earlier` is what is known before anything is told.
     """
 
-    def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None]) -> None:
-        self._process = Views(tables, costed=any(known is not None for known in log_costs))
+    def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None], earlier: Sequence[Known] = ()) -> None:
+        costed, taught = any(known is not None for known in log_costs), any(known.kind for known in earlier)
+        self._process = Views(tables, costed, taught)
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
         self._tables = tables
         self._load: CostModel | None = None
         self._basis = next((place for place, known in enumerate(log_costs) if known is not None), None)
         basis = np.zeros(1) if self._basis is None else np.asarray(log_costs[self._basis])
         self._pivot, self._spread = float(basis.max()), max(float(basis.std()), 1e-3)
-        self._codes: list[Code] = []
-        self._accuracies: list[float] = []
-        self._errors: list[float] = []
-        self._costs: list[tuple[float, ...]] = []
+        self._earlier, self._told = list(earlier), list[Known]()
         self._fitted = 0
+        self._fit()
 
     def __len__(self) -> int:
-        return len(self._codes)
+        return len(self._told)
 
     def tell(self, code: Code, outcome: Costed) -> None:
         for model, cost in zip(self._models, outcome.costs):
@@ -50,25 +60,30 @@ class Belief:
             self._load.tell(code, outcome.load, outcome.cost_error)
         if not isinstance(outcome, Outcome):
             return
-        self._codes.append(code)
-        self._accuracies.append(outcome.accuracy)
-        self._errors.append(outcome.error)
-        self._costs.append(outcome.costs)
-        count = len(self)
-        if steps := _steps(count, self._fitted):
-            self._fitted = count
-            rows, its, accuracies = self.told()
-            self._process.fit(rows, self._z(its), *self._warped(accuracies, np.array(self._errors)), steps)
-        if count == MOST_ROWS:
-            log.info("after %d outcomes the model sees the best half and the latest half of so many", count)
+        self._told.append(Known(code, outcome.costs, outcome.accuracy, outcome.error))
+        self._earlier = [
+            known for known in self._earlier if known.kind or known.code != code
+        ]  # may be the same training
+        self._fit()
+        if len(self) == MOST_ROWS:
+            log.info("after %d outcomes the model sees the best half and the latest half of so many", len(self))
 
     def knows(self, code: Code) -> bool:
         """Whether an outcome of that network was told."""
-        return code in self._codes
+        return any(known.code == code for known in self._told)
+
+    @property
+    def known(self) -> int:
+        """How many outcomes the model sees, the earlier ones too."""
+        return min(len(self._earlier) + len(self._told), MOST_ROWS)
 
     def told(self) -> tuple[Codes, Floats, Floats]:
         """Codes, costs (a row each) and measured accuracies, in the order told."""
-        return np.array(self._codes, dtype=np.intp), np.array(self._costs), np.array(self._accuracies)
+        return _arrays(self._told)
+
+    def everything(self) -> tuple[Codes, Floats, Floats]:
+        """The same, and after it what was known earlier."""
+        return _arrays([*self._told, *self._earlier])
 
     def condition(self, supposed: Codes, supposed_costs: Floats, short: Floats, rewards: Floats) -> None:
         """Take in all that was told, the best by `rewards` if it is too much.
@@ -76,21 +91,18 @@ class Belief:
         Networks that are `supposed`, since none of them has been measured, are believed to fall `short` of what is
         expected of them by so many standard deviations.
         """
-        codes, costs, accuracies = self.told()
-        errors = np.array(self._errors)
-        if len(self) > MOST_ROWS:
-            older = np.argsort(-rewards[: -MOST_ROWS // 2], kind="stable")[: MOST_ROWS // 2]
-            rows = np.concatenate([np.sort(older), np.arange(len(self) - MOST_ROWS // 2, len(self))])
-            codes, costs, accuracies, errors = codes[rows], costs[rows], accuracies[rows], errors[rows]
-        y, errors = self._warped(accuracies, errors)
+        told, most = self._told, MOST_ROWS - len(self._earlier)
+        if len(told) > most:
+            older = np.argsort(-rewards[: -most // 2], kind="stable")[: most // 2]
+            told = [*(told[row] for row in np.sort(older)), *told[len(told) - most // 2 :]]
+        rows = self._rows([*self._earlier, *told])
         self.condition_costs()
-        self._process.condition(codes, self._z(costs), y, errors)
+        self._process.condition(rows)
         if len(supposed):
-            supposed_costs = self.costs(supposed, supposed_costs)
-            mean, deviation = self._process.predict(supposed, self._z(supposed_costs))
-            codes, costs = np.concatenate([codes, supposed]), np.concatenate([costs, supposed_costs])
-            y, errors = np.concatenate([y, mean - short * deviation]), np.append(errors, np.zeros(len(supposed)))
-            self._process.condition(codes, self._z(costs), y, errors)
+            z = self._z(self.costs(supposed, supposed_costs))
+            mean, deviation = self._process.predict(supposed, z)
+            likely = plain(supposed, z, mean - short * deviation, np.zeros(len(supposed)))
+            self._process.condition(rows.and_then(likely))
 
     def condition_costs(self) -> None:
         """Take in the costs that were told, also where nothing was trained."""
@@ -135,8 +147,18 @@ class Belief:
             return np.zeros(len(costs))
         return np.asarray((np.log(costs[:, self._basis]) - self._pivot) / self._spread)
 
-    def _warped(self, accuracies: Floats, errors: Floats) -> tuple[Floats, Floats]:
-        return warp(accuracies), warped_error(accuracies, errors)
+    def _fit(self) -> None:
+        count = len(self._earlier) + len(self._told)
+        if steps := _steps(count, self._fitted):
+            self._fitted = count
+            self._process.fit(self._rows([*self._earlier, *self._told]), steps)
+
+    def _rows(self, known: Sequence[Known]) -> Rows:
+        codes, costs, accuracies = _arrays(known)
+        errors = warped_error(accuracies, np.array([one.error for one in known]))
+        return Rows(
+            codes, self._z(costs), warp(accuracies), errors, np.array([one.kind for one in known], dtype=np.intp)
+        )
 
 
 class CostModel:
@@ -157,10 +179,10 @@ class CostModel:
         self._errors.append(error)
         if steps := _steps(len(self._codes), self._fitted):
             self._fitted = len(self._codes)
-            self._process.fit(*self._rows(), steps)
+            self._process.fit(self._rows(), steps)
 
     def condition(self) -> None:
-        self._process.condition(*self._rows())
+        self._process.condition(self._rows())
 
     def expected(self, codes: Codes) -> Floats:
         return np.exp(self._centre + self._scale * self._process.mean(codes, np.zeros(len(codes))))
@@ -170,12 +192,19 @@ class CostModel:
         mean, deviation = self._process.predict(codes, np.zeros(len(codes)))
         return normal_cdf(-(self._centre / self._scale + mean) / np.sqrt(deviation**2 + self._process.noise))
 
-    def _rows(self) -> tuple[Codes, Floats, Floats, Floats]:
+    def _rows(self) -> Rows:
         """The latest costs that were told, and their errors, standardised."""
         codes, values = np.array(self._codes[-MOST_ROWS:], dtype=np.intp), np.log(self._costs[-MOST_ROWS:])
         self._centre, self._scale = float(values.mean()), max(float(values.std()), SMALLEST_SPREAD)
         errors = np.array(self._errors[-MOST_ROWS:]) / self._scale
-        return codes, np.zeros(len(codes)), np.asarray((values - self._centre) / self._scale), errors
+        return plain(codes, np.zeros(len(codes)), np.asarray((values - self._centre) / self._scale), errors)
+
+
+def _arrays(known: Sequence[Known]) -> tuple[Codes, Floats, Floats]:
+    """Codes, costs and accuracies, a row each."""
+    codes = np.array([one.code for one in known], dtype=np.intp)
+    costs = np.array([one.costs for one in known])
+    return codes, costs if len(known) else np.zeros((0, 1)), np.array([one.accuracy for one in known])
 
 
 def _steps(count: int, fitted: int) -> int:

@@ -4,7 +4,7 @@ Rasmussen & Williams 2006, "Gaussian Processes for Machine Learning", chapters 2
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ Codes = NDArray[np.intp]
 """Rows of choices: each knob's choice by its place among the knob's choices."""
 
 LEVEL = 4.0  # prior variance of the mean of standardised values
+APART = 25.0  # prior variance of another kind's level: wherever it may lie
 JITTER = 1e-8
 QUICK = np.float32  # what many candidates are looked at in: as exact as their ranking needs, in half the time
 FIT_ROWS = 160  # hyperparameters change little beyond so many
@@ -32,6 +33,41 @@ def distances(choices: Sequence[Choice]) -> Floats:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What was measured, a row each: values `y` with their standard `errors` at `codes` and log-costs `z`.
+
+    `kinds` say of what kind a value is. Asked for are those of kind 0; of each other kind they have a level that is
+    not known, and errors of their own besides, which are learnt.
+    """
+
+    codes: Codes
+    z: Floats
+    y: Floats
+    errors: Floats
+    kinds: NDArray[np.intp]
+
+    def of(self, which: NDArray[Any] | slice) -> "Rows":
+        return Rows(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def and_then(self, more: "Rows") -> "Rows":
+        return Rows(*(np.concatenate([getattr(rows, field.name) for rows in (self, more)]) for field in fields(self)))
+
+    @property
+    def others(self) -> NDArray[np.bool_]:
+        """Which of them are of another kind."""
+        return self.kinds > 0
+
+    def levels(self) -> Floats:
+        """What the levels of other kinds have in common."""
+        return np.asarray(APART * (self.others[:, None] & (self.kinds[:, None] == self.kinds)))
+
+
+def plain(codes: Codes, z: Floats, y: Floats, errors: Floats) -> Rows:
+    """Rows of one kind."""
+    return Rows(codes, z, y, errors, np.zeros(len(y), dtype=np.intp))
+
+
+@dataclass(frozen=True)
 class _Terms:
     """The kernel's parts on pairs of rows, for hyperparameters given as logarithms."""
 
@@ -40,13 +76,14 @@ class _Terms:
     product: float  # interactions
     noise: float
     length: float  # of the log-cost
+    strange: float  # errors of other kinds
     weights: Floats  # how much each knob matters
 
     @classmethod
     def of(cls, logs: Floats) -> "_Terms":
         values = np.exp(logs)
-        trend, additive, product, noise, length = values[:5].tolist()
-        return cls(trend, additive, product, noise, length, values[5:])
+        trend, additive, product, noise, length, strange = values[:6].tolist()
+        return cls(trend, additive, product, noise, length, strange, values[6:])
 
     @property
     def variance(self) -> float:
@@ -63,8 +100,8 @@ class GaussianProcess:
         self._tables = tables
         self._starts = np.concatenate([[0], np.cumsum([len(table) for table in tables])[:-1]]).astype(np.intp)
         knobs = len(tables)
-        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5] + [2.0 / knobs] * knobs))
-        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7] + [0.5] * knobs)
+        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5, 0.1] + [2.0 / knobs] * knobs))
+        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7, 1.0] + [0.5] * knobs)
         self._logs = self._prior.copy()
         self._codes: Codes = np.zeros((0, knobs), dtype=np.intp)
         self._z: Floats = np.zeros(0)
@@ -81,12 +118,13 @@ class GaussianProcess:
         """Variance of one measurement around what is modelled, on top of its own error."""
         return float(np.exp(self._logs[3]))
 
-    def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> None:
-        """Better hyperparameters for `y` (standardised) at `codes` and log-costs `z`, from those of the last fit;
-        `errors` are the standard errors of `y`."""
-        codes, z, y, errors = codes[-FIT_ROWS:], z[-FIT_ROWS:], y[-FIT_ROWS:], errors[-FIT_ROWS:]
+    def fit(self, rows: Rows, steps: int) -> None:
+        """Better hyperparameters for rows whose values are standardised, from those of the last fit."""
+        rows = rows.of(slice(-FIT_ROWS, None))
+        codes, z, y, others = rows.codes, rows.z, rows.y, rows.others
         apart = np.stack([table[codes[:, knob]][:, codes[:, knob]] for knob, table in enumerate(self._tables)])
         squares, products, count = (z[:, None] - z) ** 2, z[:, None] * z, len(y)
+        levels = LEVEL + rows.levels()
         flat = apart.reshape(len(apart), -1)
         logs, best = self._logs.copy(), (-np.inf, self._logs)
         step, last = np.full(len(logs), 0.2), np.zeros(len(logs))
@@ -96,8 +134,8 @@ class GaussianProcess:
             total = terms.weights.sum()
             additive = 1 - far / total
             product = terms.product * np.exp(-far - squares / (2 * terms.length**2))
-            matrix = terms.trend * products + terms.additive * additive + product + LEVEL
-            matrix.flat[:: count + 1] += terms.noise + errors**2 + JITTER
+            matrix = terms.trend * products + terms.additive * additive + product + levels
+            matrix.flat[:: count + 1] += terms.noise + rows.errors**2 + terms.strange * others + JITTER
             root = np.linalg.cholesky(matrix)
             inverse = np.linalg.inv(matrix)
             alpha = inverse @ y
@@ -115,8 +153,9 @@ class GaussianProcess:
             slope[2] = through.sum()
             slope[3] = terms.noise * np.trace(gradient)
             slope[4] = (through * squares).sum() / terms.length**2
+            slope[5] = terms.strange * np.diag(gradient)[others].sum()
             share = terms.additive / total * (gradient.sum() - (gradient * additive).sum())
-            slope[5:] = terms.weights * (share - flat @ (through + terms.additive / total * gradient).ravel())
+            slope[6:] = terms.weights * (share - flat @ (through + terms.additive / total * gradient).ravel())
             slope -= off / self._spread
             sign = np.sign(slope)
             turned = sign * last
@@ -125,13 +164,15 @@ class GaussianProcess:
             last = np.where(turned < 0, 0.0, sign)
         self._logs = best[1]
 
-    def condition(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
-        """Take `y` (standardised) at `codes` and log-costs `z` as what was measured, within its standard `errors`."""
-        self._codes, self._z = codes, z
-        matrix = self._kernel(codes, z)
-        matrix.flat[:: len(y) + 1] += self.noise + errors**2 + JITTER
+    def condition(self, rows: Rows) -> None:
+        """Take rows whose values are standardised as what was measured."""
+        self._codes, self._z = rows.codes, rows.z
+        matrix = self._kernel(rows.codes, rows.z)
+        strange = float(np.exp(self._logs[5]))
+        matrix += rows.levels()
+        matrix.flat[:: len(rows.y) + 1] += self.noise + rows.errors**2 + strange * rows.others + JITTER
         self._root = np.linalg.inv(np.linalg.cholesky(matrix))
-        self._alpha = self._root.T @ (self._root @ y)
+        self._alpha = self._root.T @ (self._root @ rows.y)
 
     def left_out(self) -> Floats:
         """By how much each value that it is conditioned on is missed by what all the others foretell."""

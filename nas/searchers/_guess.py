@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess
+from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess, plain
 
 STEPS = 30  # in which a process is fitted
 
@@ -18,8 +18,9 @@ class Guess:
         self._centre, self._scale = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-3)
         self._processes = [GaussianProcess(tables) for _ in range(costs.shape[1])]
         for process, values in zip(self._processes, ((logs - self._centre) / self._scale).T):
-            process.fit(codes, nothing, values, nothing, STEPS)
-            process.condition(codes, nothing, values, nothing)
+            rows = plain(codes, nothing, values, nothing)
+            process.fit(rows, STEPS)
+            process.condition(rows)
 
     def costs(self, codes: Codes) -> Floats:
         """A row for each."""

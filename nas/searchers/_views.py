@@ -5,6 +5,7 @@ does not. And some outcomes are of another kind: a cell that computes nothing sa
 the scale for all. So there are two more, without what lies under the widest gap in the lower half. No trial tells which
 space it is; leave-one-out does (Rasmussen & Williams 2006, section 5.4.2), here of the better half of what was told, as
 a search goes on among these. It compares errors, not densities: without its lower half any space looks less noisy.
+Where outcomes of other trainings are known, there is each of these models with them and without, and the same judge.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.searchers._gaussian_process import FIT_ROWS, Codes, Floats, GaussianProcess
+from nas.searchers._gaussian_process import FIT_ROWS, Codes, Floats, GaussianProcess, Rows
 
 POSITIVE = 1.0  # evidence, in nats, without which the first view is asked: Kass & Raftery 1995, section 3.2
 SMALLEST_SPREAD = 0.02  # of warped accuracies: less is noise, not signal
@@ -20,22 +21,24 @@ FEW = 20  # outcomes, of which none is left out: ten at least are judged by
 
 
 class Views:
-    """Are asked as a GaussianProcess is, of values that are not standardised."""
+    """Are asked as a GaussianProcess is, of values that are not standardised; `taught` where there are some of other
+    kinds."""
 
-    def __init__(self, tables: Sequence[Floats], costed: bool) -> None:
+    def __init__(self, tables: Sequence[Floats], costed: bool, taught: bool) -> None:
         seen = (True, False) if costed else (False,)
-        self._all = [_View(tables, costed, whole) for whole in (True, False) for costed in seen]
+        kinds = (True, False) if taught else (True,)
+        self._all = [_View(tables, cost, whole, kind) for kind in kinds for whole in (True, False) for cost in seen]
         self._asked = self._all[0]
 
-    def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> None:
+    def fit(self, rows: Rows, steps: int) -> None:
         """Better hyperparameters for each, and by these the one that is asked from now on."""
-        last = slice(-FIT_ROWS, None)
-        evidence = [view.fit(codes[last], z[last], y[last], errors[last], steps) for view in self._all]
+        rows = rows.of(slice(-FIT_ROWS, None))
+        evidence = [view.fit(rows, steps) for view in self._all]
         evidence[0] += POSITIVE
         self._asked = self._all[int(np.argmax(evidence))]
 
-    def condition(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
-        self._asked.condition(codes, z, y, errors)
+    def condition(self, rows: Rows) -> None:
+        self._asked.condition(rows)
 
     @property
     def uncertainty(self) -> float:
@@ -49,52 +52,65 @@ class Views:
 
 
 class _View:
-    """A process of what it sees, standardised: with or without the cost, of the `whole` or of most of it."""
+    """A process of what it sees, standardised: with or without the cost, of the `whole` or of most of it, `taught` by
+    other kinds or not."""
 
-    def __init__(self, tables: Sequence[Floats], costed: bool, whole: bool) -> None:
+    def __init__(self, tables: Sequence[Floats], costed: bool, whole: bool, taught: bool) -> None:
         self._process = GaussianProcess(tables)
-        self._costed, self._whole = costed, whole
+        self._costed, self._whole, self._taught = costed, whole, taught
         self._centre, self._scale = 0.0, 1.0
 
-    def fit(self, codes: Codes, z: Floats, y: Floats, errors: Floats, steps: int) -> float:
-        """The logarithm of how likely its errors are on the better half of `y`, at the variance that makes them most
-        likely; each is foretold from all the others that it sees."""
-        rows = self._rows(y)
-        if rows.all() and not self._whole:
+    def fit(self, rows: Rows, steps: int) -> float:
+        """The logarithm of how likely its errors are on the better half of what is asked for, at the variance that
+        makes them most likely; each is foretold from all the others that it sees."""
+        own = ~rows.others
+        seen = self._seen(rows)
+        if not seen.any() or (not self._whole and seen[own | self._taught].all()):
             return -np.inf
-        seen = self._standard(rows, codes, z, y, errors)
-        self._process.fit(*seen, steps)
-        self._process.condition(*seen)
-        missed = self._scale * self._process.left_out()[(y >= np.median(y))[rows]]
+        standard = self._standard(rows.of(seen))
+        self._process.fit(standard, steps)
+        self._process.condition(standard)
+        judged = own & (rows.y >= np.median(rows.y[own])) if own.any() else own
+        missed = self._scale * self._process.left_out()[judged[seen]]
+        if not len(missed):
+            return -np.inf
         return -len(missed) / 2 * float(np.log(np.mean(missed**2) + 1e-12))
 
-    def condition(self, codes: Codes, z: Floats, y: Floats, errors: Floats) -> None:
-        self._process.condition(*self._standard(self._rows(y), codes, z, y, errors))
+    def condition(self, rows: Rows) -> None:
+        self._process.condition(self._standard(rows.of(self._seen(rows))))
 
     def mean(self, codes: Codes, z: Floats) -> Floats:
-        return self._centre + self._scale * self._process.mean(codes, self._seen(z))
+        return self._centre + self._scale * self._process.mean(codes, self._z(z))
 
     def predict(self, codes: Codes, z: Floats) -> tuple[Floats, Floats]:
-        mean, deviation = self._process.predict(codes, self._seen(z))
+        mean, deviation = self._process.predict(codes, self._z(z))
         return self._centre + self._scale * mean, self._scale * deviation
 
     @property
     def uncertainty(self) -> float:
         return self._scale * self._process.uncertainty
 
-    def _rows(self, y: Floats) -> NDArray[np.bool_]:
-        """Where `y` is over the widest gap in its lower half."""
-        if self._whole or len(y) < FEW:
-            return np.ones(len(y), dtype=bool)
-        lower = np.sort(y)[: len(y) // 2 + 1]
-        return np.asarray(y >= lower[1 + int(np.argmax(np.diff(lower)))])
+    def _seen(self, rows: Rows) -> NDArray[np.bool_]:
+        """Of each kind that counts, what is over the widest gap in its lower half."""
+        seen = np.zeros(len(rows.y), dtype=bool)
+        for kind in np.unique(rows.kinds) if self._taught else (0,):
+            of_kind = np.flatnonzero(rows.kinds == kind)
+            y = rows.y[of_kind]
+            if self._whole or len(y) < FEW:
+                seen[of_kind] = True
+                continue
+            lower = np.sort(y)[: len(y) // 2 + 1]
+            seen[of_kind] = y >= lower[1 + int(np.argmax(np.diff(lower)))]
+        return seen
 
-    def _seen(self, z: Floats) -> Floats:
+    def _z(self, z: Floats) -> Floats:
         return z if self._costed else np.zeros(len(z))
 
-    def _standard(
-        self, rows: NDArray[np.bool_], codes: Codes, z: Floats, y: Floats, errors: Floats
-    ) -> tuple[Codes, Floats, Floats, Floats]:
-        y = y[rows]
-        self._centre, self._scale = float(y.mean()), max(float(y.std()), SMALLEST_SPREAD)
-        return codes[rows], self._seen(z[rows]), (y - self._centre) / self._scale, errors[rows] / self._scale
+    def _standard(self, rows: Rows) -> Rows:
+        """Around the mean of what is asked for, where there is any; as widely spread as each kind is on its own."""
+        means = {kind: float(rows.y[rows.kinds == kind].mean()) for kind in np.unique(rows.kinds)}
+        away = rows.y - np.array([means[kind] for kind in rows.kinds])
+        self._centre = means.get(0, float(rows.y.mean()))
+        self._scale = max(float(np.sqrt(np.mean(away**2))), SMALLEST_SPREAD)
+        y, errors = (rows.y - self._centre) / self._scale, rows.errors / self._scale
+        return Rows(rows.codes, self._z(rows.z), y, errors, rows.kinds)

@@ -16,7 +16,7 @@ from nas.networks.architecture import Choices
 from nas.pareto import Point, front, hypervolume
 from nas.searchers import Costed, Problem, dice
 from nas.searchers._acquisition import hypervolume_improvement, improvement
-from nas.searchers._belief import Belief
+from nas.searchers._belief import Belief, Known
 from nas.searchers._candidates import ENUMERABLE, Candidates, Code
 from nas.searchers._gaussian_process import Codes, Floats, distances
 
@@ -32,6 +32,8 @@ DEAREST = 0.1  # of the networks within a hard target are where the first trials
 SOFT_FIRST = 2  # trials where cost counts in the reward: the model asks better after two than chance does after four
 GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
 MOST_FAILED = 50
+FEWEST = 4  # outcomes of earlier searches, with which none of its own is needed to begin with
+MOST_EARLIER = 250  # outcomes of earlier searches that are learnt from
 BELOW = 0.3  # how much lower, by its height, a front is looked for
 
 
@@ -48,7 +50,7 @@ class Searcher:
     def __init__(self, problem: Problem, *, seed: int, first: int = 0) -> None:
         if not 0 <= first <= 1000:
             raise ValueError(f"first {first} is not between 0 and 1000")
-        self._objective, self._seed = problem.objective, seed
+        self._problem, self._objective, self._seed = problem, problem.objective, seed
         self._candidates = Candidates(problem)
         self._tables = [distances(choices) for choices in problem.knobs.values()]
         self._terms = functools.lru_cache(maxsize=2 * ENUMERABLE)(problem.objective.terms)
@@ -107,7 +109,26 @@ class Searcher:
     def _belief(self) -> Belief:
         costs = self._candidates.rows(self._pool)[1]
         log_costs = [np.log(own) if known and len(own) else None for known, own in zip(self._known, costs.T)]
-        return Belief(self._tables, log_costs)
+        return Belief(self._tables, log_costs, self._earlier)
+
+    @property
+    def _taught(self) -> bool:
+        """Whether what is known before the search begins is as good as an opening."""
+        return len(self._earlier) >= max(FEWEST, self._first)
+
+    @functools.cached_property
+    def _earlier(self) -> list[Known]:
+        """What is known before the search begins; of too much the best half and the latest half."""
+        known = []
+        for one in self._problem.earlier:
+            code = self._candidates.code(one.choices)
+            costs = tuple(cost(one.choices) if cost else 1.0 for cost in self._problem.costs)
+            known.append(Known(code, costs, one.accuracy, one.error, one.kind))
+        if len(known) > MOST_EARLIER:
+            order = np.argsort([-self._objective.reward(one.accuracy, one.costs[0]) for one in known], kind="stable")
+            kept = {*order[: MOST_EARLIER // 2].tolist(), *range(len(known) - MOST_EARLIER // 2, len(known))}
+            known = [one for place, one in enumerate(known) if place in kept]
+        return known
 
     @functools.cached_property
     def _opening(self) -> list[Code]:
@@ -133,11 +154,12 @@ class Searcher:
 
     def _propose(self, draw: random.Random, busy: list[Code]) -> Code | None:
         taken = self._seen.union(busy)
-        if len(taken) < self._first or not len(self._belief):
+        ready = len(self._belief) or (self._taught and all(self._known))
+        if not ready or (len(taken) < self._first and not self._taught):
             for code in self._opening:
                 if code not in taken:
                     return code
-        if not len(self._belief):
+        if not ready:
             return self._cheapest(draw, taken)
         best = self._learn(busy)
         fresh = [code for code in self._pool if code not in taken]
@@ -158,21 +180,24 @@ class Searcher:
 
     def _learn(self, busy: list[Code]) -> list[Code]:
         """Condition the model; the best networks so far, as it believes."""
-        codes, costs, accuracies = self._belief.told()
-        measured = self._rewards(accuracies, costs)
+        _, costs, accuracies = self._belief.told()
+        own, measured = len(self._belief), self._rewards(accuracies, costs)
         short = np.repeat([0.0, GLOOM], [len(busy), len(self._failed)])
         self._belief.condition(*self._candidates.rows([*busy, *self._failed]), short, measured)
+        codes, costs, _ = self._belief.everything()
         believed = self._belief.accuracy(codes, costs)
-        self._front = self._believed_front(costs, believed)
-        lowest, highest = float(self._front[1].min()), float(self._front[1].max())
-        self._corner = (np.maximum(self._largest_costs, costs.max(axis=0)), lowest - BELOW * (highest - lowest))
+        self._front = self._believed_front(costs[:own], believed[:own])
+        reached = self._believed_front(costs, believed)[1]
+        lowest, highest = float(reached.min()), float(reached.max())
+        most = np.maximum(self._largest_costs, costs[:own].max(axis=0, initial=0.0))
+        self._corner = (most, lowest - BELOW * (highest - lowest))
         rewards = self._rewards(believed, costs)
-        self._best = float(rewards.max())
+        self._best = float(rewards[:own].max() if own else rewards.min())  # what is known of others is yet to be had
         if self._objective.form == "front":
             order = front(_points(costs, believed))
         else:
             order = np.argsort(-rewards, kind="stable")[:PARENTS].tolist()
-        return [tuple(int(place) for place in codes[index]) for index in order]
+        return list(dict.fromkeys(tuple(int(place) for place in codes[index]) for index in order))
 
     def _believed_front(self, costs: Floats, accuracies: Floats) -> tuple[Floats, Floats]:
         kept = front(_points(costs, accuracies))
@@ -206,7 +231,7 @@ class Searcher:
         """
         costs = self._belief.costs(codes, costs)
         within = self._belief.within(codes)
-        most = int(EFFORT / min(len(self._belief), 500) ** 2)
+        most = int(EFFORT / self._belief.known**2)
         if len(codes) <= most:
             return self._gain(*self._belief.predict(codes, costs), costs) * within
         mean = self._belief.mean(codes, costs)

@@ -15,6 +15,7 @@ from nas.worth import Worth
 
 MOST_TRIALS = 100_000
 MOST_BASELINES = 200
+MOST_LEARNT_FROM = 20
 MOST_DEVICES = 32
 MOST_PARALLEL = 1024
 MOST_PRIORITY = 100
@@ -87,6 +88,10 @@ class SearchSpec:
     """What proposes the next network to try. `GET /v1/searchers` and `nas searchers` list them."""
     options: dict[str, Choice] = field(default_factory=dict)
     """The searcher's own options, such as a population of 10."""
+    learn_from: tuple[str, ...] = ()
+    """Earlier searches of the same images and space, by their ids, whose accuracies the searcher knows from the first
+    trial on. What they trained by another recipe or at another resolution counts as far as it foretells what this one
+    finds. None of it is taken over: a network of theirs that leads here is a trial here."""
     baselines: tuple[str, ...] = ()
     """Published networks to compare with; "parent" is the search's own parent. They are the first trials, trained and
     measured like the others, and no limit refuses them; `GET /v1/published` and `nas published` list them."""
@@ -177,6 +182,7 @@ class SearchSpec:
             between(self, "resolution", 8, 2048)
         check_knobs(self.knobs)
         distinct(self, "devices", least=1, most=MOST_DEVICES)
+        distinct(self, "learn_from", most=MOST_LEARNT_FROM)
         distinct(self, "baselines", most=MOST_BASELINES)
         if self.baselines and len(self.baselines) >= self.trials:
             raise Refusal(

@@ -4,6 +4,7 @@ Rows go here, in one transaction; whoever asked removes files after it. What a c
 that nothing in the database needs, which `needed` tells whoever looks for such.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -108,6 +109,11 @@ class Removals:
                 if not model.removed:
                     _require_unneeded(connection, model.sha256, f"model {model.id}", row.id)
             saved = {model.sha256 for model in models} | _weights(connection, TRIAL.c.run == row.id)
+            if other := _learning(connection, row.id):
+                raise Conflict(
+                    f"search {other.id}, which is {other.state}, learns from run {row.id}: wait for its end, or cancel "
+                    "it first"
+                )
             source = _source(connection, row)
             spend(connection, row)
             for table in (EVENT, MODEL, OUTLINE, TALLY, TRIAL):
@@ -174,6 +180,13 @@ def _require_unneeded(connection: Connection, sha256: str, what: str, run: str) 
             f"{other.kind} {other.id}, which is {other.state}, needs {what} as its parent or teacher: wait for its "
             "end, or cancel it first"
         )
+
+
+def _learning(connection: Connection, run: str) -> Row[Any] | None:
+    """An open search that learns from that run, if there is one."""
+    named = RUN.c.spec.contains(f'"{run}"', autoescape=True)
+    rows = connection.execute(select(RUN).where(_OPEN, RUN.c.kind == "search", named).order_by(RUN.c.serial)).all()
+    return next((row for row in rows if run in json.loads(row.spec).get("learn_from", ())), None)
 
 
 def _source(connection: Connection, row: Row[Any]) -> str | None:

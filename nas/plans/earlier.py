@@ -1,0 +1,78 @@
+"""What trials of earlier searches tell another on the same images: accuracies that it need not pay for."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from nas import spaces
+from nas.networks.architecture import Images
+from nas.records import Job, Run, Trial
+from nas.searchers import Earlier
+from nas.specs import SearchSpec
+
+
+def obstacle(spec: SearchSpec, run: Run) -> str | None:
+    """Why a search as `spec` can learn nothing from that run, in words; None where it can."""
+    its = run.spec
+    if not isinstance(its, SearchSpec):
+        return f"run {run.id} is a {run.kind}: name a search"
+    if its.space != spec.space:
+        return f"search {run.id} was in space {its.space!r}, this one is in {spec.space!r}: name one in the same"
+    if its.parent != spec.parent:
+        return f"search {run.id} was around {its.parent or 'no parent'}, this one is around {spec.parent or 'none'}"
+    if not _same_images(spec, its):
+        return f"search {run.id} was on other images, {its.dataset!r} as they were then: name one on the same"
+    return None
+
+
+def earlier(spec: SearchSpec, images: Images, trials: Iterable[tuple[SearchSpec, Trial]]) -> tuple[Earlier, ...]:
+    """What these trials, each with what its search was asked for, tell of networks that a search as `spec` may propose,
+    by its metric.
+
+    Those that were trained as it trains are of kind 0; a kind of its own is each other recipe, resolution, precision or
+    supernet.
+    """
+    space = spaces.load(spec.space, spec.parent)
+    knobs = spaces.narrowed(space.knobs(images), spec.knobs)
+    kinds: list[object] = [_own(spec, images)]
+    known = []
+    for its, trial in trials:
+        job, metric = trial.job, spec.objective.metric
+        value = trial.measurement.value(metric) if trial.measurement and job.compared is None else None
+        if trial.measurement is None or value is None:
+            continue
+        if job.choices.keys() != knobs.keys() or any(job.choices[knob] not in knobs[knob] for knob in knobs):
+            continue
+        seen = replace(images, resolution=job.read_at)
+        network = space.architecture(space.canonical(job.choices, seen), seen).digest()
+        if job.network not in (network, None):
+            continue  # the space has changed since
+        if (kind := _kind(its, job)) not in kinds:
+            kinds.append(kind)
+        error = trial.measurement.value_error(metric) or 0.0
+        known.append(Earlier(choices=job.choices, accuracy=value, error=error, kind=kinds.index(kind)))
+    return tuple(known)
+
+
+def _own(spec: SearchSpec, images: Images) -> object:
+    """How the networks are trained of which its searcher hears. What a supernet says is only known once it is there."""
+    recipe = spec.fidelity.recipes(spec.recipe)[0] if spec.fidelity else spec.recipe
+    return (
+        recipe,
+        spec.objective.precision,
+        images.resolution,
+        0,
+        "not yet" if spec.weights == "shared" else None,
+        False,
+    )
+
+
+def _kind(spec: SearchSpec, job: Job) -> object:
+    """How a trial of such a search was trained: two of one kind compare."""
+    shared = job.parent if spec.weights == "shared" else None
+    return job.recipe, job.precision, job.read_at, job.epochs_done, shared, job.calibrated
+
+
+def _same_images(one: SearchSpec, other: SearchSpec) -> bool:
+    if one.contents and other.contents:
+        return one.contents.digest == other.contents.digest
+    return one.contents == other.contents and one.dataset == other.dataset
