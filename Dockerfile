@@ -23,5 +23,5 @@ USER nas
 VOLUME /state
 EXPOSE 8000
 # Of the service; docker-compose.yml says what is asked of the others.
-HEALTHCHECK --interval=15s --timeout=15s --retries=4 --start-period=60s CMD ["nas", "health"]
+HEALTHCHECK --interval=30s --timeout=30s --retries=3 --start-period=60s CMD ["nas", "health"]
 CMD ["nas", "serve", "--host", "0.0.0.0"]

@@ -81,7 +81,9 @@ def trained(flowers: Path) -> Path:
 @pytest.fixture(scope="module")
 def built(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     folder = tmp_path_factory.mktemp("archives") / "model"
-    return folder, archive.build(trained, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # as most users have it
+        return folder, archive.build(trained, folder)
 
 
 @pytest.fixture

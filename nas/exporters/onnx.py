@@ -1,8 +1,8 @@
 """ONNX, for ONNX Runtime and most others: normalisations folded, any number of images at a time, and in its metadata
 what `classify.py` has to know."""
 
-import importlib.util
 import json
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,6 @@ def write(graph: bytes, card: "Card", path: Path) -> None:
 
 
 def opened(path: Path) -> Logits:
-    """By the program that is beside it."""
-    spec = importlib.util.spec_from_file_location("classify", path.with_name("classify.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    logits: Logits = program.Classifier(path).logits
+    """By the program that is beside it, without a `__pycache__` in its folder."""
+    logits: Logits = runpy.run_path(str(path.with_name("classify.py")))["Classifier"](path).logits
     return logits
