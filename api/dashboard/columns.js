@@ -22,15 +22,21 @@ export function columns(id) {
     });
   }
 
+  const part = (signal) => get(`${home("search", id)}/columns${query({ after })}`, signal);
+
   // Calls seen() with each part of a long history, of which more is to come. Answers the trials that are running, whole.
   return {
     trials,
     async refresh(signal, seen = () => {}) {
-      let answer;
+      let [answer, next] = [null, part(signal)];
       do {
-        answer = await get(`${home("search", id)}/columns${query({ after })}`, signal);
+        answer = await next;
         for (const [index, number] of answer.number.entries()) ends.set(number, after + index + 1);
         ({ after } = answer);
+        if (answer.more) {
+          next = part(signal); // while this part is shown
+          next.catch(() => {}); // which is heard of where it is awaited, if it comes to that
+        }
         for (const { number, state } of trials.values()) if (state === "running") trials.delete(number);
         for (const index of answer.number.keys()) add(lightened(answer, index));
         for (const trial of answer.running) if (!trials.has(trial.number)) add(outlined(trial));

@@ -162,7 +162,7 @@ const ignored = () => {}; // whoever asked for the run says what is the matter
 function tally(run, over, units) {
   const parts = ["running", "refused", "failed", "cancelled"]
     .filter((name) => run.counts[name])
-    .map((name) => `${run.counts[name]} ${name}${name === "refused" ? saved(run) : ""}`);
+    .map((name) => `${run.counts[name].toLocaleString("en")} ${name}${name === "refused" ? saved(run) : ""}`);
   return [`${over.toLocaleString("en")} of ${run.trials.toLocaleString("en")} ${units}`, ...parts].join(" · ");
 }
 

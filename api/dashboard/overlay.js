@@ -17,7 +17,7 @@ export function overlay({ label, height, empty }) {
   chart.root.insertBefore(lines, chart.marks);
   const names = svg("g", { class: "names" });
   chart.over.append(names);
-  const showPoints = points(chart, null);
+  const { show: showPoints } = points(chart, null);
   const note = element("p", { class: "chart-note muted" }, empty);
   const legend = element("p", { class: "legend" });
   chart.node.append(note);

@@ -14,7 +14,7 @@ export function points(chart, pick) {
   const ring = svg("circle", { class: "ring", visibility: "hidden" });
   chart.over.append(ring);
   chart.node.append(tip);
-  let [shown, current] = [[], null];
+  let [shown, current, chosen, extra] = [[], null, null, null]; // extra: the chosen one, where it has a circle for that alone
 
   chart.root.addEventListener("pointermove", (event) => point(nearest(event)));
   chart.root.addEventListener("pointerleave", () => point(null));
@@ -58,7 +58,31 @@ export function points(chart, pick) {
     tip.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, found.y - tip.offsetHeight / 2)}px)`;
   }
 
-  return function show(given) {
+  // The circle of one, on top.
+  function put(each) {
+    const circle = circles.get(each.key) ?? svg("circle", { "data-key": each.key });
+    circle.setAttribute("class", each.class);
+    place(circle, each);
+    if (!circles.has(each.key) || each.class !== "point") chart.marks.append(circle);
+    circles.set(each.key, circle);
+    return circle;
+  }
+
+  // The one with that key is marked, and no other.
+  function choose(key) {
+    circles.get(chosen)?.classList.remove("selected");
+    if (extra !== null) {
+      circles.get(extra)?.remove();
+      circles.delete(extra);
+    }
+    [chosen, extra] = [key, null];
+    const each = shown.find((its) => its.key === key);
+    if (!each) return;
+    if (!circles.has(key)) extra = key;
+    put(each).classList.add("selected");
+  }
+
+  function show(given) {
     shown = [...given];
     const many = given.length > MOST_CIRCLES;
     paint(many ? given : []);
@@ -69,23 +93,17 @@ export function points(chart, pick) {
       circle.remove();
       circles.delete(key);
     }
-    for (const each of drawn) {
-      const circle = circles.get(each.key) ?? svg("circle", { "data-key": each.key });
-      circle.setAttribute("class", each.class);
-      place(circle, each);
-      if (!circles.has(each.key)) {
-        circles.set(each.key, circle);
-        chart.marks.append(circle);
-      }
-      // What is drawn last lies on top.
-      if (each.class !== "point" && circle !== chart.marks.lastChild) chart.marks.append(circle);
-    }
+    for (const each of drawn) put(each);
+    extra = null;
+    choose(chosen);
     const again = shown.find((each) => each.key === current) ?? null;
     current = null;
     tip.hidden = true;
     ring.setAttribute("visibility", "hidden");
     point(again);
-  };
+  }
+
+  return { show, choose };
 }
 
 function place(circle, { x, y, radius }) {

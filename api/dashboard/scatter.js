@@ -14,7 +14,7 @@ import { terms } from "./reward.js";
 const STAR = "M0,-11 L3.1,-3.9 10.5,-3.4 4.9,1.5 6.6,8.9 0,5 -6.6,8.9 -4.9,1.5 -10.5,-3.4 -3.1,-3.9Z";
 
 export function scatter(pick, aimed) {
-  let [drawn, before] = [null, []];
+  let [drawn, before, measured] = [null, [], []];
   const chart = frame({
     label: "Accuracy against cost. Arrow keys walk from trial to trial, Enter selects one.",
     height: 460,
@@ -27,7 +27,7 @@ export function scatter(pick, aimed) {
   chart.root.insertBefore(svg("g", {}, contour, step, bars), chart.marks);
   chart.over.append(star);
   const line = goal(chart, aimed);
-  const showPoints = points(chart, (key) => pick(Number(key)));
+  const spots = points(chart, (key) => pick(Number(key)));
   const names = svg("g", { class: "names" });
   chart.over.append(names);
   const note = element("p", { class: "chart-note muted" }, "Reading the trials…");
@@ -49,18 +49,10 @@ export function scatter(pick, aimed) {
   chart.node.append(note);
 
   function draw() {
-    const { trials, networks, pareto, answer, place, selected } = drawn;
+    const { trials, pareto, answer, place, selected } = drawn;
     const { cost, target, metric } = pareto.objective;
-    // A network that was trained several times lies where its means are.
-    const measured = [];
-    for (const trial of trials) {
-      const known = networks.get(trial.number);
-      const at = known?.cost ?? costOf(trial, cost, place);
-      const value = known?.value ?? metricOf(trial, metric);
-      if (at === null || value === null) continue;
-      const its = cost === "latency_ms" ? (known ? latencyOf(known, pareto.device) : latencyOn(trial, place)) : null;
-      measured.push({ trial, at, value, noisy: rough(its) ? its : null });
-    }
+    const asked = [trials, answer, cost, metric, place];
+    if (asked.some((part, index) => part !== before[index])) measured = measuredOf(drawn);
     say(note, "No trial has been measured yet.");
     note.hidden = measured.length > 0;
     const { area } = chart;
@@ -68,7 +60,7 @@ export function scatter(pick, aimed) {
     const near = bound(pareto.objective) && target > least / 2 && target < 2 * most ? target : least;
     const reach = measured.length ? [Math.min(least, near), Math.max(most, near)] : [target / 10, target * 2];
     const pixels = area.right - area.left;
-    const [, , shown, , , , right] = before;
+    const [, , shown, , , right] = before;
     const held = area.right === right && cost === shown ? line.axis() : null;
     const x = held ?? costly(reach[0], reach[1], area.left + 8, area.right - 8, Math.max(3, Math.round(pixels / 90)));
     const y = linear(...ends(measured.map(({ value }) => value)), area.bottom - 8, area.top);
@@ -80,18 +72,10 @@ export function scatter(pick, aimed) {
     );
 
     // Another target moves the star alone.
-    const now = [
-      trials,
-      answer,
-      cost,
-      metric,
-      place,
-      selected,
-      area.right,
-      ...[x, y].flatMap(({ low, high }) => [low, high]),
-    ];
-    if (now.some((part, index) => part !== before[index])) plot(measured, x, y);
+    const now = [...asked, area.right, ...[x, y].flatMap(({ low, high }) => [low, high])];
+    if (now.some((part, index) => part !== before[index])) plot(x, y);
     before = now;
+    spots.choose(String(selected));
 
     const stairs = pareto.front.map((row, index) => {
       const [px, py] = [x.at(row.cost).toFixed(1), y.at(row.value).toFixed(1)];
@@ -112,8 +96,8 @@ export function scatter(pick, aimed) {
     mark(pareto, x, y, area);
   }
 
-  function plot(measured, x, y) {
-    const { pareto, selected } = drawn;
+  function plot(x, y) {
+    const { pareto } = drawn;
     const { cost, metric } = pareto.objective;
     const { area } = chart;
     roughKey.hidden = !measured.some(({ noisy }) => noisy);
@@ -122,10 +106,8 @@ export function scatter(pick, aimed) {
     const [fewest, largest] = ends(measured.map(({ trial }) => trial.params));
     const fine = measured.length > 1000 ? 1.5 : 3; // pixels
     const classOf = ({ number, whole }, noisy) =>
-      ["point", unbeaten.has(number) && "front", whole && "parent", number === selected && "selected", noisy && "rough"]
-        .filter(Boolean)
-        .join(" ");
-    showPoints(
+      ["point", unbeaten.has(number) && "front", whole && "parent", noisy && "rough"].filter(Boolean).join(" ");
+    spots.show(
       measured.map(({ trial, at, value, noisy }) => ({
         key: String(trial.number),
         x: x.at(at),
@@ -173,6 +155,21 @@ export function scatter(pick, aimed) {
       draw();
     },
   };
+}
+
+// Those that can be placed. A network that was trained several times lies where its means are.
+function measuredOf({ trials, networks, pareto: { objective, device }, place }) {
+  const { cost, metric } = objective;
+  const found = [];
+  for (const trial of trials) {
+    const known = networks.get(trial.number);
+    const at = known?.cost ?? costOf(trial, cost, place);
+    const value = known?.value ?? metricOf(trial, metric);
+    if (at === null || value === null) continue;
+    const its = cost === "latency_ms" ? (known ? latencyOf(known, device) : latencyOn(trial, place)) : null;
+    found.push({ trial, at, value, noisy: rough(its) ? its : null });
+  }
+  return found;
 }
 
 // Where a trial would have to lie to be worth as much as the best one.

@@ -49,7 +49,7 @@ def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str |
     gain = leader.reward / before - 1 if last and before > 0 else 0.0
     if last:
         brought = f"raised the best reward by {100 * gain:.2g} %" if gain > 0 else "brought nothing better"
-        sentences.append(f"The last {last} networks {brought}.")
+        sentences.append(f"The last {last:,} networks {brought}.")
     if over:
         sentences.append(f"Next: {_next(run.spec, leader, stands.front, gain)}.")
     return " ".join(sentences)
