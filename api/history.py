@@ -88,11 +88,15 @@ class History:
         are of interest though they may lie off it."""
         assert isinstance(run.spec, SearchSpec)
         with uncollected():
-            rows = self.store.outlines(run.id, front.named(objective), accuracy=...)
+            names = front.named(objective)
+            needed = dict.fromkeys((*names[len(front.OUTLINE) :], "accuracy"), ...)
+            rows = self.store.outlines(run.id, names, **needed)
             trials, noisy = front.outlined(rows, objective, run.spec.devices.index(device))
             again = self.store.outlines(run.id, front.AGAIN, repeats=..., params=...)
+            older = {"accuracy": ..., objective.metric: None} if objective.metric != "accuracy" else None
+            unrecorded = len(self.store.outlines(run.id, ("number",), **older)) if older else 0
             read = functools.partial(self.read, run.id)
-            return front.ranked(run, trials, again, objective, device, read, besides, noisy)
+            return front.ranked(run, trials, again, objective, device, read, besides, noisy, unrecorded)
 
     def growth(self, run: Run) -> Growth:
         """A family beside the trial that its network is from, as far as that is still there."""

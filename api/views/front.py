@@ -1,8 +1,9 @@
 """The Pareto front of a search by any objective, from columns of its trials and from the trials on it alone."""
 
 import json
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from api.views.search import Candidate, Estimated, among, point, standing
@@ -46,26 +47,26 @@ Again: TypeAlias = tuple[int, Role, int, TrialState]
 """What `AGAIN` names of a trial that trained or measured a network once more."""
 OUTLINE = ("number", "role", "repeats", "rung")
 Outlined: TypeAlias = tuple[Any, ...]
-"""Of a trial with an accuracy what `OUTLINE` names, then the costs of an objective and its metric: a point, unless one
-of these is None."""
+"""Of a trial what `OUTLINE` names, then the costs of an objective and its metric: a point."""
+_NUMBER, _POINT = itemgetter(0), itemgetter(slice(len(OUTLINE), None))
 
 
 def named(objective: Objective) -> tuple[str, ...]:
-    """The columns that `outlined` makes of a trial what a front is made of."""
+    """The columns that `outlined` makes of a trial what a front is made of; what is after `OUTLINE` it has to have."""
     names = ("latencies" if name == "latency_ms" else name for name in objective.costs)
     return (*OUTLINE, *names, objective.metric)
 
 
-def outlined(rows: Sequence[Outlined], objective: Objective, place: int) -> tuple[list[Outlined], set[int]]:
-    """Of rows in which `latencies` are those of all devices, as JSON, with the one at that `place`; and the numbers of
-    those whose reward a latency decides that is known too roughly."""
+def outlined(rows: Sequence[Outlined], objective: Objective, place: int) -> tuple[Sequence[Outlined], set[int]]:
+    """Of rows in which `latencies` are those of all devices, as JSON, with the one at that `place`, as far as there is
+    one; and the numbers of those whose reward a latency decides that is known too roughly."""
     if "latency_ms" not in objective.costs:
-        return list(rows), set()
+        return rows, set()
     at = len(OUTLINE) + objective.costs.index("latency_ms")
-    taken = json.loads(f"[{','.join(row[at] or 'null' for row in rows)}]")
-    pairs = [(its and its[place]) or (None, None) for its in taken]
-    noisy = {row[0] for row, (median, error) in zip(rows, pairs) if (error or 0.0) > MOST_ERROR * (median or 0.0)}
-    whole = [(*row[:at], median, *row[at + 1 :]) for row, (median, _) in zip(rows, pairs)]
+    taken = json.loads(f"[{','.join(row[at] for row in rows)}]")
+    pairs = [(row, its[place]) for row, its in zip(rows, taken) if its[place]]
+    noisy = {row[0] for row, (median, error) in pairs if error and error > MOST_ERROR * median}
+    whole = [(*row[:at], median, *row[at + 1 :]) for row, (median, _) in pairs]
     return whole, noisy if objective.cost == "latency_ms" else set()
 
 
@@ -87,25 +88,27 @@ def ranked(
     device: str,
     read: Read,
     besides: Iterable[int] = (),
-    noisy: Container[int] = (),
+    noisy: Collection[int] = (),
+    unrecorded: int = 0,
 ) -> Ranked:
-    """`device` is one of the search's; the `trials`, by number, are all of its that have an accuracy, and `again` those
+    """`device` is one of the search's; the `trials`, by number, are all of its that are points, and `again` those
     that trained or measured a network once more; `noisy` are those whose costs are known too roughly to decide.
 
     What several trainings come to, and what is tied, is told by whole trials: of those on the front, of those of
     networks that were trained several times, and of those that are wanted `besides`."""
     out = overturned(row[1:] for row in again)
-    tried = [row for row in trials if None not in row[4:]]
-    tried = [row for row in tried if out.isdisjoint((row[0], row[2]))] if out else tried
+    tried = [row for row in trials if out.isdisjoint((row[0], row[2]))] if out else trials
     rungs = {row[3] for row in tried if row[1] in OWN_ROLES} - {None}
     highest = max(rungs, default=None)
     compared = tried if highest is None else [row for row in tried if row[3] == highest]
     several = {first for _, _, first, _ in again}
-    once = [row[0] for row in compared if row[2] is None and row[1] in OWN_ROLES and row[0] not in several]
-    points: dict[int, Point] = {row[0]: row[4:] for row in compared if row[2] is None}
+    single = [row for row in compared if row[2] is None]
+    once = [row[0] for row in single if row[1] in OWN_ROLES and row[0] not in several]
+    points: dict[int, Point] = dict(zip(map(_NUMBER, single), map(_POINT, single)))
     wanted = {*besides, *(number for row in again for number in (row[0], row[2]))}
     wanted |= {row[0] for row in compared if row[2] is not None or row[1] not in OWN_ROLES}
-    known = [number for number in once if number not in noisy]  # the best of which may be beaten by one that is not
+    # The best of those that are known well may be beaten by one that is not.
+    known = [number for number in once if number not in noisy] if noisy else once
     for among_them in (once, known) if len(known) < len(once) else (once,):
         wanted.update(among_them[index] for index in front([points[number] for number in among_them]))
         if among_them and objective.form == "absolute":  # which may be highest off the front
@@ -123,7 +126,7 @@ def ranked(
         objective=objective,
         device=device,
         measured=len(points),
-        unrecorded=sum(row[-1] is None for row in trials),
+        unrecorded=unrecorded,
         front=unbeaten,
         best=leader,
         hypervolumes=hypervolumes(list(points.values())),
@@ -136,8 +139,9 @@ def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
     nothing where that is none."""
     if not points:
         return ()
-    *costs, values = zip(*points)
+    costs = [max(map(itemgetter(axis), points)) for axis in range(len(points[0]) - 1)]
+    worst = (*costs, min(map(itemgetter(-1), points)))
     step = -(-len(points) // MOST_MARKS)
     marks = [*range(step, len(points), step), len(points)]
-    volumes = growth(points, marks, (*map(max, costs), min(values)))
+    volumes = growth(points, marks, worst)
     return tuple((count, volume / volumes[-1]) for count, volume in zip(marks, volumes)) if volumes[-1] else ()

@@ -180,9 +180,11 @@ class Reader:
         ]
         query = select(*(OUTLINE.c[name] for name in names)).where(OUTLINE.c.run == plain(run), *which)
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
+            # From the driver itself: a record of SQLAlchemy's for each of 100,000 rows is a fifth of the time.
+            cursor = connection.execute(query).cursor
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall() if cursor else ()
         # Sorted here, or SQLite reads all trials in that order for want of another index that has it.
-        return sorted(map(tuple, rows), key=itemgetter(0))
+        return sorted(rows, key=itemgetter(0))
 
     def told(self, run: str, names: Sequence[str], after: int, limit: int) -> list[tuple[Any, ...]]:
         """Those columns of the trials of a run that have ended after so many others had, in that order."""
