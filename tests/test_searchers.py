@@ -533,9 +533,10 @@ class TestWhatEarlierSearchesFound:
         errors = [abs(one - LAND.accuracy(choices)) for one, choices in zip(believed, unseen)]
         assert statistics.fmean(errors) < 0.03
 
-    def test_what_misleads_is_not_learnt_from(self) -> None:
+    @pytest.mark.parametrize("kind", [0, 1])
+    def test_what_misleads_is_not_learnt_from(self, kind: int) -> None:
         accuracies = [LAND.trainings(choices)[0] for choices in self.CHOICES]
-        searcher = self.searcher(1, [max(accuracies) + min(accuracies) - accuracy for accuracy in accuracies])
+        searcher = self.searcher(kind, [max(accuracies) + min(accuracies) - accuracy for accuracy in accuracies])
         assert searcher.ask(0, []) is not None
         assert self.seen(searcher) == 100
         list(trail(searcher, 40))

@@ -18,7 +18,7 @@ MOST_ROWS = 500  # outcomes that the process is conditioned on; with more, the b
 
 
 class Known(NamedTuple):
-    """An outcome as it is learnt from; `kind` as in Earlier."""
+    """An outcome as it is learnt from; `kind` as in Rows."""
 
     code: Code
     costs: tuple[float, ...]
@@ -36,7 +36,7 @@ class Belief:
     """
 
     def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None], earlier: Sequence[Known] = ()) -> None:
-        costed, taught = any(known is not None for known in log_costs), any(known.kind for known in earlier)
+        costed, taught = any(known is not None for known in log_costs), bool(earlier)
         self._process = Views(tables, costed, taught)
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
         self._tables = tables
@@ -61,9 +61,8 @@ class Belief:
         if not isinstance(outcome, Outcome):
             return
         self._told.append(Known(code, outcome.costs, outcome.accuracy, outcome.error))
-        self._earlier = [
-            known for known in self._earlier if known.kind or known.code != code
-        ]  # may be the same training
+        # What was found before of the same network may be the same training.
+        self._earlier = [known for known in self._earlier if known.kind > 0 or known.code != code]
         self._fit()
         if len(self) == MOST_ROWS:
             log.info("after %d outcomes the model sees the best half and the latest half of so many", len(self))

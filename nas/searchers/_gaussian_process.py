@@ -17,6 +17,7 @@ Codes = NDArray[np.intp]
 """Rows of choices: each knob's choice by its place among the knob's choices."""
 
 LEVEL = 4.0  # prior variance of the mean of standardised values
+EARLIER = -1  # the kind of what was there before and is as what is asked for
 APART = 25.0  # prior variance of another kind's level: wherever it may lie
 JITTER = 1e-8
 QUICK = np.float32  # what many candidates are looked at in: as exact as their ranking needs, in half the time
@@ -36,8 +37,8 @@ def distances(choices: Sequence[Choice]) -> Floats:
 class Rows:
     """What was measured, a row each: values `y` with their standard `errors` at `codes` and log-costs `z`.
 
-    `kinds` say of what kind a value is. Asked for are those of kind 0; of each other kind they have a level that is
-    not known, and errors of their own besides, which are learnt.
+    `kinds` say of what kind a value is. Asked for are those of kind 0, and EARLIER ones are of that kind as well; those
+    of each other kind have a level that is not known, and errors of their own besides, which are learnt.
     """
 
     codes: Codes

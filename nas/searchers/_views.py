@@ -5,7 +5,7 @@ does not. And some outcomes are of another kind: a cell that computes nothing sa
 the scale for all. So there are two more, without what lies under the widest gap in the lower half. No trial tells which
 space it is; leave-one-out does (Rasmussen & Williams 2006, section 5.4.2), here of the better half of what was told, as
 a search goes on among these. It compares errors, not densities: without its lower half any space looks less noisy.
-Where outcomes of other trainings are known, there is each of these models with them and without, and the same judge.
+Where outcomes of earlier searches are known, there is each of these models with them and without, and the same judge.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,12 @@ from nas.searchers._gaussian_process import FIT_ROWS, Codes, Floats, GaussianPro
 POSITIVE = 1.0  # evidence, in nats, without which the first view is asked: Kass & Raftery 1995, section 3.2
 SMALLEST_SPREAD = 0.02  # of warped accuracies: less is noise, not signal
 FEW = 20  # outcomes, of which none is left out: ten at least are judged by
+FEWEST = 10  # of a search's own, before it can tell that it is better off without the earlier ones
 
 
 class Views:
-    """Are asked as a GaussianProcess is, of values that are not standardised; `taught` where there are some of other
-    kinds."""
+    """Are asked as a GaussianProcess is, of values that are not standardised; `taught` where there are earlier
+    ones."""
 
     def __init__(self, tables: Sequence[Floats], costed: bool, taught: bool) -> None:
         seen = (True, False) if costed else (False,)
@@ -53,7 +54,7 @@ class Views:
 
 class _View:
     """A process of what it sees, standardised: with or without the cost, of the `whole` or of most of it, `taught` by
-    other kinds or not."""
+    what is earlier or not."""
 
     def __init__(self, tables: Sequence[Floats], costed: bool, whole: bool, taught: bool) -> None:
         self._process = GaussianProcess(tables)
@@ -63,14 +64,13 @@ class _View:
     def fit(self, rows: Rows, steps: int) -> float:
         """The logarithm of how likely its errors are on the better half of what is asked for, at the variance that
         makes them most likely; each is foretold from all the others that it sees."""
-        own = ~rows.others
-        seen = self._seen(rows)
-        if not seen.any() or (not self._whole and seen[own | self._taught].all()):
+        own = rows.kinds == 0
+        seen, judged = self._seen(rows), _better(rows)
+        if (not self._whole and seen[own | self._taught].all()) or (not self._taught and np.sum(own) < FEWEST):
             return -np.inf
         standard = self._standard(rows.of(seen))
         self._process.fit(standard, steps)
         self._process.condition(standard)
-        judged = own & (rows.y >= np.median(rows.y[own])) if own.any() else own
         missed = self._scale * self._process.left_out()[judged[seen]]
         if not len(missed):
             return -np.inf
@@ -91,16 +91,16 @@ class _View:
         return self._scale * self._process.uncertainty
 
     def _seen(self, rows: Rows) -> NDArray[np.bool_]:
-        """Of each kind that counts, what is over the widest gap in its lower half."""
-        seen = np.zeros(len(rows.y), dtype=bool)
-        for kind in np.unique(rows.kinds) if self._taught else (0,):
-            of_kind = np.flatnonzero(rows.kinds == kind)
+        """Of each kind that counts, what is over the widest gap in its lower half; and all that is judged by."""
+        seen, levels = _better(rows), np.maximum(rows.kinds, 0)
+        for level in np.unique(levels):
+            of_kind = np.flatnonzero((levels == level) & (self._taught | (rows.kinds == 0)))
             y = rows.y[of_kind]
             if self._whole or len(y) < FEW:
                 seen[of_kind] = True
                 continue
             lower = np.sort(y)[: len(y) // 2 + 1]
-            seen[of_kind] = y >= lower[1 + int(np.argmax(np.diff(lower)))]
+            seen[of_kind] |= y >= lower[1 + int(np.argmax(np.diff(lower)))]
         return seen
 
     def _z(self, z: Floats) -> Floats:
@@ -108,9 +108,16 @@ class _View:
 
     def _standard(self, rows: Rows) -> Rows:
         """Around the mean of what is asked for, where there is any; as widely spread as each kind is on its own."""
-        means = {kind: float(rows.y[rows.kinds == kind].mean()) for kind in np.unique(rows.kinds)}
-        away = rows.y - np.array([means[kind] for kind in rows.kinds])
+        levels = np.maximum(rows.kinds, 0)
+        means = {level: float(rows.y[levels == level].mean()) for level in np.unique(levels)}
+        away = rows.y - np.array([means[level] for level in levels])
         self._centre = means.get(0, float(rows.y.mean()))
         self._scale = max(float(np.sqrt(np.mean(away**2))), SMALLEST_SPREAD)
         y, errors = (rows.y - self._centre) / self._scale, rows.errors / self._scale
         return Rows(rows.codes, self._z(rows.z), y, errors, rows.kinds)
+
+
+def _better(rows: Rows) -> NDArray[np.bool_]:
+    """The better half of what this search was told."""
+    own = rows.kinds == 0
+    return np.asarray(own & (rows.y >= np.median(rows.y[own])) if own.any() else own)
