@@ -83,6 +83,8 @@ class Job:
     """Whether these are kept for the next rung alone, until the search ends: they are no model."""
     expected_gain: float | None = None
     """What the searcher expected to gain by it: of reward, or of a front, as a share of its area."""
+    predicted_ms: float | None = None
+    """The latency on the first device, in milliseconds, that was predicted of its network before it is measured."""
     repeats: int | None = None
     """The number of the trial whose network it trains once more, from another seed."""
     measures: int | None = None

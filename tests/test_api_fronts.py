@@ -235,6 +235,23 @@ def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: 
     assert service.get(f"/v1/searches/{service.search([]).id}/pareto")["hypervolumes"] == []
 
 
+def test_what_was_predicted_stands_beside_what_was_measured(service: Service) -> None:
+    run = service.search([(0.9, 4_000_000)], running=3)
+    for number, predicted_ms, median_ms in ((1, 1.1, 1.0), (2, 1.8, 2.0), (3, 9.0, 3.0)):
+        job = replace(service.store.trial(run.id, 0).job, number=number + 3, predicted_ms=predicted_ms)
+        service.store.claims.begin(OWNER, job)
+        if number < 3:  # the last one has not been measured yet
+            service.end(job, Measurement(params=9, mult_adds=9, accuracy=0.5, latencies={"cpu": latency(median_ms)}))
+    found = service.get(f"/v1/searches/{run.id}/predictions")
+    assert [(row["number"], row["predicted_ms"], row["measured_ms"]) for row in found["networks"]] == [
+        (4, 1.1, 1.0),
+        (5, 1.8, 2.0),
+    ]
+    assert (found["device"], found["error"], found["rank"]) == ("cpu", pytest.approx(0.1), 1.0)
+    none = service.get(f"/v1/searches/{service.search([(0.9, 4_000_000)]).id}/predictions")
+    assert (none["error"], none["rank"], none["networks"]) == (None, None, [])
+
+
 def test_a_latency_that_is_known_too_roughly_is_the_best_only_where_no_other_fits(service: Service) -> None:
     """Trial 0 has the highest reward, by a latency of ± 50 %; of the others trial 1 has."""
     objective = Objective(cost="latency_ms", target=2.0, w_under=0.0, w_over=-1.0)

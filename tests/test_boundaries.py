@@ -30,6 +30,7 @@ ALLOWED = {
     "nas/latency_predictor.py": {"numpy"},  # only where a predictor is learnt
     "nas/measure.py": {"torch"},
     "nas/metering/onnx.py": {"numpy", "torch", "onnxruntime"},
+    "nas/metering/profile.py": {"numpy"},
     "nas/metering/runtime.py": {"torch"},
     "nas/models": {"numpy", "torch", "safetensors"},
     "nas/networks/blocks.py": {"torch"},

@@ -106,6 +106,22 @@ def test_a_run_is_named_tagged_and_found_again(view: View) -> None:
     page.wait_for_url("**/#/?text=roses&archived=true")
 
 
+def test_what_was_predicted_is_drawn_against_what_was_measured(view: View) -> None:
+    past, store = view.service.past, view.service.store
+    run = small(view.service, trials=20)
+    for number in range(6, 9):
+        job = dataclasses.replace(store.trial(run.id, 0).job, number=number, predicted_ms=number / 4)
+        store.claims.begin(OWNER, job)
+        past.end(job)
+    page = view.search(run)
+    page.get_by_text("Predicted against measured").click()
+    card = page.locator("details", has_text="Predicted against measured")
+    expect(card.locator("circle.side-1")).to_have_count(3)
+    expect(card).to_contain_text(re.compile(r"3 predictions were [\d.]+ % off on average"))
+    page.goto(f"{view.address}/#/searches/{run.id}/trials/7")
+    expect(page.locator(".figures")).to_contain_text("Predicted latency1.75 ms")
+
+
 def test_a_latency_of_a_member_that_is_known_roughly_has_a_badge(view: View) -> None:
     past, store = view.service.past, view.service.store
     run = past.growth(view.service.runs["old"], 15, 1)

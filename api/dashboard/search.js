@@ -13,6 +13,7 @@ import { live } from "./live.js";
 import { brief, epochs, METRICS } from "./numbers.js";
 import { inWords } from "./objective.js";
 import { note, said } from "./place.js";
+import { predictedCard } from "./predicted.js";
 import { ranking } from "./ranking.js";
 import { reranked, worth } from "./reward.js";
 import { scatter } from "./scatter.js";
@@ -47,6 +48,7 @@ export function searchPage(page, hurried, id) {
   });
   const grew = grownCard(id, () => rank.wanted());
   const mattered = knobsCard(id, () => rank.wanted(), select);
+  const predicted = predictedCard(id);
   const log = events("search", id);
   const reading = element("p", { class: "muted" }, "Reading the trials…");
   const trialsCard = element("section", { class: "card" }, element("h2", {}, "Trials"), reading);
@@ -62,6 +64,7 @@ export function searchPage(page, hurried, id) {
     trialsCard,
     mattered.node,
     grew.node,
+    predicted.node,
     log.node,
   );
 
@@ -92,7 +95,7 @@ export function searchPage(page, hurried, id) {
       pareto = answer;
       rank.complain("");
       if (run) note(rank.address());
-      for (const open of [mattered, grew]) open.changed();
+      for (const open of [mattered, grew, predicted]) open.changed();
     } catch (error) {
       if (mine.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;

@@ -3,7 +3,7 @@
 import { latencyOn } from "./columns.js";
 import { element, pill, say } from "./element.js";
 import { noise, noiseBadge, rough } from "./noise.js";
-import { accuracy, bytes, decimal, duration, latency, MEDIAN, short } from "./numbers.js";
+import { accuracy, bytes, decimal, duration, latency, MEDIAN, milliseconds, short } from "./numbers.js";
 import { confusion, qualityRows } from "./quality.js";
 import { imagesOf, stageRows } from "./stages.js";
 
@@ -139,6 +139,7 @@ function rows(trial, whole, { reward, network, devices }) {
       const value = element("span", {}, latency(its), noiseBadge(its));
       return [place ? `On ${device}` : "Latency", value, `on ${device}: ${MEDIAN}`];
     }),
+    ...(whole?.job.predicted_ms ? [["Predicted latency", milliseconds(whole.job.predicted_ms)]] : []),
     ["Parameters", short(trial.params)],
     ["Peak memory", bytes(trial.peak_memory), "of values held at once"],
     ["Weights", bytes(trial.model_bytes), "of what is stored"],

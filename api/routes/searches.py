@@ -16,10 +16,11 @@ from api.ranking import Ranking
 from api.requests import Budget
 from api.routes.runs import UNKNOWN, Id, run_of
 from api.routes.trials import Number
-from api.views import knobs
+from api.views import knobs, predictions
 from api.views.columns import NAMES, Columns, columns
 from api.views.front import Pareto
 from api.views.knobs import Knobs
+from api.views.predictions import Predictions
 from api.views.search import Search
 from nas import usage
 from nas.codec import least
@@ -115,6 +116,16 @@ def search_knobs(run: Id, ranking: Annotated[Ranking, Query()], history: Histori
     points = history.ranked(row, objective, device).points
     trials = history.read(row.id, knobs.looked_at([*points]))
     return knobs.view(points, {trial.number: trial.job.choices for trial in trials}, objective, device)
+
+
+@router.get("/{run}/predictions", summary="Latencies as predicted", responses=documented(_404=UNKNOWN))
+def search_predictions(run: Id, history: Histories) -> Predictions:
+    """What was predicted of networks before they were measured, beside what was measured, on the first device. Nothing
+    is predicted where too little was measured on it before the search began."""
+    row = run_of(history.store, "search", run)
+    assert isinstance(row.spec, SearchSpec)
+    ended = [number for (number,) in history.store.outlines(row.id, ("number",), finished=...)]
+    return predictions.view(history.read(row.id, ended[-predictions.MOST :]), row.spec.devices[0])
 
 
 @router.get(

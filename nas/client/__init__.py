@@ -139,6 +139,10 @@ class Client(Models, Uploads, Catalogue, Following):
         measured."""
         return self._json("GET", f"/v1/searches/{quote(search, safe='')}/pareto", parameters=ranking)
 
+    def predictions(self, search: str) -> Json:
+        """Latencies as they were predicted, beside what was measured."""
+        return self._json("GET", f"/v1/searches/{quote(search, safe='')}/predictions")
+
     def knobs(self, search: str, **ranking: Any) -> Json:
         """Which knobs mattered, and what networks with each choice came to; the ranking as for `pareto`."""
         return self._json("GET", f"/v1/searches/{quote(search, safe='')}/knobs", parameters=ranking)

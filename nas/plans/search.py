@@ -229,7 +229,9 @@ class SearchPlan:
             job = self._job(number, choices, rung)
             over = over_limit(job.limits, counts(job.architecture), job.precision)
             if over is None and self._predictor:
-                over = far_over(job.limits, self._predictor(job.architecture), self._predictor.error)
+                predicted_ms = self._predictor(job.architecture)
+                job = replace(job, predicted_ms=predicted_ms)
+                over = far_over(job.limits, predicted_ms, self._predictor.error)
             if over is None and self._network(job) not in self._begun:
                 return replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
             if over:
