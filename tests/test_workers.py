@@ -664,6 +664,17 @@ class TestACoordinator:
         assert child.wait(PATIENCE_SECONDS) == 0
         assert not any("gcs_server" in command(process) for process in descendants(child.pid))
 
+    def test_a_search_begins_with_what_another_found(
+        self, store: Store, folder: Path, coordinator: Coordinator
+    ) -> None:
+        first = store.add_run("search", spec(folder, trials=2))
+        coordinator()
+        eventually(lambda: store.run(first.id).state == "finished")
+        second = store.add_run("search", spec(folder, searcher="surrogate", trials=1, learn_from=(first.id,)))
+        eventually(lambda: store.run(second.id).state == "finished")
+        (said,) = [event.text for event in store.events(second.id) if event.kind == "learnt"]
+        assert said.startswith(f"accuracies are known before the first trial: 2 trials of search {first.id} (")
+
     def test_a_dataset_that_is_gone_fails_the_run_and_says_so(
         self, store: Store, folder: Path, coordinator: Coordinator
     ) -> None:
