@@ -1,11 +1,15 @@
 """A head of Ray that is lost: told from one that is only slow, and who notices ends."""
 
 import logging
+import shutil
 import socket
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
+from tests.waiting import eventually
 from workers import head
 from workers.head import Loss
 
@@ -80,3 +84,17 @@ def test_an_address_may_be_of_version_6() -> None:
 @pytest.mark.parametrize("address", ["auto", "ray://head:10001/x", "local"])
 def test_other_addresses_are_ray_s_to_find(address: str) -> None:
     head.reach(address)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="the system does not say which processes have ended")
+@pytest.mark.parametrize("name", ["gcs_server", "raylet", "log_monitor"])
+def test_what_ends_while_ray_starts_is_seen_before_ray_asks_for_it(name: str, tmp_path: Path) -> None:
+    (program := tmp_path / name).symlink_to(shutil.which("sleep") or "sleep")
+    with subprocess.Popen([program, "600"]) as process:
+        eventually(lambda: f"({name})" in Path(f"/proc/{process.pid}/stat").read_text())
+        assert head.ended() is None
+        process.kill()
+        eventually(lambda: ") Z " in Path(f"/proc/{process.pid}/stat").read_text())
+        wanted = None if name == "log_monitor" else Loss(f"{name} has ended while Ray started", certain=True)
+        assert head.ended() == wanted
+    assert head.ended() is None

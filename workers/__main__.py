@@ -53,7 +53,12 @@ def main() -> int:
 
     if leave.is_set():  # meanwhile; Ray need not be started for that
         return 0
-    address = options.ray_address or settings.RAY_ADDRESS.value
+    address, started = options.ray_address or settings.RAY_ADDRESS.value, threading.Event()
+
+    def died() -> head.Loss | None:
+        return None if leave.is_set() else head.ended()  # Ray ends them, too, when it is asked to leave
+
+    threading.Thread(target=head.watch, args=(died, started), name="start", daemon=True).start()
     try:
         pool = RayPool(address, roots)
     except SystemExit:  # Ray's own answer to a signal while it starts
@@ -61,6 +66,8 @@ def main() -> int:
     except Exception as error:  # Ray's own is often no other kind
         log.error("Ray cannot be %s: %s", f"joined at {address}" if address else "started", error)
         return 1
+    finally:
+        started.set()
     threading.Thread(target=head.watch, args=(pool.lost, leave), name="head", daemon=True).start()
     with contextlib.closing(store), contextlib.closing(pool):
         _ours()  # again, as Ray has put a handler of its own in place

@@ -7,11 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0  # before a head that does not answer is given up
 ANSWER_SECONDS = 5.0  # in which one answers, however busy its machine is
+STARTED = ("gcs_server", "raylet")  # the head and its node, by the names of Ray's programs
 
 log = logging.getLogger("workers")
 
@@ -29,6 +32,19 @@ class Loss(NamedTuple):
     why: str
     certain: bool
     """Whether it cannot come back: it need not be waited for."""
+
+
+def ended() -> Loss | None:
+    """Which program of Ray's has ended that this process started and has not asked for yet; None where the system does
+    not say. While Ray starts it waits for such a one for half a minute; for a head that has never listened it does so
+    in a call that lets no other thread look."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it is gone
+            name, _, more = status.read_text().partition("(")[2].rpartition(")")
+            state, parent = more.split()[:2]
+            if name in STARTED and state == "Z" and int(parent) == os.getpid():
+                return Loss(f"{name} has ended while Ray started", certain=True)
+    return None
 
 
 def watch(lost: Callable[[], Loss | None], leave: threading.Event, end: Callable[[int], object] = os._exit) -> None:
