@@ -219,6 +219,11 @@ RAY = (
         words="what Ray's store of images takes of the memory, beside 30 % of what is free, at most",
         default=str(2**31),
     ),
+    Setting(
+        name="RAY_task_events_report_interval_ms",
+        words="how often Ray's processes tell its head what has run, for tools of Ray's own; 0: never, or it grows",
+        default="0",
+    ),
     Setting(name="RAY_ENABLE_AUTO_CONNECT", words="1: a thread that comes too late starts Ray again", default="0"),
     Setting(
         name="RAY_ENABLE_UV_RUN_RUNTIME_ENV", words="1: under `uv run` Ray packs and sends the folder", default="0"
