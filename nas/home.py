@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -44,12 +45,17 @@ def database_url() -> str:
     return re.sub(r"^([\w+]+://[^:/@]+)@", rf"\1:{password}@", url) if password else url
 
 
+def own() -> str:
+    """A word that no other thread has at the same time, in this process or another of this machine."""
+    return f"{os.getpid()}-{threading.get_native_id()}"
+
+
 def write(path: Path, data: bytes) -> None:
     """Put `data` into `path`, which appears whole or not at all: written beside it, then renamed.
 
     Raises OSError naming the path and the way out, with the errno of what went wrong (a full disk, no permission).
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{own()}")
     try:
         with open(beside, "wb") as file:
             file.write(data)

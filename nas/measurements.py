@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from nas.answers import Answers
 from nas.metrics import Quality
 from nas.objective import Metric
-from nas.refusal import between, positive
+from nas.refusal import Refusal, between, positive
 from nas.rounding import Rounding
 
 MOST_ERROR = 0.1  # relative; a latency that is known no better decides nothing where others can
@@ -55,6 +55,8 @@ class Latency:
         positive(self, "median_ms", "p95_ms", "minimum_ms", "runs", "rounds", "ratio", "yardstick_ms", "slowdown")
         between(self, "spread", 0, math.inf)
         between(self, "error_ms", 0, math.inf)
+        if any(not 0 <= share <= 1 for share in self.shares or ()):
+            raise Refusal(f"shares {list(self.shares or ())} are not all between 0 and 1", field="shares")
 
     @property
     def error(self) -> float:

@@ -62,6 +62,7 @@ LATENCY = Latency(
     error_ms=0.01,
     slowdown=1.0,
     shared=False,
+    shares=(0.25, 0.75),
 )
 ROWS = Architecture(
     images=GREY,

@@ -7,22 +7,26 @@ import { overlay } from "./overlay.js";
 
 // The card is read while it is open; a search that predicts nothing has none.
 export function predictedCard(id) {
+  let chart = null;
   const complaint = element("p", { class: "error", role: "alert" });
   const words = element("p", { class: "muted" });
-  const chart = overlay({
-    label: "Measured against predicted latency. Arrow keys walk from network to network.",
-    height: 300,
-    empty: "No latency that was predicted has been measured yet.",
-  });
   const node = element(
     "details",
     { class: "card", toggle: changed },
     element("summary", {}, element("h2", {}, "Predicted against measured")),
-    ...[complaint, words, chart.node],
+    ...[complaint, words],
   );
 
   async function changed() {
     if (!node.open) return;
+    if (!chart) {
+      chart = overlay({
+        label: "Measured against predicted latency. Arrow keys walk from network to network.",
+        height: 300,
+        empty: "No latency that was predicted has been measured yet.",
+      });
+      node.append(chart.node);
+    }
     try {
       draw(await get(`${home("search", id)}/predictions`));
       say(complaint, "");

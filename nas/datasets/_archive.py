@@ -5,7 +5,6 @@ import functools
 import io
 import json
 import lzma
-import os
 import stat
 import tarfile
 import zipfile
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from nas import home
 from nas.codec import decode, encode
 from nas.datasets import DatasetError, _names, _picture
 from nas.datasets._listing import Draft, Folder, Listing, Opener, Source, digest, file_at, header, is_image, readable
@@ -145,7 +145,7 @@ class Archive:
 
 def keep(path: Path, record: object, of: Path) -> None:
     """Write the record down as JSON, whole or not at all."""
-    beside = path.with_suffix(f".{os.getpid()}")
+    beside = path.with_suffix(f".{home.own()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps(encode(record)))

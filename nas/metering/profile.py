@@ -21,7 +21,7 @@ _TIMED = "_kernel_time"
 
 def shares(graph: bytes, images: "ndarray", threads: int) -> tuple[float, ...] | None:
     """What each part of a network has of its time, from the stem to the classifier; together they are one. None where
-    no operation says of which part it is.
+    no operation says of which part it is, or the disk has no room for what they say.
 
     What the runtime puts between operations, such as another order of the values in memory, counts with the part
     before it. Raises DeviceError where the runtime does not take the network.
@@ -50,7 +50,11 @@ def _operations(graph: bytes, images: "ndarray", threads: int) -> list[tuple[str
         while runs < LEAST_RUNS or (runs < MOST_RUNS and time.perf_counter() - start < SECONDS):
             opened.run(None, feeds)
             runs += 1
-        events = json.loads(Path(opened.end_profiling()).read_bytes())
+        record = Path(opened.end_profiling())
+        try:
+            events = json.loads(record.read_bytes())
+        except (OSError, ValueError):  # the disk is full, of which the runtime says nothing
+            return []
     return [
         (event["name"].removesuffix(_TIMED), event["dur"])
         for event in events
