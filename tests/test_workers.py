@@ -40,7 +40,7 @@ from tests.test_plans import INHERITING, measured
 from tests.test_records import LATENCY
 from tests.waiting import PATIENCE_SECONDS, eventually
 from workers.coordinator import _tidy, coordinate
-from workers.drive import LEASE_SECONDS, drive
+from workers.drive import LEASE_SECONDS, EvaluationFailed, drive
 from workers.pool import RayPool, _evaluate, _Evaluation, _Failure, _settle, share
 from workers.slots import Line, Slot
 
@@ -500,7 +500,7 @@ def test_processes_that_train_together_have_a_device_each() -> None:
     assert evaluation.share == 4  # processors
     done: Future[Any] = Future()
     done.set_result(Measurement(params=1, mult_adds=1, accuracy=0.5, seconds=80))
-    _settle(evaluation, done)
+    _settle(evaluation, done, "a1")
     assert evaluation.compute_seconds == 320
 
 
@@ -517,7 +517,7 @@ def test_what_has_a_part_of_a_gpu_costs_that_part_of_its_time(failed: bool) -> N
     done.set_result(_Failure(text="no", errno=None, seconds=80) if failed else measurement)
     evaluation = _Evaluation()
     evaluation.gpus, evaluation.sent = share(2, 8), time.perf_counter()
-    _settle(evaluation, done)
+    _settle(evaluation, done, "a1")
     assert evaluation.compute_seconds == 20
 
 
@@ -530,9 +530,30 @@ def test_what_waited_is_charged_from_when_it_was_sent() -> None:
     cancelled.sent = dead.sent = time.perf_counter() - 100
     for evaluation in (waiting, cancelled):
         assert evaluation.cancel()
-    _settle(dead, done)
+    _settle(dead, done, "a1")
     charged = [evaluation.compute_seconds for evaluation in (waiting, cancelled, dead)]
     assert charged == [0, pytest.approx(100, abs=50), pytest.approx(100, abs=50)]
+
+
+def test_a_node_that_dies_ends_the_trial_only_where_it_is_another_machine() -> None:
+    import ray
+
+    gone = "Task failed because the node it was running on is dead or unavailable. Node IP: 127.0.0.1, node ID: a1b2."
+    died = ray.exceptions.NodeDiedError(gone)  # type: ignore[no-untyped-call]
+    own, other, older = _Evaluation(), _Evaluation(), _Evaluation()
+    for evaluation, node, error in (
+        (own, "a1b2", died),
+        (other, "c3d4", died),
+        (older, "a1b2", ray.exceptions.LocalRayletDiedError()),
+    ):
+        done: Future[Any] = Future()
+        done.set_exception(error)
+        evaluation.sent = time.perf_counter()
+        _settle(evaluation, done, node)
+    assert not own.done()
+    assert not older.done()
+    with pytest.raises(EvaluationFailed, match="NodeDiedError: Task failed because the node"):
+        other.result()
 
 
 def endless(job: Job, report: Callable[[Progress], None], images: ImageSet) -> Measurement:

@@ -176,7 +176,7 @@ class RayPool:
                 **common,
             )
         context = ray.get_runtime_context()
-        self._head, self._node = context.gcs_address, context.get_node_id()
+        self._head, self.node = context.gcs_address, context.get_node_id()
         self._mailbox = _Mailbox.remote()  # type: ignore[attr-defined]
 
     def lost(self) -> head.Loss | None:
@@ -187,7 +187,7 @@ class RayPool:
         except OSError as error:
             gone = self._folder is not None and isinstance(error, ConnectionRefusedError)
             return head.Loss(f"the head of Ray at {self._head} does not answer ({error})", gone)
-        if any(node["NodeID"] == self._node and node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
+        if any(node["NodeID"] == self.node and node["Alive"] for node in ray.nodes()):  # type: ignore[no-untyped-call]
             return None
         return head.Loss(f"the head of Ray at {self._head} is another one by now, or has given this machine up", True)
 
@@ -284,7 +284,7 @@ class Workplace:
             return
         if evaluation.cancelled():  # meanwhile
             ray.cancel(evaluation.object_ref, force=True)
-        evaluation.object_ref.future().add_done_callback(lambda done: _settle(evaluation, done))
+        evaluation.object_ref.future().add_done_callback(lambda done: _settle(evaluation, done, self._pool.node))
 
 
 def share(gpus: float, parallel: int, processes: int = 1) -> float:
@@ -295,17 +295,25 @@ def share(gpus: float, parallel: int, processes: int = 1) -> float:
     return 1 / math.ceil(max(1.0, parallel / gpus)) if gpus else 0.0
 
 
-def _settle(evaluation: _Evaluation, done: Future[Measurement | _Failure]) -> None:
-    """Give what came back to `evaluation`."""
+def _settle(evaluation: _Evaluation, done: Future[Measurement | _Failure], node: str) -> None:
+    """Give what came back to `evaluation`. Nothing did where the `node` of this process has died: Ray ends the process,
+    and the trial goes on in another."""
     error = done.exception()
     evaluation.charge(None if error else done.result().seconds)
     if error is None:
         _give(evaluation, done.result())
-    elif not isinstance(error, ray.exceptions.LocalRayletDiedError):  # then Ray ends this process; the trial goes on
+    elif not _ours(error, node):
         died = isinstance(error, ray.exceptions.WorkerCrashedError | ray.exceptions.OutOfMemoryError)
         what = f"its process died {RETRIES + 1} times" if died else type(error).__name__
         last = (str(error).strip() or "no more is known").splitlines()[-1]  # behind Ray's own traceback
         _give(evaluation, _Failure(text=f"{what}: {last}", errno=None))
+
+
+def _ours(error: BaseException, node: str) -> bool:
+    """Whether it says that this process's own node has died, which Ray has two errors for."""
+    if isinstance(error, ray.exceptions.NodeDiedError):
+        return node in str(error)
+    return isinstance(error, ray.exceptions.LocalRayletDiedError)
 
 
 def _give(evaluation: _Evaluation, result: Measurement | _Failure) -> None:
