@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 from nas import home
 from nas.measurements import Latency, Measurement
@@ -44,6 +46,12 @@ class Past:
     store: Store
     clock: Clock
     dice: random.Random
+
+    @classmethod
+    def beginning(cls, folder: Path) -> Self:
+        """In that folder, long ago; its store is to be closed."""
+        clock = Clock(1e9)
+        return cls(Store(f"sqlite:///{folder / 'nas.db'}", clock), clock, random.Random(1))
 
     def search(self, spec: SearchSpec, done: int, *, running: int = 0) -> Run:
         """A claimed search of which so many trials have ended: most are done, those over the limit are refused, and

@@ -1,7 +1,6 @@
 """What a search knows of accuracies before it trains any, from a real database."""
 
 import dataclasses
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from nas.plans.earlier import earlier, obstacle
 from nas.recipes import Recipe
 from nas.records import Run
 from nas.specs import BenchmarkSpec, Fidelity, Kind, Limits, Spec
-from nas.store import Conflict, Store
-from tests.databases import Clock
+from nas.store import Conflict
 from tests.past import GREY, OWNER, SEARCH, Past
 from workers.earlier import learnt
 
@@ -28,10 +26,9 @@ SECOND = dataclasses.replace(FIRST, name="", searcher="surrogate", objective=UND
 @pytest.fixture
 def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
     monkeypatch.setenv("NAS_HOME", str(tmp_path))
-    clock = Clock(1e9)
-    store = Store(f"sqlite:///{tmp_path / 'nas.db'}", clock)
-    yield Past(store, clock, random.Random(1))
-    store.close()
+    its = Past.beginning(tmp_path)
+    yield its
+    its.store.close()
 
 
 def second(past: Past, *of: Run, **changes: Any) -> Run:

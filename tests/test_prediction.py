@@ -1,7 +1,6 @@
 """What a search knows of latencies before it measures any, from a real database."""
 
 import dataclasses
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from nas.measurements import Measurement
 from nas.objective import Objective
 from nas.records import Job, Run
 from nas.specs import Limits
-from nas.store import Store
-from tests.databases import Clock
 from tests.past import OWNER, SEARCH, Past
 from tests.test_latency_predictor import cost
 from workers.prediction import prediction
@@ -37,10 +34,9 @@ class Exact(Past):
 @pytest.fixture
 def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exact]:
     monkeypatch.setenv("NAS_HOME", str(tmp_path))
-    clock = Clock(1e9)
-    store = Store(f"sqlite:///{tmp_path / 'nas.db'}", clock)
-    yield Exact(store, clock, random.Random(1))
-    store.close()
+    its = Exact.beginning(tmp_path)
+    yield its
+    its.store.close()
 
 
 def begun(past: Exact, **changes: object) -> Run:

@@ -15,7 +15,8 @@ def learnt(store: Store, run: Run, images: Images) -> tuple[Earlier, ...]:
     spec = run.spec
     if not isinstance(spec, SearchSpec) or not spec.learn_from or run.started_at is None:
         return ()
-    trials: list[tuple[SearchSpec, Trial]] = []
+    told: list[Earlier] = []
+    kinds: list[object] = []
     said = []
     for name in spec.learn_from:
         try:
@@ -25,14 +26,14 @@ def learnt(store: Store, run: Run, images: Images) -> tuple[Earlier, ...]:
             continue
         assert isinstance(source.spec, SearchSpec)
         own = [(source.spec, trial) for trial in _ended(store, source.id, run.started_at)]
-        known = earlier(spec, images, own)
+        known = earlier(spec, images, own, kinds)
         alike = sum(not one.kind for one in known)
         otherwise = f", {len(known) - alike} of them trained otherwise" if alike < len(known) else ""
         said.append(f"{len(known)} trials of search {source.id} ({source.name or 'without a name'}){otherwise}")
-        trials += own
+        told += known
     if not store.trials(run.id, limit=1):  # the first time
         store.note(run.id, "learnt", f"accuracies are known before the first trial: {'; '.join(said)}")
-    return earlier(spec, images, trials)
+    return tuple(told)
 
 
 def _ended(store: Store, run: str, before: float) -> list[Trial]:

@@ -2,7 +2,8 @@
 // networks.
 
 import { get, query } from "./api.js";
-import { element, say, select } from "./element.js";
+import { element, select } from "./element.js";
+import { folded } from "./folded.js";
 import { brief, duration, METRICS, percent } from "./numbers.js";
 import { overlay } from "./overlay.js";
 
@@ -82,31 +83,18 @@ export function grownChart() {
 // Of one search, by the ranking that is set: read while it is open.
 export function grownCard(id, wanted) {
   let chart = null;
-  const complaint = element("p", { class: "error", role: "alert" });
-  const node = element(
-    "details",
-    { class: "card", toggle: changed },
-    element("summary", {}, element("h2", {}, "How it grew")),
-    complaint,
-  );
 
-  async function changed() {
-    if (!node.open) return;
+  async function read(node) {
     if (!chart) {
       chart = grownChart();
-      complaint.before(chart.node);
+      node.append(chart.node);
     }
-    try {
-      const { sides, objective } = await get(`comparison${query({ of: id, ...wanted() })}`);
-      chart.show(
-        sides.map((side) => ({ name: side.name || side.run, class: "side-1", progress: side.progress })),
-        objective.metric,
-      );
-      say(complaint, "");
-    } catch (error) {
-      say(complaint, error.message);
-    }
+    const { sides, objective } = await get(`comparison${query({ of: id, ...wanted() })}`);
+    chart.show(
+      sides.map((side) => ({ name: side.name || side.run, class: "side-1", progress: side.progress })),
+      objective.metric,
+    );
   }
 
-  return { node, changed };
+  return folded("How it grew", read);
 }

@@ -3,6 +3,7 @@
 
 import { get, home, query } from "./api.js";
 import { element, say } from "./element.js";
+import { folded } from "./folded.js";
 import { COSTS, METRICS, percent } from "./numbers.js";
 import { parallel } from "./parallel.js";
 
@@ -15,19 +16,11 @@ const MOST_KNOBS = 6; // that are listed before all are asked for
 export function knobsCard(id, wanted, select) {
   let [answer, all] = [null, false];
   const brush = {};
-  const complaint = element("p", { class: "error", role: "alert" });
   const words = element("p", { class: "muted" });
   const left = element("p", { class: "left-out", role: "status" });
   const list = element("div", { class: "knobs" });
   const more = element("button", { type: "button", click: () => show(!all) });
   const plot = parallel(brush, brushed, select);
-  const node = element(
-    "details",
-    { class: "card", toggle: changed },
-    element("summary", {}, element("h2", {}, "What mattered")),
-    ...[complaint, words, list, element("p", {}, more), plot.node, left],
-  );
-
   function brushed(name, what) {
     if (Array.isArray(what) || what === null) brush[name] = what;
     else {
@@ -131,18 +124,12 @@ export function knobsCard(id, wanted, select) {
     );
   }
 
-  async function changed() {
-    if (!node.open) return;
-    try {
-      answer = await get(`${home("search", id)}/knobs${query(wanted())}`);
-      draw();
-      say(complaint, "");
-    } catch (error) {
-      say(complaint, error.message);
-    }
+  async function read() {
+    answer = await get(`${home("search", id)}/knobs${query(wanted())}`);
+    draw();
   }
 
-  return { node, changed };
+  return folded("What mattered", read, [words, list, element("p", {}, more), plot.node, left]);
 }
 
 function told(knobs, looked, measured, ranked) {

@@ -2,23 +2,15 @@
 
 import { get, home } from "./api.js";
 import { element, say } from "./element.js";
+import { folded } from "./folded.js";
 import { brief, latency, milliseconds, percent } from "./numbers.js";
 import { overlay } from "./overlay.js";
 
-// The card is read while it is open; a search that predicts nothing has none.
 export function predictedCard(id) {
   let chart = null;
-  const complaint = element("p", { class: "error", role: "alert" });
   const words = element("p", { class: "muted" });
-  const node = element(
-    "details",
-    { class: "card", toggle: changed },
-    element("summary", {}, element("h2", {}, "Predicted against measured")),
-    ...[complaint, words],
-  );
 
-  async function changed() {
-    if (!node.open) return;
+  async function read(node) {
     if (!chart) {
       chart = overlay({
         label: "Measured against predicted latency. Arrow keys walk from network to network.",
@@ -27,12 +19,7 @@ export function predictedCard(id) {
       });
       node.append(chart.node);
     }
-    try {
-      draw(await get(`${home("search", id)}/predictions`));
-      say(complaint, "");
-    } catch (error) {
-      say(complaint, error.message);
-    }
+    draw(await get(`${home("search", id)}/predictions`));
   }
 
   function draw({ device, error, rank, networks }) {
@@ -68,5 +55,5 @@ export function predictedCard(id) {
     );
   }
 
-  return { node, changed };
+  return folded("Predicted against measured", read, [words]);
 }

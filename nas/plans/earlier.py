@@ -24,16 +24,23 @@ def obstacle(spec: SearchSpec, run: Run) -> str | None:
     return None
 
 
-def earlier(spec: SearchSpec, images: Images, trials: Iterable[tuple[SearchSpec, Trial]]) -> tuple[Earlier, ...]:
+def earlier(
+    spec: SearchSpec,
+    images: Images,
+    trials: Iterable[tuple[SearchSpec, Trial]],
+    kinds: list[object] | None = None,
+) -> tuple[Earlier, ...]:
     """What these trials, each with what its search was asked for, tell of networks that a search as `spec` may propose,
     by its metric.
 
     Those that were trained as it trains are of kind 0; a kind of its own is each other recipe, resolution, precision or
-    supernet.
+    supernet; `kinds` are those that were met so far, and these are added to them.
     """
     space = spaces.load(spec.space, spec.parent)
     knobs = spaces.narrowed(space.knobs(images), spec.knobs)
-    kinds: list[object] = [_own(spec, images)]
+    kinds = [] if kinds is None else kinds
+    if not kinds:
+        kinds.append(_own(spec, images))
     known = []
     for its, trial in trials:
         job, metric = trial.job, spec.objective.metric
