@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from nas.networks.architecture import Choices, Knobs
 from nas.searchers import Canonical, CostOf
+from nas.wiring import Wiring
 
 NOISE = 0.0015  # standard deviation of a synthetic training, NAS-Bench-Macro's
 
@@ -32,6 +33,7 @@ class Landscape:
     targets: tuple[float, float]
     networks: tuple[Choices, ...] | None
     near: float = 0.001
+    wirings: tuple[Wiring, ...] = ()
     exists: Callable[[Choices], bool] = lambda _: True
 
     def accuracy(self, choices: Choices) -> float:

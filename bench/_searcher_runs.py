@@ -137,6 +137,7 @@ def _searched(course: Course) -> tuple[Trail, tuple[Earlier, ...]]:
             allowed=allowed,
             trials=course.trials,
             earlier=earlier,
+            wirings=land.wirings,
         )
         if course.searcher in CONSTRAINED:
             searcher = Constrained(problem, CONSTRAINED[course.searcher](course.seed))

@@ -22,6 +22,7 @@ import numpy as np
 from bench._landscapes import Landscape
 from nas import spaces
 from nas.networks.architecture import Choices, Images, Knobs
+from nas.wiring import Chosen, Wire, Wiring
 
 MACRO, NASBENCH201, GRAPH = "nas-bench-macro_cifar10.json", "nb201_mit.npz", "nas-bench-graph.npz"
 TABLES = (MACRO, f"{NASBENCH201},cifar10,pixel3", f"{NASBENCH201},cifar100,raspi4", f"{GRAPH},arxiv")
@@ -106,6 +107,7 @@ def nasbench201(path: Path, images: str, device: str) -> Landscape:
         trainings=lambda network: tuple(trained[first[_row(network)]]),
         error=_error(images),
         near=NEAR[images],
+        wirings=spaces.wirings(space, size),
         targets=_shares([timed[key] for key in trained]),
         networks=networks,
     )
@@ -122,6 +124,15 @@ def graph(path: Path, images: str) -> Landscape:
         built[key] = network
         first.setdefault(network, dict(zip(knobs, key)))
 
+    wires = tuple(
+        Wire(
+            source=Chosen(knob="link", states={link: int(link[node - 1]) for link in GRAPH_LINKS}),
+            node=node,
+            operation=f"operation{node}",
+        )
+        for node in range(1, 5)
+    )
+
     def number(choices: Choices) -> int:
         return built[_row(choices)]
 
@@ -133,6 +144,7 @@ def graph(path: Path, images: str) -> Landscape:
         trainings=lambda choices: (accuracies[number(choices)],),
         error=_error(images),
         near=NEAR[images],
+        wirings=(Wiring(inputs=1, wires=wires, outputs=None, identity="skip"),),
         targets=_shares(latencies),
         networks=tuple(choices for network, choices in first.items() if network >= 0),
         exists=lambda choices: number(choices) >= 0,

@@ -3,7 +3,8 @@
 A space is a file in `search_spaces/`, or in a folder that NAS_SPACES names, with `knobs(images)` and
 `architecture(choices, images)`. `canonical` and `build` may be left out: then every choice counts as another network,
 and `nas.networks.blocks` builds it. One with `around(parent)`, which gives another space, is searched around a parent.
-One with `nested(images)` says which choices of some knobs are left where networks share their weights.
+One with `nested(images)` says which choices of some knobs are left where networks share their weights, one with
+`wirings(images)` which cells its knobs make up.
 """
 
 import importlib.util
@@ -20,6 +21,7 @@ from nas.networks.architecture import Choice, Choices, Images, Knobs, random_cho
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.refusal import Refusal
+from nas.wiring import Wiring
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,6 +128,12 @@ def nested(space: SearchSpace, images: Images) -> dict[str, tuple[Choice, ...]]:
     return dict(said(images)) if said else {}
 
 
+def wirings(space: SearchSpace, images: Images) -> tuple[Wiring, ...]:
+    """The cells that the knobs of `space` make up, where it says so."""
+    said = getattr(space, "wirings", None)
+    return tuple(said(images)) if said else ()
+
+
 def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: bool = True) -> list[str]:
     """What is wrong with `space` for such images, as far as random networks show it; nothing where it may be searched.
 
@@ -142,6 +150,8 @@ def problems(space: SearchSpace, images: Images, *, draws: int = DRAWS, build: b
         return faults
     if space.knobs(images) != knobs or list(space.knobs(images)) != list(knobs):
         return ["knobs(images) gives other knobs when it is asked again: it must depend on the images alone"]
+    if faults := _wirings(space, knobs, images):
+        return faults
     known: dict[str, None] = {}
     for seed in range(draws):
         known |= dict.fromkeys(_network(space, random_choices(knobs, random.Random(seed)), images))
@@ -165,6 +175,31 @@ def _knobs(knobs: object) -> list[str]:
             faults.append(f"knob {name!r} has choice {wrong[0]!r}: give strings, numbers or booleans")
         elif len(set(options)) < len(options):
             faults.append(f"knob {name!r} has a choice twice: {options!r}")
+    return faults
+
+
+def _wirings(space: SearchSpace, knobs: Knobs, images: Images) -> list[str]:
+    try:
+        wires = [wire for wiring in wirings(space, images) for wire in wiring.wires]
+    except Exception as error:
+        return [f"wirings(images) raises {_said(error)}"]
+    faults = []
+    for wire in wires:
+        named, states = [wire.operation], list[int]()
+        if isinstance(wire.source, int):
+            states.append(wire.source)
+        else:
+            named.append(wire.source.knob)
+            states += wire.source.states.values()
+            for choice in knobs.get(wire.source.knob, ()):
+                if choice not in wire.source.states:
+                    faults.append(f"wirings(images) does not say which state {choice!r} of {wire.source.knob!r} is")
+        faults += [f"wirings(images) names the knob {knob!r}: there is none" for knob in named if knob not in knobs]
+        faults += [
+            f"wirings(images) leads from state {state} to {wire.node}: it must come from an earlier one"
+            for state in states
+            if not 0 <= state < wire.node
+        ]
     return faults
 
 

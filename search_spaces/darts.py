@@ -8,9 +8,10 @@ get the paper's ImageNet stacking of 14 cells; others three cells and two reduct
 import itertools
 from typing import TYPE_CHECKING
 
-from nas.networks.architecture import TORCH_EPSILON, Choices, Images, Knobs
+from nas.networks.architecture import TORCH_EPSILON, Choice, Choices, Images, Knobs
 from nas.networks.cells import Cell, CellArchitecture, Node
 from nas.networks.cells.darts import OPERATIONS
+from nas.wiring import Chosen, Wire, Wiring
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,6 +64,11 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return {knob: table[knob] for knob in choices}
 
 
+def wirings(images: Images) -> tuple[Wiring, ...]:
+    """Both cells."""
+    return tuple(_wiring(cell) for cell in CELLS)
+
+
 def build(architecture: "AnyArchitecture") -> "nn.Module":
     from nas.networks.blocks import network
 
@@ -87,6 +93,16 @@ def _nodes(choices: Choices, cell: str) -> tuple[Node, ...]:
         operations = (str(choices[f"{cell}.node{number}.op{side}"]) for side in (1, 2))
         nodes.append(Node(inputs=tuple(zip(operations, map(int, states)))))
     return tuple(nodes)
+
+
+def _wiring(cell: str) -> Wiring:
+    wires = []
+    for number, side in itertools.product(range(1, NODES + 1), (0, 1)):
+        pairs = itertools.combinations(range(number + 1), 2)
+        states: dict[Choice, int] = {f"{pair[0]} {pair[1]}": pair[side] for pair in pairs}
+        source = Chosen(knob=f"{cell}.node{number}.states", states=states) if number > 1 else side
+        wires.append(Wire(source=source, node=number + 1, operation=f"{cell}.node{number}.op{side + 1}"))
+    return Wiring(inputs=2, wires=tuple(wires), outputs=tuple(range(2, 2 + NODES)), identity="skip_connect")
 
 
 def _ordered(nodes: tuple[Node, ...]) -> tuple[Node, ...]:

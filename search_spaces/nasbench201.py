@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nas.networks.architecture import TORCH_EPSILON, Choices, Images, Knobs
 from nas.networks.cells import Cell, CellArchitecture, Node
 from nas.networks.cells.nasbench201 import OPERATIONS
+from nas.wiring import Wire, Wiring
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,6 +60,12 @@ def architecture(choices: Choices, images: Images) -> CellArchitecture:
 def canonical(choices: Choices, images: Images) -> Choices:
     """The first of all cells that compute the same function of their weights."""
     return {_knob(edge): op for edge, op in zip(EDGES, _first()[_function(_alive(_edges(choices)))])}
+
+
+def wirings(images: Images) -> tuple[Wiring, ...]:
+    """The cell, whose knobs are its operations."""
+    wires = tuple(Wire(source=edge[0], node=edge[1], operation=_knob(edge)) for edge in EDGES)
+    return (Wiring(inputs=1, wires=wires, outputs=(NODES - 1,), identity="skip_connect", none="none"),)
 
 
 def build(architecture: "AnyArchitecture") -> "nn.Module":

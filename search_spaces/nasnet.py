@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas.networks.architecture import Choices, Images, Knobs
 from nas.networks.cells import Cell, CellArchitecture, Node, unused
 from nas.networks.cells.nasnet import OPERATIONS
+from nas.wiring import Chosen, Wire, Wiring
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,6 +70,11 @@ def canonical(choices: Choices, images: Images) -> Choices:
     return {knob: table[knob] for knob in choices}
 
 
+def wirings(images: Images) -> tuple[Wiring, ...]:
+    """Both cells."""
+    return tuple(_wiring(cell) for cell in CELLS)
+
+
 def build(architecture: "AnyArchitecture") -> "nn.Module":
     from nas.networks.blocks import network
 
@@ -106,6 +112,19 @@ def _plain(nodes: tuple[Node, ...], cell: str) -> tuple[Node, ...]:
         )
         for node in nodes
     )
+
+
+def _wiring(cell: str) -> Wiring:
+    wires = tuple(
+        Wire(
+            source=Chosen(knob=f"{cell}.block{block}.state{side}", states={state: state for state in range(block + 1)}),
+            node=block + 1,
+            operation=f"{cell}.block{block}.op{side}",
+        )
+        for block in range(1, BLOCKS + 1)
+        for side in (1, 2)
+    )
+    return Wiring(inputs=2, wires=wires, outputs=None, identity="identity")
 
 
 @functools.lru_cache(maxsize=65_536)

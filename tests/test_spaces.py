@@ -20,6 +20,7 @@ from nas.networks.counts import counts
 from nas.plans.search import SearchPlan
 from nas.refusal import Refusal
 from nas.specs import Limits, SearchSpec
+from nas.wiring import Chosen, Wire, Wiring
 from search_spaces import efficientnetv2, mbconv, mnasnet, mnasnet_released
 from tests.waiting import PATIENCE_SECONDS
 
@@ -215,6 +216,11 @@ def growing(made: list[int]) -> Callable[[Images], Any]:
     return knobs
 
 
+def wired(operation: str = "channels", source: int | Chosen = 0) -> Wiring:
+    wire = Wire(source=source, node=1, operation=operation)
+    return Wiring(inputs=1, wires=(wire,), outputs=None, identity="skip")
+
+
 @pytest.mark.parametrize(
     ("functions", "message"),
     [
@@ -237,6 +243,20 @@ def growing(made: list[int]) -> Callable[[Images], Any]:
         (
             {"canonical": lambda choices, _: {"channels": 24 - int(choices["channels"])}},
             "canonical changes its own answer",
+        ),
+        ({"wirings": raising}, r"wirings\(images\) raises KeyError: 'wdith'"),
+        ({"wirings": lambda _: [wired(operation="op")]}, "wirings.* names the knob 'op': there is none"),
+        (
+            {"wirings": lambda _: [wired(source=Chosen(knob="from", states={}))]},
+            "wirings.* names the knob 'from': there is none",
+        ),
+        (
+            {"wirings": lambda _: [wired(source=Chosen(knob="channels", states={8: 0}))]},
+            "wirings.* does not say which state 16 of 'channels' is",
+        ),
+        (
+            {"wirings": lambda _: [wired(source=1)]},
+            "wirings.* leads from state 1 to 1: it must come from an earlier one",
         ),
         ({"build": raising}, "build gives no network that answers: KeyError"),
     ],

@@ -72,6 +72,7 @@ def problem(
         allowed=allowed,
         trials=spec.trials,
         earlier=earlier,
+        wirings=spaces.wirings(space, images),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from nas.networks.architecture import Choice, Choices, Knobs
 from nas.objective import Objective
+from nas.wiring import Wiring
 
 CostOf: TypeAlias = Callable[[Choices], float]
 Canonical: TypeAlias = Callable[[Choices], Choices]
@@ -39,7 +40,8 @@ class Problem:
     `cost` gives a candidate's exact cost before training where that is possible, `also` its second one. `canonical`
     gives the one representative of all choices that build the same network. `allowed` says by what share of them a
     candidate is over its limits, all those together that are known before training; 0: it is within them. `trials` is
-    the budget that the search begins with, `earlier` what is known of networks before it begins.
+    the budget that the search begins with, `earlier` what is known of networks before it begins, `wirings` the cells
+    that the knobs make up.
     """
 
     knobs: Knobs
@@ -50,6 +52,7 @@ class Problem:
     allowed: Allowed | None = None
     trials: int | None = None
     earlier: tuple[Earlier, ...] = ()
+    wirings: tuple[Wiring, ...] = ()
 
     @property
     def costs(self) -> tuple[CostOf | None, ...]:

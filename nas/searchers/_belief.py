@@ -9,6 +9,7 @@ import numpy as np
 from nas.searchers import Costed, Outcome
 from nas.searchers._acquisition import normal_cdf, unwarp, warp, warped_error
 from nas.searchers._candidates import Code
+from nas.searchers._features import Features
 from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess, Rows, plain
 from nas.searchers._views import SMALLEST_SPREAD, Views
 
@@ -32,14 +33,21 @@ class Belief:
 
     `tables` are the distances between each knob's choices. `log_costs` has for each cost those of networks all over the
     space, or None where it is not known before it is measured: then a process of its own models it. So does one what is
-    told of the load, a network's share of a limit. `earlier` is what is known before anything is told.
+    told of the load, a network's share of a limit. `earlier` is what is known before anything is told, `features` what
+    describes networks beside their knobs.
     """
 
-    def __init__(self, tables: list[Floats], log_costs: Sequence[Floats | None], earlier: Sequence[Known] = ()) -> None:
+    def __init__(
+        self,
+        tables: list[Floats],
+        log_costs: Sequence[Floats | None],
+        earlier: Sequence[Known] = (),
+        features: Features | None = None,
+    ) -> None:
         costed, taught = any(known is not None for known in log_costs), bool(earlier)
-        self._process = Views(tables, costed, taught)
+        self._process = Views(tables, features.tables if features else (), costed, taught)
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
-        self._tables = tables
+        self._tables, self._features = tables, features
         self._load: CostModel | None = None
         self._basis = next((place for place, known in enumerate(log_costs) if known is not None), None)
         basis = np.zeros(1) if self._basis is None else np.asarray(log_costs[self._basis])
@@ -99,8 +107,9 @@ class Belief:
         self._process.condition(rows)
         if len(supposed):
             z = self._z(self.costs(supposed, supposed_costs))
-            mean, deviation = self._process.predict(supposed, z)
-            likely = plain(supposed, z, mean - short * deviation, np.zeros(len(supposed)))
+            described = self._described(supposed)
+            mean, deviation = self._process.predict(described, z)
+            likely = plain(described, z, mean - short * deviation, np.zeros(len(supposed)))
             self._process.condition(rows.and_then(likely))
 
     def condition_costs(self) -> None:
@@ -126,11 +135,11 @@ class Belief:
         return self._load.below_one(codes) if self._load else np.ones(len(codes))
 
     def mean(self, codes: Codes, costs: Floats) -> Floats:
-        return self._process.mean(codes, self._z(costs))
+        return self._process.mean(self._described(codes), self._z(costs))
 
     def predict(self, codes: Codes, costs: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the warped accuracy without the noise of one training."""
-        return self._process.predict(codes, self._z(costs))
+        return self._process.predict(self._described(codes), self._z(costs))
 
     def accuracy(self, codes: Codes, costs: Floats) -> Floats:
         """What is expected without the luck of one training."""
@@ -140,6 +149,9 @@ class Belief:
     def uncertainty(self) -> float:
         """Standard deviation of the warped accuracy of a network far from all that was told."""
         return self._process.uncertainty
+
+    def _described(self, codes: Codes) -> Codes:
+        return self._features.beside(codes) if self._features and len(codes) else codes
 
     def _z(self, costs: Floats) -> Floats:
         if self._basis is None:
@@ -155,9 +167,8 @@ class Belief:
     def _rows(self, known: Sequence[Known]) -> Rows:
         codes, costs, accuracies = _arrays(known)
         errors = warped_error(accuracies, np.array([one.error for one in known]))
-        return Rows(
-            codes, self._z(costs), warp(accuracies), errors, np.array([one.kind for one in known], dtype=np.intp)
-        )
+        kinds = np.array([one.kind for one in known], dtype=np.intp)
+        return Rows(self._described(codes), self._z(costs), warp(accuracies), errors, kinds)
 
 
 class CostModel:

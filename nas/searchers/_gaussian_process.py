@@ -20,6 +20,7 @@ LEVEL = 4.0  # prior variance of the mean of standardised values
 EARLIER = -1  # the kind of what was there before and is as what is asked for
 APART = 25.0  # prior variance of another kind's level: wherever it may lie
 JITTER = 1e-8
+BESIDE = 0.3  # weight of all knobs together beside features, which have 2
 QUICK = np.float32  # what many candidates are looked at in: as exact as their ranking needs, in half the time
 FIT_ROWS = 160  # hyperparameters change little beyond so many
 
@@ -94,17 +95,22 @@ class _Terms:
 class GaussianProcess:
     """Line in the log-cost + additive effects of knobs + interactions of all of them + noise.
 
-    Hyperparameters maximise the marginal likelihood times log-normal priors, by sign-based gradient steps (Rprop).
+    `features` are further columns of the codes, with what describes a network: knobs then are believed to matter less,
+    and what matters is less sure. Hyperparameters maximise the marginal likelihood times log-normal priors, by
+    sign-based gradient steps (Rprop).
     """
 
-    def __init__(self, tables: Sequence[Floats]) -> None:
-        self._tables = tables
+    def __init__(self, tables: Sequence[Floats], features: Sequence[Floats] = ()) -> None:
+        weights = [2.0 / len(tables)] * len(tables)
+        if features:
+            weights = [BESIDE / len(tables)] * len(tables) + [2.0 / len(features)] * len(features)
+        self._tables = tables = [*tables, *features]
         self._starts = np.concatenate([[0], np.cumsum([len(table) for table in tables])[:-1]]).astype(np.intp)
-        knobs = len(tables)
-        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5, 0.1] + [2.0 / knobs] * knobs))
-        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7, 1.0] + [0.5] * knobs)
+        columns = len(tables)
+        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5, 0.1, *weights]))
+        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7, 1.0] + [1.0 if features else 0.5] * columns)
         self._logs = self._prior.copy()
-        self._codes: Codes = np.zeros((0, knobs), dtype=np.intp)
+        self._codes: Codes = np.zeros((0, columns), dtype=np.intp)
         self._z: Floats = np.zeros(0)
         self._root: Floats = np.zeros((0, 0))
         self._alpha: Floats = np.zeros(0)

@@ -5,7 +5,8 @@ does not. And some outcomes are of another kind: a cell that computes nothing sa
 the scale for all. So there are two more, without what lies under the widest gap in the lower half. No trial tells which
 space it is; leave-one-out does (Rasmussen & Williams 2006, section 5.4.2), here of the better half of what was told, as
 a search goes on among these. It compares errors, not densities: without its lower half any space looks less noisy.
-Where outcomes of earlier searches are known, there is each of these models with them and without, and the same judge.
+Where outcomes of earlier searches are known, there is each of these models with them and without, and where cells are
+described by more than their knobs, with that and without; and the same judge.
 """
 
 from collections.abc import Sequence
@@ -25,10 +26,14 @@ class Views:
     """Are asked as a GaussianProcess is, of values that are not standardised; `taught` where there are earlier
     ones."""
 
-    def __init__(self, tables: Sequence[Floats], costed: bool, taught: bool) -> None:
-        seen = (True, False) if costed else (False,)
-        kinds = (True, False) if taught else (True,)
-        self._all = [_View(tables, cost, whole, kind) for kind in kinds for whole in (True, False) for cost in seen]
+    def __init__(self, tables: Sequence[Floats], features: Sequence[Floats], costed: bool, taught: bool) -> None:
+        self._all = [
+            _View(tables, beside, cost, whole, kind)
+            for beside in ([(), features] if features else [()])
+            for kind in ((True, False) if taught else (True,))
+            for whole in (True, False)
+            for cost in ((True, False) if costed else (False,))
+        ]
         self._asked = self._all[0]
 
     def fit(self, rows: Rows, steps: int) -> None:
@@ -53,11 +58,14 @@ class Views:
 
 
 class _View:
-    """A process of what it sees, standardised: with or without the cost, of the `whole` or of most of it, `taught` by
-    what is earlier or not."""
+    """A process of what it sees, standardised: with `features` or none, with or without the cost, of the `whole` or of
+    most of it, `taught` by what is earlier or not."""
 
-    def __init__(self, tables: Sequence[Floats], costed: bool, whole: bool, taught: bool) -> None:
-        self._process = GaussianProcess(tables)
+    def __init__(
+        self, tables: Sequence[Floats], features: Sequence[Floats], costed: bool, whole: bool, taught: bool
+    ) -> None:
+        self._process = GaussianProcess(tables, features)
+        self._columns = len(tables) + len(features)
         self._costed, self._whole, self._taught = costed, whole, taught
         self._centre, self._scale = 0.0, 1.0
 
@@ -80,10 +88,10 @@ class _View:
         self._process.condition(self._standard(rows.of(self._seen(rows))))
 
     def mean(self, codes: Codes, z: Floats) -> Floats:
-        return self._centre + self._scale * self._process.mean(codes, self._z(z))
+        return self._centre + self._scale * self._process.mean(codes[:, : self._columns], self._z(z))
 
     def predict(self, codes: Codes, z: Floats) -> tuple[Floats, Floats]:
-        mean, deviation = self._process.predict(codes, self._z(z))
+        mean, deviation = self._process.predict(codes[:, : self._columns], self._z(z))
         return self._centre + self._scale * mean, self._scale * deviation
 
     @property
@@ -114,7 +122,7 @@ class _View:
         self._centre = means.get(0, float(rows.y.mean()))
         self._scale = max(float(np.sqrt(np.mean(away**2))), SMALLEST_SPREAD)
         y, errors = (rows.y - self._centre) / self._scale, rows.errors / self._scale
-        return Rows(rows.codes, self._z(rows.z), y, errors, rows.kinds)
+        return Rows(rows.codes[:, : self._columns], self._z(rows.z), y, errors, rows.kinds)
 
 
 def _better(rows: Rows) -> NDArray[np.bool_]:

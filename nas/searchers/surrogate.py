@@ -18,6 +18,7 @@ from nas.searchers import Costed, Problem, dice
 from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief, Known
 from nas.searchers._candidates import ENUMERABLE, Candidates, Code
+from nas.searchers._features import Features
 from nas.searchers._gaussian_process import EARLIER, Codes, Floats, distances
 
 log = logging.getLogger(__name__)
@@ -107,9 +108,11 @@ class Searcher:
 
     @functools.cached_property
     def _belief(self) -> Belief:
-        costs = self._candidates.rows(self._pool)[1]
+        codes, costs = self._candidates.rows(self._pool)
         log_costs = [np.log(own) if known and len(own) else None for known, own in zip(self._known, costs.T)]
-        return Belief(self._tables, log_costs, self._earlier)
+        wirings = self._problem.wirings if len(codes) else ()
+        features = Features(self._problem.knobs, wirings, codes) if wirings else None
+        return Belief(self._tables, log_costs, self._earlier, features)
 
     @property
     def _taught(self) -> bool:
