@@ -3,7 +3,8 @@
 A network's time is nearly the sum of its layers' times, and a layer's time nearly linear in the work and the memory
 traffic that layers of its kind do (Dudziak et al. 2020, BRP-NAS, compare such predictors). So features are sums over
 layers, by kind; their weights are fitted to relative errors, shrunk as cross-validation finds best, and outliers pull
-little.
+little. Few networks are enough on a new device where others are known: what these would take are features as well,
+which say most (Lee et al. 2021, HELP, know a device by ten networks), and what layers cost only corrects them.
 """
 
 import dataclasses
@@ -24,6 +25,8 @@ from nas.networks.shapes import Shape, after, joined
 
 FOLDS = 5
 LEAST = 20  # measured networks
+LEAST_BORROWING = 10  # where other devices are known
+FREE = 1e-4  # shrinkage at most of what another device is worth
 VECTOR = 16  # single-precision numbers in 512 bits
 LARGE = 1.5  # times the median error
 TINY = 1e-9  # an error that is none
@@ -51,9 +54,9 @@ class Predictor:
         return max(total, self.weights["least"])
 
 
-def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
+def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]], others: Sequence[Predictor] = ()) -> Predictor:
     """Learn from latencies on one device, newest first: each network's best known one of those that were taken on the
-    same machine and runtime as the newest. Raises as `predictor` does."""
+    same machine and runtime as the newest. `others` are predictors of other devices. Raises as `predictor` does."""
     fingerprint = latencies[0][1].fingerprint if latencies else {}
     surest: dict[str, tuple[AnyArchitecture, Latency]] = {}
     for architecture, latency in latencies:
@@ -62,7 +65,8 @@ def learnt(latencies: Sequence[tuple[AnyArchitecture, Latency]]) -> Predictor:
             surest[architecture.digest()] = architecture, latency
     measured = [(architecture, latency.median_ms) for architecture, latency in surest.values()]
     told = any(latency.error_ms is not None for _, latency in surest.values())  # else all are known alike
-    model = predictor(measured, [_error(latency) for _, latency in surest.values()] if told else None)
+    errors = [_error(latency) for _, latency in surest.values()] if told else None
+    model = predictor(measured, errors, others)
     return dataclasses.replace(model, fingerprint=fingerprint)
 
 
@@ -71,11 +75,15 @@ def _error(latency: Latency) -> float:
     return NOISY if latency.error_ms is None else latency.error
 
 
-def predictor(measured: Sequence[Measured], errors: Sequence[float] | None = None) -> Predictor:
+def predictor(
+    measured: Sequence[Measured], errors: Sequence[float] | None = None, others: Sequence[Predictor] = ()
+) -> Predictor:
     """Learn from networks and the milliseconds they took on one device; from those with a large relative error less.
+    From `others`, of other devices, as well, where cross-validation finds that better or the networks are few.
     Raises ValueError for too few of them, and ModuleNotFoundError without numpy."""
-    if len(measured) < LEAST:
-        raise ValueError(f"{len(measured)} measured networks are too few to learn latency from: give {LEAST} or more")
+    least = LEAST_BORROWING if others else LEAST
+    if len(measured) < least:
+        raise ValueError(f"{len(measured)} measured networks are too few to learn latency from: give {least} or more")
     for architecture, milliseconds in measured:
         if not (math.isfinite(milliseconds) and milliseconds > 0):
             raise ValueError(f"latency {milliseconds} ms of network {architecture.digest()} is not a positive number")
@@ -83,18 +91,21 @@ def predictor(measured: Sequence[Measured], errors: Sequence[float] | None = Non
 
     tables = [features(architecture) for architecture, _ in measured]
     names = sorted({name for table in tables for name in table})
-    rows = np.array([[table[name] for name in names] for table in tables])
-    scale = rows.max(axis=0)
-    rows = rows / scale
+    layers = np.array([[table[name] for name in names] for table in tables])
+    elsewhere = np.array([[other(architecture) for other in others] for architecture, _ in measured])
     times = np.array([milliseconds for _, milliseconds in measured])
-    folds = np.arange(len(times)) % FOLDS
     sure = SURE**2 / (SURE**2 + np.array(errors or [0.0] * len(times)) ** 2)
-    best = min(SHRINKAGES, key=lambda shrinkage: _errors(rows, times, sure, folds, shrinkage)[0])
-    error, guesses = _errors(rows, times, sure, folds, best)
-    weights = dict(zip(names, (_fitted(rows, times, sure, best) / scale).tolist()))
+    fits = [_Fit.of(layers, times, sure)] if len(measured) >= LEAST or not others else []
+    if others:
+        fits.append(_Fit.of(np.hstack([layers, elsewhere]), times, sure, len(others)))
+    fit = min(fits, key=lambda fit: fit.error)
+    weights = dict(zip(names, fit.weights))
+    for other, share in zip(others, fit.weights[len(names) :]):
+        for name, weight in other.weights.items():
+            weights[name] = weights.get(name, 0.0) + share * weight
     return Predictor(
-        error=error,
-        rank=spearman(guesses.tolist(), times.tolist()),
+        error=fit.error,
+        rank=spearman(fit.guesses, times.tolist()),
         networks=len(times),
         weights=weights | {"least": float(times.min()) / 2},
     )
@@ -176,18 +187,35 @@ def _size(shape: Shape) -> int:
     return shape.channels * shape.height * shape.width
 
 
-def _errors(rows: Any, times: Any, sure: Any, folds: Any, shrinkage: float) -> tuple[float, Any]:
-    """The mean relative error where each fold is guessed from the others, each by how `sure` it is, and the guesses."""
-    import numpy as np
+@dataclass(frozen=True)
+class _Fit:
+    """Weights of features, and the mean relative error of `guesses`, each of a fold that was left out."""
 
-    guesses = np.empty_like(times)
-    for fold in range(FOLDS):
-        held = folds == fold
-        guesses[held] = rows[held] @ _fitted(rows[~held], times[~held], sure[~held], shrinkage)
-    return float(np.average(np.abs(guesses - times) / times, weights=sure)), guesses
+    weights: list[float]
+    error: float
+    guesses: list[float]
+
+    @classmethod
+    def of(cls, rows: Any, times: Any, sure: Any, free: int = 0) -> "_Fit":
+        """Of features a row for each network, of which the last `free` are hardly shrunk."""
+        import numpy as np
+
+        scale = rows.max(axis=0)
+        rows, folds = rows / scale, np.arange(len(times)) % FOLDS
+        found = []
+        for shrinkage in SHRINKAGES:
+            shrinkages = np.full(rows.shape[1], shrinkage)
+            shrinkages[rows.shape[1] - free :] = min(shrinkage, FREE)
+            guesses = np.empty_like(times)
+            for fold in range(FOLDS):
+                held = folds == fold
+                guesses[held] = rows[held] @ _fitted(rows[~held], times[~held], sure[~held], shrinkages)
+            found.append((float(np.average(np.abs(guesses - times) / times, weights=sure)), shrinkages, guesses))
+        error, shrinkages, guesses = min(found, key=lambda one: one[0])
+        return cls((_fitted(rows, times, sure, shrinkages) / scale).tolist(), error, guesses.tolist())
 
 
-def _fitted(rows: Any, times: Any, sure: Any, shrinkage: float) -> Any:
+def _fitted(rows: Any, times: Any, sure: Any, shrinkages: Any) -> Any:
     """Ridge regression of relative errors, in which those that are large beside the others count by their size and not
     by its square (Huber 1964, by reweighting): a host that was busy shows in single measurements."""
     import numpy as np
@@ -195,7 +223,7 @@ def _fitted(rows: Any, times: Any, sure: Any, shrinkage: float) -> Any:
     weighted, trust = rows / times[:, None], sure
     for _ in range(REWEIGHTINGS):
         trusted = weighted * trust[:, None]
-        normal = trusted.T @ weighted + shrinkage * len(times) * np.eye(rows.shape[1])
+        normal = trusted.T @ weighted + len(times) * np.diag(shrinkages)
         weights = np.linalg.solve(normal, trusted.sum(0))
         errors = np.maximum(np.abs(weighted @ weights - 1), TINY)
         trust = sure * np.minimum(1, LARGE * np.median(errors) / errors)

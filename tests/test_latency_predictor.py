@@ -63,6 +63,42 @@ def test_equal_measurements_give_equal_predictors() -> None:
     assert latency_predictor.predictor(measured) == latency_predictor.predictor(list(measured))
 
 
+def elsewhere(architecture: AnyArchitecture) -> float:
+    """A device that is slower, and has less trouble with depthwise convolutions."""
+    return 5 * sum(
+        value * (2e-8 if name.endswith("multiply-adds") else 5e-8)
+        for name, value in latency_predictor.features(architecture).items()
+        if name.endswith(("multiply-adds", "values"))
+    )
+
+
+def off(predicted: latency_predictor.Predictor) -> float:
+    unseen = networks(30, seed=1)
+    return sum(abs(predicted(network) / cost(network) - 1) for network in unseen) / len(unseen)
+
+
+def test_ten_measurements_are_enough_where_another_device_is_known() -> None:
+    other = latency_predictor.predictor([(network, elsewhere(network)) for network in networks(150, seed=2)])
+    few = [(network, cost(network)) for network in networks(10)]
+    predicted = latency_predictor.predictor(few, others=[other])
+    assert predicted.networks == 10
+    assert off(predicted) < 0.1
+    assert predicted.error == pytest.approx(off(predicted), abs=0.1), "and it knows how far it is off"
+    with pytest.raises(ValueError, match="9 measured networks are too few to learn latency from: give 10 or more"):
+        latency_predictor.predictor(few[:9], others=[other])
+    twenty = [(network, cost(network)) for network in networks(20)]
+    assert off(latency_predictor.predictor(twenty, others=[other])) < off(latency_predictor.predictor(twenty))
+
+
+def test_a_device_that_tells_nothing_costs_nothing() -> None:
+    draw = random.Random(0)
+    other = latency_predictor.predictor([(network, draw.uniform(1, 9)) for network in networks(40, seed=2)])
+    measured = [(network, cost(network)) for network in networks(60)]
+    predicted = latency_predictor.predictor(measured, others=[other])
+    assert predicted.error <= latency_predictor.predictor(measured).error
+    assert off(predicted) < 0.02
+
+
 def test_no_prediction_is_below_what_could_be() -> None:
     measured = [(network, cost(network)) for network in networks(40)]
     tiny = zoo.architecture("LeNet-5")

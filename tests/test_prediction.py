@@ -20,11 +20,11 @@ SPEC = dataclasses.replace(SEARCH, objective=Objective(cost="latency_ms", target
 class Exact(Past):
     """Its device takes for a network what its layers cost, but for some noise."""
 
-    noise = 0.0
+    noise, slower = 0.0, 1.0
 
     def measured(self, job: Job) -> Measurement:
         found = super().measured(job)
-        milliseconds = cost(job.architecture) * (1 + self.noise * self.dice.choice((-1, 1)))
+        milliseconds = self.slower * cost(job.architecture) * (1 + self.noise * self.dice.choice((-1, 1)))
         (latency,) = found.latencies.values()
         return dataclasses.replace(
             found, latencies={latency.device: dataclasses.replace(latency, median_ms=milliseconds)}
@@ -80,6 +80,26 @@ def test_latency_is_learnt_from_what_was_measured_before_and_from_nothing_since(
 def test_it_is_there_for_who_needs_it(past: Exact, changes: dict[str, object], is_there: bool) -> None:
     past.search(SEARCH, 40)
     assert (prediction(past.store, begun(past, **changes)) is not None) == is_there
+
+
+def test_a_new_device_borrows_from_what_is_known_of_others(past: Exact) -> None:
+    past.search(SEARCH, 60)
+    past.slower = 3.0
+    new = dataclasses.replace(SEARCH, seed=5, devices=("cpu:threads=2",))
+    past.search(new, 9)
+    assert prediction(past.store, begun(past, devices=new.devices)) is None
+    past.search(dataclasses.replace(new, seed=6), 3)
+    run = begun(past, devices=new.devices)
+    found = prediction(past.store, run)
+    assert found is not None
+    assert found.networks == 12
+    (text,) = said(past, run)
+    assert text.startswith(
+        "latency on cpu:threads=2 is predicted before it is measured, learnt from 12 networks and what they take "
+        "elsewhere: "
+    )
+    unseen = past.store.trial(past.search(dataclasses.replace(SEARCH, seed=9), 5).id, 4).job.architecture
+    assert found(unseen) == pytest.approx(3 * cost(unseen), rel=0.1)
 
 
 def test_too_little_is_said(past: Exact) -> None:

@@ -353,3 +353,8 @@ class TestMeasured:
         assert len(store.measured("cpu_eager", clock.now - 10)) == 2, "what ended before, not at that moment"
         assert len(store.measured("cpu_eager", clock.now, limit=1)) == 1
         assert store.measured("cpu_eager:threads=4", clock.now) == []
+        elsewhere = store.measured_elsewhere("cpu_eager", clock.now)
+        assert {device: len(some) for device, some in elsewhere.items()} == {
+            "cpuxeager": 1, "cpu": 1, "cpu_eager:threads=2": 1,
+        }  # fmt: skip
+        assert store.measured_elsewhere("cpu_eager", clock.now - 40) == {}, "of what ended before"

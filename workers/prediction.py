@@ -1,10 +1,14 @@
 """What a search knows of latencies before it measures any: learnt from all that was measured before it began."""
 
+import contextlib
+
 from nas import devices
-from nas.latency_predictor import Predictor, learnt
+from nas.latency_predictor import LEAST, LEAST_BORROWING, Predictor, learnt
 from nas.records import Run
 from nas.specs import SearchSpec
 from nas.store import Store
+
+ENOUGH = 100  # networks measured on a device, with which it needs no others
 
 
 def prediction(store: Store, run: Run) -> Predictor | None:
@@ -17,7 +21,7 @@ def prediction(store: Store, run: Run) -> Predictor | None:
         return None
     predictor, why, device = None, "", spec.devices[0]
     try:
-        predictor = learnt(store.measured(devices.canonical(device), run.started_at))
+        predictor = _learnt(store, devices.canonical(device), run.started_at)
     except ValueError as error:
         why = str(error)
     if predictor and predictor.error > spec.predict_within:
@@ -29,11 +33,22 @@ def prediction(store: Store, run: Run) -> Predictor | None:
     return None if why else predictor
 
 
+def _learnt(store: Store, device: str, before: float) -> Predictor:
+    """From what was measured on the device; where that is little, from what was measured on others as well."""
+    own, others = store.measured(device, before), list[Predictor]()
+    if LEAST_BORROWING <= len(own) < ENOUGH:
+        for elsewhere in store.measured_elsewhere(device, before).values():
+            with contextlib.suppress(ValueError):  # too little is known there
+                others.append(learnt(elsewhere))
+    return learnt(own, others)
+
+
 def _told(device: str, predictor: Predictor | None, why: str) -> str:
     if why or predictor is None:
         return f"latency on {device} is not predicted: {why}"
+    borrowed = " and what they take elsewhere" if predictor.networks < LEAST else ""
     rank = "" if predictor.rank is None else f", their rank correlation is {predictor.rank:.3f}"
     return (
-        f"latency on {device} is predicted before it is measured, learnt from {predictor.networks} networks: "
+        f"latency on {device} is predicted before it is measured, learnt from {predictor.networks} networks{borrowed}: "
         f"{predictor.error:.1%} off on average{rank}"
     )

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Row, and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, func, select, tuple_
 
 from nas.measurements import Latency
 from nas.networks.lowering import AnyArchitecture
@@ -19,6 +19,8 @@ from nas.store.queries import bounded, model_row, run_row, trial_row
 from nas.store.rows import LINE, line_of, run_of, trial_of
 from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TALLY, TRIAL
 from nas.store.text import plain
+
+Timed: TypeAlias = tuple[AnyArchitecture, Latency]
 
 _AT_ONCE = 500  # trials that are read together
 
@@ -194,15 +196,26 @@ class Reader:
             rows = connection.execute(query.order_by(OUTLINE.c.finished).limit(bounded(limit)))
             return [tuple(row) for row in rows]
 
-    def measured(self, device: str, before: float, limit: int = 1000) -> list[tuple[AnyArchitecture, Latency]]:
+    def measured(self, device: str, before: float, limit: int = 1000) -> list[Timed]:
         """Networks with their latencies on `device`, of all runs, from trials that had ended before that time, newest
         first; the same ones whenever it is asked."""
         named = f'"device":{json.dumps(device)},"median_ms":'  # as a latency is written
-        query = (
-            select(TRIAL)
-            .where(TRIAL.c.ended_at < before, TRIAL.c.measurement.contains(named, autoescape=True))
-            .order_by(TRIAL.c.ended_at.desc(), TRIAL.c.run, TRIAL.c.number)
-        )
+        found = self._latencies(TRIAL.c.measurement.contains(named, autoescape=True), before, limit)
+        return [(architecture, latency) for architecture, latency in found if latency.device == device]
+
+    def measured_elsewhere(self, device: str, before: float) -> dict[str, list[Timed]]:
+        """By the device, the same of all other devices, as far as the newest trials with any latency tell."""
+        by_device: dict[str, list[Timed]] = {}
+        for architecture, latency in self._latencies(TRIAL.c.measurement.contains('"median_ms":'), before, 1000):
+            if latency.device != device:
+                by_device.setdefault(latency.device, []).append((architecture, latency))
+        return by_device
+
+    def _latencies(
+        self, which: ColumnElement[bool], before: float, limit: int
+    ) -> list[tuple[AnyArchitecture, Latency]]:
+        query = select(TRIAL).where(TRIAL.c.ended_at < before, which)
+        query = query.order_by(TRIAL.c.ended_at.desc(), TRIAL.c.run, TRIAL.c.number)
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(bounded(limit))).all()
         return [
@@ -210,7 +223,6 @@ class Reader:
             for trial in map(trial_of, rows)
             if trial.measurement
             for latency in trial.measurement.latencies.values()
-            if latency.device == device
         ]
 
     def trial(self, run: str, number: int) -> Trial:
