@@ -29,11 +29,7 @@ def main() -> int:
     parser.add_argument("--table", type=Path, required=True, help="the file nb201_mit.npz")
     parser.add_argument("--draws", type=int, default=10, help="of ten networks, for each device")
     options = parser.parse_args()
-    table, space, images = (
-        np.load(options.table),
-        spaces.load("nasbench201"),
-        Images(resolution=32, channels=3, classes=10),
-    )
+    table, space, images = np.load(options.table), spaces.load("nasbench201"), Images(resolution=32)
     drawn = np.random.default_rng(0).choice(len(table["codes"]), KNOWN + UNSEEN, replace=False)
     networks = [
         space.architecture(dict(zip(space.knobs(images), (NASBENCH201_OPS[op] for op in code))), images)

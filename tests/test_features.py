@@ -135,3 +135,5 @@ def test_a_source_that_a_knob_chooses_is_where_a_wire_begins() -> None:
     found = cell.numbers(np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0]]))
     # Paths, the longest and the shortest; skips and convolutions; paths of convolutions alone, most on one path.
     assert found.tolist() == [[2, 1, -1, 0, 2, 2, 1], [1, 2, -2, 0, 2, 1, 2], [1, 1, -1, 1, 1, 1, 1]]
+    turned = _Cell(knobs, Wiring(inputs=1, wires=wires[::-1], outputs=None, identity="skip"))
+    assert turned.numbers(np.array([[1, 0, 0]])).tolist() == found[1:2].tolist(), "in whatever order they are said"

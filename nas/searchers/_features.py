@@ -65,8 +65,9 @@ class _Cell:
 
     def __init__(self, knobs: Knobs, wiring: Wiring) -> None:
         self._inputs, self._outputs = wiring.inputs, wiring.outputs
-        self._nodes = [wire.node for wire in wiring.wires]
-        every = dict.fromkeys(choice for wire in wiring.wires for choice in knobs[wire.operation])
+        wires = sorted(wiring.wires, key=lambda wire: wire.node)  # what leads to a state is before what leaves it
+        self._nodes = [wire.node for wire in wires]
+        every = dict.fromkeys(choice for wire in wires for choice in knobs[wire.operation])
         computing = [operation for operation in every if operation not in (wiring.identity, wiring.none)]
         self._computing = range(len(computing))
         numbers = {operation: number for number, operation in enumerate(computing)} | {wiring.identity: IDENTITY}
@@ -74,13 +75,13 @@ class _Cell:
         # Of each wire the column of a knob, and what each place in it stands for.
         self._operations = [
             (column[wire.operation], np.array([numbers.get(choice, NONE) for choice in knobs[wire.operation]]))
-            for wire in wiring.wires
+            for wire in wires
         ]
         self._sources = [
             (column[wire.source.knob], np.array([wire.source.states[choice] for choice in knobs[wire.source.knob]]))
             if isinstance(wire.source, Chosen)
             else (0, np.array([wire.source] * len(next(iter(knobs.values())))))
-            for wire in wiring.wires
+            for wire in wires
         ]
 
     def numbers(self, codes: Codes) -> Numbers:

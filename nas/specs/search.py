@@ -104,7 +104,7 @@ class SearchSpec:
     others every candidate is measured as well, before it is trained. `GET /v1/devices` and `nas devices` list them."""
     predict_within: float = 0.1
     """The relative error within which earlier measurements have to predict latency for the searcher to know it in
-    advance; 0: never."""
+    advance; 0: never. That takes 20 networks measured on the device, or ten where other devices are known."""
     recipe: Recipe = RECIPES["search"]
     """How each network is trained. `GET /v1/recipes` and `nas recipes` list some by name, to begin with. What a request
     leaves out is as in recipe "search", with shared weights as in "supernet", and with a parent as in "finetune"."""
