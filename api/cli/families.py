@@ -74,6 +74,8 @@ def family(growth: Json) -> RenderableType:
         )
         what = "Test" if scored_on == "test" else "Validation"
         parts.append(Text(f"{what} accuracy: {several}{tied(growth['family'], 'member')}", style="dim"))
+    if any(_latency(row, device).startswith(numbers.ABOUT) for row in growth["family"] for device in devices):
+        parts.append(Text(f"{numbers.ABOUT} a latency that is noisy", style="dim"))
     return Group(*parts)
 
 

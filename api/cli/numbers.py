@@ -4,6 +4,8 @@ import re
 
 from nas.measurements import MOST_ERROR
 
+ABOUT = "~"  # before a latency that is noisy, where there is no room for its error
+
 
 def percent(fraction: float | None, error: float | None = None) -> str:
     """With its standard error, where that is known."""
@@ -54,12 +56,14 @@ def milliseconds(latency_ms: float | None) -> str:
 
 
 def latency(latency_ms: float | None, error_ms: float | None, *, brief: bool = False) -> str:
-    """As in "0.41 ms ± 0.5%", where the error is known, and "0.41 ms ± 21% noisy", where it is large; in brief it is
-    left out."""
+    """As in "0.41 ms ± 0.5%", where the error is known, and "0.41 ms ± 21% noisy", where it is large; in brief
+    "0.41 ms" and "~0.41 ms"."""
     if not latency_ms or not error_ms:
         return milliseconds(latency_ms)
-    known = "" if brief else f" ± {error_ms / latency_ms:.1%}"
-    return f"{milliseconds(latency_ms)}{known}{' noisy' if error_ms > MOST_ERROR * latency_ms else ''}"
+    noisy, short = error_ms > MOST_ERROR * latency_ms, milliseconds(latency_ms)
+    if brief:
+        return f"{ABOUT}{short}" if noisy else short
+    return f"{short} ± {error_ms / latency_ms:.1%}{' noisy' if noisy else ''}"
 
 
 def reward(value: float | None) -> str:

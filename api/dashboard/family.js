@@ -86,7 +86,8 @@ export function familyTable(spec) {
         return {
           title: place ? `On ${device}` : "Latency",
           number: true,
-          minor: true,
+          minor: place > 0,
+          named: place === 0,
           text: (row) => JSON.stringify([text(row), row.latency_errors_ms[device]]),
           fill: (cell, row) => cell.replaceChildren(text(row), noiseBadge(latencyOf(row, device)) || ""),
           hint: `on ${device}: ${MEDIAN}`,
