@@ -112,6 +112,23 @@ def test_models_and_runs_are_deleted_when_somebody_is_sure(view: View) -> None:
     view.complaints[:] = [each for each in view.complaints if "404" not in each]  # the page asked once more
 
 
+def test_a_question_that_is_asked_again_at_once_has_an_answer_of_its_own(view: View) -> None:
+    """Browsers say that a dialog closed in a task of its own, when it may be open again."""
+    page = view.search(view.service.runs["paused"])
+    expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible()
+    page.evaluate(
+        """() => {
+            const button = [...document.querySelectorAll("button")].find((each) => each.textContent === "Cancel");
+            button.click();
+            document.querySelector("dialog[open] button[value=no]").click();
+            button.click();
+        }"""
+    )
+    page.wait_for_timeout(100)  # for the first dialog's closing to be told
+    page.get_by_role("button", name="Cancel the search").press("Enter")
+    expect(page.locator(".heading .pill")).to_have_text("cancelled")
+
+
 def test_who_holds_the_disk_is_shown_with_the_models(view: View) -> None:
     page = view.open("#/models")
     page.get_by_text("Disk", exact=True).click()

@@ -19,14 +19,18 @@ export function confirmation(question, consequences, verb) {
       ),
     ),
   );
+  let answer = () => {};
+  // Is told some time after the dialog closed: it may have been opened again since.
+  node.addEventListener("close", () => node.open || answer(node.returnValue === "yes"));
   return {
     node,
     ask() {
+      answer(false);
       node.returnValue = "no";
       node.showModal();
-      return new Promise((resolve) =>
-        node.addEventListener("close", () => resolve(node.returnValue === "yes"), { once: true }),
-      );
+      return new Promise((resolve) => {
+        answer = resolve;
+      });
     },
   };
 }
