@@ -50,7 +50,11 @@ class Predictor:
     fingerprint: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, architecture: AnyArchitecture) -> float:
-        total = sum(self.weights.get(name, 0.0) * value for name, value in features(architecture).items())
+        return self.of(features(architecture))
+
+    def of(self, tally: Counter[str]) -> float:
+        """The same, of what a network's layers amount to."""
+        total = sum(self.weights.get(name, 0.0) * value for name, value in tally.items())
         return max(total, self.weights["least"])
 
 
@@ -92,7 +96,7 @@ def predictor(
     tables = [features(architecture) for architecture, _ in measured]
     names = sorted({name for table in tables for name in table})
     layers = np.array([[table[name] for name in names] for table in tables])
-    elsewhere = np.array([[other(architecture) for other in others] for architecture, _ in measured])
+    elsewhere = np.array([[other.of(table) for other in others] for table in tables])
     times = np.array([milliseconds for _, milliseconds in measured])
     sure = SURE**2 / (SURE**2 + np.array(errors or [0.0] * len(times)) ** 2)
     fits = [_Fit.of(layers, times, sure)] if len(measured) >= LEAST or not others else []

@@ -110,8 +110,8 @@ class Searcher:
     def _belief(self) -> Belief:
         codes, costs = self._candidates.rows(self._pool)
         log_costs = [np.log(own) if known and len(own) else None for known, own in zip(self._known, costs.T)]
-        wirings = self._problem.wirings if len(codes) else ()
-        features = Features(self._problem.knobs, wirings, codes) if wirings else None
+        wirings = self._problem.wirings
+        features = Features(self._problem.knobs, wirings, codes) if wirings and len(codes) else None
         return Belief(self._tables, log_costs, self._earlier, features)
 
     @property
