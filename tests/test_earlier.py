@@ -90,12 +90,13 @@ def test_other_trainings_are_of_a_kind_of_their_own(past: Past) -> None:
     assert f"4 trials of search {shorter.id} (Fashion, 5 M multiply-adds), 4 of them trained otherwise" in shown
 
 
-def test_rungs_compare_with_what_was_trained_as_long_as_the_lowest(past: Past) -> None:
+def test_what_was_trained_as_long_as_a_rung_is_of_its_kind(past: Past) -> None:
     whole, fidelity = Recipe(epochs=6), Fidelity(eta=3, rungs=2)
     lowest = past.search(dataclasses.replace(FIRST, recipe=fidelity.recipes(whole)[0], seed=2), 3)
     highest = past.search(dataclasses.replace(FIRST, recipe=whole, seed=3), 2)
-    run = second(past, lowest, highest, recipe=whole, fidelity=fidelity)
-    assert [one.kind for one in learnt(past.store, run, GREY)] == [0] * 3 + [1] * 2
+    other = past.search(dataclasses.replace(FIRST, recipe=Recipe(epochs=3), seed=4), 1)
+    run = second(past, lowest, highest, other, recipe=whole, fidelity=fidelity)
+    assert [one.kind for one in learnt(past.store, run, GREY)] == [1] * 3 + [0] * 2 + [2]
 
 
 def test_networks_that_the_search_cannot_propose_are_left_out(past: Past) -> None:

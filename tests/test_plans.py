@@ -526,7 +526,7 @@ def test_a_failed_network_goes_no_higher_and_does_not_count() -> None:
     assert fifth.promotes in (second.number, fourth.number)
 
 
-def test_the_searcher_hears_of_every_rung_in_the_terms_of_the_lowest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_searchers_hear_of_every_rung_in_the_terms_of_the_lowest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that was trained longer must not look better for that than those that were not."""
     plan, jobs, heard = SearchPlan("r", dataclasses.replace(CLIMB, confirm=0), 60, IMAGES), list[Job](), list[float]()
     monkeypatch.setattr(plan._searcher, "tell", lambda _, outcome: heard.append(outcome.accuracy))
@@ -540,6 +540,18 @@ def test_the_searcher_hears_of_every_rung_in_the_terms_of_the_lowest(monkeypatch
     assert {job.rung for job in jobs} == {0, 1, 2}
     for job, accuracy in zip(jobs, heard, strict=True):
         assert accuracy == pytest.approx(0.8 * (measured(job).accuracy or 0.0))
+
+
+def test_a_searcher_that_tells_kinds_apart_hears_how_far_below_the_highest_rung_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec, heard = dataclasses.replace(CLIMB, searcher="surrogate", confirm=0), list[Outcome]()
+    plan = SearchPlan("r", spec, 26, IMAGES)
+    monkeypatch.setattr(plan._searcher, "tell", lambda _, outcome: heard.append(outcome))
+    jobs = run(plan, 26)
+    assert {job.rung for job in jobs} == {0, 1, 2}
+    assert [outcome.kind for outcome in heard] == [2 - (job.rung or 0) for job in jobs]
+    assert [outcome.accuracy for outcome in heard] == [measured(job).accuracy for job in jobs]
 
 
 def test_what_cannot_be_compared_with_the_lowest_rung_yet_is_not_told() -> None:

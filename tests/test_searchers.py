@@ -20,7 +20,7 @@ from nas.pareto import hypervolume
 from nas.searchers import Costed, Earlier, Outcome, Problem, Searcher, _belief, surrogate
 from nas.searchers._acquisition import excess, hypervolume_improvement, improvement, unwarp, warp
 from nas.searchers._candidates import CHECKS, Candidates
-from nas.searchers._gaussian_process import GaussianProcess, distances, plain
+from nas.searchers._gaussian_process import PLAIN, GaussianProcess, Rows, distances, plain
 
 NAMES = plugins.names("nas.searchers")
 IMAGES = Images(resolution=32, channels=3, classes=10)
@@ -543,6 +543,19 @@ class TestWhatEarlierSearchesFound:
         searcher.ask(40, [])
         assert self.seen(searcher) < 60
 
+    def test_of_longer_trainings_a_few_are_asked_for_and_the_shorter_ones_tell_the_rest(self) -> None:
+        """40 networks were trained for a part of the time, which gives less accuracy, four of them for all of it."""
+        searcher: Any = on_land("surrogate")
+        for choices in self.CHOICES[:40]:
+            short = dataclasses.replace(measured(choices), accuracy=LAND.accuracy(choices) - 0.2, kind=1)
+            searcher.tell(choices, short)
+        assert statistics.fmean(searcher.believed(self.CHOICES[40:])) < 0.8, "until there are such, as they are"
+        for choices in self.CHOICES[:4]:
+            searcher.tell(choices, measured(choices))
+        believed = searcher.believed(self.CHOICES[40:])
+        errors = [abs(one - LAND.accuracy(choices)) for one, choices in zip(believed, self.CHOICES[40:])]
+        assert statistics.fmean(errors) < 0.03
+
     def test_a_network_that_is_trained_again_is_known_once(self) -> None:
         searcher = self.searcher()
         searcher.tell(self.CHOICES[0], measured(self.CHOICES[0]))
@@ -659,8 +672,71 @@ class TestTheProcess:
 
     def test_a_knob_that_does_nothing_weighs_least(self) -> None:
         process, *_ = self.told()
-        weights = process._logs[6:]
+        weights = process._logs[PLAIN:]
         assert weights[2] < weights[0]
+
+
+class TestOtherKinds:
+    """Values of networks, and of the same networks and others values of another kind."""
+
+    CODES = np.array(list(itertools.product(range(3), range(3), range(3))), dtype=np.intp)
+    TABLES = (distances((1, 2, 3)), distances(("a", "b", "c")), distances(("x", "y", "z")))
+    FEW = slice(0, 27, 4)
+
+    def values(self, seed: int) -> Any:
+        draw = np.random.default_rng(seed)
+        effects = draw.standard_normal((3, 3))
+        values = sum(effects[knob, self.CODES[:, knob]] for knob in range(3)) + 0.02 * draw.standard_normal(27)
+        return (values - values.mean()) / values.std()
+
+    def rows(self, own: Any, other: Any) -> Rows:
+        codes, y = np.concatenate([self.CODES[self.FEW], self.CODES]), np.concatenate([own[self.FEW], other])
+        kinds = np.repeat([0, 1], [len(own[self.FEW]), len(other)]).astype(np.intp)
+        return Rows(codes, np.zeros(len(y)), y, np.zeros(len(y)), kinds)
+
+    def missed(self, own: Any, rows: Rows) -> tuple[float, float]:
+        """By how much, and the correlation of the kinds that was learnt."""
+        process = GaussianProcess(self.TABLES)
+        process.fit(rows, 60)
+        process.condition(rows)
+        mean = process.mean(self.CODES, np.zeros(27))
+        return float(np.sqrt(np.mean((mean - own) ** 2))), float(np.exp(process._logs[6]))
+
+    def test_what_ranks_alike_says_much_whatever_its_level_and_its_spread(self) -> None:
+        own = self.values(1)
+        rows = self.rows(own, 3 + 0.5 * own)
+        alone, _ = self.missed(own, rows.of(rows.kinds == 0))
+        beside, common = self.missed(own, rows)
+        assert beside < 0.5 * alone
+        assert common > 0.8
+
+    def test_what_has_nothing_to_do_with_it_costs_little(self) -> None:
+        own = self.values(1)
+        rows = self.rows(own, self.values(5))
+        alone, _ = self.missed(own, rows.of(rows.kinds == 0))
+        beside, common = self.missed(own, rows)
+        assert beside < 1.25 * alone
+        assert common < 0.5
+
+    def test_its_hyperparameters_are_more_likely_than_those_beside(self) -> None:
+        """So the slopes that it goes by are those of the likelihood."""
+        rows = self.rows(self.values(1), 3 + 0.5 * self.values(1) + 0.1 * self.values(2))
+        process = GaussianProcess(self.TABLES)
+        process.fit(rows, 200)
+
+        def likelihood(logs: Any) -> float:
+            beside = GaussianProcess(self.TABLES)
+            beside._logs = logs
+            beside.condition(rows)
+            off = (logs - beside._prior) / beside._spread
+            return float(np.log(np.diag(beside._root)).sum() - 0.5 * rows.y @ beside._alpha - 0.5 * off @ off)
+
+        best = likelihood(process._logs)
+        for place in range(len(process._logs)):
+            for step in (-0.3, 0.3):
+                logs = process._logs.copy()
+                logs[place] += step
+                assert likelihood(logs) < best + 1e-3, place
 
 
 def test_a_latency_that_is_not_well_known_says_little_of_its_networks_costs() -> None:

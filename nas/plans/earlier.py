@@ -33,14 +33,15 @@ def earlier(
     """What these trials, each with what its search was asked for, tell of networks that a search as `spec` may propose,
     by its metric.
 
-    Those that were trained as it trains are of kind 0; a kind of its own is each other recipe, resolution, precision or
-    supernet; `kinds` are those that were met so far, and these are added to them.
+    Those that were trained as it trains are of kind 0, or of so many as their rung is below the highest; a kind of its
+    own is each other recipe, resolution, precision or supernet; `kinds` are those that were met so far, and these are
+    added to them.
     """
     space = spaces.load(spec.space, spec.parent)
     knobs = spaces.narrowed(space.knobs(images), spec.knobs)
     kinds = [] if kinds is None else kinds
     if not kinds:
-        kinds.append(_own(spec, images))
+        kinds += _own(spec, images)
     known = []
     for its, trial in trials:
         job, metric = trial.job, spec.objective.metric
@@ -60,17 +61,16 @@ def earlier(
     return tuple(known)
 
 
-def _own(spec: SearchSpec, images: Images) -> object:
-    """How the networks are trained of which its searcher hears. What a supernet says is only known once it is there."""
-    recipe = spec.fidelity.recipes(spec.recipe)[0] if spec.fidelity else spec.recipe
-    return (
-        recipe,
-        spec.objective.precision,
-        images.resolution,
-        0,
-        "not yet" if spec.weights == "shared" else None,
-        False,
-    )
+def _own(spec: SearchSpec, images: Images) -> list[object]:
+    """How the networks are trained of which its searcher hears, the highest rung first. What a supernet says is only
+    known once it is there."""
+    shared = "not yet" if spec.weights == "shared" else None
+    seen, fidelity = (spec.objective.precision, images.resolution), spec.fidelity
+    if fidelity is None:
+        return [(spec.recipe, *seen, 0, shared, False)]
+    recipes = fidelity.recipes(spec.recipe)
+    rungs = reversed(range(len(recipes)))
+    return [(recipes[rung], *seen, fidelity.epochs_done(recipes, rung), shared, False) for rung in rungs]
 
 
 def _kind(spec: SearchSpec, job: Job) -> object:

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nas import parents, spaces, surroundings, zoo
+from nas import parents, plugins, spaces, surroundings, zoo
 from nas.kinship import fitted, obstacles
 from nas.latency_predictor import Predictor
 from nas.limits import far_over, load, over_limit
@@ -157,10 +157,13 @@ class SearchPlan:
         self._searcher.tell(job.choices, leveled)
 
     def _level(self, job: Job, told: Costed | None) -> Costed | None:
-        """What the searcher is told, which hears of all rungs in the terms of the lowest."""
-        if self._rungs and job.rung is not None and isinstance(told, Outcome):
-            return self._rungs.level(job.rung, told)
-        return told
+        """What the searcher is told: of which rung an accuracy is, or where it minds none, what it would have been on
+        the lowest."""
+        if self._rungs is None or job.rung is None or self._highest is None or not isinstance(told, Outcome):
+            return told
+        if plugins.learns(self._spec.searcher):
+            return replace(told, kind=self._highest - job.rung)
+        return self._rungs.level(job.rung, told)
 
     def _heir(self, sharing: Sharing, number: int) -> Job | None:
         """The next network with shared weights: a new one, or at the end one of the best, which is trained on."""

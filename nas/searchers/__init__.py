@@ -24,8 +24,7 @@ REFUSALS = 20  # refused answers to one proposal, after which what is over the l
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
     """What another search found of a network on the same images: its `accuracy`, or what the metric is instead, of
-    which `error` is the standard error. `kind` 0: it was trained as this search trains. Otherwise a number for how it
-    was: accuracies of another kind have a level of their own, and say less."""
+    which `error` is the standard error; `kind` as in Outcome."""
 
     choices: Choices
     accuracy: float
@@ -118,10 +117,13 @@ class Costed:
 class Outcome(Costed):
     """What a candidate turned out to be: what it cost, and its `accuracy` in [0, 1], or what the objective's metric is
     instead, of which `error` is the standard
-    error where it is known; 0: nothing is known of it."""
+    error where it is known; 0: nothing is known of it. `kind` 0: it was trained as what is searched for is. Otherwise a
+    number for how it was, the smaller the dearer: accuracies of another kind have a level of their own, and say
+    less."""
 
     accuracy: float
     error: float = 0.0
+    kind: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,6 +1,7 @@
 """What the outcomes that were told say of every network's accuracy, and of costs that only measuring tells."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,16 +11,17 @@ from nas.searchers import Costed, Outcome
 from nas.searchers._acquisition import normal_cdf, unwarp, warp, warped_error
 from nas.searchers._candidates import Code
 from nas.searchers._features import Features
-from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess, Rows, plain
+from nas.searchers._gaussian_process import EARLIER, Codes, Floats, GaussianProcess, Rows, plain
 from nas.searchers._views import SMALLEST_SPREAD, Views
 
 log = logging.getLogger(__name__)
 
+FEW = 4  # outcomes of a kind, with which it can be asked for
 MOST_ROWS = 500  # outcomes that the process is conditioned on; with more, the best half and the latest half
 
 
 class Known(NamedTuple):
-    """An outcome as it is learnt from; `kind` as in Rows."""
+    """An outcome as it is learnt from; `kind` as in Outcome."""
 
     code: Code
     costs: tuple[float, ...]
@@ -44,8 +46,8 @@ class Belief:
         earlier: Sequence[Known] = (),
         features: Features | None = None,
     ) -> None:
-        costed, taught = any(known is not None for known in log_costs), bool(earlier)
-        self._process = Views(tables, features.tables if features else (), costed, taught)
+        costed = any(known is not None for known in log_costs)
+        self._process = Views(tables, features.tables if features else (), costed)
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
         self._tables, self._features = tables, features
         self._load: CostModel | None = None
@@ -53,7 +55,7 @@ class Belief:
         basis = np.zeros(1) if self._basis is None else np.asarray(log_costs[self._basis])
         self._pivot, self._spread = float(basis.max()), max(float(basis.std()), 1e-3)
         self._earlier, self._told = list(earlier), list[Known]()
-        self._fitted = 0
+        self._fitted = self._asked = 0
         self._fit()
 
     def __len__(self) -> int:
@@ -68,9 +70,10 @@ class Belief:
             self._load.tell(code, outcome.load, outcome.cost_error)
         if not isinstance(outcome, Outcome):
             return
-        self._told.append(Known(code, outcome.costs, outcome.accuracy, outcome.error))
+        self._told.append(Known(code, outcome.costs, outcome.accuracy, outcome.error, outcome.kind))
         # What was found before of the same network may be the same training.
-        self._earlier = [known for known in self._earlier if known.kind > 0 or known.code != code]
+        again = code, outcome.kind
+        self._earlier = [known for known in self._earlier if (known.code, known.kind) != again]
         self._fit()
         if len(self) == MOST_ROWS:
             log.info("after %d outcomes the model sees the best half and the latest half of so many", len(self))
@@ -102,7 +105,7 @@ class Belief:
         if len(told) > most:
             older = np.argsort(-rewards[: -most // 2], kind="stable")[: most // 2]
             told = [*(told[row] for row in np.sort(older)), *told[len(told) - most // 2 :]]
-        rows = self._rows([*self._earlier, *told])
+        rows = self._rows(told)
         self.condition_costs()
         self._process.condition(rows)
         if len(supposed):
@@ -160,14 +163,25 @@ class Belief:
 
     def _fit(self) -> None:
         count = len(self._earlier) + len(self._told)
-        if steps := _steps(count, self._fitted):
-            self._fitted = count
-            self._process.fit(self._rows([*self._earlier, *self._told]), steps)
+        asked = self._judged()
+        if steps := _steps(count, self._fitted if asked == self._asked else 0):
+            self._fitted, self._asked = count, asked
+            self._process.fit(self._rows(self._told), steps)
 
-    def _rows(self, known: Sequence[Known]) -> Rows:
+    def _judged(self) -> int:
+        """The kind that is asked for: the dearest of which there are a few, else the one of which there are most."""
+        counts = Counter(known.kind for known in (*self._earlier, *self._told))
+        enough = [kind for kind, count in counts.items() if count >= FEW]
+        return min(enough, default=counts.most_common(1)[0][0] if counts else 0)
+
+    def _rows(self, told: Sequence[Known]) -> Rows:
+        """What is known earlier, and what was `told`, by what is asked for."""
+        known = [*self._earlier, *told]
         codes, costs, accuracies = _arrays(known)
         errors = warped_error(accuracies, np.array([one.error for one in known]))
+        own = np.repeat([EARLIER, 0], [len(self._earlier), len(told)])
         kinds = np.array([one.kind for one in known], dtype=np.intp)
+        kinds = np.where(kinds == self._asked, own, 1 + kinds)
         return Rows(self._described(codes), self._z(costs), warp(accuracies), errors, kinds)
 
 

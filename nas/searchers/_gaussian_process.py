@@ -22,6 +22,7 @@ APART = 25.0  # prior variance of another kind's level: wherever it may lie
 JITTER = 1e-8
 BESIDE = 0.3  # weight of all knobs together beside features, which have 2
 QUICK = np.float32  # what many candidates are looked at in: as exact as their ranking needs, in half the time
+PLAIN = 8  # hyperparameters before those of knobs
 FIT_ROWS = 160  # hyperparameters change little beyond so many
 
 
@@ -39,7 +40,7 @@ class Rows:
     """What was measured, a row each: values `y` with their standard `errors` at `codes` and log-costs `z`.
 
     `kinds` say of what kind a value is. Asked for are those of kind 0, and EARLIER ones are of that kind as well; those
-    of each other kind have a level that is not known, and errors of their own besides, which are learnt.
+    of each other kind have a level that is not known, and what they have in common with these is learnt.
     """
 
     codes: Codes
@@ -61,7 +62,13 @@ class Rows:
 
     def levels(self) -> Floats:
         """What the levels of other kinds have in common."""
-        return np.asarray(APART * (self.others[:, None] & (self.kinds[:, None] == self.kinds)))
+        return np.asarray(APART * (self.others[:, None] & self.alike))
+
+    @property
+    def alike(self) -> NDArray[np.bool_]:
+        """Which two of them are of one kind."""
+        kinds = np.maximum(self.kinds, 0)
+        return np.asarray(kinds[:, None] == kinds)
 
 
 def plain(codes: Codes, z: Floats, y: Floats, errors: Floats) -> Rows:
@@ -79,17 +86,27 @@ class _Terms:
     noise: float
     length: float  # of the log-cost
     strange: float  # errors of other kinds
+    common: float  # correlation of two kinds
+    stretch: float  # how much wider the values of another kind are spread
     weights: Floats  # how much each knob matters
 
     @classmethod
     def of(cls, logs: Floats) -> "_Terms":
         values = np.exp(logs)
-        trend, additive, product, noise, length, strange = values[:6].tolist()
-        return cls(trend, additive, product, noise, length, strange, values[6:])
+        trend, additive, product, noise, length, strange, common, stretch = values[:PLAIN].tolist()
+        return cls(trend, additive, product, noise, length, strange, min(1.0, common), stretch, values[PLAIN:])
 
     @property
     def variance(self) -> float:
         return LEVEL + self.additive + self.product
+
+    def shared(self, rows: Rows) -> Floats:
+        """The factor on the covariance of each two of them: an intrinsic model of coregionalisation (Bonilla et al.
+        2008; for searches Swersky et al. 2013)."""
+        if not rows.others.any():
+            return np.ones((1, 1))
+        stretch = np.where(rows.others, self.stretch, 1.0)
+        return np.asarray(stretch[:, None] * stretch * np.where(rows.alike, 1.0, self.common))
 
 
 class GaussianProcess:
@@ -107,11 +124,12 @@ class GaussianProcess:
         self._tables = tables = [*tables, *features]
         self._starts = np.concatenate([[0], np.cumsum([len(table) for table in tables])[:-1]]).astype(np.intp)
         columns = len(tables)
-        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5, 0.1, *weights]))
-        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7, 1.0] + [1.0 if features else 0.5] * columns)
+        self._prior = np.log(np.array([1.0, 0.3, 0.5, 0.01, 0.5, 0.1, 0.8, 1.0, *weights]))
+        self._spread = np.array([1.0, 1.0, 1.0, 1.0, 0.7, 1.0, 1.0, 0.5] + [1.0 if features else 0.5] * columns)
         self._logs = self._prior.copy()
         self._codes: Codes = np.zeros((0, columns), dtype=np.intp)
         self._z: Floats = np.zeros(0)
+        self._shared: Floats = np.zeros(0)
         self._root: Floats = np.zeros((0, 0))
         self._alpha: Floats = np.zeros(0)
 
@@ -131,7 +149,8 @@ class GaussianProcess:
         codes, z, y, others = rows.codes, rows.z, rows.y, rows.others
         apart = np.stack([table[codes[:, knob]][:, codes[:, knob]] for knob, table in enumerate(self._tables)])
         squares, products, count = (z[:, None] - z) ** 2, z[:, None] * z, len(y)
-        levels = LEVEL + rows.levels()
+        levels, apart_kinds = rows.levels(), ~rows.alike
+        foreign = others[:, None].astype(float) + others
         flat = apart.reshape(len(apart), -1)
         logs, best = self._logs.copy(), (-np.inf, self._logs)
         step, last = np.full(len(logs), 0.2), np.zeros(len(logs))
@@ -141,7 +160,9 @@ class GaussianProcess:
             total = terms.weights.sum()
             additive = 1 - far / total
             product = terms.product * np.exp(-far - squares / (2 * terms.length**2))
-            matrix = terms.trend * products + terms.additive * additive + product + levels
+            shared = terms.shared(rows)
+            effects = shared * (terms.trend * products + terms.additive * additive + product + LEVEL)
+            matrix = effects + levels
             matrix.flat[:: count + 1] += terms.noise + rows.errors**2 + terms.strange * others + JITTER
             root = np.linalg.cholesky(matrix)
             inverse = np.linalg.inv(matrix)
@@ -153,31 +174,35 @@ class GaussianProcess:
             if attempt == steps:
                 break
             gradient = 0.5 * (np.outer(alpha, alpha) - inverse)
-            through = gradient * product
             slope = np.empty(len(logs))
+            slope[3] = terms.noise * np.trace(gradient)
+            slope[5] = terms.strange * np.diag(gradient)[others].sum()
+            slope[6] = (gradient * effects)[apart_kinds].sum()
+            slope[7] = (gradient * effects * foreign).sum()
+            gradient *= shared
+            through = gradient * product
             slope[0] = terms.trend * (gradient * products).sum()
             slope[1] = terms.additive * (gradient * additive).sum()
             slope[2] = through.sum()
-            slope[3] = terms.noise * np.trace(gradient)
             slope[4] = (through * squares).sum() / terms.length**2
-            slope[5] = terms.strange * np.diag(gradient)[others].sum()
             share = terms.additive / total * (gradient.sum() - (gradient * additive).sum())
-            slope[6:] = terms.weights * (share - flat @ (through + terms.additive / total * gradient).ravel())
+            slope[PLAIN:] = terms.weights * (share - flat @ (through + terms.additive / total * gradient).ravel())
             slope -= off / self._spread
             sign = np.sign(slope)
             turned = sign * last
             step = np.clip(np.where(turned > 0, step * 1.3, np.where(turned < 0, step * 0.5, step)), 1e-3, 0.5)
             logs = logs + sign * step
+            logs[6] = min(logs[6], 0.0)
             last = np.where(turned < 0, 0.0, sign)
         self._logs = best[1]
 
     def condition(self, rows: Rows) -> None:
         """Take rows whose values are standardised as what was measured."""
         self._codes, self._z = rows.codes, rows.z
-        matrix = self._kernel(rows.codes, rows.z)
-        strange = float(np.exp(self._logs[5]))
-        matrix += rows.levels()
-        matrix.flat[:: len(rows.y) + 1] += self.noise + rows.errors**2 + strange * rows.others + JITTER
+        terms = _Terms.of(self._logs)
+        matrix = terms.shared(rows) * self._kernel(rows.codes, rows.z) + rows.levels()
+        matrix.flat[:: len(rows.y) + 1] += terms.noise + rows.errors**2 + terms.strange * rows.others + JITTER
+        self._shared = np.where(rows.others, terms.common * terms.stretch, 1.0)
         self._root = np.linalg.inv(np.linalg.cholesky(matrix))
         self._alpha = self._root.T @ (self._root @ rows.y)
 
@@ -186,12 +211,13 @@ class GaussianProcess:
         return np.asarray(self._alpha / (self._root**2).sum(axis=0))
 
     def mean(self, codes: Codes, z: Floats) -> Floats:
-        return np.asarray(self._kernel(codes, z, QUICK) @ self._alpha)
+        return np.asarray(self._kernel(codes, z, QUICK) @ (self._shared * self._alpha))
 
     def predict(self, codes: Codes, z: Floats) -> tuple[Floats, Floats]:
         """Posterior mean and standard deviation of the value without noise."""
         terms = _Terms.of(self._logs)
         across = self._kernel(codes, z, QUICK)
+        across *= self._shared.astype(QUICK)
         explained = across @ self._root.T.astype(QUICK)
         variance = terms.trend * z**2 + terms.variance - np.einsum("ij,ij->i", explained, explained)
         return across @ self._alpha, np.sqrt(np.maximum(variance, 1e-6))

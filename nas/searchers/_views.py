@@ -5,8 +5,8 @@ does not. And some outcomes are of another kind: a cell that computes nothing sa
 the scale for all. So there are two more, without what lies under the widest gap in the lower half. No trial tells which
 space it is; leave-one-out does (Rasmussen & Williams 2006, section 5.4.2), here of the better half of what was told, as
 a search goes on among these. It compares errors, not densities: without its lower half any space looks less noisy.
-Where outcomes of earlier searches are known, there is each of these models with them and without, and where cells are
-described by more than their knobs, with that and without; and the same judge.
+Where outcomes of earlier searches are known, or such of shorter trainings, there is each of these models with them and
+without, and where cells are described by more than their knobs, with that and without; and the same judge.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,13 @@ FEWEST = 10  # of a search's own, before it can tell that it is better off witho
 
 
 class Views:
-    """Are asked as a GaussianProcess is, of values that are not standardised; `taught` where there are earlier
-    ones."""
+    """Are asked as a GaussianProcess is, of values that are not standardised."""
 
-    def __init__(self, tables: Sequence[Floats], features: Sequence[Floats], costed: bool, taught: bool) -> None:
+    def __init__(self, tables: Sequence[Floats], features: Sequence[Floats], costed: bool) -> None:
         self._all = [
             _View(tables, beside, cost, whole, kind)
             for beside in ([(), features] if features else [()])
-            for kind in ((True, False) if taught else (True,))
+            for kind in (True, False)
             for whole in (True, False)
             for cost in ((True, False) if costed else (False,))
         ]
@@ -74,7 +73,9 @@ class _View:
         makes them most likely; each is foretold from all the others that it sees."""
         own = rows.kinds == 0
         seen, judged = self._seen(rows), _better(rows)
-        if (not self._whole and seen[own | self._taught].all()) or (not self._taught and np.sum(own) < FEWEST):
+        if not self._taught and not FEWEST <= np.sum(own) < len(own):
+            return -np.inf
+        if not self._whole and seen[own | self._taught].all():
             return -np.inf
         standard = self._standard(rows.of(seen))
         self._process.fit(standard, steps)

@@ -19,7 +19,7 @@ from nas.searchers._acquisition import hypervolume_improvement, improvement
 from nas.searchers._belief import Belief, Known
 from nas.searchers._candidates import ENUMERABLE, Candidates, Code
 from nas.searchers._features import Features
-from nas.searchers._gaussian_process import EARLIER, Codes, Floats, distances
+from nas.searchers._gaussian_process import Codes, Floats, distances
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Searcher:
         for one in self._problem.earlier:
             code = self._candidates.code(one.choices)
             costs = tuple(cost(one.choices) if cost else 1.0 for cost in self._problem.costs)
-            known.append(Known(code, costs, one.accuracy, one.error, one.kind or EARLIER))
+            known.append(Known(code, costs, one.accuracy, one.error, one.kind))
         if len(known) > MOST_EARLIER:
             order = np.argsort([-self._objective.reward(one.accuracy, one.costs[0]) for one in known], kind="stable")
             kept = {*order[: MOST_EARLIER // 2].tolist(), *range(len(known) - MOST_EARLIER // 2, len(known))}
