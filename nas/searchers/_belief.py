@@ -1,7 +1,6 @@
 """What the outcomes that were told say of every network's accuracy, and of costs that only measuring tells."""
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,12 +10,11 @@ from nas.searchers import Costed, Outcome
 from nas.searchers._acquisition import normal_cdf, unwarp, warp, warped_error
 from nas.searchers._candidates import Code
 from nas.searchers._features import Features
-from nas.searchers._gaussian_process import EARLIER, Codes, Floats, GaussianProcess, Rows, plain
+from nas.searchers._gaussian_process import Codes, Floats, GaussianProcess, Rows, plain
 from nas.searchers._views import SMALLEST_SPREAD, Views
 
 log = logging.getLogger(__name__)
 
-FEW = 4  # outcomes of a kind, with which it can be asked for
 MOST_ROWS = 500  # outcomes that the process is conditioned on; with more, the best half and the latest half
 
 
@@ -163,25 +161,18 @@ class Belief:
 
     def _fit(self) -> None:
         count = len(self._earlier) + len(self._told)
-        asked = self._judged()
+        asked = min((known.kind for known in (*self._earlier, *self._told)), default=0)
         if steps := _steps(count, self._fitted if asked == self._asked else 0):
             self._fitted, self._asked = count, asked
             self._process.fit(self._rows(self._told), steps)
 
-    def _judged(self) -> int:
-        """The kind that is asked for: the dearest of which there are a few, else the one of which there are most."""
-        counts = Counter(known.kind for known in (*self._earlier, *self._told))
-        enough = [kind for kind, count in counts.items() if count >= FEW]
-        return min(enough, default=counts.most_common(1)[0][0] if counts else 0)
-
     def _rows(self, told: Sequence[Known]) -> Rows:
-        """What is known earlier, and what was `told`, by what is asked for."""
+        """What is known earlier, and what was `told`. Asked for is the dearest kind that there is."""
         known = [*self._earlier, *told]
         codes, costs, accuracies = _arrays(known)
         errors = warped_error(accuracies, np.array([one.error for one in known]))
-        own = np.repeat([EARLIER, 0], [len(self._earlier), len(told)])
-        kinds = np.array([one.kind for one in known], dtype=np.intp)
-        kinds = np.where(kinds == self._asked, own, 1 + kinds)
+        kinds = np.array([one.kind for one in known], dtype=np.intp) - min((one.kind for one in known), default=0)
+        kinds[: len(self._earlier)] = ~kinds[: len(self._earlier)]
         return Rows(self._described(codes), self._z(costs), warp(accuracies), errors, kinds)
 
 

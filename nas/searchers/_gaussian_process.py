@@ -17,7 +17,6 @@ Codes = NDArray[np.intp]
 """Rows of choices: each knob's choice by its place among the knob's choices."""
 
 LEVEL = 4.0  # prior variance of the mean of standardised values
-EARLIER = -1  # the kind of what was there before and is as what is asked for
 APART = 25.0  # prior variance of another kind's level: wherever it may lie
 JITTER = 1e-8
 BESIDE = 0.3  # weight of all knobs together beside features, which have 2
@@ -39,8 +38,8 @@ def distances(choices: Sequence[Choice]) -> Floats:
 class Rows:
     """What was measured, a row each: values `y` with their standard `errors` at `codes` and log-costs `z`.
 
-    `kinds` say of what kind a value is. Asked for are those of kind 0, and EARLIER ones are of that kind as well; those
-    of each other kind have a level that is not known, and what they have in common with these is learnt.
+    `kinds` say of what kind a value is, in the complement (~kind) where it was there before. Asked for are those of
+    kind 0; those of each other kind have a level that is not known, and what they have in common with these is learnt.
     """
 
     codes: Codes
@@ -56,19 +55,23 @@ class Rows:
         return Rows(*(np.concatenate([getattr(rows, field.name) for rows in (self, more)]) for field in fields(self)))
 
     @property
+    def grouped(self) -> NDArray[np.intp]:
+        """The kind of each, whether it was there before or not."""
+        return np.where(self.kinds < 0, ~self.kinds, self.kinds)
+
+    @property
     def others(self) -> NDArray[np.bool_]:
         """Which of them are of another kind."""
-        return self.kinds > 0
-
-    def levels(self) -> Floats:
-        """What the levels of other kinds have in common."""
-        return np.asarray(APART * (self.others[:, None] & self.alike))
+        return self.grouped > 0
 
     @property
     def alike(self) -> NDArray[np.bool_]:
         """Which two of them are of one kind."""
-        kinds = np.maximum(self.kinds, 0)
-        return np.asarray(kinds[:, None] == kinds)
+        return np.asarray(self.grouped[:, None] == self.grouped)
+
+    def levels(self) -> Floats:
+        """What the levels of other kinds have in common."""
+        return np.asarray(APART * (self.others[:, None] & self.alike))
 
 
 def plain(codes: Codes, z: Floats, y: Floats, errors: Floats) -> Rows:

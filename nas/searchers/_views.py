@@ -19,7 +19,7 @@ from nas.searchers._gaussian_process import FIT_ROWS, Codes, Floats, GaussianPro
 POSITIVE = 1.0  # evidence, in nats, without which the first view is asked: Kass & Raftery 1995, section 3.2
 SMALLEST_SPREAD = 0.02  # of warped accuracies: less is noise, not signal
 FEW = 20  # outcomes, of which none is left out: ten at least are judged by
-FEWEST = 10  # of a search's own, before it can tell that it is better off without the earlier ones
+FEWEST = 10  # of a search's own and of what is asked for, before it can tell that it is better off without all others
 
 
 class Views:
@@ -101,7 +101,7 @@ class _View:
 
     def _seen(self, rows: Rows) -> NDArray[np.bool_]:
         """Of each kind that counts, what is over the widest gap in its lower half; and all that is judged by."""
-        seen, levels = _better(rows), np.maximum(rows.kinds, 0)
+        seen, levels = _better(rows), rows.grouped
         for level in np.unique(levels):
             of_kind = np.flatnonzero((levels == level) & (self._taught | (rows.kinds == 0)))
             y = rows.y[of_kind]
@@ -117,7 +117,7 @@ class _View:
 
     def _standard(self, rows: Rows) -> Rows:
         """Around the mean of what is asked for, where there is any; as widely spread as each kind is on its own."""
-        levels = np.maximum(rows.kinds, 0)
+        levels = rows.grouped
         means = {level: float(rows.y[levels == level].mean()) for level in np.unique(levels)}
         away = rows.y - np.array([means[level] for level in levels])
         self._centre = means.get(0, float(rows.y.mean()))
@@ -127,6 +127,10 @@ class _View:
 
 
 def _better(rows: Rows) -> NDArray[np.bool_]:
-    """The better half of what this search was told."""
-    own = rows.kinds == 0
-    return np.asarray(own & (rows.y >= np.median(rows.y[own])) if own.any() else own)
+    """The better half of what this search was told; where there is little of what is asked for, of other kinds too."""
+    better = np.zeros(len(rows.y), dtype=np.bool_)
+    for kind in [0] if np.sum(rows.kinds == 0) >= FEWEST else np.unique(rows.kinds[rows.kinds >= 0]):
+        its = rows.kinds == kind
+        if its.any():
+            better |= its & (rows.y >= np.median(rows.y[its]))
+    return better
