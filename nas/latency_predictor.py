@@ -87,7 +87,10 @@ def predictor(
     Raises ValueError for too few of them, and ModuleNotFoundError without numpy."""
     least = LEAST_BORROWING if others else LEAST
     if len(measured) < least:
-        raise ValueError(f"{len(measured)} measured networks are too few to learn latency from: give {least} or more")
+        fewer = "" if others else f", or {LEAST_BORROWING} where other devices are known"
+        raise ValueError(
+            f"{len(measured)} measured networks are too few to learn latency from: give {least} or more{fewer}"
+        )
     for architecture, milliseconds in measured:
         if not (math.isfinite(milliseconds) and milliseconds > 0):
             raise ValueError(f"latency {milliseconds} ms of network {architecture.digest()} is not a positive number")

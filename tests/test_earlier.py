@@ -112,8 +112,8 @@ def test_a_space_that_has_changed_since_tells_nothing(past: Past) -> None:
     first = past.search(FIRST, 3)
     trials = past.store.trials(first.id)
     changed = [dataclasses.replace(trial, job=dataclasses.replace(trial.job, network="0" * 64)) for trial in trials]
-    assert len(earlier(SECOND, GREY, [(FIRST, trial) for trial in trials])) == 3
-    assert earlier(SECOND, GREY, [(FIRST, trial) for trial in changed]) == ()
+    assert len(earlier(SECOND, GREY, [(FIRST, trials)])[0]) == 3
+    assert earlier(SECOND, GREY, [(FIRST, changed)]) == [()]
 
 
 def test_what_is_learnt_from_is_not_deleted_before_the_end(past: Past) -> None:

@@ -106,7 +106,7 @@ def test_too_little_is_said(past: Exact) -> None:
     past.search(SEARCH, 15)
     run = begun(past)
     assert prediction(past.store, run) is None
-    few = "15 measured networks are too few to learn latency from: give 20 or more"
+    few = "15 measured networks are too few to learn latency from: give 20 or more, or 10 where other devices are known"
     assert said(past, run) == [f"latency on cpu is not predicted: {few}"]
 
 

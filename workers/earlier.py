@@ -1,5 +1,7 @@
 """What a search knows of accuracies before it trains any: what the searches that it learns from had found by then."""
 
+import itertools
+
 from nas.networks.architecture import Images
 from nas.plans.earlier import earlier
 from nas.records import Run, Trial
@@ -15,25 +17,25 @@ def learnt(store: Store, run: Run, images: Images) -> tuple[Earlier, ...]:
     spec = run.spec
     if not isinstance(spec, SearchSpec) or not spec.learn_from or run.started_at is None:
         return ()
-    told: list[Earlier] = []
-    kinds: list[object] = []
-    said = []
+    sources, said, gone = list[Run](), list[str](), list[str]()
     for name in spec.learn_from:
         try:
-            source = store.run(name)
+            sources.append(store.run(name))
         except NotFound:  # which only a search that had ended and goes on can come upon
-            said.append(f"nothing of search {name}, which was deleted")
-            continue
-        assert isinstance(source.spec, SearchSpec)
-        own = [(source.spec, trial) for trial in _ended(store, source.id, run.started_at)]
-        known = earlier(spec, images, own, kinds)
+            gone.append(f"nothing of search {name}, which was deleted")
+    trials = [
+        (source.spec, _ended(store, source.id, run.started_at))
+        for source in sources
+        if isinstance(source.spec, SearchSpec)
+    ]
+    told = earlier(spec, images, trials)
+    for source, known in zip(sources, told, strict=True):
         alike = sum(not one.kind for one in known)
         otherwise = f", {len(known) - alike} of them trained otherwise" if alike < len(known) else ""
         said.append(f"{len(known)} trials of search {source.id} ({source.name or 'without a name'}){otherwise}")
-        told += known
     if not store.trials(run.id, limit=1):  # the first time
-        store.note(run.id, "learnt", f"accuracies are known before the first trial: {'; '.join(said)}")
-    return tuple(told)
+        store.note(run.id, "learnt", f"accuracies are known before the first trial: {'; '.join([*said, *gone])}")
+    return tuple(itertools.chain.from_iterable(told))
 
 
 def _ended(store: Store, run: str, before: float) -> list[Trial]:

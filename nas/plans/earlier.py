@@ -1,6 +1,6 @@
 """What trials of earlier searches tell another on the same images: accuracies that it need not pay for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nas import spaces
@@ -25,40 +25,32 @@ def obstacle(spec: SearchSpec, run: Run) -> str | None:
 
 
 def earlier(
-    spec: SearchSpec,
-    images: Images,
-    trials: Iterable[tuple[SearchSpec, Trial]],
-    kinds: list[object] | None = None,
-) -> tuple[Earlier, ...]:
-    """What these trials, each with what its search was asked for, tell of networks that a search as `spec` may propose,
-    by its metric.
+    spec: SearchSpec, images: Images, searches: Iterable[tuple[SearchSpec, Iterable[Trial]]]
+) -> list[tuple[Earlier, ...]]:
+    """What the trials of each of these searches tell of networks that one as `spec` may propose, by its metric.
 
     Those that were trained as it trains are of kind 0, or of so many as their rung is below the highest; a kind of its
-    own is each other recipe, resolution, precision or supernet; `kinds` are those that were met so far, and these are
-    added to them.
+    own is each other recipe, resolution, precision or supernet.
     """
-    space = spaces.load(spec.space, spec.parent)
-    knobs = spaces.narrowed(space.knobs(images), spec.knobs)
-    kinds = [] if kinds is None else kinds
-    if not kinds:
-        kinds += _own(spec, images)
-    known = []
-    for its, trial in trials:
-        job, metric = trial.job, spec.objective.metric
-        value = trial.measurement.value(metric) if trial.measurement and job.compared is None else None
-        if trial.measurement is None or value is None:
-            continue
+    space, metric = spaces.load(spec.space, spec.parent), spec.objective.metric
+    knobs, kinds = spaces.narrowed(space.knobs(images), spec.knobs), _own(spec, images)
+
+    def told(its: SearchSpec, trial: Trial) -> Iterator[Earlier]:
+        job, measured = trial.job, trial.measurement
+        if job.compared is not None or measured is None or (value := measured.value(metric)) is None:
+            return
         if job.choices.keys() != knobs.keys() or any(job.choices[knob] not in knobs[knob] for knob in knobs):
-            continue
+            return
         seen = replace(images, resolution=job.read_at)
         network = space.architecture(space.canonical(job.choices, seen), seen).digest()
         if job.network not in (network, None):
-            continue  # the space has changed since
+            return  # the space has changed since
         if (kind := _kind(its, job)) not in kinds:
             kinds.append(kind)
-        error = trial.measurement.value_error(metric) or 0.0
-        known.append(Earlier(choices=job.choices, accuracy=value, error=error, kind=kinds.index(kind)))
-    return tuple(known)
+        error = measured.value_error(metric) or 0.0
+        yield Earlier(choices=job.choices, accuracy=value, error=error, kind=kinds.index(kind))
+
+    return [tuple(one for trial in trials for one in told(its, trial)) for its, trials in searches]
 
 
 def _own(spec: SearchSpec, images: Images) -> list[object]:
