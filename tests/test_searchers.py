@@ -473,6 +473,18 @@ class TestTheDefault:
                 best = max(best, AIM.reward(LAND.accuracy(choices), LAND.cost(choices)))
             assert best > BEST - 0.003
 
+    @pytest.mark.parametrize(("w", "doubts"), [(-0.07, True), (0.0, False)])
+    def test_where_cost_counts_in_the_reward_it_doubts_itself(self, w: float, doubts: bool) -> None:
+        objective = Objective(target=LAND.targets[0], w_under=w, w_over=w)
+        searcher: Any = on_land("surrogate", objective)
+        list(trail(searcher, 12))
+        searcher.ask(12, [])
+        at_target, mean = np.full((1, 1), LAND.targets[0]), np.array([warp(np.array(searcher._best - 0.02))])
+        low, high = (float(searcher._gain(mean, np.array([each]), at_target)[0]) for each in (0.1, 0.15))
+        alone = improvement(mean, np.array([0.15]), np.ones(1), np.zeros(1), searcher._best)
+        assert low == pytest.approx(float(alone[0])) if doubts else high == pytest.approx(float(alone[0]))
+        assert low < high
+
     def test_a_lucky_measurement_is_not_believed(self) -> None:
         searcher = on_land("surrogate")
         told = [choices for event, choices in trail(searcher, 30) if event == "tell"]

@@ -31,6 +31,7 @@ OFFSPRING, STRANGERS = 800, 200  # of which those that promise most are counted,
 FRONT_POINTS = 48
 DEAREST = 0.1  # of the networks within a hard target are where the first trials of a search for accuracy lie
 SOFT_FIRST = 2  # trials where cost counts in the reward: the model asks better after two than chance does after four
+DOUBT = 1.5  # times the model's own deviation where cost counts in the reward: fitted to few outcomes, it is too sure
 GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
 MOST_FAILED = 50
 FEWEST = 4  # outcomes of earlier searches, with which none of its own is needed to begin with
@@ -248,6 +249,8 @@ class Searcher:
         if self._objective.form == "front":
             return hypervolume_improvement(mean, deviation, costs, self._front, self._corner)
         terms = np.array([self._terms(cost) for cost in costs[:, 0].tolist()]).reshape(-1, 2)
+        if self._soft:
+            deviation = DOUBT * deviation
         return improvement(mean, deviation, terms[:, 0], terms[:, 1], self._best)
 
     def _rewards(self, accuracies: Floats, costs: Floats) -> Floats:
