@@ -161,17 +161,22 @@ class Belief:
 
     def _fit(self) -> None:
         count = len(self._earlier) + len(self._told)
-        asked = min((known.kind for known in (*self._earlier, *self._told)), default=0)
+        asked = self._dearest
         if steps := _steps(count, self._fitted if asked == self._asked else 0):
             self._fitted, self._asked = count, asked
             self._process.fit(self._rows(self._told), steps)
 
+    @property
+    def _dearest(self) -> int:
+        """The kind that is asked for."""
+        return min((known.kind for known in (*self._earlier, *self._told)), default=0)
+
     def _rows(self, told: Sequence[Known]) -> Rows:
-        """What is known earlier, and what was `told`. Asked for is the dearest kind that there is."""
+        """What is known earlier, and what was `told`."""
         known = [*self._earlier, *told]
         codes, costs, accuracies = _arrays(known)
         errors = warped_error(accuracies, np.array([one.error for one in known]))
-        kinds = np.array([one.kind for one in known], dtype=np.intp) - min((one.kind for one in known), default=0)
+        kinds = np.array([one.kind for one in known], dtype=np.intp) - self._dearest
         kinds[: len(self._earlier)] = ~kinds[: len(self._earlier)]
         return Rows(self._described(codes), self._z(costs), warp(accuracies), errors, kinds)
 

@@ -152,8 +152,8 @@ class GaussianProcess:
         codes, z, y, others = rows.codes, rows.z, rows.y, rows.others
         apart = np.stack([table[codes[:, knob]][:, codes[:, knob]] for knob, table in enumerate(self._tables)])
         squares, products, count = (z[:, None] - z) ** 2, z[:, None] * z, len(y)
-        levels, apart_kinds = rows.levels(), ~rows.alike
-        foreign = others[:, None].astype(float) + others
+        levels, strangers = rows.levels(), ~rows.alike
+        stretched = others[:, None].astype(float) + others
         flat = apart.reshape(len(apart), -1)
         logs, best = self._logs.copy(), (-np.inf, self._logs)
         step, last = np.full(len(logs), 0.2), np.zeros(len(logs))
@@ -177,12 +177,13 @@ class GaussianProcess:
             if attempt == steps:
                 break
             gradient = 0.5 * (np.outer(alpha, alpha) - inverse)
-            slope = np.empty(len(logs))
+            slope = np.zeros(len(logs))
             slope[3] = terms.noise * np.trace(gradient)
-            slope[5] = terms.strange * np.diag(gradient)[others].sum()
-            slope[6] = (gradient * effects)[apart_kinds].sum()
-            slope[7] = (gradient * effects * foreign).sum()
-            gradient *= shared
+            if others.any():
+                slope[5] = terms.strange * np.diag(gradient)[others].sum()
+                slope[6] = (gradient * effects)[strangers].sum()
+                slope[7] = (gradient * effects * stretched).sum()
+                gradient *= shared
             through = gradient * product
             slope[0] = terms.trend * (gradient * products).sum()
             slope[1] = terms.additive * (gradient * additive).sum()
@@ -195,7 +196,7 @@ class GaussianProcess:
             turned = sign * last
             step = np.clip(np.where(turned > 0, step * 1.3, np.where(turned < 0, step * 0.5, step)), 1e-3, 0.5)
             logs = logs + sign * step
-            logs[6] = min(logs[6], 0.0)
+            logs[6] = min(logs[6], 0.0)  # it is a correlation
             last = np.where(turned < 0, 0.0, sign)
         self._logs = best[1]
 
