@@ -26,6 +26,7 @@ from tests.past import GREY, SEARCH, Past, seeded
 from tests.service import OPEN, latency
 
 PATIENCE_MS = 60_000
+REFUSED = "Failed to load resource"  # what the browser notes of a request that failed
 PROXIED = "nas.example.com"  # a name that the browser looks for on this machine
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -48,6 +49,8 @@ class View:
     address: str
     service: Service
     complaints: list[str] = field(default_factory=list)
+    excuses: bool = False
+    """Whether requests may have failed."""
     hosts: set[str] = field(default_factory=set)
 
     def open(self, place: str) -> Page:
@@ -134,7 +137,7 @@ def look(browser: Browser, seeded_service: Service) -> Iterator[Callable[..., Vi
     yield opened
     for view in views:
         view.page.context.close()
-        assert not view.complaints
+        assert not [one for one in view.complaints if not (view.excuses and one.startswith(REFUSED))]
         assert view.hosts - {""} == {urlsplit(view.address).netloc}
 
 
@@ -193,7 +196,8 @@ def compared(past: Past, at_both: int) -> tuple[Run, list[Measurement]]:
 
 
 def excused(view: View) -> None:
-    """The browser's own note of a request that failed, which was the point, is no complaint."""
+    """The browser's own note of a request that failed, which was the point, is no complaint; another may come late."""
     assert view.complaints
-    assert all(complaint.startswith("Failed to load resource") for complaint in view.complaints)
+    assert all(complaint.startswith(REFUSED) for complaint in view.complaints)
     view.complaints.clear()
+    view.excuses = True
