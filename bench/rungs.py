@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench._landscapes import Landscape
-from bench._lifts import WORDS, interval
+from bench._lifts import TABLE_GOALS, WORDS, interval
 from bench._rows import row
 from bench._searcher_runs import Trail, Yardstick, objective
 from bench._tables import table
@@ -35,10 +35,9 @@ from nas.specs import Fidelity, SearchSpec
 from search_spaces import nasbench201
 
 Short = Literal["none", "telling", "worthless"]
-GOALS = ("accuracy", "soft-loose", "under-loose", "front")
 ETA = 3
 IMAGES = Images(resolution=32, classes=10)
-SHORT = {"telling": "short trainings that tell", "worthless": "short trainings that tell nothing"}
+SHORT: dict[Short, str] = {"telling": "short trainings that tell", "worthless": "short trainings that tell nothing"}
 
 
 @functools.cache
@@ -62,7 +61,8 @@ def _mult_adds(choices: Choices) -> float:
 def near(file: Path, searcher: str, goal: str, short: Short, seed: int, most: int) -> float:
     """Whole trainings' time until a network that was trained for all of it is near the best; infinite where none is
     within `most`."""
-    land, aim = landscape(file, "cifar10"), objective(goal, landscape(file, "cifar10").targets)
+    land = landscape(file, "cifar10")
+    aim = objective(goal, land.targets)
     recipe = dataclasses.replace(RECIPES["short"], epochs=ETA)
     spec = SearchSpec(
         dataset="CIFAR-10", space="nasbench201", searcher=searcher, objective=aim, recipe=recipe, seed=seed,
@@ -114,14 +114,14 @@ def main() -> int:
             ]
             return [min(run.result(), float(options.time)) for run in runs]
 
-        for goal in GOALS:
+        for goal in TABLE_GOALS:
             alone = times(default, goal, "none")
             for short, words in SHORT.items():
                 claim = f"NAS-Bench-201, cifar10, {WORDS[goal]}, {words}, {options.seeds} seeds"
-                ours = times(default, goal, short)  # type: ignore[arg-type]
+                ours = times(default, goal, short)
                 _row(claim, ours, f"{default} without", alone)
                 for peer in peers:
-                    _row(claim, ours, peer, times(peer, goal, short))  # type: ignore[arg-type]
+                    _row(claim, ours, peer, times(peer, goal, short))
     return 0
 
 

@@ -253,6 +253,7 @@ def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
     page = view.search(view.service.store.add_run("search", asked))
     first = page.url.rpartition("/")[2]
     page.get_by_role("link", name="Search again like this").click()
+    expect(page.get_by_role("button", name="Start the search")).to_be_visible()  # the search has several targets
     expect(page.get_by_label("Target")).to_have_value("2000000")
     expect(page.get_by_label("Learn from")).to_have_attribute("placeholder", f"none, or such as {first}")
     expect(page.locator(".carried")).to_contain_text("knobs, recipe")

@@ -57,7 +57,7 @@ class SearchPlan:
         named = tuple(name for name in spec.baselines if name != PARENT or not self._whole)
         self._predictor, self._earlier = predictor, earlier
         self._searcher = searcher(spec, images, predictor, earlier)
-        self._tells_kinds = plugins.learns(spec.searcher)  # apart
+        self._tells_kinds_apart = plugins.learns(spec.searcher)
         self._told: dict[int, tuple[Choices, Costed | None]] = {}  # by the trial's number
         self._parent = parents.described(spec.parent).architecture if spec.parent else None
         self._baselines = [self._baseline(name) for name in named]
@@ -162,7 +162,7 @@ class SearchPlan:
         the lowest."""
         if self._rungs is None or job.rung is None or self._highest is None or not isinstance(told, Outcome):
             return told
-        if self._tells_kinds:
+        if self._tells_kinds_apart:
             return replace(told, kind=self._highest - job.rung)
         return self._rungs.level(job.rung, told)
 

@@ -27,9 +27,9 @@ class Views:
 
     def __init__(self, tables: Sequence[Floats], features: Sequence[Floats], costed: bool) -> None:
         self._all = [
-            _View(tables, beside, cost, whole, kind)
+            _View(tables, beside, cost, whole, taught)
             for beside in ([(), features] if features else [()])
-            for kind in (True, False)
+            for taught in (True, False)
             for whole in (True, False)
             for cost in ((True, False) if costed else (False,))
         ]
@@ -58,7 +58,7 @@ class Views:
 
 class _View:
     """A process of what it sees, standardised: with `features` or none, with or without the cost, of the `whole` or of
-    most of it, `taught` by what is earlier or not."""
+    most of it, `taught` by what is earlier and by other kinds or not."""
 
     def __init__(
         self, tables: Sequence[Floats], features: Sequence[Floats], costed: bool, whole: bool, taught: bool
