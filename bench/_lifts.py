@@ -32,12 +32,7 @@ def lifts(land: Landscape, goal: str, results: dict[Course, Trail], default: str
     near = f"{NEAR_FRONT} of the hypervolume" if goal == "front" else f"within {100 * land.near:g} points"
     claim = f"{land.name}, {WORDS[goal]}"
     for name, own in counts.items():
-        share = sum(count <= trials for count in own) / len(own)
-        wanted = name == default
-        row(
-            f"{claim}: {name}, {len(own)} seeds, runs that come near in {trials} trials", share, "share",
-            target=f"at least {REACHED}" if wanted else None, holds=share >= REACHED if wanted else None,
-        )  # fmt: skip
+        reached(f"{claim}: {name}, {len(own)} seeds", own, trials, wanted=name == default)
     censored = {name: [min(count, float(trials)) for count in own] for name, own in counts.items()}
     ours = censored.pop(default, None)
     for name, own in censored.items():
@@ -51,6 +46,15 @@ def lifts(land: Landscape, goal: str, results: dict[Course, Trail], default: str
             peer_value=median, ratio=ratio, interval=interval(ours, own), target=f"{WANTED} times fewer",
             holds=ratio >= WANTED,
         )  # fmt: skip
+
+
+def reached(claim: str, counts: Sequence[float], trials: int, *, wanted: bool) -> None:
+    """A row for the runs that came near within `trials`, of which most are to where they are `wanted` to."""
+    share = sum(count <= trials for count in counts) / len(counts)
+    row(
+        f"{claim}, runs that come near in {trials} trials", share, "share",
+        target=f"at least {REACHED}" if wanted else None, holds=share >= REACHED if wanted else None,
+    )  # fmt: skip
 
 
 def interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:

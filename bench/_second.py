@@ -3,7 +3,7 @@
 import statistics
 from pathlib import Path
 
-from bench._lifts import WORDS, interval
+from bench._lifts import WORDS, interval, reached
 from bench._rows import row
 from bench._searcher_runs import Course, Yardstick, landscape, trails
 
@@ -26,14 +26,13 @@ def seconds(name: str, searcher: str, seeds: int, trials: int, jobs: int, keep: 
         )
         results = trails([*alone, *taught], jobs, keep)
         yardstick = Yardstick(land, goal, [*results.values()])
-        theirs, ours = (
-            [min(yardstick.trials_to_near(results[course]), float(trials)) for course in courses]
-            for courses in (alone, taught)
-        )
+        counts = [[yardstick.trials_to_near(results[course]) for course in courses] for courses in (alone, taught)]
+        claim = f"{land.name}, {WORDS[goal]}, after a search for half the cost or less, {seeds} seeds: {searcher}"
+        reached(claim, counts[1], trials, wanted=True)
+        theirs, ours = ([min(count, float(trials)) for count in own] for own in counts)
         ratio = statistics.median(theirs) / statistics.median(ours)
         row(
-            f"{land.name}, {WORDS[goal]}, after a search for half the cost or less, {seeds} seeds: {searcher}",
-            statistics.median(ours), f"trials to within {100 * land.near:g} points", peer="without that one",
+            claim, statistics.median(ours), f"trials to within {100 * land.near:g} points", peer="without that one",
             peer_value=statistics.median(theirs), ratio=ratio, interval=interval(ours, theirs),
             target=f"{WANTED:g} times fewer", holds=ratio >= WANTED,
         )  # fmt: skip

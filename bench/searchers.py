@@ -15,10 +15,8 @@ of what was measured. Rows "believed best, not handed over" are of the one that 
 """
 
 import argparse
-import random
 import statistics
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +40,6 @@ from bench._second import seconds
 from bench._tables import MACRO, TABLES, missing
 from nas import plugins, settings
 from nas.metering import host
-from nas.networks.architecture import random_choices
-from nas.searchers import Outcome, Problem, Searcher
 
 DEFAULT = "surrogate"
 SIZED = ("evolution", "optuna_nsga2")  # these depend on the budget, so that each budget is a run of its own
@@ -57,7 +53,6 @@ LIFT_TRIALS = 100
 SOON = 15  # trials to within 0.1 points of the best under the loose limit
 FEWER = 3.0  # times fewer than filtered TPE and evolution
 PARALLEL_LOSS = 1.3
-MOST_MS = {100: 10, 400: 50, 2000: 500}  # trials, and processor time that a proposal may take after them
 
 
 def courses(options: argparse.Namespace) -> list[Course]:
@@ -212,39 +207,6 @@ def parallel(options: argparse.Namespace) -> None:
         )  # fmt: skip
 
 
-def timings(options: argparse.Namespace) -> None:
-    """What one proposal takes of a processor, `ask` and `tell` together, after so many outcomes of random networks."""
-    land = landscape(options.landscape)
-    for goal in options.goals:
-        aim = objective(goal, land.targets)
-        for searcher in options.searchers:
-            for trials, most_ms in MOST_MS.items():
-                problem = Problem(
-                    knobs=land.knobs, objective=aim, cost=land.cost, canonical=land.canonical, trials=trials
-                )
-                proposer: Searcher = plugins.load("nas.searchers", searcher).Searcher(problem, seed=0)
-                draw = random.Random(trials)
-                for _ in range(trials):
-                    choices = land.canonical(random_choices(land.knobs, draw))
-                    proposer.tell(
-                        choices, Outcome(accuracy=draw.choice(land.trainings(choices)), cost=land.cost(choices))
-                    )
-                proposer.ask(trials, [])  # what is done once
-                times = []
-                for number in range(trials + 1, trials + 12):
-                    began = time.process_time()
-                    asked = proposer.ask(number, [])
-                    assert asked is not None
-                    proposer.tell(asked, Outcome(accuracy=land.trainings(asked)[0], cost=land.cost(asked)))
-                    times.append(1000 * (time.process_time() - began))
-                took = statistics.median(times)
-                row(
-                    f"{land.name}, {words(goal, land)}, ask and tell after {trials} trials: {searcher}", took, "ms",
-                    target=f"at most {most_ms}" if searcher == DEFAULT else None,
-                    holds=took <= most_ms if searcher == DEFAULT else None,
-                )  # fmt: skip
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.searchers", description=__doc__)
     parser.add_argument("--tables", type=Path, help="folder of the tables of bench/_tables.py")
@@ -259,7 +221,6 @@ def main() -> int:
     parser.add_argument("--confirm", type=int, default=0, help="trials of the default that train its leads once more")
     parser.add_argument("--parallel", action="store_true", help="rows about eight workers instead")
     parser.add_argument("--second", action="store_true", help="rows about a second search, for another target, instead")
-    parser.add_argument("--timings", action="store_true", help="rows about milliseconds instead")
     parser.add_argument("--jobs", type=int, default=host.processors(), help="processes")
     parser.add_argument("--keep", type=Path, help="file of finished runs, which are not made again")
     options = parser.parse_args()
@@ -290,8 +251,6 @@ def main() -> int:
                 lifts(landscape(options.landscape), goal, results, DEFAULT, options.trials[-1])
     elif options.parallel:
         parallel(options)
-    elif options.timings:
-        timings(options)
     else:
         report(options, trails(courses(options), options.jobs, options.keep))
     return 0
