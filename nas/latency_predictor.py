@@ -41,12 +41,14 @@ Measured = tuple[AnyArchitecture, float]
 class Predictor:
     """Milliseconds of networks that were not measured. `error` is the mean relative error on measured networks that it
     had not seen, found by cross-validation, `rank` their rank correlation (Spearman),
-    None where all took the same time; both say what it is worth. `fingerprint` says on what it holds."""
+    None where all took the same time; both say what it is worth. It has `borrowed` where it learnt from other devices
+    as well. `fingerprint` says on what it holds."""
 
     error: float
     rank: float | None
     networks: int
     weights: dict[str, float]
+    borrowed: bool = False
     fingerprint: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, architecture: AnyArchitecture) -> float:
@@ -114,6 +116,7 @@ def predictor(
         error=fit.error,
         rank=spearman(fit.guesses, times.tolist()),
         networks=len(times),
+        borrowed=len(fit.weights) > len(names),
         weights=weights | {"least": float(times.min()) / 2},
     )
 

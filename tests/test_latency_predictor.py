@@ -87,7 +87,9 @@ def test_ten_measurements_are_enough_where_another_device_is_known() -> None:
     with pytest.raises(ValueError, match=r"9 measured networks are too few to learn latency from: give 10 or more$"):
         latency_predictor.predictor(few[:9], others=[other])
     twenty = [(network, cost(network)) for network in networks(20)]
-    assert off(latency_predictor.predictor(twenty, others=[other])) < off(latency_predictor.predictor(twenty))
+    borrowing, alone = latency_predictor.predictor(twenty, others=[other]), latency_predictor.predictor(twenty)
+    assert off(borrowing) < off(alone)
+    assert [borrowing.borrowed, alone.borrowed] == [True, False]
 
 
 def test_a_device_that_tells_nothing_costs_nothing() -> None:

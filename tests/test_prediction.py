@@ -100,6 +100,10 @@ def test_a_new_device_borrows_from_what_is_known_of_others(past: Exact) -> None:
     )
     unseen = past.store.trial(past.search(dataclasses.replace(SEARCH, seed=9), 5).id, 4).job.architecture
     assert found(unseen) == pytest.approx(3 * cost(unseen), rel=0.1)
+    past.search(dataclasses.replace(new, seed=7), 12)
+    run = begun(past, devices=new.devices)
+    assert prediction(past.store, run)
+    assert "learnt from 24 networks and what they take elsewhere: " in said(past, run)[0]
 
 
 def test_too_little_is_said(past: Exact) -> None:

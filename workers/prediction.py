@@ -3,7 +3,7 @@
 import contextlib
 
 from nas import devices
-from nas.latency_predictor import LEAST, LEAST_BORROWING, Predictor, learnt
+from nas.latency_predictor import LEAST_BORROWING, Predictor, learnt
 from nas.records import Run
 from nas.specs import SearchSpec
 from nas.store import Store
@@ -46,7 +46,7 @@ def _learnt(store: Store, device: str, before: float) -> Predictor:
 def _told(device: str, predictor: Predictor | None, why: str) -> str:
     if why or predictor is None:
         return f"latency on {device} is not predicted: {why}"
-    borrowed = " and what they take elsewhere" if predictor.networks < LEAST else ""
+    borrowed = " and what they take elsewhere" if predictor.borrowed else ""
     rank = "" if predictor.rank is None else f", their rank correlation is {predictor.rank:.3f}"
     return (
         f"latency on {device} is predicted before it is measured, learnt from {predictor.networks} networks{borrowed}: "
