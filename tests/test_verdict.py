@@ -1,12 +1,14 @@
 """What a run has come to, in words, as the service tells it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from nas.datasets import DatasetInfo
 from nas.measurements import Measurement
 from nas.metrics import quality
+from nas.networks.architecture import Images
 from nas.objective import Objective
 from nas.records import Run
 from tests.service import OWNER, Service
@@ -67,17 +69,48 @@ def test_of_a_few_networks_the_last_ones_say_nothing(service: Service) -> None:
     assert said(service, run) == f"{dear} Next: grow trial 0."
 
 
-@pytest.mark.parametrize(("right", "chance"), [(52, True), (80, False)])
-def test_what_always_answering_the_largest_class_gives_is_no_result(service: Service, right: int, chance: bool) -> None:
-    run = service.search([], running=1)
-    measured = Measurement(params=1, mult_adds=1, accuracy=right / 100, accuracy_error=0.05)
-    its = quality([[right, 50 - right // 2], [right // 2, 0]], ("cat", "dog"))
-    its = replace(its, majority=0.5)
-    service.store.claims.end(OWNER, 0, run.id, "done", replace(measured, quality=its))
-    text = said(service, run)
+def test_what_few_images_tie_with_the_leader_is_not_grown_in_its_place(service: Service) -> None:
+    points = [(0.85, 4_000_000), (0.60, 1_000_000)]
+    text = said(service, service.search(points, error=0.1, objective=ACCURACY))
+    assert text == (
+        "Done: trial 0 leads with 85.0 ± 10.0 %. Its lead over trial 1 may be chance: more images would tell. "
+        "Next: grow trial 0."
+    )
+    points.append((0.80, 2_000_000))
+    text = said(service, service.search(points, error=0.1, objective=ACCURACY))
+    assert text == (
+        "Done: trial 0 leads with 85.0 ± 10.0 %. It cannot be told apart from trial 2, which costs 50 % less. "
+        "Its lead over trial 1 may be chance: more images would tell. Next: grow trial 2."
+    )
+
+
+def guessing(service: Service, points: list[tuple[float, int]], **changes: Any) -> str:
+    """The verdict on networks of these accuracies, ± 5 %, and multiply-adds, where one class has half the images."""
+    its = replace(quality([[1, 1], [1, 1]], ("cat", "dog")), majority=0.5)
+    text = said(service, service.search(points, error=0.05, qualities=[its] * len(points), **changes))
     assert text is not None
-    assert ("no better than chance" in text and "gives 50.0 %" in text) is chance
-    assert ("grow trial 0" in text) is not chance
+    return text
+
+
+@pytest.mark.parametrize(("right", "words"), [(0.48, "is no better than"), (0.52, "cannot be told from")])
+def test_what_always_answering_the_largest_class_gives_is_no_result(
+    service: Service, monkeypatch: pytest.MonkeyPatch, right: float, words: str
+) -> None:
+    text = guessing(service, [(right, 1)])
+    assert f"That {words} chance: to answer the largest class each time gives 50.0 %. Train longer, on more" in text
+    assert text.endswith("on more images, or begin with a parent.")
+    assert guessing(service, [(0.80, 1)]).endswith("Next: grow trial 0.")
+    monkeypatch.setattr("tests.service.GREY", Images(resolution=64, channels=3, classes=2))
+    text = guessing(service, [(right, 1)], parent="efficientnet_lite0", resolution=64)
+    assert text.endswith("gives 50.0 %. Train longer, or on more images.")
+
+
+def test_a_guess_that_leads_by_its_cost_is_not_what_to_grow(service: Service) -> None:
+    text = guessing(service, [(0.52, 1_000), (0.80, 9_000_000)])
+    assert text.startswith("Done: trial 0 leads with 52.0 ± 5.0 %. That cannot be told from chance: ")
+    assert text.endswith(
+        "Trial 1 is better, with 80.0 ± 5.0 %, but costs too much for the objective: grow trial 1, or weigh cost less."
+    )
 
 
 def test_a_search_that_trained_nothing_says_why(service: Service) -> None:
@@ -91,7 +124,7 @@ def test_a_search_that_trained_nothing_says_why(service: Service) -> None:
     assert "2 of 3 networks were refused, the last for params 9 over the limit of 2. Raise the limits" in text
     run = service.search([], running=1)
     service.store.claims.end(OWNER, 0, run.id, "failed", error="no images")
-    assert said(service, run) == "Nothing was trained: 1 of 1 trials failed, the last with: no images"
+    assert said(service, run) == "Nothing came of it: 1 of 1 trials failed, the last with: no images"
 
 
 def test_members_of_a_family_that_are_not_worth_what_they_cost(service: Service) -> None:

@@ -33,12 +33,7 @@ def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str |
         f"{'Done' if run.state == 'finished' else 'Ended early' if over else 'So far'}: {_told(leader, metric)}."
     ]
     if metric == "accuracy" and _is_chance(leader):
-        assert leader.quality
-        sentences.append(
-            f"That is no better than chance: to answer the largest class each time gives "
-            f"{100 * leader.quality.majority:.1f} %. Train longer, on more images, or begin with a parent."
-        )
-        return " ".join(sentences)
+        return " ".join([*sentences, *_chance(leader, stands.front, run.spec)])
     sentences += _ties(leader, stands.front)
     sentences += _rough(leader, stands, run.spec.devices[0])
     rung = [tally for tally in summary.tallies if tally.rung == leader.rung]
@@ -62,7 +57,7 @@ def _next(spec: SearchSpec, leader: "Candidate", front: "Sequence[Candidate]", g
         return f"begin with a pretrained parent, as {info.train_images:,} images teach little by themselves"
     if gain > STILL_RISING:
         return "more trials, as it still gains"
-    cheapest = min((leader, *_tied(leader, front)), key=lambda row: row.cost)
+    cheapest = min((leader, *_alike(leader, front)), key=lambda row: row.cost)
     return f"grow trial {cheapest.number}"
 
 
@@ -116,17 +111,47 @@ def _is_chance(row: "Candidate") -> bool:
     return row.quality is not None and row.accuracy - CERTAIN * (row.accuracy_error or 0.0) <= row.quality.majority
 
 
+def _chance(leader: "Candidate", front: "Sequence[Candidate]", spec: SearchSpec) -> list[str]:
+    """That the leader may be guessing, and what would help."""
+    assert leader.quality
+    majority = leader.quality.majority
+    known = "is no better than" if leader.accuracy <= majority else "cannot be told from"
+    told = f"That {known} chance: to answer the largest class each time gives {100 * majority:.1f} %."
+    sure = [row for row in front if row.quality and not _is_chance(row)]
+    if sure:
+        better = max(sure, key=lambda row: row.value)
+        had = f"Trial {better.number} is better, with {_percent(better.value, better.value_error)}, but costs too much"
+        return [told, f"{had} for the objective: grow trial {better.number}, or weigh cost less."]
+    if spec.parent:
+        return [told, "Train longer, or on more images."]
+    return [told, "Train longer, on more images, or begin with a parent."]
+
+
 def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
-    tied = _tied(leader, front)
+    tied, alike = _tied(leader, front), _alike(leader, front)
+    ahead = [row for row in tied if row not in alike and row.cost < leader.cost]  # by more than a cheaper one may be
+    chance = [f"Its lead over {_those(ahead)} may be chance: more images would tell."] if ahead else []
+    tied = [row for row in tied if row not in ahead]
     if not tied:
-        return []
-    others = f"{len(tied)} others of the front" if len(tied) > 1 else f"trial {tied[0].number}"
-    cheapest = min(tied, key=lambda row: row.cost)
-    if cheapest.cost >= leader.cost:
-        return [f"It cannot be told apart from {others}, and is the cheape{'st of them' if tied[1:] else 'r one'}."]
-    which = f", of which trial {cheapest.number}" if len(tied) > 1 else ", which"
-    saved = round(100 * (1 - cheapest.cost / leader.cost))
-    return [f"It cannot be told apart from {others}{which} costs {saved} % less."]
+        return chance
+    cheapest, others = min(tied, key=lambda row: row.cost), _those(tied)
+    if cheapest.cost < leader.cost:
+        which = f", of which trial {cheapest.number}" if len(tied) > 1 else ", which"
+        saved = round(100 * (1 - cheapest.cost / leader.cost))
+        return [f"It cannot be told apart from {others}{which} costs {saved} % less.", *chance]
+    least = f"and is the cheape{'st of them' if tied[1:] else 'r one'}"
+    return [f"It cannot be told apart from {others}, {least}.", *chance]
+
+
+def _those(rows: "Sequence[Candidate]") -> str:
+    return f"trial {rows[0].number}" if len(rows) == 1 else f"{len(rows)} others of the front"
+
+
+def _alike(leader: "Candidate", front: "Sequence[Candidate]") -> "list[Candidate]":
+    """Those tied with the leader that may stand for it, by the one-standard-error rule (Breiman et al. 1984): few images
+    tie what is far apart."""
+    least = leader.value - (leader.value_error or 0.0)
+    return [row for row in _tied(leader, front) if row.value >= least and not _is_chance(row)]
 
 
 def _tied(leader: "Candidate", front: "Sequence[Candidate]") -> "list[Candidate]":
@@ -151,11 +176,11 @@ def _nothing(summary: Summary, why: str) -> str:
     counts = summary.counts
     begun, refused, failed = sum(counts.values()), counts["refused"], counts["failed"]
     if failed > refused:
-        return f"Nothing was trained: {failed} of {begun} trials failed, the last with: {why}"
+        return f"Nothing came of it: {failed} of {begun} trials failed, the last with: {why}"
     if refused:
         last = f", the last for {why}" if why else ""
         return (
-            f"Nothing was trained: {refused} of {begun} networks were refused{last}. Raise the limits, or "
-            "search a space of smaller networks."
+            f"Nothing came of it: {refused} of {begun} networks were refused{last}. "
+            "Raise the limits, or search another space."
         )
-    return "Nothing was trained."
+    return "Nothing came of it."
