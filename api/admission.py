@@ -236,8 +236,8 @@ def _read(dataset: str, roots: Roots, ask: Callable[[str, Path, Roots], Answer])
     datasets.check(dataset)
     try:
         return ask(datasets.absolute(dataset), home.folder("datasets"), roots)
-    except Outside:  # in the words of the request, which do not tell where this process runs
-        raise Outside(dataset.partition(":")[2]) from None
+    except Outside as outside:  # in the words of the request, which do not tell where this process runs
+        raise Outside(dataset.partition(":")[2], outside.link) from None
 
 
 def dataset(text: str, roots: Roots, resolution: int | None = None) -> Images:

@@ -137,7 +137,7 @@ def _classes(look: Look) -> Iterator[Suggestion]:
     if large.train_images >= UNEQUAL * small.train_images:
         share = large.train_images / look.info.train_images
         told = f"{large.train_images:,} of {large.name} and {small.train_images:,} of {small.name}"
-        reason = f"{told}: to answer {large.name!r} always is right in {share:.0%}, so the mean of the classes' recalls"
+        reason = f"{told}: to answer {large.name!r} always is right in {100 * share:.3g} %, so the mean of the classes' recalls"
         yield Suggestion(field="/objective/metric", value="balanced_accuracy", reason=reason)
         reason = f"{small.name!r} counts in the loss as much as {large.name!r}, so that it is learnt as well"
         yield Suggestion(field="/recipe/class_weights", value="auto", reason=reason)
@@ -146,10 +146,9 @@ def _classes(look: Look) -> Iterator[Suggestion]:
 
 
 def _budget(trial_seconds: float | None) -> Iterator[Suggestion]:
+    known = "" if trial_seconds else "nothing was trained on these images here yet: "
+    yield Suggestion(field="/hours", value=HOURS, reason=f"{known}an hour at most")
     if trial_seconds is None:
-        yield Suggestion(
-            field="/hours", value=HOURS, reason="nothing was trained on these images here yet: an hour at most"
-        )
         yield Suggestion(field="/trials", value=TRIALS, reason=f"{TRIALS} trials, or what the hour has room for")
         return
     trials = min(MOST_TRIALS, max(LEAST_TRIALS, int(3600 * HOURS / trial_seconds)))

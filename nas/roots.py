@@ -13,12 +13,15 @@ LONGEST = 100  # characters of a path that are repeated
 
 
 class Outside(DatasetError):
-    """A path that no root has; the message is the same whether there is something or not."""
+    """A path that no root has, or that has a `link` to such a one; the message is the same whether there is something or
+    not."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, link: str = "") -> None:
+        self.link, named = link, repr(shortened(path, LONGEST))
+        told = f"{shortened(link, LONGEST)!r} in {named} is a link and leads" if link else f"{named} lies, or leads,"
         super().__init__(
-            f"{shortened(path, LONGEST)!r} lies, or leads, outside of the folders that this service reads images from: "
-            "it is started with them (nas serve --images DIR, or NAS_IMAGES), and other images can be sent to it "
+            f"{told} outside of the folders that this service reads images from: {'remove it; ' if link else ''}"
+            f"{'the service' if link else 'it'} is started with them (nas serve --images DIR, or NAS_IMAGES), and other images can be sent to it "
             "(nas images upload PATH)"
         )
 
@@ -54,10 +57,10 @@ class Roots:
             raise Outside(text)
         return real
 
-    def check(self, link: str) -> None:
-        """Raise Outside unless the link leads to a place below a root."""
-        if not self._have(os.path.realpath(link)):
-            raise Outside(link)
+    def check(self, folder: str, link: str) -> None:
+        """Raise Outside unless that link in the folder leads to a place below a root."""
+        if not self._have(os.path.realpath(os.path.join(folder, link))):
+            raise Outside(folder, link)
 
     def open(self, path: str) -> BinaryIO:
         """The file at `path`. Raises Outside by what has been opened, as links may have changed since they were looked

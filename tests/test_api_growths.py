@@ -292,7 +292,11 @@ def test_members_are_found_by_budgets_and_by_one_dimension_alone(service: Servic
 
 def test_a_search_without_a_result_cannot_be_grown_yet(service: Service) -> None:
     search = service.search([], running=1)
-    assert search.id in service.post("/v1/growths", {"search": search.id}, status=409)["detail"]
+    detail = f"search {search.id} has measured no network"
+    assert service.post("/v1/growths", {"search": search.id}, status=409)["detail"].startswith(f"{detail} yet: wait")
+    service.store.claims.release(search.id, OWNER, "finished")
+    detail += f", and has ended: nas show {search.id} says why"
+    assert service.post("/v1/growths", {"search": search.id}, status=409)["detail"] == detail
 
 
 def test_a_refused_trial_cannot_be_grown(service: Service) -> None:

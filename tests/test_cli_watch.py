@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib.metadata import entry_points
+from types import ModuleType
 
 import pytest
 
+import api.cli
 from api.cli import tables, watch
 from nas.measurements import Measurement
 from nas.recipes import Recipe
@@ -33,6 +36,20 @@ def test_a_reader_that_has_enough_is_no_error(service: Service, search: str) -> 
     line = f"{sys.executable} -m api.cli list --json | head -c 10; exit ${{PIPESTATUS[0]}}"
     ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_an_interrupt_before_it_has_begun_ends_it_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Importing(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "api.cli.__main__", Importing("api.cli.__main__"))
+    assert api.cli.main() == 130
+    assert capfd.readouterr() == ("", "")
+    script = next(point for point in entry_points(group="console_scripts") if point.name == "nas")
+    assert script.load() is api.cli.main
 
 
 def test_help_needs_no_service() -> None:

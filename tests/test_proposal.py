@@ -76,7 +76,7 @@ def test_own_validation_images_score() -> None:
 def test_unequal_classes_are_counted_alike() -> None:
     asked = fields(seen(300, 100, 150))
     assert (asked["/objective/metric"], asked["/recipe/class_weights"]) == ("balanced_accuracy", "auto")
-    assert "to answer 'class 0' always is right in 55%" in words(seen(300, 100, 150))
+    assert "to answer 'class 0' always is right in 54.5 %" in words(seen(300, 100, 150))
     assert "/objective/metric" not in fields(seen(199, 100, 150))
 
 
@@ -88,7 +88,7 @@ def test_a_class_of_few_images_is_named() -> None:
 def test_trials_fill_an_hour_within_bounds() -> None:
     look = seen(500, 500)
     assert [fields(look, trial_seconds=seconds)["/trials"] for seconds in (10, 120, 3600)] == [60, 30, 10]
-    assert "/hours" not in fields(look, trial_seconds=10)
+    assert fields(look, trial_seconds=10)["/hours"] == 1.0
     assert "30 in 60 minutes" in words(look, trial_seconds=120)
 
 
@@ -100,6 +100,7 @@ def test_what_a_request_says_is_kept() -> None:
         "resolution": 96,
         "recipe": {"folds": 3, "epochs": 2, "class_weights": "auto"},
         "objective": {"metric": "balanced_accuracy"},
+        "hours": 1.0,
         "trials": 30,
         "save_weights": True,
     }

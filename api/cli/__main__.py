@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api.cli import (
+    INTERRUPTED,
     arguments,
     catalogue,
     comparisons,
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nas: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return verbs.INTERRUPTED
+        return INTERRUPTED
     return code
 
 

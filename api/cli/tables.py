@@ -54,7 +54,7 @@ def pareto(front: Json) -> RenderableType:
     if not front["front"]:
         if front["unrecorded"]:
             return Text(unrecorded(front))
-        return Text(f"Search {front['search']} has measured no trial yet: nas watch {front['search']}")
+        return Text(f"Search {front['search']} has measured no network: nas show {front['search']} says how it stands")
     best = front["best"] and front["best"]["number"]
     several = any(row["trainings"] > 1 for row in front["front"])
     measured_on = [device for row in front["front"] for device in row["latencies_ms"]]

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from api.cli import arguments, deliveries, listings, measure, proxy, summaries, tables, terminal
+from api.cli import INTERRUPTED, arguments, deliveries, listings, measure, proxy, summaries, tables, terminal
 from api.cli.reasons import fruitless, reasons
 from api.cli.session import Session
 from api.cli.watch import watch
@@ -24,7 +23,6 @@ from nas.models.checkpoint import BadCheckpoint
 from nas.proposal import Suggestion, applied, open_to
 
 FAILED = ("failed", "cancelled")
-INTERRUPTED = 128 + signal.SIGINT
 Verb = Callable[[Session], int]
 
 

@@ -38,7 +38,7 @@ router = APIRouter(prefix="/growths", tags=["growths"], route_class=JSONRoute)
     "",
     status_code=201,
     summary="Grow a network into a family",
-    responses=documented(**TAKES_BODY, _409="search 0a1b2c3d4e5f has measured no trial yet: wait for its first"),
+    responses=documented(**TAKES_BODY, _409="search 0a1b2c3d4e5f has measured no network yet: wait for its first"),
 )
 def create_growth(
     wanted: Annotated[GrowthRequest, strictly(GrowthRequest), Body(openapi_examples=examples.GROWTHS)],
@@ -257,7 +257,9 @@ def _source(wanted: GrowthRequest, run: Run, history: History) -> Trial:
     if wanted.trial is None:
         best = history.standing(run).best
         if best is None:
-            raise Problem(409, f"search {run.id} has measured no trial yet: wait for its first")
+            ended = f", and has ended: nas show {run.id} says why"
+            waiting = " yet: wait for its first"
+            raise Problem(409, f"search {run.id} has measured no network{ended if run.state in ENDED else waiting}")
         return store.trial(run.id, best.number)
     state = None
     with contextlib.suppress(NotFound):

@@ -148,8 +148,8 @@ def _those(rows: "Sequence[Candidate]") -> str:
 
 
 def _alike(leader: "Candidate", front: "Sequence[Candidate]") -> "list[Candidate]":
-    """Those tied with the leader that may stand for it, by the one-standard-error rule (Breiman et al. 1984): few images
-    tie what is far apart."""
+    """Those tied with the leader that may stand for it, by the one-standard-error rule (Breiman et al. 1984): few
+    images tie what is far apart."""
     least = leader.value - (leader.value_error or 0.0)
     return [row for row in _tied(leader, front) if row.value >= least and not _is_chance(row)]
 

@@ -77,9 +77,9 @@ class Folder:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if _names.junk(entry.name):
                     continue
-                if self.roots and entry.is_symlink():
-                    self.roots.check(entry.path)
                 name = f"{within}/{entry.name}" if within else entry.name
+                if self.roots and entry.is_symlink():
+                    self.roots.check(str(self.path), name)
                 if entry.is_dir():
                     draft.folders[name] = None
                     self._walk(name, (*above, here), draft)
