@@ -136,8 +136,9 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             resume.remove()
             spent = time.perf_counter() - begun
             return dataclasses.replace(costed, train_seconds=stand.train_seconds, seconds=spent)
-        weights = None
+        weights, saved = None, None
         if job.save_weights:
+            saved = _right([first], [stand.folds[0].answered.taken_for]) if len(divided) > 1 else None
             network = build(job)
             network.load_state_dict(stand.folds[0].weights or {})
             answered = stand.folds[0].single or stand.folds[0].answered
@@ -153,6 +154,8 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
         accuracy_error=standard_error(scored, len(right)),
+        saved_accuracy=None if saved is None else float(saved.mean()),
+        saved_error=None if saved is None else standard_error(float(saved.mean()), len(saved)),
         unaveraged_accuracy=float(_right(divided, without).mean()) if without else None,
         answers=Answers(
             images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())

@@ -115,6 +115,11 @@ class Measurement:
     """Seconds of all of it."""
     weights: str | None = None
     """The SHA-256 of the saved checkpoint, which is its name in the artifact folder."""
+    saved_accuracy: float | None = None
+    """The accuracy of the saved network alone, where there are several folds: that of the first, on the images that it
+    held out. Null where no weights were saved, or where it is that of all."""
+    saved_error: float | None = None
+    """The standard error of that."""
     accuracy_error: float | None = None
     """The standard error of the accuracy that was measured, by the number of images alone; it is that of Agresti and
     Coull (1998), and not 0 where all were got right."""
@@ -149,7 +154,7 @@ class Measurement:
     """The bytes of its weights and biases in use, in its precision, normalisations folded."""
 
     def __post_init__(self) -> None:
-        for name in ("accuracy", "test_accuracy", "unaveraged_accuracy"):
+        for name in ("accuracy", "test_accuracy", "unaveraged_accuracy", "saved_accuracy"):
             between(self, name, 0, 1)
 
     def value(self, metric: Metric) -> float | None:

@@ -137,7 +137,8 @@ def _classes(look: Look) -> Iterator[Suggestion]:
     if large.train_images >= UNEQUAL * small.train_images:
         share = large.train_images / look.info.train_images
         told = f"{large.train_images:,} of {large.name} and {small.train_images:,} of {small.name}"
-        reason = f"{told}: to answer {large.name!r} always is right in {100 * share:.3g} %, so the mean of the classes' recalls"
+        always = f"to answer {large.name!r} always is right in {100 * share:.3g} %"
+        reason = f"{told}: {always}, so the mean of the classes' recalls"
         yield Suggestion(field="/objective/metric", value="balanced_accuracy", reason=reason)
         reason = f"{small.name!r} counts in the loss as much as {large.name!r}, so that it is learnt as well"
         yield Suggestion(field="/recipe/class_weights", value="auto", reason=reason)

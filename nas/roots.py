@@ -13,16 +13,17 @@ LONGEST = 100  # characters of a path that are repeated
 
 
 class Outside(DatasetError):
-    """A path that no root has, or that has a `link` to such a one; the message is the same whether there is something or
-    not."""
+    """A path that no root has, or in which a `link` leads to such a one; the message is the same whether there is
+    something or not."""
 
     def __init__(self, path: str, link: str = "") -> None:
-        self.link, named = link, repr(shortened(path, LONGEST))
-        told = f"{shortened(link, LONGEST)!r} in {named} is a link and leads" if link else f"{named} lies, or leads,"
+        self.link, where = link, repr(shortened(path, LONGEST))
+        told, service = f"{where} lies, or leads,", "it"
+        if link:
+            told, service = f"{shortened(link, LONGEST)!r} in {where} is a link and leads", "remove it; the service"
         super().__init__(
-            f"{told} outside of the folders that this service reads images from: {'remove it; ' if link else ''}"
-            f"{'the service' if link else 'it'} is started with them (nas serve --images DIR, or NAS_IMAGES), and other images can be sent to it "
-            "(nas images upload PATH)"
+            f"{told} outside of the folders that this service reads images from: {service} is started with them "
+            "(nas serve --images DIR, or NAS_IMAGES), and other images can be sent to it (nas images upload PATH)"
         )
 
 

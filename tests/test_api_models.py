@@ -4,10 +4,12 @@ OpenAPI."""
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from nas.measurements import Measurement
 from nas.models.checkpoint import artifact
 from tests.service import Service
 
@@ -32,6 +34,16 @@ def test_models_are_listed_newest_first_and_paged(service: Service, model: dict[
     assert [row["member"] for row in service.get(f"/v1/models?run={newest.id}&limit=1")["models"]] == ["B0"]
     assert service.get(f"/v1/models/{model['id']}") == model
     assert (model["test_accuracy"], model["latencies_ms"]) == (0.91, {"cpu": 0.5})
+
+
+def test_of_several_folds_the_accuracy_is_that_of_the_one_that_was_saved(service: Service) -> None:
+    run = service.search([], running=1, save_weights=True)
+    measured = Measurement(params=1, mult_adds=1, accuracy=0.75, accuracy_error=0.02)
+    saved = replace(measured, saved_accuracy=0.6, saved_error=0.04, weights="0" * 64)
+    service.end(service.store.trial(run.id, 0).job, saved, 1)
+    (model,) = service.get(f"/v1/models?run={run.id}")["models"]
+    assert (model["accuracy"], model["accuracy_error"]) == (0.6, 0.04)
+    assert service.get(f"/v1/searches/{run.id}/pareto")["front"][0]["accuracy"] == 0.75
 
 
 def test_a_checkpoint_is_downloaded_whole(service: Service, model: dict[str, Any]) -> None:

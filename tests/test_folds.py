@@ -11,6 +11,7 @@ from nas.datasets import DatasetInfo
 from nas.evaluate import evaluate
 from nas.measurements import Measurement
 from nas.models import checkpoint
+from nas.models.readme import readme
 from nas.models.score import score
 from nas.noise import standard_error
 from nas.recipes import RECIPES, Recipe
@@ -61,6 +62,11 @@ def test_its_checkpoint_is_that_of_the_first_fold_and_promises_what_that_scored(
     assert (found.images, found.part) == (34, "validation")
     assert checkpoint.card(path).accuracy == found.promised
     assert checkpoint.card(path).quality == found.quality, "log loss and calibration error, too"
+    assert measurement.saved_accuracy == found.accuracy != measurement.accuracy
+    assert measurement.saved_error == standard_error(found.accuracy, 34)
+    assert "epochs on all but the first of 3 folds, which it is scored on, in batches" in readme(
+        checkpoint.card(path), ()
+    )
 
 
 def test_killed_in_a_later_fold_it_goes_on_there() -> None:

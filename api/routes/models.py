@@ -36,7 +36,8 @@ FILE = "application/vnd.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(Model):
-    """A model with what was measured of it, which is of its one training."""
+    """A model with what was measured of it, which is of its one training. Of several folds the first is saved: the
+    accuracy is its own then, on what it held out, and `quality` is of all."""
 
     LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
@@ -169,6 +170,9 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
     trial = store.trial(model.run, model.number)
     measured = trial.measurement
     assert measured is not None, "a model is added with its measurement"
+    own = measured.accuracy, measured.accuracy_error
+    if measured.saved_accuracy is not None:  # of several folds the first was saved
+        own = measured.saved_accuracy, measured.saved_error
     words = re.sub(r"[^A-Za-z0-9._]+", "-", run.name)[:60].strip("-._") or run.id
     seed = f"-seed{trial.job.seed}" if isinstance(run.spec, GrowthSpec) and run.spec.seeds > 1 else ""
     address = f"/v1/models/{model.id}"
@@ -179,9 +183,9 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
         dataset=trial.job.dataset,
         member=trial.job.member,
         seed=trial.job.seed,
-        accuracy=measured.accuracy,
+        accuracy=own[0],
         test_accuracy=measured.test_accuracy,
-        accuracy_error=measured.accuracy_error,
+        accuracy_error=own[1],
         quality=measured.quality,
         rounding=measured.rounding,
         params=measured.params,

@@ -74,6 +74,8 @@ def _facts(card: Card) -> str:
 
 def _recipe(card: Card) -> str:
     epochs = f"{card.recipe.epochs} epochs" if card.recipe.epochs else "as many epochs as its images asked for"
+    if card.recipe.folds > 1 and card.test_accuracy is None:
+        epochs += f" on all but the first of {card.recipe.folds} folds, which it is scored on,"
     return f"{epochs} in batches of {card.recipe.batch}, by {card.recipe.optimizer} (all of it in recipe.json)"
 
 
