@@ -52,7 +52,7 @@ class Forecast:
     """Seconds of the search."""
     seconds_range: tuple[float, float] | None = None
     """Seconds of a search that tries the cheapest tenth of the networks that it may, and of one that tries the
-    dearest."""
+    dearest, where a training takes as much less or more as the `error` says."""
     compute_seconds: float | None = None
     """Seconds for which it holds processors or GPUs."""
     compute_seconds_range: tuple[float, float] | None = None
@@ -89,6 +89,8 @@ def forecast(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bo
     ]
     if not past.trainings:
         each = [each[1] / UNSURE, each[1], UNSURE * each[1]]
+    off = 1 + (learnt.error or 0.0)
+    each = [each[0] / off, each[1], each[2] * off]
     baselines = {
         name: learnt.seconds(cost, _images(spec.recipe, whole)) for name, cost in _baselines(spec, info).items()
     }

@@ -119,8 +119,14 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         compared = running.post("/v1/forecasts", {**BODY, "baselines": ["ResNet-18"]}, status=200)
         assert compared["baseline_seconds"] == {"ResNet-18": pytest.approx(each)}
         assert compared["seconds"] == pytest.approx(40 * each), "a baseline is one of the trials"
+        trained(running, "this machine", 4e-3)
+        rough = running.post("/v1/forecasts", BODY, status=200)
+        low, high = rough["seconds_range"]
+        assert rough["error"] > 0.1
+        assert low <= 1.001 * rough["seconds"] / (1 + rough["error"])
+        assert high >= 0.999 * rough["seconds"] * (1 + rough["error"])
         running.post("/v1/forecasts", {**BODY, "trials": 0}, status=422)
-        assert len(running.get("/v1/runs")["runs"]) == 3
+        assert len(running.get("/v1/runs")["runs"]) == 4
 
 
 def test_images_that_nothing_was_trained_on_are_foretold_from_others_and_in_money(
