@@ -16,6 +16,7 @@ import pytest
 import api.cli
 from api.cli import tables, watch
 from nas.measurements import Measurement
+from nas.objective import Objective
 from nas.recipes import Recipe
 from nas.records import Progress
 from tests.command_line import climbed, command, nas
@@ -121,6 +122,18 @@ def test_watching_with_json_prints_the_run_as_it_ended(service: Service) -> None
     found = json.loads(out)
     assert (process.returncode, found["state"], found["counts"]["failed"]) == (0, "finished", 1)
     assert "trial 1" in error
+
+
+def test_what_is_grown_next_is_what_the_verdict_advises(service: Service) -> None:
+    points = [(0.905, 4_000_000), (0.90, 2_000_000)]
+    run = service.search(points, trials=2, error=0.01, objective=Objective(w_under=0, w_over=0))
+    service.store.claims.release(run.id, OWNER, "finished")
+    assert service.get(f"/v1/searches/{run.id}")["advised"] == 1
+    assert f"A family: nas grow {run.id} --trial 1 --members B0,B1 --watch" in nas("watch", run.id).out
+    run = service.search(points, trials=2, objective=Objective(w_under=0, w_over=0))
+    service.store.claims.release(run.id, OWNER, "finished")
+    assert service.get(f"/v1/searches/{run.id}")["advised"] == 0
+    assert f"A family: nas grow {run.id} --members B0,B1 --watch" in nas("watch", run.id).out
 
 
 def test_watching_a_long_past_is_short(service: Service) -> None:

@@ -76,7 +76,8 @@ def _watched(session: Session, run: str) -> int:
         return INTERRUPTED
     session.show(view, summaries.run)
     if view["kind"] == "search" and view["best"]:
-        session.say(f"\nThe front: nas pareto {run}   A family: nas grow {run} --members B0,B1 --watch")
+        other = "" if view["advised"] == view["best"]["number"] else f" --trial {view['advised']}"
+        session.say(f"\nThe front: nas pareto {run}   A family: nas grow {run}{other} --members B0,B1 --watch")
     elif view["kind"] == "growth" and view["counts"]["done"]:
         session.say(f"\nCheckpoints: nas download {run}")
     return 1 if view["state"] in FAILED else 0

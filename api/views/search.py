@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 from api.views.run import Shown, common
-from api.views.verdict import of_search
+from api.views.verdict import advised, of_search
 from nas import noise
 from nas.measurements import MOST_ERROR, Latency, Measurement
 from nas.metrics import Quality
@@ -89,6 +89,8 @@ class Search(Shown):
     null before there is one of each."""
     best: Candidate | None
     """The candidate with the highest reward."""
+    advised: int | None
+    """The trial to grow: the cheapest that is about as good, by one standard error; null where there is no best."""
     verdict: str | None
     """What it has come to, in words, and what to do next; null before there is anything to say."""
 
@@ -115,6 +117,7 @@ def view(run: Run, summary: Summary, stands: Standing, why: str = "") -> Search:
         again=run.again,
         saved_seconds=saved_seconds(summary),
         best=stands.best,
+        advised=advised(stands.best, stands.front).number if stands.best else None,
         verdict=of_search(run, summary, stands, why),
     )
 

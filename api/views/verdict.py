@@ -57,8 +57,16 @@ def _next(spec: SearchSpec, leader: "Candidate", front: "Sequence[Candidate]", g
         return f"begin with a pretrained parent, as {info.train_images:,} images teach little by themselves"
     if gain > STILL_RISING:
         return "more trials, as it still gains"
-    cheapest = min((leader, *_alike(leader, front)), key=lambda row: row.cost)
-    return f"grow trial {cheapest.number}"
+    return f"grow trial {advised(leader, front).number}"
+
+
+def advised(leader: "Candidate", front: "Sequence[Candidate]") -> "Candidate":
+    """What to grow of a search: the cheapest that may stand for its leader; where that may be guessing, the best that
+    is not, if there is one."""
+    sure = [row for row in front if row.quality and not _is_chance(row)]
+    if _is_chance(leader) and sure:
+        return max(sure, key=lambda row: row.value)
+    return min((leader, *_alike(leader, front)), key=lambda row: row.cost)
 
 
 def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy", found: float | None = None) -> str | None:
@@ -117,9 +125,8 @@ def _chance(leader: "Candidate", front: "Sequence[Candidate]", spec: SearchSpec)
     majority = leader.quality.majority
     known = "is no better than" if leader.accuracy <= majority else "cannot be told from"
     told = f"That {known} chance: to answer the largest class each time gives {100 * majority:.1f} %."
-    sure = [row for row in front if row.quality and not _is_chance(row)]
-    if sure:
-        better = max(sure, key=lambda row: row.value)
+    better = advised(leader, front)
+    if not _is_chance(better):
         had = f"Trial {better.number} is better, with {_percent(better.value, better.value_error)}, but costs too much"
         return [told, f"{had} for the objective: grow trial {better.number}, or weigh cost less."]
     if spec.parent:
