@@ -147,8 +147,8 @@ def _classes(look: Look) -> Iterator[Suggestion]:
 
 
 def _budget(trial_seconds: float | None) -> Iterator[Suggestion]:
-    known = "" if trial_seconds else "nothing was trained on these images here yet: "
-    yield Suggestion(field="/hours", value=HOURS, reason=f"{known}an hour at most")
+    new = "nothing was trained on these images here yet: " if trial_seconds is None else ""
+    yield Suggestion(field="/hours", value=HOURS, reason=f"{new}an hour at most")
     if trial_seconds is None:
         yield Suggestion(field="/trials", value=TRIALS, reason=f"{TRIALS} trials, or what the hour has room for")
         return

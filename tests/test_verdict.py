@@ -113,6 +113,17 @@ def test_a_guess_that_leads_by_its_cost_is_not_what_to_grow(service: Service) ->
     )
 
 
+def test_by_another_metric_nobody_has_to_beat_the_largest_class(service: Service) -> None:
+    balanced = Objective(w_under=0.0, w_over=0.0, metric="balanced_accuracy")
+    points = [(0.52, 4_000_000), (0.52, 2_000_000)]
+    best, cheaper = ([[30, 20], [10, 40]], [[29, 21], [10, 40]])
+    qualities = [replace(quality(answers, ("cat", "dog")), majority=0.9) for answers in (best, cheaper)]
+    text = said(service, service.search(points, error=0.05, qualities=qualities, objective=balanced))
+    assert text is not None
+    assert "It cannot be told apart from trial 1, which costs 50 % less." in text
+    assert text.endswith("Next: grow trial 1.")
+
+
 def test_a_search_that_trained_nothing_says_why(service: Service) -> None:
     run = service.search([], running=3)
     refused = Measurement(params=9, mult_adds=1, refused="params 9 over the limit of 2")

@@ -90,7 +90,8 @@ class Search(Shown):
     best: Candidate | None
     """The candidate with the highest reward."""
     advised: int | None
-    """The trial to grow: the cheapest that is about as good, by one standard error; null where there is no best."""
+    """The trial to grow: the cheapest that is about as good, by one standard error, or where the best may be guessing
+    one that is not; null where there is no best."""
     verdict: str | None
     """What it has come to, in words, and what to do next; null before there is anything to say."""
 
@@ -117,7 +118,7 @@ def view(run: Run, summary: Summary, stands: Standing, why: str = "") -> Search:
         again=run.again,
         saved_seconds=saved_seconds(summary),
         best=stands.best,
-        advised=advised(stands.best, stands.front).number if stands.best else None,
+        advised=advised(stands.best, stands.front, run.spec.objective.metric).number if stands.best else None,
         verdict=of_search(run, summary, stands, why),
     )
 

@@ -32,9 +32,9 @@ def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str |
     sentences = [
         f"{'Done' if run.state == 'finished' else 'Ended early' if over else 'So far'}: {_told(leader, metric)}."
     ]
-    if metric == "accuracy" and _is_chance(leader):
+    if _is_chance(leader, metric):
         return " ".join([*sentences, *_chance(leader, stands.front, run.spec)])
-    sentences += _ties(leader, stands.front)
+    sentences += _ties(leader, stands.front, metric)
     sentences += _rough(leader, stands, run.spec.devices[0])
     rung = [tally for tally in summary.tallies if tally.rung == leader.rung]
     own = sum(tally.networks for tally in rung if tally.own)
@@ -57,16 +57,16 @@ def _next(spec: SearchSpec, leader: "Candidate", front: "Sequence[Candidate]", g
         return f"begin with a pretrained parent, as {info.train_images:,} images teach little by themselves"
     if gain > STILL_RISING:
         return "more trials, as it still gains"
-    return f"grow trial {advised(leader, front).number}"
+    return f"grow trial {advised(leader, front, spec.objective.metric).number}"
 
 
-def advised(leader: "Candidate", front: "Sequence[Candidate]") -> "Candidate":
+def advised(leader: "Candidate", front: "Sequence[Candidate]", metric: Metric) -> "Candidate":
     """What to grow of a search: the cheapest that may stand for its leader; where that may be guessing, the best that
     is not, if there is one."""
-    sure = [row for row in front if row.quality and not _is_chance(row)]
-    if _is_chance(leader) and sure:
+    sure = [row for row in front if row.quality and not _is_chance(row, metric)]
+    if _is_chance(leader, metric) and sure:
         return max(sure, key=lambda row: row.value)
-    return min((leader, *_alike(leader, front)), key=lambda row: row.cost)
+    return min((leader, *_alike(leader, front, metric)), key=lambda row: row.cost)
 
 
 def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy", found: float | None = None) -> str | None:
@@ -114,9 +114,12 @@ def _percent(accuracy: float, error: float | None) -> str:
     return f"{100 * accuracy:.1f}{known}\N{NO-BREAK SPACE}%"
 
 
-def _is_chance(row: "Candidate") -> bool:
-    """Whether it may be guessing, for all that is known."""
-    return row.quality is not None and row.accuracy - CERTAIN * (row.accuracy_error or 0.0) <= row.quality.majority
+def _is_chance(row: "Candidate", metric: Metric) -> bool:
+    """Whether it may be guessing, for all that is known. Another metric than accuracy is asked for where the largest
+    class is most of the images, and no good network need be more often right than who always answers that."""
+    if metric != "accuracy" or row.quality is None:
+        return False
+    return row.accuracy - CERTAIN * (row.accuracy_error or 0.0) <= row.quality.majority
 
 
 def _chance(leader: "Candidate", front: "Sequence[Candidate]", spec: SearchSpec) -> list[str]:
@@ -125,8 +128,8 @@ def _chance(leader: "Candidate", front: "Sequence[Candidate]", spec: SearchSpec)
     majority = leader.quality.majority
     known = "is no better than" if leader.accuracy <= majority else "cannot be told from"
     told = f"That {known} chance: to answer the largest class each time gives {100 * majority:.1f} %."
-    better = advised(leader, front)
-    if not _is_chance(better):
+    better = advised(leader, front, spec.objective.metric)
+    if not _is_chance(better, spec.objective.metric):
         had = f"Trial {better.number} is better, with {_percent(better.value, better.value_error)}, but costs too much"
         return [told, f"{had} for the objective: grow trial {better.number}, or weigh cost less."]
     if spec.parent:
@@ -134,8 +137,8 @@ def _chance(leader: "Candidate", front: "Sequence[Candidate]", spec: SearchSpec)
     return [told, "Train longer, on more images, or begin with a parent."]
 
 
-def _ties(leader: "Candidate", front: "Sequence[Candidate]") -> list[str]:
-    tied, alike = _tied(leader, front), _alike(leader, front)
+def _ties(leader: "Candidate", front: "Sequence[Candidate]", metric: Metric) -> list[str]:
+    tied, alike = _tied(leader, front), _alike(leader, front, metric)
     ahead = [row for row in tied if row not in alike and row.cost < leader.cost]  # by more than a cheaper one may be
     chance = [f"Its lead over {_those(ahead)} may be chance: more images would tell."] if ahead else []
     tied = [row for row in tied if row not in ahead]
@@ -154,11 +157,11 @@ def _those(rows: "Sequence[Candidate]") -> str:
     return f"trial {rows[0].number}" if len(rows) == 1 else f"{len(rows)} others of the front"
 
 
-def _alike(leader: "Candidate", front: "Sequence[Candidate]") -> "list[Candidate]":
+def _alike(leader: "Candidate", front: "Sequence[Candidate]", metric: Metric) -> "list[Candidate]":
     """Those tied with the leader that may stand for it, by the one-standard-error rule (Breiman et al. 1984): few
     images tie what is far apart."""
     least = leader.value - (leader.value_error or 0.0)
-    return [row for row in _tied(leader, front) if row.value >= least and not _is_chance(row)]
+    return [row for row in _tied(leader, front) if row.value >= least and not _is_chance(row, metric)]
 
 
 def _tied(leader: "Candidate", front: "Sequence[Candidate]") -> "list[Candidate]":
