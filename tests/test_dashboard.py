@@ -97,16 +97,21 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     table.locator("tr[data-key='B3']").get_by_role("button", name="Use it").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("pre")).to_contain_text(f"{view.address}/v1/models/{model.id}/archive?as=zip")
-    dialog.get_by_role("radio", name="Python").check(force=True)
+    place = dialog.bounding_box()
+    dialog.get_by_role("radio", name="Python").check()
     expect(dialog.locator("pre")).to_contain_text(f'network = nas.load("{view.address}/v1/models/{model.id}")')
     expect(dialog.get_by_role("listitem").filter(has_text="model.onnx")).to_contain_text("90.00 % of 1000 images")
     expect(dialog).to_contain_text("not as pt2: it scores 0.9")
+    filled = dialog.bounding_box()
+    assert place
+    assert filled
+    assert {place[side] - filled[side] for side in ("x", "y", "width")} == {0}  # what one is about to click on stays
     with page.expect_download() as download:
         dialog.get_by_role("link", name="all of it as zip").click()
     assert download.value.suggested_filename == f"{whole.name}.zip"
-    dialog.get_by_role("radio", name="int8").check(force=True)
+    dialog.get_by_role("radio", name="int8").check()
     expect(dialog.locator("pre")).to_contain_text(f"{view.address}/v1/models/{model.id}/files/model.int8.onnx")
-    dialog.get_by_role("radio", name="Archive").check(force=True)
+    dialog.get_by_role("radio", name="Archive").check()
     expect(dialog.locator("pre")).to_contain_text(f"unzip model.zip && cd {whole.name} ")
     with page.expect_download() as download:
         dialog.get_by_role("link", name="model.onnx").click()
@@ -338,6 +343,26 @@ def test_nothing_is_asked_while_nobody_looks(view: View) -> None:
     assert not any(asks() for _ in range(100))
     turn(False)
     eventually(asks)
+
+
+@pytest.mark.parametrize("of", ["search", "growth", "benchmark", "proxy", "list", "models", "devices", "comparison"])
+def test_nothing_breaks_that_is_clicked_before_it_is_known(view: View, of: str) -> None:
+    runs, page = view.service.runs, view.page
+    places = {
+        "search": f"searches/{runs['old'].id}",
+        "growth": f"growths/{runs['family'].id}",
+        "benchmark": f"benchmarks/{sampled(view.service.past).id}",
+        "proxy": f"proxies/{compared(view.service.past, 5)[0].id}",
+        "list": "",
+        "comparison": f"compare/{runs['old'].id},{runs['running'].id}",
+    }
+    page.route("**/v1/**", lambda _: None)  # nothing is answered
+    view.open(f"#/{places.get(of, of)}")
+    expect(page.locator("main .card").first).to_be_attached()
+    for control in page.locator("main :is(button, input):not([inert] *):visible:enabled").all():
+        control.click()
+        page.keyboard.press("Escape")  # what asks whether somebody is sure
+    page.unroute("**/v1/**")
 
 
 def test_what_is_not_there_is_said(view: View) -> None:

@@ -145,20 +145,22 @@ export function familyChart() {
     () => [COLUMNS, ...run.family.map((row) => COLUMNS.map((column) => row[column]))],
   );
 
-  return {
-    node: element(
+  const node = element(
+    "div",
+    { inert: true }, // until there is a family
+    element(
       "div",
-      {},
-      element(
-        "div",
-        { class: "dials" },
-        element("div", { class: "dial" }, element("label", { for: axis.id }, "Over"), axis),
-        dial,
-      ),
-      complaint,
-      chart.node,
-      saved,
+      { class: "dials" },
+      element("div", { class: "dial" }, element("label", { for: axis.id }, "Over"), axis),
+      dial,
     ),
+    complaint,
+    chart.node,
+    saved,
+  );
+
+  return {
+    node,
     show(growth) {
       const first = run === null;
       run = growth;
@@ -171,6 +173,7 @@ export function familyChart() {
         axis.replaceChildren(...known.map(([value, text]) => element("option", { value }, text)));
         axis.value = "mult_adds";
         dial.hidden = !run.spec.source;
+        node.inert = false;
       }
       changed();
     },

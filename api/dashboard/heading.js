@@ -65,6 +65,16 @@ export function heading(kind, id, changed) {
     "Its trials, its events and its models go, weights and files as well, for good. What another run needs, or is pinned, is refused.",
     `Delete the ${kind}`,
   );
+  // There to be clicked once it is known what they are about.
+  const actions = element(
+    "div",
+    { class: "actions", hidden: true },
+    ...Object.values(wishes),
+    raise.node,
+    written.button,
+    erase,
+    ...links(kind, id),
+  );
   const node = element(
     "header",
     { class: "card heading" },
@@ -76,15 +86,7 @@ export function heading(kind, id, changed) {
     objective,
     element("div", { class: "how-far" }, progress.node, element("div", { class: "counts" }, count, times)),
     waits,
-    element(
-      "div",
-      { class: "actions" },
-      ...Object.values(wishes),
-      raise.node,
-      written.button,
-      erase,
-      ...links(kind, id),
-    ),
+    actions,
     complaint,
     sure.node,
     surely.node,
@@ -138,6 +140,7 @@ export function heading(kind, id, changed) {
       erase.hidden = !ended(run) && run.state !== "paused";
       raise.node.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
       raise.show(run);
+      actions.hidden = false;
       if (run.error) say(complaint, run.error);
       order.hidden = run.state !== "queued";
       if (run.state !== "queued") say(reason, run.reason ?? "");

@@ -72,6 +72,7 @@ export function ranking(changed, said) {
     "form",
     {
       class: "ranking",
+      inert: true, // until it is known what was searched for
       submit: (event) => event.preventDefault(),
       reset: (event) => {
         event.preventDefault();
@@ -184,6 +185,7 @@ export function ranking(changed, said) {
     // What was searched for, once that is known, and what the address says instead.
     begin({ objective, devices: names }) {
       asked = { ...objective, device: names[0] };
+      node.inert = false;
       const { w: exponents = "", ...plain } = linked;
       const [under, over = under] = exponents.split(",").filter(Boolean).map(Number);
       Object.assign(
