@@ -1,7 +1,6 @@
 """What the outcomes that were told say of every network's accuracy, and of costs that only measuring tells."""
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ class Belief:
     `tables` are the distances between each knob's choices. `log_costs` has for each cost those of networks all over the
     space, or None where it is not known before it is measured: then a process of its own models it. So does one what is
     told of the load, a network's share of a limit. `earlier` is what is known before anything is told, `features` what
-    describes networks beside their knobs. Of several kinds the dearest is asked for of which there are `enough`.
+    describes networks beside their knobs.
     """
 
     def __init__(
@@ -44,12 +43,11 @@ class Belief:
         log_costs: Sequence[Floats | None],
         earlier: Sequence[Known] = (),
         features: Features | None = None,
-        enough: int = 1,
     ) -> None:
         costed = any(known is not None for known in log_costs)
         self._process = Views(tables, features.tables if features else (), costed)
         self._models = [CostModel(tables) if known is None else None for known in log_costs]
-        self._tables, self._features, self._enough = tables, features, enough
+        self._tables, self._features = tables, features
         self._load: CostModel | None = None
         self._basis = next((place for place, known in enumerate(log_costs) if known is not None), None)
         basis = np.zeros(1) if self._basis is None else np.asarray(log_costs[self._basis])
@@ -163,25 +161,22 @@ class Belief:
 
     def _fit(self) -> None:
         count = len(self._earlier) + len(self._told)
-        asked = self._kind
+        asked = self._dearest
         if steps := _steps(count, self._fitted if asked == self._asked else 0):
             self._fitted, self._asked = count, asked
             self._process.fit(self._rows(self._told), steps)
 
     @property
-    def _kind(self) -> int:
-        """The kind that is asked for: the dearest of which there are enough, else the one of which there are most."""
-        counts = Counter(known.kind for known in (*self._earlier, *self._told))
-        enough = [kind for kind, count in counts.items() if count >= self._enough]
-        return min(enough, default=max(counts, key=counts.__getitem__, default=0))
+    def _dearest(self) -> int:
+        """The kind that is asked for."""
+        return min((known.kind for known in (*self._earlier, *self._told)), default=0)
 
     def _rows(self, told: Sequence[Known]) -> Rows:
         """What is known earlier, and what was `told`."""
         known = [*self._earlier, *told]
         codes, costs, accuracies = _arrays(known)
         errors = warped_error(accuracies, np.array([one.error for one in known]))
-        kinds = np.array([one.kind for one in known], dtype=np.intp)
-        kinds = np.where(kinds == self._kind, 0, 1 + kinds)
+        kinds = np.array([one.kind for one in known], dtype=np.intp) - self._dearest
         kinds[: len(self._earlier)] = ~kinds[: len(self._earlier)]
         return Rows(self._described(codes), self._z(costs), warp(accuracies), errors, kinds)
 

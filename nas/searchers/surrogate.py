@@ -32,7 +32,6 @@ FRONT_POINTS = 48
 DEAREST = 0.1  # of the networks within a hard target are where the first trials of a search for accuracy lie
 SOFT_FIRST = 2  # trials where cost counts in the reward: the model asks better after two than chance does after four
 DOUBT = 1.5  # times the model's own deviation where cost counts in the reward: fitted to few outcomes, it is too sure
-ENOUGH = 4  # whole trainings: where accuracy is weighed against cost, one or two say too little of how high it is
 GLOOM = 1.0  # standard deviations by which a failed network is believed to fall short: what is near it may fail too
 MOST_FAILED = 50
 FEWEST = 4  # outcomes of earlier searches, with which none of its own is needed to begin with
@@ -114,7 +113,7 @@ class Searcher:
         log_costs = [np.log(own) if known and len(own) else None for known, own in zip(self._known, costs.T)]
         wirings = self._problem.wirings
         features = Features(self._problem.knobs, wirings, codes) if wirings and len(codes) else None
-        return Belief(self._tables, log_costs, self._earlier, features, ENOUGH if self._soft else 1)
+        return Belief(self._tables, log_costs, self._earlier, features)
 
     @property
     def _taught(self) -> bool:
