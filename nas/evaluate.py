@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas import datasets, home, latencies, logs, quantisation
+from nas import datasets, home, latencies, logs, parents, quantisation
 from nas.answers import Answers, packed
 from nas.codec import Malformed, decode, encode
 from nas.datasets import DatasetError, ImageSet
@@ -256,6 +256,7 @@ def _card(
         seed=job.seed,
         shuffle=job.shuffle,
         children=job.children,
+        origin=parents.described(job.parent).origin if job.parent else None,
         pixels=images.train_images.shape[-1],
         greys=images.info.greys,
         scored_on=training_device().type,

@@ -22,6 +22,7 @@ from nas.metrics import Quality
 from nas.networks.architecture import Choice, Choices
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
+from nas.parents import Origin
 from nas.recipes import Recipe, in_fractions
 from nas.records import Job
 from nas.rounding import Rounding
@@ -87,6 +88,8 @@ class Card:
     """Where that accuracy was measured, cpu or cuda, which round differently; null where it was not recorded."""
     seen: bool = False
     """Whether what it began with, or its teacher, may have been trained on images that it was scored on."""
+    origin: Origin | None = None
+    """The published network whose weights it began with, itself or by way of others; null where there is none."""
     children: dict[str, tuple[Choice, ...]] = field(default_factory=dict)
     tensors: str = ""
     """The SHA-256 of the weights alone."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from nas.models.checkpoint import Card
 from nas.models.manifest import Way, called
+from nas.parents import Origin
 
 USE = """\
 ## Use it
@@ -22,14 +23,16 @@ Or in Python, with this package, torch, numpy and safetensors:
 LICENCE = """\
 ## Licence
 
-The weights are of whoever trained them. What the images may be used for, their owner says; this card does not know.
-`classify.py` is under the Apache License 2.0.
+The weights are of whoever trained them{origin}. What the images may be used for, their owner says; this card does not
+know. `classify.py` is under the Apache License 2.0.
 """
 
 
 def readme(card: Card, ways: Sequence[Way]) -> str:
     """Markdown."""
-    return "\n".join((_header(card), _facts(card), USE.format(name=called(card)), *_tables(card, ways), LICENCE))
+    began = f", and began as those of `{card.origin.name}`, which are under {card.origin.licence}" if card.origin else ""
+    use, licence = USE.format(name=called(card)), LICENCE.format(origin=began)
+    return "\n".join((_header(card), _facts(card), use, *_tables(card, ways), licence))
 
 
 def _header(card: Card) -> str:
@@ -62,6 +65,7 @@ def _facts(card: Card) -> str:
         f"channel{'s' if images.channels > 1 else ''}.",
         "",
         f"- Trained on `{card.dataset}`: {_recipe(card)}, seed {card.seed}.",
+        *([_began(card.origin)] if card.origin else []),
         f"- It is number {card.number} of run {card.run}{f', its member {card.member}' if card.member else ''}.",
         f"- Its classes: {', '.join(card.classes)}.",
         "- A picture becomes its central square of "
@@ -70,6 +74,10 @@ def _facts(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _began(origin: Origin) -> str:
+    return f"- It began with the weights of `{origin.name}`, trained on {origin.dataset} ({origin.source})."
 
 
 def _recipe(card: Card) -> str:

@@ -26,6 +26,20 @@ class UnknownParent(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A published network, from whose weights others come."""
+
+    name: str
+    """What it is asked for by."""
+    dataset: str
+    """The images that it was trained on."""
+    source: str
+    """Where its weights are from."""
+    licence: str
+    """What they may be used by."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parent:
     """What is known of a trained network before its weights are read."""
 
@@ -49,6 +63,8 @@ class Parent:
     """Where its weights are from."""
     licence: str | None = None
     """What its weights may be used by; null where they are the user's own."""
+    began_with: Origin | None = None
+    """What the weights of a user's own network come from; null where it is nothing published, or not known."""
     shared: bool = False
     """Whether smaller networks were trained with its weights as well: what they are made of comes first in it."""
     split: Split | None = None
@@ -63,6 +79,13 @@ class Parent:
         """Pixels a side at which images are seen by what is cut out of it, where nobody says: as it saw its own, which
         are the features that it knows, up to so many that a processor fine-tunes it in minutes."""
         return min(MOST_PIXELS, self.architecture.images.resolution)
+
+    @property
+    def origin(self) -> Origin | None:
+        """The published network that its weights come from, which may be itself."""
+        if self.licence is None:
+            return self.began_with
+        return Origin(name=self.name, dataset=self.dataset, source=self.source, licence=self.licence)
 
     def has_seen(self, dataset: str, split: Split) -> bool:
         """Whether it may have been trained on images of that dataset that are held out by turns of such a split."""

@@ -57,6 +57,7 @@ def parent(name: str, card: Card, sha256: str | None = None) -> Parent:
         dataset=card.dataset,
         accuracy=card.test_accuracy if card.accuracy is None else card.accuracy,
         source=f"model {card.run}-{card.number}",
+        began_with=card.origin,
         shared=bool(card.children),
         split=None if card.seen or card.test_accuracy is not None else card.recipe.split(card.shuffle),
         sha256=sha256,
