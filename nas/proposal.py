@@ -152,8 +152,10 @@ def _budget(trial_seconds: float | None) -> Iterator[Suggestion]:
     if trial_seconds is None:
         yield Suggestion(field="/trials", value=TRIALS, reason=f"{TRIALS} trials, or what the hour has room for")
         return
-    trials = min(MOST_TRIALS, max(LEAST_TRIALS, int(3600 * HOURS / trial_seconds)))
+    room = int(3600 * HOURS / trial_seconds)
+    trials = min(MOST_TRIALS, max(LEAST_TRIALS, room))
     each = f"{trial_seconds:.0f} s" if trial_seconds < 90 else f"{trial_seconds / 60:.0f} minutes"
     minutes = max(1, round(trials * trial_seconds / 60))
-    reason = f"a trial takes about {each} of the search here: {trials} in {minutes:,} minutes"
+    enough = f"{trials} in {minutes:,} minutes" if room >= trials else f"{trials}, or what the hour has room for"
+    reason = f"a trial takes about {each} of the search here: {enough}"
     yield Suggestion(field="/trials", value=trials, reason=reason)

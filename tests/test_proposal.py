@@ -90,6 +90,7 @@ def test_trials_fill_an_hour_within_bounds() -> None:
     assert [fields(look, trial_seconds=seconds)["/trials"] for seconds in (10, 120, 3600)] == [60, 30, 10]
     assert fields(look, trial_seconds=10)["/hours"] == 1.0
     assert "30 in 60 minutes" in words(look, trial_seconds=120)
+    assert "about 10 minutes of the search here: 10, or what the hour has room for" in words(look, trial_seconds=600)
 
 
 def test_what_a_request_says_is_kept() -> None:

@@ -121,6 +121,25 @@ def test_where_proposals_are_slow_the_next_is_ready_before_there_is_room(
     assert sorted(slow.calls) == sorted(f"{what} {number}" for what in ("ask", "tell") for number in range(4))
 
 
+def test_what_was_proposed_ahead_is_not_begun_once_the_budget_is_lowered(
+    sqlite: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.proposals.SLOW_SECONDS", -1.0)
+    sqlite.add_run("search", replace(SPEC, trials=4, parallel=2))
+    run, plan = claimed(sqlite)
+    slow, pool = Slow(plan, lambda _: False), Deferred(by_formula)
+    with ThreadPoolExecutor(1) as thread:
+        driven = thread.submit(drive, sqlite, "me", run, slow, pool, Inbox())
+        eventually(lambda: slow.calls == ["ask 0", "ask 1", "ask 2"])
+        sqlite.raise_budget(run.id, trials=2)
+        eventually(lambda: len(pool._waiting) == 2)
+        pool.work(2)
+        eventually(lambda: driven.done() or pool._waiting)
+        pool.work(len(pool._waiting))
+    assert driven.result().state == "finished"  # type: ignore[union-attr]
+    assert len(sqlite.trials(run.id)) == 2
+
+
 def test_one_at_a_time_each_is_proposed_knowing_all_before_it(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.proposals.SLOW_SECONDS", -1.0)
     sqlite.add_run("search", replace(SPEC, trials=3, parallel=1))

@@ -103,7 +103,7 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         assert found["seconds_range"] == pytest.approx([40 * each] * 2)  # all at one pace, whatever their size
         assert found["error"] == pytest.approx(0, abs=1e-9)
         assert (found["dataset"], found["price"], found["currency"]) == (None, None, None)
-        assert "by 4 trainings on this machine, each 0.00 % off on average" in summaries.forecast(found, shared=False)
+        assert "by 4 trainings on this machine, each 0.0 % off on average" in summaries.forecast(found, shared=False)
         short = running.post("/v1/forecasts", {**BODY, "hours": 0.5}, status=200)
         assert short["seconds"] == short["compute_seconds"] == pytest.approx(1800 + each)
         assert (found["trials"], short["trials"]) == (40, 12)

@@ -41,7 +41,10 @@ class Proposals:
         self.late = not self._asked.done()
         if self.late:
             return None
-        job, self._asked = self._asked.result(), None
+        job = self._asked.result()
+        if job and job.number >= self._plan.trials:
+            return None  # the budget has been lowered since: it waits for one that is raised again
+        self._asked = None
         self._hear()
         return job
 

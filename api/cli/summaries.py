@@ -24,7 +24,7 @@ def forecast(answer: Json, *, shared: bool) -> str:
         f"{numbers.duration(answer[name])} ({' to '.join(map(numbers.duration, answer[f'{name}_range']))})"
         for name in ("seconds", "compute_seconds")
     )
-    error = f", each {numbers.percent(answer['error'])} off on average" if answer["error"] is not None else ""
+    error = f", each {100 * answer['error']:.1f} % off on average" if answer["error"] is not None else ""
     trials = "1 trial" if answer["trials"] == 1 else f"{answer['trials']} trials"
     elsewhere = f" on {answer['dataset']}, as nothing was trained on these images yet" if answer["dataset"] else ""
     money = "" if answer["price"] is None else f" ({answer['price']:,.2f} {answer['currency']})"
