@@ -1,5 +1,7 @@
 """What runs, what waits, and for what."""
 
+from dataclasses import replace
+
 from api.views.queue import queue
 from nas.records import Run
 from nas.specs import SearchSpec
@@ -24,6 +26,11 @@ def test_whatever_ends_first_lets_in_the_oldest_of_whoever_has_fewest() -> None:
         ("hers", "long", 900.0),  # one each then, and hers is older
         ("his next", "unknown", None),
     ]
+
+
+def test_what_is_to_pause_waits_for_nothing() -> None:
+    seen = queue([replace(run("first", "queued"), wish="pause"), run("second", "queued")], {})
+    assert [row.run for row in seen.waiting] == ["second"]
 
 
 def test_behind_nobody_they_wait_for_a_coordinator() -> None:

@@ -38,7 +38,7 @@ def queue(runs: Sequence[Run], remaining: Mapping[str, float | None]) -> Queue:
     """Of runs in their order, with the seconds that are left of those that are worked on: whenever one ends, the first
     that waits of whoever has fewest under way is the next, as in nas.store.claims."""
     running = [run for run in runs if run.state == "running"]
-    left = [run for run in runs if run.state == "queued"]
+    left = [run for run in runs if run.state == "queued" and run.wish != "pause"]  # that is paused when it is its turn
     held = Counter(run.submitted_by for run in running)
     ends = sorted(running, key=lambda run: _known(remaining.get(run.id)))
     waiting = []
