@@ -50,6 +50,15 @@ def hypervolume(points: Sequence[Point], corner: Point) -> float:
     return volume + area * (worst - reached)
 
 
+def corner(points: Sequence[Point]) -> Point:
+    """The corner that an area is measured down to: the worst that the front of these points has of each, and a tenth of
+    its range beyond that, so that the ends of the front count as well (Ishibuchi et al. 2018). Of a front without a
+    range, as that of one point, a tenth of the worst itself."""
+    *costs, values = zip(*(points[index] for index in front(points)))
+    highest = (max(its) + ((max(its) - min(its)) or max(its)) / 10 for its in costs)
+    return (*highest, min(values) - ((max(values) - min(values)) or min(values)) / 10)
+
+
 def growth(points: Sequence[Point], counts: Sequence[int], corner: Point) -> list[float]:
     """The hypervolume of the first so many points, for each of these rising `counts`."""
     volumes, kept, done = [], list[Point](), 0

@@ -59,9 +59,10 @@ def test_how_searches_grew_is_a_share_of_what_they_have_together(service: Servic
     assert [step["networks"] for step in steps[0]] == [1, 2, 3, 4]
     assert [step["number"] for step in steps[0]] == [0, 1, 1, 3]
     assert [step["value"] for step in steps[0]] == [0.8, 0.9, 0.9, 0.95]
-    # Down to 16 M and 0.7: an area of 0.1 · 15 + 0.1 · 12 + 0.04 · 8, of which the second has 0.24 · 8.
-    assert steps[0][1]["share"] == pytest.approx((0.1 * 15 + 0.1 * 12) / (0.1 * 15 + 0.1 * 12 + 0.04 * 8))
-    assert steps[1][-1]["share"] == pytest.approx(0.24 * 8 / (0.1 * 15 + 0.1 * 12 + 0.04 * 8))
+    # The front of all is from 1 M, 0.8 to 16 M, 0.95: down to 17.5 M and 0.785.
+    whole = 0.015 * 16.5 + 0.1 * 13.5 + 0.04 * 9.5 + 0.01 * 1.5
+    assert steps[0][1]["share"] == pytest.approx((0.015 * 16.5 + 0.1 * 13.5) / whole)
+    assert [step["share"] for step in steps[1]] == pytest.approx([0.0, 0.155 * 9.5 / whole])
     seconds = sum(trial.compute_seconds or 0 for trial in service.store.trials(one.id))
     assert steps[0][-1]["seconds"] == pytest.approx(seconds)
     assert [step["seconds"] for step in steps[0]] == sorted(step["seconds"] for step in steps[0])
@@ -73,6 +74,35 @@ def test_a_family_is_compared_on_the_images_that_it_is_scored_on(service: Servic
     searched, grown = found["sides"]
     assert (searched["scored_on"], grown["scored_on"]) == ("validation", "test")
     assert (grown["member"], grown["network"]["accuracy"]) == ("B1", 0.97)
+def test_the_dearest_network_has_its_share_and_a_search_alone_has_all(service: Service) -> None:
+    cheap = service.search([(0.6, 2_000_000), (0.667, 1_000_000)], objective=PLAIN)
+    dear = service.search([(0.866, 10_000_000)], objective=PLAIN)
+
+    def shares(*runs: Run) -> list[float]:
+        sides = service.get(f"/v1/comparison?of={','.join(run.id for run in runs)}")["sides"]
+        return [side["progress"][-1]["share"] for side in sides]
+
+    # From 1 M, 0.667 to 10 M, 0.866: down to 10.9 M and 0.6471.
+    areas = (0.0199 * 9.9, 0.2189 * 0.9)
+    whole = sum(areas) - 0.0199 * 0.9
+    assert shares(cheap, dear) == pytest.approx([area / whole for area in areas])
+    assert (shares(dear), shares(cheap)) == ([1.0], [1.0])
+
+
+def test_resolution_is_told_of_all_and_alike_are_the_knobs_that_all_have(service: Service, one: Run) -> None:
+    run = service.search([])
+    job = plan_for(run, GREY).ask(0)
+    assert job is not None
+    job = replace(job, choices={**service.store.trial(one.id, 3).job.choices, "resolution": 64})
+    service.store.claims.begin(OWNER, job)
+    service.end(job, Measurement(params=1, mult_adds=1, accuracy=0.9))
+    grown = service.growth(one)
+    two = service.get(f"/v1/comparison?of={one.id},{run.id}")
+    assert (two["knobs"], two["knobs_alike"]) == ({"resolution": [28, 64]}, len(job.choices) - 1)
+    found = service.get(f"/v1/comparison?of={one.id},{run.id},{grown.id}:0")
+    assert (found["knobs"], found["knobs_alike"]) == ({"resolution": [28, 64, 30]}, 0)  # B1 was trained first
+
+
     assert [spot["member"] for spot in grown["front"]] == ["B0", "B1"]
     assert (searched["tied_with"], grown["tied_with"]) == ([], [])  # 0.95 and 0.97, which are of other images
     assert grown["progress"] == []

@@ -224,9 +224,8 @@ def test_the_front_tells_how_it_grew_and_can_be_ranked_by_another_form(service: 
     run = service.search(points, objective=Objective(form="front"))
     shown = service.get(f"/v1/searches/{run.id}/pareto")
     assert shown["objective"]["form"] == "front"
-    # Areas above 70 % and up to 9 M: 0.5, 0.5, 0.6 (and a step of 0.1 up to 8 M), 1.
-    whole = 6 * 0.15 + 0.05
-    expected = [[1, 0.5 / whole], [2, 0.5 / whole], [3, 0.6 / whole], [4, 1.0]]
+    # The front is from 3 M, 0.85 to 8 M, 0.9: areas above 0.845 and up to 8.5 M.
+    expected = [[1, 0.0], [2, 0.0], [3, 0.055 * 0.5 / (0.005 * 5.5 + 0.05 * 0.5)], [4, 1.0]]
     assert [[count, pytest.approx(share)] for count, share in expected] == shown["hypervolumes"]
     other = service.get(f"/v1/searches/{run.id}/pareto?form=absolute&w=-0.1&target=8e6")
     assert other["objective"]["form"] == "absolute"

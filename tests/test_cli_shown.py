@@ -289,7 +289,13 @@ def test_runs_stand_side_by_side(service: Service) -> None:
     found = nas("compare", one.id, f"{other.id}:0", "--w", "0")
     assert found.code == 0, found.error
     assert f"1  search one ({one.id}), trial 1\n2  search other ({other.id}), trial 0\n" in found.out
-    for row in ("Accuracy 90.00 % 89.00 %", "Tied with 2 1", "Networks 2 1", "trials 20 7"):
+    for row in (
+        "Accuracy 90.00 % 89.00 %",
+        "Tied with 2 1",
+        "Networks 2 1",
+        "Share of the front 100 % 48 %",
+        "trials 20 7",
+    ):
         assert row in unwrapped(found.out)
     knobs = [service.store.trial(run.id, number).job.choices for run, number in ((one, 1), (other, 0))]
     apart = [knob for knob in knobs[0] if knobs[0][knob] != knobs[1][knob]]

@@ -13,6 +13,7 @@ from api.cli.table import Fitted
 from api.cli.tables import MEDIAN, MEMORY, Json, objective
 from nas.objective import METRIC_WORDS
 
+SHARE = "share of the front: of the area under all fronts together, down to a tenth of its range beyond its ends"
 APART = "yellow"  # what is not as the first has it
 
 
@@ -58,8 +59,7 @@ def comparison(answer: Json) -> RenderableType:
             table = [(name, *_tinted(values)) for name, values in found.items()]
             parts += [Text(), Text(title, style="bold"), Fitted(["", *places], table, flexible=["", *_bare(places)])]
     told = f"Ranked by {objective(aim)}" + (f" on {answer['device']}" if aim["cost"] == "latency_ms" else "")
-    shares = "; share of the front: of the area that all have together"
-    return Group(*parts, Text(told + shares, style="dim"), Text(MEDIAN, style="dim"))
+    return Group(*parts, Text(f"{told}; {SHARE}", style="dim"), Text(MEDIAN, style="dim"))
 
 
 def called(side: Json, of_one: bool) -> str:

@@ -3,6 +3,10 @@
 import { element } from "./element.js";
 import { accuracy, bytes, decimal, duration, METRICS, milliseconds, percent, short } from "./numbers.js";
 
+const TINTED = "Tinted: not as the first has it.";
+const SHARE =
+  "Share of the front: of the area under all fronts together, down to a tenth of its range beyond its ends, what a search has.";
+
 export function beside() {
   const node = element("div", { class: "beside" });
   let before = "";
@@ -16,12 +20,12 @@ export function beside() {
       const { knobs, knobs_alike: alike, requests } = answer;
       const several = sides.length > 1;
       node.replaceChildren(
-        card("The networks", "figures", sides, figures(sides, answer)),
+        card("The networks", "figures", sides, figures(sides, answer), SHARE),
         ...(several && Object.keys(knobs).length
-          ? [card(`Knobs that differ (${alike} are alike)`, "knobs", sides, Object.entries(knobs), true)]
+          ? [card(`Knobs that differ${alike ? ` (${alike} are alike)` : ""}`, "knobs", sides, Object.entries(knobs), TINTED)]
           : []),
         ...(several && Object.keys(requests).length
-          ? [card("What was asked for differently", "requests", sides, Object.entries(requests), true)]
+          ? [card("What was asked for differently", "requests", sides, Object.entries(requests), TINTED)]
           : []),
       );
     },
@@ -51,7 +55,7 @@ function figures(sides, { device, objective: { metric } }) {
   ];
 }
 
-function card(title, label, sides, rows, tinted = false) {
+function card(title, label, sides, rows, remark) {
   const heads = sides.map((side) =>
     element("th", { scope: "col", class: "number", title: side.name }, `${side.short} ${side.name}`),
   );
@@ -61,7 +65,7 @@ function card(title, label, sides, rows, tinted = false) {
       {},
       element("th", { scope: "row" }, name),
       ...values.map((value) => {
-        const apart = tinted && value !== null && JSON.stringify(value) !== JSON.stringify(values[0]);
+        const apart = remark === TINTED && value !== null && JSON.stringify(value) !== JSON.stringify(values[0]);
         return element("td", { class: apart ? "number apart" : "number" }, shown(value));
       }),
     ),
@@ -77,7 +81,7 @@ function card(title, label, sides, rows, tinted = false) {
     { class: "card" },
     element("h2", {}, title),
     element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, grid),
-    tinted && element("p", { class: "muted left-out" }, "Tinted: not as the first has it."),
+    element("p", { class: "muted left-out" }, remark),
   );
 }
 

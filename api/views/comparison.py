@@ -4,13 +4,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from api.views.progress import Ended, Step, area, corner, steps
+from api.views.progress import Ended, Step, area, steps
 from api.views.search import Candidate
 from nas import noise
 from nas.codec import encode
 from nas.networks.architecture import Choice
 from nas.objective import Objective
-from nas.pareto import Point
+from nas.pareto import Point, corner
 from nas.records import Run
 from nas.specs import GrowthSpec, SearchSpec
 
@@ -100,8 +100,8 @@ class Comparison:
 
 def comparison(sides: Sequence[Side], objective: Objective, device: str) -> Comparison:
     points = [point for side in sides for point in side.points.values()]
-    worst = corner(points) if points else ()
-    whole = area(points, worst) if points else 0.0
+    bounds = corner(points) if points else ()
+    whole = area(points, bounds) if points else 0.0
     choices = [dict(side.chosen.choices) if side.chosen else {} for side in sides]
     knobs = {knob: tuple(its.get(knob) for its in choices) for knob in dict.fromkeys(k for its in choices for k in its)}
     chosen = [place for place, its in enumerate(choices) if its]
@@ -109,7 +109,7 @@ def comparison(sides: Sequence[Side], objective: Objective, device: str) -> Comp
     return Comparison(
         objective=objective,
         device=device,
-        sides=tuple(_compared(side, sides, steps(side.ended, side.points, objective, worst, whole)) for side in sides),
+        sides=tuple(_compared(side, sides, steps(side.ended, side.points, objective, bounds, whole)) for side in sides),
         knobs=apart,
         knobs_alike=len(knobs) - len(apart),
         requests=_requests([side.run for side in sides]),

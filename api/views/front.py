@@ -10,7 +10,7 @@ from api.views.search import Candidate, Estimated, among, point, standing
 from nas.measurements import MOST_ERROR
 from nas.objective import Objective
 from nas.outlines import OWN_ROLES, Role, overturned
-from nas.pareto import Point, front, growth
+from nas.pareto import Point, corner, front, growth
 from nas.records import Run, Trial, TrialState
 
 MOST_MARKS = 50
@@ -38,8 +38,8 @@ class Pareto:
     best: Candidate | None
     """The one with the highest reward."""
     hypervolumes: tuple[tuple[int, float], ...]
-    """How the front grew: after so many candidates, its share of the area that it has now, down to the largest cost and
-    the smallest value of them."""
+    """How the front grew: after so many candidates, its share of the area that it has now, down to a tenth of its range
+    beyond its largest cost and its smallest value."""
 
 
 AGAIN = ("number", "role", "repeats", "state")
@@ -139,9 +139,7 @@ def hypervolumes(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
     nothing where that is none."""
     if not points:
         return ()
-    costs = [max(map(itemgetter(axis), points)) for axis in range(len(points[0]) - 1)]
-    worst = (*costs, min(map(itemgetter(-1), points)))
     step = -(-len(points) // MOST_MARKS)
     marks = [*range(step, len(points), step), len(points)]
-    volumes = growth(points, marks, worst)
+    volumes = growth(points, marks, corner(points))
     return tuple((count, volume / volumes[-1]) for count, volume in zip(marks, volumes)) if volumes[-1] else ()

@@ -29,20 +29,15 @@ class Step:
     value: float | None
     """What the metric is of it."""
     share: float
-    """Of the area that the fronts of all that are compared have together, what this one's had."""
-
-
-def corner(points: Iterable[Point]) -> Point:
-    """The worst of all: what an area is measured down to."""
-    *costs, values = zip(*points)
-    return (*map(max, costs), min(values))
+    """Of the area that the fronts of all that are compared have together, what this one's had: down to a tenth of that
+    front's range beyond its largest cost and its smallest value."""
 
 
 def steps(
-    rows: Iterable[Ended], points: Mapping[int, Point], objective: Objective, worst: Point, whole: float
+    rows: Iterable[Ended], points: Mapping[int, Point], objective: Objective, corner: Point, whole: float
 ) -> tuple[Step, ...]:
     """Of the trials that have ended, of which those by number that `points` has were compared; shares are of the area
-    `whole` down to the `worst`. A network counts from its first training on, with what all of them came to."""
+    `whole` down to the `corner`. A network counts from its first training on, with what all of them came to."""
     seconds, marks, found = 0.0, list[int](), list[tuple[float, int | None, float | None, float | None]]()
     order = list[Point]()
     best: tuple[int | None, float | None, float | None] = (None, None, None)
@@ -59,7 +54,7 @@ def steps(
         if best != before or len(order) % every == 0 or len(order) == len(points):
             marks.append(len(order))
             found.append((seconds, *best))
-    volumes = growth(order, marks, worst)
+    volumes = growth(order, marks, corner)
     return tuple(
         Step(
             networks=count,
@@ -73,6 +68,6 @@ def steps(
     )
 
 
-def area(points: list[Point], worst: Point) -> float:
-    """Of all points together, down to the `worst`."""
-    return hypervolume([points[index] for index in front(points)], worst)
+def area(points: list[Point], corner: Point) -> float:
+    """Of all points together, down to the `corner`."""
+    return hypervolume([points[index] for index in front(points)], corner)
