@@ -22,10 +22,14 @@ MOST = 6
 def named(text: str) -> tuple[tuple[str, int | None], ...]:
     """Runs, each with the number of the trial that is to stand for it, as `RUN,RUN:TRIAL` names them. Raises
     Refusal."""
-    parts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    parts = tuple(_named(part.strip()) for part in text.split(",") if part.strip())
     if not 1 <= len(parts) <= MOST:
-        raise Refusal(f"{text!r} names {len(parts)} runs or trials: give 2 to {MOST}, with commas between", field="of")
-    return tuple(map(_named, parts))
+        raise Refusal(f"{text!r} names {len(parts)} runs or trials: give 1 to {MOST}, with commas between", field="of")
+    for run, number in parts:
+        if parts.count((run, number)) > 1:
+            name = run if number is None else f"{run}:{number}"
+            raise Refusal(f"{text!r} names {name} twice: leave it out once, or name another trial", field="of")
+    return parts
 
 
 def _named(part: str) -> tuple[str, int | None]:

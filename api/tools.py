@@ -108,7 +108,7 @@ def server(client: Client) -> MCPServer:
         return client.pareto(run)
 
     @tool
-    def compare(of: Annotated[list[str], Field(description="two to six runs as RUN, or trials as RUN:TRIAL")]) -> Json:
+    def compare(of: Annotated[list[str], Field(description="up to six runs as RUN, or trials as RUN:TRIAL")]) -> Json:
         """Runs or trials side by side by one objective: what is better, what cannot be told apart, how they differ."""
         return client.compare(*of)
 

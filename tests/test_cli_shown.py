@@ -303,3 +303,4 @@ def test_runs_stand_side_by_side(service: Service) -> None:
     assert all(knob in found.out for knob in apart)
     assert max(map(len, found.out.splitlines())) <= 80
     assert "neither a run nor RUN:TRIAL" in nas("compare", one.id, f"{one.id}:best").error
+    assert f"names {one.id} twice: leave it out once" in unwrapped(nas("compare", one.id, one.id).error)

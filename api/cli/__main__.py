@@ -127,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     mattered.add_argument("run")
     arguments.ranking_arguments(mattered, told=False)
     mattered.add_argument("--device", metavar="NAME", help="by the latency on this one of the search's devices")
-    beside = add("compare", comparisons.compare, "two to six runs or trials side by side, ranked by one objective")
+    beside = add("compare", comparisons.compare, "up to six runs or trials side by side, ranked by one objective")
     beside.add_argument("of", nargs="+", metavar="RUN|RUN:TRIAL", help="a search or growth, or one trial of it")
     arguments.ranking_arguments(beside, told=False)
     beside.add_argument("--device", metavar="NAME", help="by the latency on this device, which all were measured on")

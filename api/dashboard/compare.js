@@ -17,7 +17,7 @@ export const comparison = (of) => `#/compare/${of.join(",")}`;
 
 export function comparePage(page, again, text) {
   document.title = "Comparison · Architecture search";
-  const names = text.split(",").filter(Boolean);
+  const names = [...new Set(text.split(",").filter(Boolean))];
   let [answer, rest, later] = [null, 0, null];
   const ranked = element("p", { class: "muted" });
   const complaint = element("p", { class: "error", role: "alert" });
@@ -74,7 +74,7 @@ export function comparePage(page, again, text) {
   function add(event) {
     event.preventDefault();
     const more = added.value.split(/[\s,]+/).filter(Boolean);
-    if (more.length) go([...names, ...more]);
+    if (more.length) go([...new Set([...names, ...more])]);
   }
 
   // Another cost is ranked by around what the first network has of it.
@@ -132,7 +132,7 @@ export function comparePage(page, again, text) {
     }
     rest = performance.now() + LEAST_MS;
     if (!names.length) {
-      say(ranked, "Name two to six runs, or trials as RUN:TRIAL, or tick them in the list of runs.");
+      say(ranked, "Name up to six runs, or trials as RUN:TRIAL, or tick them in the list of runs.");
       charts.hidden = true;
       return null;
     }
