@@ -75,6 +75,7 @@ def _of_search(history: History, run: Run, number: int | None, objective: Object
             for each in ranked.pareto.front
         ),
         chosen=row,
+        pixels=None if chosen is None else history.store.trial(run.id, chosen).job.architecture.images.resolution,
         estimate=estimate,
         images=_images(run.spec, final=False),
         points=ranked.points,
@@ -87,11 +88,12 @@ def _of_growth(history: History, run: Run, number: int | None, objective: Object
     final, trials = run.spec.scored_on == "test", history.trials(run.id)
     measured = trainings(trials, final=final)
     values = estimates(measured, objective.metric, final=final)
-    rows = {}
+    rows, pixels = {}, {}
     for row in growth.family(run.spec, trials):
         cost = row.latencies_ms.get(device) if objective.cost == "latency_ms" else getattr(row, objective.cost)
         if row.member in values and cost:
             rows[row.member] = _candidate(row, values[row.member], cost, objective)
+            pixels[row.member] = row.resolution
     of_trial = {trial.number: trial.job.member for trial in trials}
     best = max(rows, key=lambda name: (rows[name].reward, -rows[name].cost), default=None)
     member = best if number is None else of_trial.get(number)
@@ -105,6 +107,7 @@ def _of_growth(history: History, run: Run, number: int | None, objective: Object
         ),
         chosen=rows.get(member or ""),
         member=member,
+        pixels=pixels.get(member or ""),
         estimate=values.get(member or ""),
         images=_images(run.spec, final=final),
     )

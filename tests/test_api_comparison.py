@@ -6,10 +6,11 @@ import pytest
 
 from nas.measurements import Measurement
 from nas.objective import Objective
+from nas.plans import plan_for
 from nas.recipes import Recipe
 from nas.records import Run
 from tests.command_line import climbed
-from tests.service import PLAIN, POINTS, UNKNOWN, Service, latency
+from tests.service import GREY, OWNER, PLAIN, POINTS, UNKNOWN, Service, latency
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,11 @@ def test_requests_differ_in_what_they_say(service: Service, one: Run, other: Run
     assert found["objective.w_over"] == [0, -0.07]
     assert "name" not in found
     assert "dataset" not in found
+    grown = service.growth(one)
+    three = service.get(f"/v1/comparison?of={one.id},{other.id},{grown.id}")["requests"]
+    assert three["objective.w_over"] == [0, -0.07, None]
+    assert three["recipe.epochs"] == [one.spec.recipe.epochs, 3, grown.spec.recipe.epochs]  # type: ignore[union-attr]
+    assert not any(name.startswith("members") for name in three)
 
 
 def test_how_searches_grew_is_a_share_of_what_they_have_together(service: Service, one: Run, other: Run) -> None:
@@ -68,12 +74,6 @@ def test_how_searches_grew_is_a_share_of_what_they_have_together(service: Servic
     assert [step["seconds"] for step in steps[0]] == sorted(step["seconds"] for step in steps[0])
 
 
-def test_a_family_is_compared_on_the_images_that_it_is_scored_on(service: Service, one: Run) -> None:
-    growth = service.growth(one, tested=(0.97, 0.95))  # the larger one is trained first
-    found = service.get(f"/v1/comparison?of={one.id},{growth.id}")
-    searched, grown = found["sides"]
-    assert (searched["scored_on"], grown["scored_on"]) == ("validation", "test")
-    assert (grown["member"], grown["network"]["accuracy"]) == ("B1", 0.97)
 def test_the_dearest_network_has_its_share_and_a_search_alone_has_all(service: Service) -> None:
     cheap = service.search([(0.6, 2_000_000), (0.667, 1_000_000)], objective=PLAIN)
     dear = service.search([(0.866, 10_000_000)], objective=PLAIN)
@@ -103,6 +103,12 @@ def test_resolution_is_told_of_all_and_alike_are_the_knobs_that_all_have(service
     assert (found["knobs"], found["knobs_alike"]) == ({"resolution": [28, 64, 30]}, 0)  # B1 was trained first
 
 
+def test_a_family_is_compared_on_the_images_that_it_is_scored_on(service: Service, one: Run) -> None:
+    growth = service.growth(one, tested=(0.97, 0.95))  # the larger one is trained first
+    found = service.get(f"/v1/comparison?of={one.id},{growth.id}")
+    searched, grown = found["sides"]
+    assert (searched["scored_on"], grown["scored_on"]) == ("validation", "test")
+    assert (grown["member"], grown["network"]["accuracy"]) == ("B1", 0.97)
     assert [spot["member"] for spot in grown["front"]] == ["B0", "B1"]
     assert (searched["tied_with"], grown["tied_with"]) == ([], [])  # 0.95 and 0.97, which are of other images
     assert grown["progress"] == []

@@ -51,8 +51,9 @@ def comparison(answer: Json) -> RenderableType:
     of_one = len({side["dataset"] for side in sides}) == 1
     parts: list[RenderableType] = [Text(f"{place}  {called(side, of_one)}") for place, side in enumerate(sides, 1)]
     parts += [Text(), Fitted(["", *places], cells)]
+    alike = f" ({answer['knobs_alike']} are alike)" if answer["knobs_alike"] else ""
     for title, found in (
-        (f"Knobs that differ ({answer['knobs_alike']} are alike)", answer["knobs"]),
+        (f"Knobs that differ{alike}", answer["knobs"]),
         ("What was asked for differently", answer["requests"]),
     ):
         if found and len(sides) > 1:

@@ -36,13 +36,14 @@ class Spot:
 @dataclass(frozen=True, kw_only=True)
 class Side:
     """What was read of a run: where its front lies, the network that stands for it, a member of a family by its name,
-    and what is known of that one's metric. Two whose `images` are equal were scored on the same. Of a search also where
-    all its networks lie, by number, and its trials that have ended."""
+    how many pixels a side it sees, and what is known of its metric. Two whose `images` are equal were scored on the
+    same. Of a search also where all its networks lie, by number, and its trials that have ended."""
 
     run: Run
     spots: tuple[Spot, ...]
     chosen: Candidate | None
     member: str | None = None
+    pixels: int | None
     estimate: noise.Estimate | None
     images: Hashable
     points: dict[int, Point] = field(default_factory=dict)
@@ -90,12 +91,12 @@ class Comparison:
     """The runs, as they were named."""
     knobs: dict[str, tuple[Choice | None, ...]]
     """The knobs in which the networks differ, each with the choice of every side; null: it has no such knob, or
-    none, as the members of a family."""
+    none, as the members of a family. Resolution is told of all where it is a knob of one."""
     knobs_alike: int
-    """How many knobs have the same choice in all."""
+    """How many knobs all have, with the same choice."""
     requests: dict[str, tuple[Any, ...]]
-    """In what the requests differ, as recipe.epochs, each with the value of every side, without what only some kinds
-    of runs are asked for."""
+    """In what the requests differ, as recipe.epochs, each with the value of every side, without what only one is asked
+    for; null: nothing, or it is not asked for that."""
 
 
 def comparison(sides: Sequence[Side], objective: Objective, device: str) -> Comparison:
@@ -103,15 +104,21 @@ def comparison(sides: Sequence[Side], objective: Objective, device: str) -> Comp
     bounds = corner(points) if points else ()
     whole = area(points, bounds) if points else 0.0
     choices = [dict(side.chosen.choices) if side.chosen else {} for side in sides]
-    knobs = {knob: tuple(its.get(knob) for its in choices) for knob in dict.fromkeys(k for its in choices for k in its)}
     chosen = [place for place, its in enumerate(choices) if its]
-    apart = {knob: its for knob, its in knobs.items() if len({its[place] for place in chosen}) > 1}
+    if any("resolution" in its for its in choices):  # of others it is fixed, and no knob
+        choices = [({"resolution": side.pixels} if side.pixels else {}) | its for side, its in zip(sides, choices)]
+    knobs = {knob: tuple(its.get(knob) for its in choices) for knob in dict.fromkeys(k for its in choices for k in its)}
+    apart = {
+        knob: its
+        for knob, its in knobs.items()
+        if len({choice for place, choice in enumerate(its) if place in chosen or choice is not None}) > 1
+    }
     return Comparison(
         objective=objective,
         device=device,
         sides=tuple(_compared(side, sides, steps(side.ended, side.points, objective, bounds, whole)) for side in sides),
         knobs=apart,
-        knobs_alike=len(knobs) - len(apart),
+        knobs_alike=sum(all(knob in its for its in choices) for knob in knobs.keys() - apart.keys()),
         requests=_requests([side.run for side in sides]),
     )
 
@@ -143,8 +150,10 @@ def _tied(one: Side, other: Side) -> bool:
 
 def _requests(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     each = [flat({name: value for name, value in encode(run.spec).items() if name not in UNCOMPARED}) for run in runs]
-    values = {name: tuple(its[name] for its in each) for name in each[0] if all(name in its for its in each)}
-    return {name: its for name, its in values.items() if any(value != its[0] for value in its)}
+    names = dict.fromkeys(name for its in each for name in its)
+    values = {name: [its[name] for its in each if name in its] for name in names}
+    apart = [name for name, its in values.items() if any(value != its[0] for value in its)]
+    return {name: tuple(its.get(name) for its in each) for name in apart}
 
 
 def flat(data: Any, name: str = "") -> dict[str, Any]:
