@@ -36,6 +36,8 @@ def test_runs_are_ticked_and_stand_side_by_side(view: View) -> None:
     page.get_by_label("Add").fill(other.id)  # which is there
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator(".compared li").nth(2)).to_contain_text("<b>Other</b>, trial 0")
+    page.get_by_label("Cost").select_option("latency_ms")
+    expect(page.get_by_text(re.compile(r"ʷ, w = \S+\. Latency is that on cpu\.$"))).to_be_visible()
     page.get_by_label("Cost").select_option("params")
     expect(front.locator(".axis-title").first).to_have_text("Parameters")
     page.reload()

@@ -91,10 +91,8 @@ export function comparePage(page, again, text) {
     const { objective, device } = answer;
     const metric = objective.metric;
     cost.value = objective.cost;
-    say(
-      ranked,
-      `All are ranked by the same: ${inWords(objective)}${objective.cost === "latency_ms" ? ` on ${device}` : ""}`,
-    );
+    const where = objective.cost === "latency_ms" ? ` Latency is that on ${device}.` : "";
+    say(ranked, `All are ranked by the same: ${inWords(objective)}${where}`);
     const shown = answer.sides.map((side, place) => ({
       ...side,
       name: called(side, answer.sides),
