@@ -57,7 +57,7 @@ def backup(url: str, file: Path) -> Contents:
         raise FileExistsError(f"{file} is there already: name another file, or remove it")
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".nas-backup-") as folder:
+        with home.written(file), tempfile.TemporaryDirectory(dir=file.parent, prefix=".nas-backup-") as folder:
             dumped = dump(url, Path(folder))
             hashes: dict[str, str] = {}
             with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as target:
@@ -129,6 +129,8 @@ def _added(tar: tarfile.TarFile, path: Path, name: str, hashes: dict[str, str]) 
             tar.addfile(tar.gettarinfo(arcname=name, fileobj=data), data)
     except FileNotFoundError:
         return False
+    except PermissionError as error:  # of the source: the target is open
+        raise OSError(f"{path} cannot be read ({error.strerror}): write the backup as who runs the service") from error
     return True
 
 

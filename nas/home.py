@@ -1,13 +1,17 @@
 """Where things are kept on this machine: one folder, named by NAS_HOME."""
 
 import contextlib
+import errno
 import os
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from nas import settings
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def home() -> Path:
@@ -50,23 +54,37 @@ def own() -> str:
     return f"{os.getpid()}-{threading.get_native_id()}"
 
 
-def write(path: Path, data: bytes) -> None:
-    """Put `data` into `path`, which appears whole or not at all: written beside it, then renamed.
-
-    Raises OSError naming the path and the way out, with the errno of what went wrong (a full disk, no permission).
-    """
-    beside = path.with_name(f".{path.name}.{own()}")
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Raises what goes wrong while `path` is written as OSError that names it and the way out, with the errno (a full
+    disk, no permission)."""
     try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        yield
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        reason = (
-            f"{path.name} ({len(data):,} bytes) cannot be written to {path.parent} ({error.strerror}): "
-            "free some of that disk, or set NAS_HOME to a folder on another one"
-        )
-        raise OSError(error.errno, reason) from error
+        if error.strerror is None:  # it is in words already
+            raise
+        why, way_out = error.strerror, "name another place"
+        if error.errno in FULL:
+            way_out = "free some of that disk, or set NAS_HOME to a folder on another one, or name a place there"
+        elif not os.path.isdir(path.parent):
+            why, way_out = f"{path.parent} is not a folder", "make it, or name another place"
+        problem = OSError(f"{path} cannot be written ({why}): {way_out}")
+        problem.errno = error.errno  # not as an argument: it would be printed before the words
+        raise problem from error
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put `data` into `path`, which appears whole or not at all: written beside it, then renamed. Raises OSError as
+    `written` does."""
+    beside = path.with_name(f".{path.name}.{own()}")
+    with written(path):
+        try:
+            with open(beside, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise

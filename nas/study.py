@@ -20,6 +20,8 @@ try:
 except ImportError as error:
     raise ImportError("exporting a study needs Optuna: pip install 'nas-service[searchers]'") from error
 
+from nas.home import written
+
 Json = dict[str, Any]
 
 
@@ -28,8 +30,8 @@ def write(search: Json, path: Path) -> int:
     that are running, that only measured a latency again, and baselines, which are no point of the space."""
     if path.exists():
         raise FileExistsError(f"{path} exists: name another file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder: make it, or name another file")
+    with written(path):
+        path.touch()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     aim = search["objective"]
     costs = [cost for cost in (aim["cost"], aim.get("also")) if cost] if aim["form"] == "front" else []

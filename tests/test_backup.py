@@ -242,6 +242,9 @@ def test_by_the_command_line(saved: Path, database_url: str, tmp_path: Path, mon
         assert ran.out.endswith("It had 1 runs, 2 trials, 1 checkpoints, 1 uploads.\n")
         ran = nas("backup", str(saved), "--database", url)
         assert (ran.code, "is there already" in ran.error) == (1, True)
+        ran = nas("backup", str(tmp_path / "none" / "x.tar"), "--database", url)
+        words = f"{tmp_path}/none/x.tar cannot be written ({tmp_path}/none is not a folder): make it"
+        assert (ran.code, words in ran.error) == (1, True), ran.error
         ran = nas("backup", str(tmp_path / "again.tar"), "--database", url, "--json")
         assert ran.json == {"runs": 1, "trials": 2, "checkpoints": 1, "uploads": 1}
     with tarfile.open(saved) as one, tarfile.open(tmp_path / "again.tar") as two:

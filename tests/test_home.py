@@ -11,6 +11,24 @@ from nas.datasets._archive import keep
 
 
 @pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (
+            "nowhere/z.html",
+            r"nowhere/z\.html cannot be written \(.*nowhere is not a folder\): make it, or name another",
+        ),
+        ("folder", r"folder cannot be written \(Is a directory\): name another place"),
+    ],
+)
+def test_what_cannot_be_written_is_named_with_the_way_out(tmp_path: Path, place: str, words: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=rf"^{tmp_path}/{words}") as raised:
+        home.write(tmp_path / place, b"")
+    assert raised.value.errno
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
     "written",
     [
         lambda path: home.write(path, b'"what many say"'),

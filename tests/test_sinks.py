@@ -49,6 +49,9 @@ def test_tensorboard_shows_curves_and_a_line_for_each_trial(tmp_path: Path) -> N
     assert b"stage1.kernel" in begun
     with pytest.raises(FileExistsError, match="name another folder"):
         sinks.load("tensorboard").write(RUN, TRIALS, str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file cannot be written \(Not a directory\): name another place"):
+        sinks.load("tensorboard").write(RUN, TRIALS, str(tmp_path / "file"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy

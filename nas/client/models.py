@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from nas.home import write
+from nas.home import write, written
 from nas.models.manifest import PACKINGS
 from nas.service import PAGE, Download, Json, Report, Service, ServiceError, sha256
 
@@ -93,11 +93,13 @@ class Models(Service):
         """
         wanted = self.offered(model, kind)
         folder = Path(to)
-        folder.mkdir(parents=True, exist_ok=True)
+        with written(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         path: Path = folder / wanted.name
         if not (path.exists() and sha256(path) == wanted.sha256):
             part = path.with_name(f".{path.name}.part")
-            self._fetch(wanted, part, report)
+            with written(path):
+                self._fetch(wanted, part, report)
             digest = sha256(part)
             if digest != wanted.sha256:
                 part.unlink()

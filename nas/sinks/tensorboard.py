@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from nas.home import written
 from nas.sinks import figures, settings
 
 PACKAGES = ("tensorboard",)
@@ -18,7 +19,7 @@ def write(run: dict[str, Any], trials: list[dict[str, Any]], where: str) -> str:
     if folder.exists():
         raise FileExistsError(f"{folder} exists: delete it, or name another folder")
     best = -math.inf
-    with _Events(folder) as curves:
+    with written(Path(where)), _Events(folder) as curves:
         for trial in trials:
             known = figures(trial)
             best = max(best, known.get("reward", best))
