@@ -13,6 +13,7 @@ from nas.objective import Form, Objective
 from nas.plans import plan_for
 from nas.recipes import Recipe
 from nas.specs import Limits, SearchSpec
+from nas.specs.growth import ScoredOn
 from tests.command_line import climbed, nas, unwrapped
 from tests.service import GREY, OWNER, Service, latency
 
@@ -102,6 +103,20 @@ def test_a_family_that_is_compared_says_what_it_is_scored_on(service: Service) -
     assert "looked at 2 times" in again.out
     compared = nas("grow", search.id, "--members", "B0", "--scored-on", "validation", "--json").json
     assert compared["spec"]["scored_on"] == "validation"
+
+
+@pytest.mark.parametrize(
+    ("scored_on", "words"),
+    [
+        ("test", "epochs 4, once on all images but the test images, 2 at once"),
+        ("validation", "epochs 4 in each of 5 folds, 2 at once"),
+        ("both", "epochs 4 in each of 5 folds, then once on all images but the test images, 2 at once"),
+    ],
+)
+def test_show_says_how_often_members_are_trained(service: Service, scored_on: ScoredOn, words: str) -> None:
+    search = service.search([(0.9, 1000)])
+    run = service.growth(search, ended=0, scored_on=scored_on, recipe=Recipe(epochs=4, folds=5))
+    assert words in unwrapped(nas("show", run.id).out)
 
 
 def test_show_says_what_is_spent_of_what(service: Service) -> None:

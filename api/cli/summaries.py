@@ -64,7 +64,8 @@ def run(view: Json) -> RenderableType:
         facts |= {"Networks": _measured(spec), "Devices": f"{', '.join(spec['devices'])}, {spec['parallel']} at once"}
     else:
         recipes = [(name, spec[name]) for name in ("recipe", "cheap", "dear") if name in spec]
-        epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}{_epochs(its)}" for name, its in recipes)
+        on = spec.get("scored_on", "validation")
+        epochs = ", ".join(f"{'' if name == 'recipe' else f'{name} '}{_epochs(its, on)}" for name, its in recipes)
         facts |= {
             "Dataset": "\n".join([spec["dataset"], *remarks(spec)]),
             "Space": f"{spec['space']}, measured on {', '.join(spec['devices'])}",
@@ -108,11 +109,14 @@ def run(view: Json) -> RenderableType:
     return Group(*parts)
 
 
-def _epochs(recipe: Json) -> str:
+def _epochs(recipe: Json, scored_on: str) -> str:
+    """What is scored on test images is trained once, on all others."""
     images, folds = recipe["train_images"], recipe["folds"]
     epochs = f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
     whole = " of whole groups" if recipe.get("group") else ""
-    return f"{epochs} in each of {folds} folds{whole}" if folds > 1 else epochs
+    divided = f"{epochs} in each of {folds} folds{whole}" if folds > 1 else epochs
+    once = "once on all images but the test images"
+    return {"test": f"{epochs}, {once}", "both": f"{divided}, then {once}"}.get(scored_on, divided)
 
 
 def _limits(limits: Json) -> str:
