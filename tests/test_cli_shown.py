@@ -191,6 +191,10 @@ def test_the_front_is_a_table_with_a_star_at_the_best(search: str) -> None:
     assert again[5].startswith("★")
     assert "target 16.0 M multiply-adds, w = 0 up to it, -1 above" in " ".join(again)
     assert nas("pareto", search, "--w", "-0.5", "--json").json["objective"]["w_over"] == -0.5
+    far = "Target 1 is far from all (1.00 M to 16.0 M multiply-adds): --cost names another cost"
+    assert far in unwrapped(nas("pareto", search, "--target", "1.0").out)
+    for near in (("--target", "1e5"), ("--target", "1", "--w", "-1"), ("--target", "16e7")):
+        assert "is far from all" not in unwrapped(nas("pareto", search, *near).out)
     missing = nas("pareto", search, "--cost", "latency_ms")
     assert (missing.code, missing.out) == (1, "")
     assert "target is missing" in missing.error

@@ -34,9 +34,7 @@ MEMORY = {"peak_memory": ">Memory", "model_bytes": ">Weights"}  # with a column 
 
 
 def objective(spec: Json) -> str:
-    cost, target = spec["cost"], spec["target"]
-    goal = f"{numbers.size(target) if cost in MEMORY else numbers.short(target)} {COST_WORDS[cost]}"
-    goal = f"{target:g} ms latency" if cost == "latency_ms" else goal
+    cost, goal = spec["cost"], f"{_amount(spec['cost'], spec['target'])} {COST_WORDS[spec['cost']]}"
     metric = METRIC_WORDS[spec.get("metric", "accuracy")] + (" in 8 bits" if spec.get("precision") == "int8" else "")
     under, over = spec["w_under"], spec["w_over"]
     exponent = f"w = {under:g}" if under == over else f"w = {under:g} up to it, {over:g} above"
@@ -48,6 +46,24 @@ def objective(spec: Json) -> str:
         return reward
     aims = [metric, *(COST_WORDS[name] for name in (cost, spec.get("also")) if name)]
     return f"the front of {', '.join(aims[:-1])} and {aims[-1]}; reward {reward}"
+
+
+def _amount(cost: str, value: float) -> str:
+    if cost == "latency_ms":
+        return f"{value:g} ms"
+    return numbers.size(value) if cost in MEMORY else numbers.short(value)
+
+
+def _far(front: Json) -> list[Text]:
+    """That the target, where it chooses, is ten times beyond all that there are: it may be meant of another cost."""
+    aim, costs = front["objective"], [row["cost"] for row in front["front"]]
+    cost, target, least, most = aim["cost"], aim["target"], min(costs), max(costs)
+    bound = aim["form"] == "absolute" or aim["w_under"] != aim["w_over"]
+    if not bound or least / 10 <= target <= 10 * most:
+        return []
+    shown = " to ".join(dict.fromkeys(_amount(cost, float(f"{value:.3g}")) for value in (least, most)))
+    words = f"Target {_amount(cost, target)} is far from all ({shown} {COST_WORDS[cost]}): --cost names another cost"
+    return [Text(words, style="yellow")]
 
 
 def pareto(front: Json) -> RenderableType:
@@ -93,6 +109,7 @@ def pareto(front: Json) -> RenderableType:
         Text(MEDIAN + (KNOWN if any(row["latency_errors_ms"] for row in front["front"]) else ""), style="dim"),
         Text(f"★ highest reward: {objective(front['objective'])}{tied(front['front'], 'number')}{on}", style="dim"),
         *([Text(unrecorded(front), style="yellow")] if front["unrecorded"] else []),
+        *_far(front),
     )
 
 
