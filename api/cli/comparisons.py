@@ -13,7 +13,7 @@ from api.cli.table import Fitted
 from api.cli.tables import MEDIAN, MEMORY, Json, objective
 from nas.objective import METRIC_WORDS
 
-SHARE = "share of the front: of the area under all fronts together, down to a tenth of its range beyond its ends"
+SHARE = "share of the front: of the area that all have together, down to a tenth of the front beyond its ends"
 APART = "yellow"  # what is not as the first has it
 
 

@@ -4,8 +4,7 @@ import { element } from "./element.js";
 import { accuracy, bytes, decimal, duration, METRICS, milliseconds, percent, short } from "./numbers.js";
 
 const TINTED = "Tinted: not as the first has it.";
-const SHARE =
-  "Share of the front: of the area under all fronts together, down to a tenth of its range beyond its ends, what a search has.";
+const SHARE = "Share of the front: of the area that all have together, down to a tenth of the front beyond its ends.";
 
 export function beside() {
   const node = element("div", { class: "beside" });
@@ -17,12 +16,13 @@ export function beside() {
       const now = JSON.stringify([sides, answer.knobs, answer.requests]);
       if (now === before) return;
       before = now;
-      const { knobs, knobs_alike: alike, requests } = answer;
+      const { knobs, knobs_alike, requests } = answer;
+      const alike = knobs_alike ? ` (${knobs_alike} are alike)` : "";
       const several = sides.length > 1;
       node.replaceChildren(
         card("The networks", "figures", sides, figures(sides, answer), SHARE),
         ...(several && Object.keys(knobs).length
-          ? [card(`Knobs that differ${alike ? ` (${alike} are alike)` : ""}`, "knobs", sides, Object.entries(knobs), TINTED)]
+          ? [card(`Knobs that differ${alike}`, "knobs", sides, Object.entries(knobs), TINTED)]
           : []),
         ...(several && Object.keys(requests).length
           ? [card("What was asked for differently", "requests", sides, Object.entries(requests), TINTED)]
