@@ -70,7 +70,7 @@ def test_it_says_what_a_latency_is_and_how_well_it_is_known(service: Service) ->
     search = service.on_two_devices().id
     family = service.growth(service.store.run(search)).id
     for verb, run in (("pareto", search), ("trials", search), ("show", family)):
-        assert "Latency: on this machine at its best" in nas(verb, run).out
+        assert "Latency: on the device's machine at its best" in nas(verb, run).out
     assert "±" not in nas("trials", search).out
     busy = service.search([], running=2)
     for number, error_ms in ((0, None), (1, 0.1)):

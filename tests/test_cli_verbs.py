@@ -224,7 +224,7 @@ def test_measure_on_the_services_workers(service: Service) -> None:
     out = nas("show", run.id).out
     assert "LeNet-5, for 32×32×1, 10 classes" in out
     assert re.search(r"cpu +0.250 ms +0.300 ms", out)
-    assert re.search(r"95 % and minimum: of\s+all runs, as they were", out)
+    assert re.search(r"95 % and\s+minimum: of\s+all runs, as they were", out)
     assert re.search(r"cuda +–.*DeviceError: no GPU here", out)
     watched = nas("watch", run.id)
     assert watched.code == 0

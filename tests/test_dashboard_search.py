@@ -137,7 +137,7 @@ def test_a_latency_says_what_it_is_and_how_well_it_is_known(view: View) -> None:
     run = small(view.service, limits=Limits())
     page = view.search(run)
     hint = page.locator(".figures [title]").filter(has_text="Latency")
-    expect(hint).to_have_attribute("title", "on cpu: on this machine at its best, ± its standard error")
+    expect(hint).to_have_attribute("title", "on cpu: on its machine at its best, ± its standard error")
     expect(page.get_by_role("columnheader", name="Latency")).to_have_attribute("title", re.compile("at its best"))
     past, job = view.service.past, view.service.store.trial(run.id, 5).job
     measured = past.measured(job)

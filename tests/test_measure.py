@@ -43,7 +43,7 @@ def test_the_table_has_a_row_for_a_device_that_is_not_here(monkeypatch: pytest.M
     assert lines[0] == "61.7 k parameters, 417 k multiply-adds"
     assert lines[1].split()[:4] == ["Device", "Latency", "95", "%"]
     assert [line.split()[0] for line in lines[3:5]] == ["cuda", "cpu"]
-    assert lines[5].startswith("Latency: on this machine at its best")
+    assert lines[5].startswith("Latency: on the device's machine at its best")
     assert "device 'cuda'" in lines[3]
     assert " ms " in lines[4]
 

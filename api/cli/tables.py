@@ -28,7 +28,7 @@ def state(name: str) -> Text:
     return Text(name, style=COLOURS.get(name, ""))
 
 
-MEDIAN = "Latency: on this machine at its best"
+MEDIAN = "Latency: on the device's machine at its best"
 KNOWN = " ± its standard error"
 MEMORY = {"peak_memory": ">Memory", "model_bytes": ">Weights"}  # with a column where they are ranked by
 

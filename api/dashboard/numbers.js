@@ -63,7 +63,7 @@ export const COSTS = {
 };
 
 // What every latency is, and what is said with it: its standard error, where that is known.
-export const MEDIAN = "on this machine at its best, ± its standard error";
+export const MEDIAN = "on its machine at its best, ± its standard error";
 
 export function latency(measured) {
   if (missing(measured)) return NONE;
