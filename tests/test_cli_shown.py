@@ -136,6 +136,11 @@ def test_show_reads_a_run_of_either_kind(search: str, growth: str) -> None:
         assert re.search(rf"done +91.00 %.* {member}\n", nas("trials", growth).out)
 
 
+def test_a_run_of_another_kind_is_shown_by_a_command(growth: str) -> None:
+    for verb in ("knobs", "pareto", "grow"):
+        assert nas(verb, growth).error.endswith(f"run {growth} is a growth: nas show {growth} shows it\n")
+
+
 def test_show_tells_what_a_search_was_held_to(service: Service) -> None:
     spec = SearchSpec(
         dataset="fashion_mnist",

@@ -369,6 +369,10 @@ def test_what_is_not_there_is_said(view: View) -> None:
     page = view.open("#/searches/unheard_of")
     expect(page.get_by_role("heading", name="Not here")).to_be_visible()
     expect(page.locator("main")).to_contain_text("unheard_of")
+    family = view.service.runs["family"]
+    view.open(f"#/searches/{family.id}")
+    page.get_by_role("link", name="here it is").click()
+    page.wait_for_url(f"**/#/growths/{family.id}")
     excused(view)
 
 
