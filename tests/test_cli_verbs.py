@@ -301,6 +301,9 @@ def test_a_forecast_submits_nothing(service: Service) -> None:
         (("search", "--dataset", "x", "--cost", "flops"), "invalid choice: 'flops'"),
         (("grow", "x", "--scaling", "1,2"), "not three numbers"),
         (("raise", "x", "many"), "trials"),
+        (("raise", "x", "--hours", "inf"), "'inf' is not a number"),
+        (("token", "create", "--owner", "Bob", "--days", "nan"), "'nan' is not a number"),
+        (("quota", "Bob", "--compute-hours", "nan"), "'nan' is neither a number"),
         (("list", "--limit", "x"), "x"),
     ],
 )
@@ -321,6 +324,7 @@ def test_wrong_use_ends_with_2(arguments: tuple[str, ...], words: str) -> None:
         (("search", "--dataset", "fashion_mnist", "--target=-1"), "target -1.0"),
         (("search", "--dataset", "fashion_mnist", "--trials", "1000000000"), "1000000000 is not between"),
         (("search", "--dataset", "fashion_mnist", "--device", "tpu"), "'tpu'"),
+        (("token", "create", "--owner", "Bob", "--days", "0"), "days 0.0 is not a positive number"),
         (("score", "/no/such.safetensors"), ""),
     ],
 )

@@ -38,7 +38,7 @@ def limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             return NONE if text == NONE else kind(text)
-        except ValueError as error:
+        except (ValueError, argparse.ArgumentTypeError) as error:
             raise argparse.ArgumentTypeError(f"{text!r} is neither a number, a size like 50GB, nor {NONE}") from error
 
     return read

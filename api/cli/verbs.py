@@ -303,8 +303,8 @@ def tokens(session: Session) -> int:
             return session.show({"revoked": options.token}, lambda answer: f"Token {answer['revoked']} is revoked.")
     if options.owner is None:
         raise ServiceError("whose token is it to be? say --owner NAME")
-    request = {"owner": options.owner, "scope": options.scope} | ({"days": options.days} if options.days else {})
-    return session.show(client.create_token(**request), lambda answer: answer["token"])
+    made = client.create_token(owner=options.owner, scope=options.scope, days=options.days)
+    return session.show(made, lambda answer: answer["token"])
 
 
 def tools(session: Session) -> int:
