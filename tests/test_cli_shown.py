@@ -7,11 +7,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from api.cli import numbers
+from api.cli import numbers, watch
 from nas.measurements import Measurement
 from nas.objective import Form, Objective
 from nas.plans import plan_for
 from nas.recipes import Recipe
+from nas.records import RunState, Wish
 from nas.specs import Limits, SearchSpec
 from nas.specs.growth import ScoredOn
 from tests.command_line import climbed, nas, unwrapped
@@ -238,6 +239,19 @@ def test_whose_doing_it_was_is_shown(service: Service) -> None:
     assert re.search(r"Owner +Zoë", nas("show", run.id).out)
     assert re.search(rf"{run.id}.* Zoë ", nas("list").out)
     assert re.search(r" bert +pause wished for", nas("events", run.id).out)
+
+
+@pytest.mark.parametrize(
+    ("wish", "state"), [("pause", "paused"), ("stop", "stopped"), ("cancel", "cancelled"), ("stop", "finished")]
+)
+def test_a_wish_is_shown_until_it_has_come_about(service: Service, wish: Wish, state: RunState) -> None:
+    run = service.claimed(service.store.add_run("search", SearchSpec(dataset="fashion_mnist")))
+    service.store.wish(run.id, wish)
+    assert f"running (wish: {wish})" in nas("show", run.id).out
+    assert watch.stated(service.get(f"/v1/runs/{run.id}")) == f"search {run.id} running, to {wish}"
+    service.store.claims.release(run.id, OWNER, state)
+    assert re.search(rf"State +{state} *$", nas("show", run.id).out, re.MULTILINE)
+    assert watch.stated(service.get(f"/v1/runs/{run.id}")) == f"search {run.id} {state}"
 
 
 def test_rungs_and_repetitions_are_shown(service: Service) -> None:

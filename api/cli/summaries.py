@@ -44,12 +44,17 @@ def _trainings(count: int) -> str:
     return "1 training" if count == 1 else f"{count} trainings"
 
 
+def pending(view: Json) -> bool:
+    """Whether more is wished of a run than that it goes on, and has not come about."""
+    return view["ended_at"] is None and view["wish"] != "run" and (view["wish"], view["state"]) != ("pause", "paused")
+
+
 def run(view: Json) -> RenderableType:
     """A run of any kind, whole."""
     spec, counts = view["spec"], view["counts"]
     over = sum(count for name, count in counts.items() if name != "running")
     split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    wish = f" (wish: {view['wish']})" if view["wish"] not in ("run", view["state"]) else ""
+    wish = f" (wish: {view['wish']})" if pending(view) else ""
     if view.get("saved_seconds"):
         split += f"; about {numbers.duration(view['saved_seconds'])} of training saved"
     facts = {

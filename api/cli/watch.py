@@ -128,7 +128,7 @@ def called(trial: Json) -> str:
 
 
 def stated(run: Json) -> str:
-    state = run["state"] if run["wish"] in ("run", run["state"]) else f"{run['state']}, to {run['wish']}"
+    state = f"{run['state']}, to {run['wish']}" if summaries.pending(run) else run["state"]
     return f"{run['kind']} {run['id']} {state}"
 
 
