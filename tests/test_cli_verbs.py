@@ -264,6 +264,7 @@ def test_wishes_and_budget(service: Service) -> None:
     assert nas("raise", run, "9", "--json").json["trials"] == 9
     longer = nas("raise", run, "--hours", "2", "--compute-hours", "0.5")
     assert f"Search {run} has 9 trials, 2 hours, 0.5 compute hours now" in unwrapped(longer.out)
+    assert "1 hour, 0.5 compute hours now" in unwrapped(nas("raise", run, "--hours", "1").out)
     assert "trials, hours and compute_hours are all left out: give one" in nas("raise", run).error
     assert f"trial 0 of run {run} is done and has no latency" in nas("remeasure", run, "0").error
     too_few = nas("raise", run, "2")

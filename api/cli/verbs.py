@@ -210,8 +210,9 @@ def raise_budget(session: Session) -> int:
 
     def said(run: dict[str, Any]) -> str:
         spec = run["spec"]
-        hours = (f", {spec[name]:g} {name.replace('_', ' ')}" for name in ("hours", "compute_hours") if spec[name])
-        return f"Search {run['id']} has {run['trials']} trials{''.join(hours)} now, it is {run['state']}"
+        given = {"trials": run["trials"], "hours": spec["hours"], "compute hours": spec["compute_hours"]}
+        budget = (f"{most:.9g} {unit[:-1] if most == 1 else unit}" for unit, most in given.items() if most)
+        return f"Search {run['id']} has {', '.join(budget)} now, it is {run['state']}"
 
     return session.show(view, said)
 
