@@ -272,6 +272,17 @@ def test_wishes_and_budget(service: Service) -> None:
     assert "at least 4" in too_few.error
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_token_is_revoked_by_its_id_which_is_in_it(service: Service, whole: bool) -> None:
+    token, text = service.store.tokens.create("Bob", "read")
+    ran = nas("token", "revoke", text if whole else token.id)
+    assert (ran.code, ran.out) == (0, f"Token {token.id} is revoked.\n")
+    assert service.store.tokens.find(text) is None
+    again = nas("token", "revoke", text)
+    assert f"no token '{token.id}'" in again.error
+    assert text not in again.error
+
+
 def test_a_forecast_submits_nothing(service: Service) -> None:
     before = len(service.store.runs())
     ran = nas("search", "--dataset", "fashion_mnist", "--trials", "7", "--forecast", "--json")

@@ -257,7 +257,7 @@ def parser() -> argparse.ArgumentParser:
     add("health", verbs.health, "how the service is")
     kept = add("token", verbs.tokens, "who may use the service: make, list and revoke tokens")
     kept.add_argument("what", choices=("create", "list", "revoke"))
-    kept.add_argument("token", nargs="?", help="the id of the one to revoke")
+    kept.add_argument("token", nargs="?", help="the one to revoke, or its id")
     argument(kept, TokenRequest, "owner", metavar="NAME")
     argument(kept, TokenRequest, "scope", choices=SCOPES, default="write")
     argument(kept, TokenRequest, "days", type=arguments.number, metavar="N")
