@@ -13,6 +13,7 @@ import httpx
 
 from nas import settings
 from nas.agents.http import proxy
+from nas.refusal import Refusal
 from nas.tokens import for_service
 
 PAGE = 1000  # entries that are asked for at once
@@ -54,8 +55,8 @@ class Service:
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/\S*)?", self.url):
             raise ServiceError(f"{self.url!r} is no address: give one like {settings.URL.default}")
         try:
-            token = token or for_service(self.url)
-        except OSError as error:
+            token = settings.sendable(token, "token=") if token else for_service(self.url)
+        except (OSError, Refusal) as error:
             raise ServiceError(f"the token cannot be read: {error}") from error
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:

@@ -292,8 +292,17 @@ def check() -> None:
 
 
 def agent_token() -> str:
-    """NAS_AGENT_TOKEN, else what is in NAS_AGENT_TOKEN_FILE, else nothing. Raises OSError."""
-    return AGENT_TOKEN.value or AGENT_TOKEN_FILE.contents
+    """NAS_AGENT_TOKEN, else what is in NAS_AGENT_TOKEN_FILE, else nothing. Raises OSError, Refusal."""
+    given = sendable(AGENT_TOKEN.value, AGENT_TOKEN.name)
+    return given or sendable(AGENT_TOKEN_FILE.contents, AGENT_TOKEN_FILE.name)
+
+
+def sendable(token: str, source: str) -> str:
+    """A token without what surrounds it. Raises Refusal, which does not show it, where no request can carry it."""
+    token = token.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise Refusal(f"{source} has a character that no token has, or several lines: copy the token once more")
+    return token
 
 
 def prepare(*settings: Setting) -> None:

@@ -101,26 +101,30 @@ def same(secret: str, kept: str) -> bool:
 
 def for_service(url: str) -> str | None:
     """The token that this user has for the service at `url`: NAS_TOKEN, else what is in NAS_TOKEN_FILE, else what
-    `nas serve` keeps on this machine, for a service on it and for no other. Raises OSError as `from_file` does."""
-    if settings.TOKEN.value:
-        return settings.TOKEN.value
-    if settings.TOKEN_FILE.value:
-        return from_file(Path(settings.TOKEN_FILE.value))
+    `nas serve` keeps on this machine, for a service on it and for no other. Raises Refusal and PermissionError as
+    `from_file` does, and FileNotFoundError where NAS_TOKEN_FILE names no token."""
+    if given := settings.sendable(settings.TOKEN.value, settings.TOKEN.name):
+        return given
+    if named := settings.TOKEN_FILE.value:
+        if token := from_file(Path(named)):
+            return token
+        detail = f"there is none in {named}, which {settings.TOKEN_FILE.name} names: name another file, or unset it"
+        raise FileNotFoundError(detail)
     return from_file(home.token_file()) if urlsplit(url).hostname in LOOPBACK else None
 
 
 def from_file(path: Path) -> str | None:
     """The token in a file that its owner alone may read; None where there is no file. Raises PermissionError for one
-    that others may read as well."""
+    that others may read as well, Refusal for what no request can carry."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             mode = os.fstat(file.fileno()).st_mode
-            text = file.read(1000).strip()
+            text = file.read(1000)
     except FileNotFoundError:
         return None
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise PermissionError(f"{path} can be read by others than its owner: chmod 600 {path}")
-    return text
+    return settings.sendable(text, str(path))
 
 
 def to_file(path: Path, token: str) -> None:

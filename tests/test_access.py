@@ -293,6 +293,39 @@ class TestTokens:
         monkeypatch.setenv("NAS_TOKEN", secrets["read"])
         assert allowed()
 
+    @pytest.mark.parametrize("around", [" ", "\n", "\r\n"])
+    def test_what_surrounds_one_is_not_sent(self, monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+        monkeypatch.setenv("NAS_TOKEN", f"secret{around}")
+        with Client() as by_variable, Client(token=f"secret{around}") as given:
+            for client in (by_variable, given):
+                assert client._http.headers["authorization"] == "Bearer secret"
+
+    @pytest.mark.parametrize("wrong", ["nas_sécret", "nas_one\nnas_two", "nas_\x00secret", "nas_secret…"])
+    def test_one_that_no_request_can_carry_is_refused_unseen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+    ) -> None:
+        def refused(source: str, token: str | None = None) -> None:
+            with pytest.raises(ServiceError, match=f"{source} has a character that no token has") as caught:
+                Client(token=token)
+            assert "cret" not in str(caught.value)
+
+        refused("token=", wrong)
+        monkeypatch.setenv("NAS_TOKEN_FILE", str(tmp_path / "token"))
+        tokens.to_file(tmp_path / "token", wrong)
+        refused(str(tmp_path / "token"))
+        if "\x00" not in wrong:  # which no variable has
+            monkeypatch.setenv("NAS_TOKEN", wrong)
+            refused("NAS_TOKEN")
+
+    def test_a_file_that_is_named_has_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So that nobody looks for the fault in a token that was never sent."""
+        named = tmp_path / "token"
+        monkeypatch.setenv("NAS_TOKEN_FILE", str(named))
+        for _ in range(2):
+            with pytest.raises(ServiceError, match=f"there is none in {named}, which NAS_TOKEN_FILE names"):
+                Client("http://nas.example.com")
+            tokens.to_file(named, "")
+
     def test_the_one_of_this_machine_is_sent_to_no_other(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NAS_HOME", str(tmp_path))
         tokens.to_file(tmp_path / "token", "secret")

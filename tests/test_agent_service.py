@@ -110,11 +110,14 @@ class TestService:
             service.post(f"/v1/errands/{errand}/answer?instance={PI.instance}", body, status=422)
         service.get("/v1/errands/f00", status=404)
 
-    def test_an_agent_and_an_evaluator_send_their_token(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_agent_and_an_evaluator_send_their_token(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """By which alone the one gets a network, and the other its latency."""
         sent = parcel.unpacked(small())
         monkeypatch.setattr(Measuring, "answered", lambda _, data: {"error": f"{len(data)} bytes, and no time"})
         monkeypatch.setattr(program, "say", lambda text: sys.exit() if text.startswith("errand") else None)
+        monkeypatch.setattr(sys, "argv", ["agent.pyz", "--service", "http://127.0.0.1:9", "--name", "pi4"])
         edge = Edge(agent_secret="sesame")
         with service_over(f"sqlite:///{tmp_path}/guarded.db", edge) as guarded, ThreadPoolExecutor() as pool:
             monkeypatch.setenv("NAS_URL", guarded.url)
@@ -123,6 +126,12 @@ class TestService:
                 program.Agent(guarded.url, "pi4", agent_program.edition()).run()
             with pytest.raises(DeviceError, match="no token, or one that is not known"):
                 remote._answer("pi4", sent)
+            monkeypatch.setenv("NAS_AGENT_TOKEN", "sésame")
+            with pytest.raises(DeviceError, match="cannot be read: NAS_AGENT_TOKEN has a character that no token has"):
+                remote._answer("pi4", sent)
+            assert program.main(agent_program.edition()) == 1
+            assert "the token cannot be read: NAS_AGENT_TOKEN has a" in capsys.readouterr().err
+            monkeypatch.delenv("NAS_AGENT_TOKEN")
             # Whoever measures by hand has a token of their own; there is no such agent, but they may ask for it.
             monkeypatch.setenv("NAS_TOKEN", guarded.store.tokens.create("anna", "write")[1])
             with pytest.raises(DeviceError, match="no agent 'pi5' has registered"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas import home, settings
+from nas.refusal import Refusal
 from nas.settings import SETTINGS, Setting
 from tests.command_line import command, nas
 
@@ -84,6 +85,11 @@ def test_secrets_may_be_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert settings.agent_token() == "sesame"
     monkeypatch.setenv("NAS_AGENT_TOKEN", "its own")
     assert settings.agent_token() == "its own"
+    monkeypatch.setenv("NAS_AGENT_TOKEN", "its own\n")
+    assert settings.agent_token() == "its own", "as a request carries it"
+    monkeypatch.setenv("NAS_AGENT_TOKEN", "its öwn")
+    with pytest.raises(Refusal, match=r"^NAS_AGENT_TOKEN has a character that no token has"):
+        settings.agent_token()
     monkeypatch.setenv("NAS_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
     for url, whole in (
         ("postgresql://me@host/nas", "postgresql://me:open%2Fse%3As%40me@host/nas"),

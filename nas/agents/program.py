@@ -23,6 +23,7 @@ from typing import Any
 from nas import settings
 from nas.agents import http, parcel
 from nas.agents.measuring import LONGEST_ERROR, Measuring, fingerprint
+from nas.refusal import Refusal
 
 WAIT_SECONDS = 10  # for the next errand, before it asks again
 HEARTBEAT_SECONDS = 10.0  # while it measures
@@ -133,7 +134,7 @@ def main(edition: str) -> int:
         print(f"{error.name} is not installed: pip install onnxruntime numpy", file=sys.stderr)
     except http.NotTaken as error:
         print(f"the service does not take this agent: {error}", file=sys.stderr)
-    except OSError as error:
+    except (OSError, Refusal) as error:
         print(f"the token cannot be read: {error}", file=sys.stderr)
     except (ValueError, KeyError) as error:
         print(f"{options.service} does not answer as the service ({error}): is the address right?", file=sys.stderr)

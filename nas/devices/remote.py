@@ -28,6 +28,7 @@ from nas.metering.onnx import exported
 from nas.metering.runtime import YARDSTICKS, agreed, check, exercised, named, on_record, yardsticks
 from nas.networks.architecture import Images
 from nas.quantisation import INT8, of_dtype
+from nas.refusal import Refusal
 from nas.tokens import for_service
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _answer(agent: str, parcel: Parcel) -> Answer:
     service = settings.URL.value.rstrip("/")
     try:
         token = settings.agent_token() or for_service(service)  # of an evaluator; of whoever measures by hand
-    except OSError as error:
+    except (OSError, Refusal) as error:
         raise DeviceError(f"device 'remote:{agent}' needs a token, which cannot be read: {error}") from error
     trusted = {"Authorization": f"Bearer {token}"} if token else {}
     try:
