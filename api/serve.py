@@ -1,7 +1,6 @@
 """`nas serve`: the API, and beside it a coordinator that is started again when it dies."""
 
 import fcntl
-import getpass
 import json
 import logging
 import os
@@ -21,7 +20,7 @@ import uvicorn
 from api.app import create_app
 from api.connections import HANDLES_EACH, Configuration, handles
 from api.edge import ANYWHERE, Edge, Limits
-from nas import home, logs, settings, tokens
+from nas import home, logs, settings
 from nas.refusal import Refusal
 from nas.roots import Roots
 from nas.store import Store, StoreError
@@ -125,9 +124,9 @@ class Coordinator:
 class Server(uvicorn.Server):
     """Says where it is as soon as it answers."""
 
-    def __init__(self, config: uvicorn.Config, url: str, token: str | None) -> None:
+    def __init__(self, config: uvicorn.Config, url: str, way_in: str) -> None:
         super().__init__(config)
-        self._url, self._token = url, token
+        self._url, self._way_in = url, way_in
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -135,12 +134,8 @@ class Server(uvicorn.Server):
             listening.listen(QUEUE)  # more than are accepted at once
         if self.started:
             print(f"Dashboard: {self._url}   API: {self._url}/v1   Ctrl-C stops it", flush=True)
-            if self._token:
-                print(
-                    f"Sign in, this once, at {self._url}/#/sign-in/{self._token}\n"
-                    f"That token is an admin's; {home.token_file()} keeps it for `nas` on this machine.",
-                    flush=True,
-                )
+            if self._way_in:
+                print(self._way_in, flush=True)
 
     def leave(self, number: int, frame: FrameType | None) -> None:
         """A signal's handler. The server handles them while it runs, but raises them once more when it has stopped,
@@ -180,7 +175,7 @@ def serve(
         url = _url(host, listening.getsockname()[1])
         database = database or home.database_url()
         store = Store(database)
-        token = _first_token(store) if login else None
+        way_in = _way_in(store, url + edge.prefix) if login else ""
     except (CannotServe, Refusal, StoreError, OSError) as error:
         print(f"nas serve: {error}", file=sys.stderr)
         return 1
@@ -189,7 +184,7 @@ def serve(
     state = child.state if child else lambda: None
     app = create_app(store, edge, roots, remote_workers=child is None, coordinator=state)
     config = Configuration(app, edge, timeout_graceful_shutdown=3)
-    server = Server(config, url + edge.prefix, token)
+    server = Server(config, url + edge.prefix, way_in)
     app.state.leaving = lambda: server.should_exit
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
@@ -207,13 +202,20 @@ def serve(
     return 0
 
 
-def _first_token(store: Store) -> str | None:
-    """An admin's token, made where there is none yet, and kept for this machine's own user; None where there is one."""
-    if store.tokens.any():
-        return None
-    _, text = store.tokens.create(getpass.getuser(), "admin")
-    tokens.to_file(home.token_file(), text)
-    return text
+def _way_in(store: Store, url: str) -> str:
+    """How to sign in, where this machine's user cannot yet. The first token is made here; no others are, as a container
+    without a home of its own would make one at each start."""
+    if not store.tokens.any():
+        return (
+            f"Sign in, this once, at {url}/#/sign-in/{store.tokens.create_here()}\n"
+            f"That token is an admin's; {home.token_file()} keeps it for `nas` on this machine."
+        )
+    if store.tokens.kept_here():
+        return ""
+    return (
+        f"Nobody can sign in with {home.token_file()}: an admin makes you a token with nas token create --owner NAME\n"
+        "Where no admin has theirs any more, nas serve --no-login asks for none, and lets you make one."
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nas import home, uploads
+from nas import home, tokens, uploads
 from nas.agents.errands import Introduction
 from nas.backup import BadBackup, backup, restore
 from nas.models.checkpoint import artifact
@@ -239,7 +239,7 @@ def test_by_the_command_line(saved: Path, database_url: str, tmp_path: Path, mon
         assert not (second / "artifacts").exists()
         url = f"sqlite:///{tmp_path}/other.db"
         ran = nas("restore", str(saved), "--database", url)
-        assert ran.out.endswith("It had 1 runs, 2 trials, 1 checkpoints, 1 uploads.\n")
+        assert "It had 1 runs, 2 trials, 1 checkpoints, 1 uploads.\n" in ran.out
         ran = nas("backup", str(saved), "--database", url)
         assert (ran.code, "is there already" in ran.error) == (1, True)
         ran = nas("backup", str(tmp_path / "none" / "x.tar"), "--database", url)
@@ -249,3 +249,27 @@ def test_by_the_command_line(saved: Path, database_url: str, tmp_path: Path, mon
         assert ran.json == {"runs": 1, "trials": 2, "checkpoints": 1, "uploads": 1}
     with tarfile.open(saved) as one, tarfile.open(tmp_path / "again.tar") as two:
         assert one.getnames() == two.getnames()
+
+
+@pytest.mark.parametrize("kept", [None, "of another service", "known"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_whoever_restores_can_sign_in(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str | None
+) -> None:
+    """Though no token is in a backup: one is made where the home has none that is known."""
+    store = Store(database_url)
+    known = store.tokens.create("berta", "write")[1]
+    store.close()
+    with homed(tmp_path / "second", monkeypatch) as second:
+        backup(database_url, tmp_path / "saved.tar")
+        if kept:
+            tokens.to_file(second / "token", known if kept == "known" else kept)
+        ran = nas("restore", str(tmp_path / "saved.tar"))
+        assert ran.out.endswith(f"Sign in with the token in {second}/token, which `nas` on this machine uses.\n")
+        back, text = Store(home.database_url()), tokens.from_file(second / "token")
+    assert text
+    token = back.tokens.find(text)
+    assert token
+    assert token.scope == ("write" if kept == "known" else "admin")
+    assert len(back.tokens.all()) == (1 if kept == "known" else 2)
+    back.close()

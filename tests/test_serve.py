@@ -146,6 +146,33 @@ def test_a_second_one_on_the_same_state_names_the_first(tmp_path: Path) -> None:
         assert next_.leave() == 0
 
 
+def test_whoever_restores_signs_in_and_a_lost_token_is_told_of(tmp_path: Path) -> None:
+    """Other tokens than the first one are not made by starting."""
+    first, second, saved = tmp_path / "first", tmp_path / "second", tmp_path / "saved.tar"
+
+    def said(home: Path) -> str:
+        """By a service that lets in whoever has the token in the home."""
+        with serving(home, "--no-coordinator", login=True) as service:
+            for token in filter(Path.exists, [home / "token"]):
+                body = {"token": token.read_text()}
+                answer = httpx.post(f"{service.url}/v1/session", json=body, timeout=PATIENCE_SECONDS)
+                assert answer.status_code == 200, answer.text
+            assert service.leave() == 0
+            assert service.process.stdout is not None
+            return service.process.stdout.read().removesuffix("Stopped.\n")
+
+    assert "Sign in, this once, at http://127.0.0.1:" in said(first)
+    assert said(first) == ""
+    for home, verb in ((first, "backup"), (second, "restore")):
+        program = [sys.executable, "-m", "api.cli", verb, str(saved)]
+        subprocess.run(program, env=environment(home), check=True, timeout=PATIENCE_SECONDS)
+    assert said(second) == ""
+    (second / "token").unlink()
+    for _ in range(2):
+        assert said(second).startswith(f"Nobody can sign in with {second}/token: an admin makes you a token with nas ")
+    assert not (second / "token").exists()
+
+
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -1,6 +1,7 @@
 """The verbs of what is kept and what goes."""
 
 import argparse
+import contextlib
 import re
 from pathlib import Path
 
@@ -76,7 +77,15 @@ def backup(session: Session) -> int:
 
 
 def restore(session: Session) -> int:
-    return _kept(session, "restore", "is back, and the service can be started. It had")
+    """What is back of tokens are digests, with which nobody signs in: whoever restores is to have one."""
+    code = _kept(session, "restore", "is back, and the service can be started. It had")
+    from nas.store import Store
+
+    with contextlib.closing(Store(session.options.database or home.database_url())) as store:
+        if not store.tokens.kept_here():
+            store.tokens.create_here()
+    session.say(f"Sign in with the token in {home.token_file()}, which `nas` on this machine uses.")
+    return code
 
 
 def _kept(session: Session, what: str, words: str) -> int:
