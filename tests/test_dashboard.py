@@ -4,24 +4,30 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
+from api.app import create_app
+from api.edge import Edge
 from nas import classify, home
 from nas.agents.errands import Introduction
+from nas.client import Client
 from nas.metering.history import Day, History
 from nas.specs import SearchSpec
-from nas.store import agents
+from nas.store import Store, agents
 from nas.store.yardsticks import Yardsticks
 from tests.browser import Service, View, best, compared, excused, keys, measured, sampled, served, small
 from tests.dataset_files import draw
 from tests.past import OWNER, SEARCH
 from tests.pictures import exported
+from tests.service import serving
 from tests.test_files import fill
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -165,7 +171,7 @@ def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monke
     expect(row).to_contain_text("Raspberry Pi 4 Model B Rev 1.4 · onnxruntime 1.20")
     expect(page.locator("tr[data-key='cpu']")).to_contain_text("here")
     expect(page.locator("tr[data-key='remote']")).to_contain_text("absent")
-    expect(page.locator(".command")).to_contain_text(f"curl -O {view.address}/v1/agent.pyz")
+    expect(page.locator(".command")).to_contain_text(f"curl -f -O {view.address}/v1/agent.pyz\n")
     clock, asked = page.clock, list[str]()
     clock.install()  # the page's time stands still: what it asks for it was told of
     clock.pause_at(datetime.now() + timedelta(seconds=30))
@@ -183,6 +189,60 @@ def test_devices_tell_what_they_are_and_whether_they_are_there(view: View, monke
     expect(page.locator(".field", has=page.get_by_label("Devices", exact=True)).locator(".hint")).to_contain_text(
         "remote:pi4"
     )
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[Store, str]]:
+    """A service at which everybody has to sign in, and where it is."""
+    store = Store(f"sqlite:///{tmp_path}/guarded.db")
+    with serving(create_app(store, Edge())) as url:
+        yield store, url
+    store.close()
+
+
+def test_a_page_knows_from_its_beginning_who_is_signed_in(
+    guarded: tuple[Store, str], look: Callable[..., View]
+) -> None:
+    store, address = guarded
+    token = store.tokens.create("Zed", "admin")[1]
+    view = look(address=address)
+    page = view.open(f"#/sign-in/{token}")
+    expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
+
+    def late(route: Route) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/v1/session", late)
+    view.open("#/devices")
+    page.reload()
+    expect(page.locator(".command")).to_contain_text(
+        f'curl -f -O {address}/v1/agent.pyz \\\n  -H "Authorization: Bearer $NAS_AGENT_TOKEN"\n'
+    )
+    view.open("#/sign-in")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.locator("#who")).to_be_hidden()
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
+
+
+@pytest.mark.parametrize("then", ["link", "button"])
+def test_nobody_is_signed_in_whose_token_was_revoked(
+    guarded: tuple[Store, str], look: Callable[..., View], then: Literal["link", "button"]
+) -> None:
+    store, address = guarded
+    (token, text), admin = store.tokens.create("Zed", "write"), store.tokens.create("anna", "admin")[1]
+    view = look(address=address)
+    page = view.open(f"#/sign-in/{text}")
+    expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
+    view.open("#/new")
+    with Client(address, admin) as client:
+        client.revoke_token(token.id)
+    page.get_by_role(then, name={"link": "Models", "button": "Sign out Zed"}[then]).click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.locator("#who")).to_be_hidden()
+    eventually(lambda: view.complaints)
+    excused(view)
 
 
 def test_devices_show_how_fast_they_were_day_by_day(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +417,7 @@ def test_nothing_breaks_that_is_clicked_before_it_is_known(view: View, of: str) 
         "comparison": f"compare/{runs['old'].id},{runs['running'].id}",
     }
     page.route("**/v1/**", lambda _: None)  # nothing is answered
+    page.route("**/v1/session", lambda route: route.continue_())  # but who is looking
     view.open(f"#/{places.get(of, of)}")
     expect(page.locator("main .card").first).to_be_attached()
     for control in page.locator("main :is(button, input):not([inert] *):visible:enabled").all():

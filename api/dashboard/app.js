@@ -53,9 +53,11 @@ function open() {
   const [match, make, follows] = found;
   const [named, ...more] = match.slice(1).map((part) => decodeURIComponent(part ?? ""));
   let refresh = null;
-  // A page is made on the first beat that succeeds, so that a service which is away is waited for.
+  // A page is made on the first beat that succeeds, so that a service which is away is waited for; and knows who looks,
+  // unless it asks that.
   beating = pulse(
     async (signal) => {
+      if (make !== signInPage) await showWho(signal);
       refresh ??= await make(page, () => beating.now(), named ?? "", ...more);
       if (refresh) return refresh(signal);
       beating.stop();
@@ -77,4 +79,3 @@ window.addEventListener("hashchange", () => {
   document.getElementById("page").focus({ preventScroll: true });
 });
 open();
-showWho();

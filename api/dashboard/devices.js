@@ -26,7 +26,7 @@ export function devicesPage(page) {
   const program = [
     "pip install onnxruntime numpy",
     token && "export NAS_AGENT_TOKEN=…  # of: nas token create --owner pi4 --scope agent",
-    `curl -O ${BASE}/v1/agent.pyz${token && " \\\n"}${token.replace(" \\\n", "")}`,
+    `curl -f -O ${BASE}/v1/agent.pyz${token && " \\\n"}${token.replace(" \\\n", "")}`,
     `python3 agent.pyz --service ${BASE} --name pi4`,
   ];
   page.replaceChildren(

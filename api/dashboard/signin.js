@@ -4,6 +4,7 @@ import { get, NotSignedIn, post, remove } from "./api.js";
 import { element, field, say } from "./element.js";
 
 const BACK = "signed-in-to"; // where somebody was when the service asked
+const who = document.getElementById("who"); // empty until it is known
 
 export function askToSignIn() {
   if (location.hash.startsWith("#/sign-in")) return;
@@ -24,6 +25,8 @@ export async function signInPage(page, _again, token) {
     element("div", { class: "actions" }, element("button", { class: "primary" }, "Sign in")),
   );
   page.replaceChildren(form);
+  who.replaceChildren(); // whoever it was: the page that comes next asks again
+  who.hidden = true;
   if (token) {
     history.replaceState(null, "", "#/sign-in");
     await signIn(token);
@@ -42,33 +45,34 @@ export async function signInPage(page, _again, token) {
       say(complaint, error.message);
       return;
     }
-    await showWho();
     location.hash = sessionStorage.getItem(BACK) || "#/";
     sessionStorage.removeItem(BACK);
   }
 }
 
-// Who is signed in, in the header; nothing where nobody has to be.
-export async function showWho() {
-  const who = document.getElementById("who");
+// Who is signed in, in the header; nothing where nobody has to be. Asked once, before there is a page.
+export async function showWho(signal) {
+  if (who.hasChildNodes()) return;
   try {
-    const { owner, login } = await get("session");
+    const { owner, login } = await get("session", signal);
     who.hidden = !login;
     who.textContent = `Sign out ${owner}`;
   } catch (error) {
-    if (!(error instanceof NotSignedIn)) return; // away: whoever asks next says so
-    who.hidden = true;
-    askToSignIn();
+    if (error instanceof NotSignedIn) askToSignIn();
+    throw error;
   }
 }
 
 // The line of a curl command that signs in, where somebody has to.
 export function trusted(variable = "NAS_TOKEN") {
-  return document.getElementById("who").hidden ? "" : `  -H "Authorization: Bearer $${variable}" \\\n`;
+  return who.hidden ? "" : `  -H "Authorization: Bearer $${variable}" \\\n`;
 }
 
 export async function signOut() {
-  await remove("session");
-  document.getElementById("who").hidden = true;
+  try {
+    await remove("session");
+  } catch (error) {
+    if (!(error instanceof NotSignedIn)) throw error; // else the session is over already
+  }
   askToSignIn();
 }

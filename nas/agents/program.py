@@ -1,7 +1,7 @@
 """The agent: what runs on the machine whose latency counts, and measures what the service sends it.
 
     pip install onnxruntime numpy
-    curl -O http://SERVICE:8000/v1/agent.pyz && python3 agent.pyz --service http://SERVICE:8000 --name pi4
+    curl -f -O http://SERVICE:8000/v1/agent.pyz && python3 agent.pyz --service http://SERVICE:8000 --name pi4
 
 It needs nothing else, and nobody needs to reach it: it asks the service for errands and answers with times that come
 from the service's own meter. Of what it is sent it runs nothing but networks, in ONNX Runtime, in a process of
