@@ -141,6 +141,8 @@ def test_the_figure_of_a_family_is_taken_away(view: View) -> None:
     run = view.service.runs["family"]
     page = view.growth(run)
     expect(page.locator(".error-bars")).to_have_attribute("d", re.compile(r"^(M[\d.]+,[\d.]+ V[\d.]+ ?){3}$"))
+    shares = page.locator(".chart text").filter(has_text=re.compile(r"^[\d.]+ %$")).all_text_contents()
+    assert max(float(share.removesuffix(" %")) for share in shares) == 100, "with an error of ten points, too"
     files = {}
     for kind in ("svg", "png", "csv"):
         with page.expect_download() as download:

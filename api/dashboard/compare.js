@@ -108,7 +108,7 @@ export function comparePage(page, again, text) {
       })),
       {
         x: { title: COSTS[objective.cost].title, brief: COSTS[objective.cost].brief, costly: true },
-        y: { title: METRICS[metric].title, show: (value) => `${Number((100 * value).toFixed(2))} %` },
+        y: { title: METRICS[metric].title, show: (value) => `${Number((100 * value).toFixed(2))} %`, within: [0, 1] },
       },
     );
     grown.show(

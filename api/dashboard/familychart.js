@@ -135,7 +135,7 @@ export function familyChart() {
     });
     chart.show([...others, ...sides.map(({ rows, ...side }) => ({ ...side, radius: 6, spots: rows.map(spot) }))], {
       x: { title: COSTS[cost].title + (device ? ` on ${device}` : ""), brief: COSTS[cost].brief, costly: true },
-      y: { title, show: (value) => percent(value, 1) },
+      y: { title, show: (value) => percent(value, 1), within: [0, 1] },
     });
   }
 

@@ -9,7 +9,8 @@ const STAR = 11; // pixels, of the point that stands for its run
 const SPOT = 5;
 
 // A side is {name, class, line: "front" | "steps" | "straight" | null, short?: what stands at its last point, spots: [{key,
-// at, value, error?, chosen?, label?: what stands at it, title, rows}]}, with `at` and `value` in the units of the axes: {x: {title, brief, costly?}, y: {title, show}}.
+// at, value, error?, chosen?, label?: what stands at it, title, rows}]}, with `at` and `value` in the units of the axes:
+// {x: {title, brief, costly?}, y: {title, show, within?: [least, most] that a value can be}}.
 export function overlay({ label, height, empty }) {
   let drawn = null;
   const chart = frame({ label, height, redraw: () => drawn && draw() });
@@ -31,13 +32,11 @@ export function overlay({ label, height, empty }) {
     const count = Math.max(3, Math.round((area.right - area.left) / 90));
     const scale = axes.x.costly ? costly : linear;
     const x = scale(axes.x.costly ? least : Math.min(0, least), most, area.left + 8, area.right - 18, count);
-    const y = linear(
-      ...ends(spots.flatMap(({ value, error }) => [value - (error ?? 0), value + (error ?? 0)])),
-      area.bottom - 8,
-      area.top + 6,
-    );
+    const y = linear(...ends(spots.flatMap((spot) => bar(spot, axes.y))), area.bottom - 8, area.top + 6);
     chart.axes(x, y, { x: axes.x.title, y: axes.y.title }, { x: axes.x.brief, y: axes.y.show });
-    lines.replaceChildren(...sides.flatMap((side) => [bars(side, x, y), line(side, x, y, area)]).filter(Boolean));
+    lines.replaceChildren(
+      ...sides.flatMap((side) => [bars(side, x, y, axes.y), line(side, x, y, area)]).filter(Boolean),
+    );
     names.replaceChildren(
       ...(sides.length > 1 ? sides.map((side) => name(side, x, y)).filter(Boolean) : []),
       ...spots.filter(({ label }) => label).map((spot) => labelled(spot, x, y)),
@@ -86,14 +85,19 @@ function line({ class: its, line: kind, spots }, x, y, area) {
 }
 
 // A standard error to either side, where it is known.
-function bars({ class: its, spots }, x, y) {
+function bars({ class: its, spots }, x, y, axis) {
   const known = spots.filter(({ error }) => error);
   if (!known.length) return null;
-  const parts = known.map(({ at, value, error }) => {
-    const [px, low, high] = [x.at(at).toFixed(1), y.at(value - error).toFixed(1), y.at(value + error).toFixed(1)];
-    return `M${px},${low} V${high}`;
+  const parts = known.map((spot) => {
+    const [low, high] = bar(spot, axis).map((end) => y.at(end).toFixed(1));
+    return `M${x.at(spot.at).toFixed(1)},${low} V${high}`;
   });
   return svg("path", { class: `error-bars side ${its}`, d: parts.join(" ") });
+}
+
+// Its ends, which a value does not go beyond either.
+function bar({ value, error }, { within: [least, most] = [-Infinity, Infinity] }) {
+  return [Math.max(least, value - (error ?? 0)), Math.min(most, value + (error ?? 0))];
 }
 
 // At its last point the number or name of the side.
