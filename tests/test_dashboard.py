@@ -235,7 +235,8 @@ def test_nobody_is_signed_in_whose_token_was_revoked(
     view = look(address=address)
     page = view.open(f"#/sign-in/{text}")
     expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
-    view.open("#/new")
+    view.open("#/nowhere")  # where nothing is asked that would tell
+    expect(page.get_by_text("There is no such page.")).to_be_visible()
     with Client(address, admin) as client:
         client.revoke_token(token.id)
     page.get_by_role(then, name={"link": "Models", "button": "Sign out Zed"}[then]).click()
