@@ -9,6 +9,7 @@ from nas.networks.architecture import Choice, Images
 from nas.networks.fit import Fit
 from nas.networks.lowering import AnyArchitecture
 from nas.networks.scaling import WAYS, CompoundScaling, Member
+from nas.quotas import MOST_HOURS
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
 from nas.specs import MOST_DEVICES, MOST_TRIALS, BenchmarkSpec, GrowthSpec, ScoredOn, SearchSpec
@@ -172,4 +173,4 @@ class Budget:
         if self.trials is None and self.hours is None and self.compute_hours is None:
             raise Refusal("trials, hours and compute_hours are all left out: give one", field="trials")
         between(self, "trials", 1, MOST_TRIALS)
-        positive(self, "hours", "compute_hours")
+        positive(self, "hours", "compute_hours", most=MOST_HOURS)

@@ -1,6 +1,5 @@
 """How networks are trained, as data; and recipes with names, to start from."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -10,6 +9,9 @@ from nas.rounding import Precision
 
 MOST_EPOCHS = 10_000
 LONGEST_GROUP = 50  # characters
+MOST_RATE = 1000.0
+MOST_IMAGES = 2**31 - 1
+MOST_WEIGHT = 1_000_000  # of a class
 INT8_RATE = 1e-3  # of AdamW: half of it takes many steps to mend a network that collapses
 
 
@@ -146,15 +148,16 @@ class Recipe:
             detail = f"group {shown(self.group)} ends no part of a file's name: give a few characters, such as _"
             raise Refusal(detail, field="group")
         between(self, "batch", 2, 65_536)
-        positive(self, "learning_rate", "train_images")
+        positive(self, "learning_rate", most=MOST_RATE)
+        between(self, "train_images", 2, MOST_IMAGES)
         between(self, "momentum", 0, 0.9999)
         between(self, "weight_decay", 0, 1)
         between(self, "warmup", 0, 1)
         if isinstance(self.class_weights, dict):
             for name, weight in self.class_weights.items():
-                if not 0 < weight < math.inf:
+                if not 0 < weight <= MOST_WEIGHT:
                     detail = f"class_weights has {weight:g} for {name!r}, which is not a positive number"
-                    raise Refusal(detail, field="class_weights")
+                    raise Refusal(f"{detail} up to {MOST_WEIGHT:,}", field="class_weights")
         between(self, "label_smoothing", 0, 0.9)
         between(self, "shift", 0, 1)
         between(self, "crop", 0.01, 1)

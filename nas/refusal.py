@@ -66,11 +66,12 @@ class Faults:
             return None
 
 
-def positive(record: object, *names: str) -> None:
+def positive(record: object, *names: str, most: float = math.inf) -> None:
     for name in names:
         value = getattr(record, name)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise Refusal(f"{name} {value} is not a positive number", field=name)
+        if value is not None and not (math.isfinite(value) and 0 < value <= most):
+            bound = "" if most == math.inf else f" up to {most:,.0f}"
+            raise Refusal(f"{name} {value} is not a positive number{bound}", field=name)
 
 
 def bounded(record: object, most: int, *names: str, least: int = 1) -> None:

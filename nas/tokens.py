@@ -29,6 +29,7 @@ COVERS: dict[Scope, frozenset[Scope]] = {
 }
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LONGEST_OWNER = 80  # characters
+MOST_DAYS = 36_500
 _FORM = re.compile(r"nas_([0-9a-f]{12})_([\w-]{43})")
 
 
@@ -68,7 +69,7 @@ class TokenRequest:
 
     def __post_init__(self) -> None:
         require_owner(self.owner)
-        positive(self, "days")
+        positive(self, "days", most=MOST_DAYS)
 
 
 def require_owner(name: str) -> None:

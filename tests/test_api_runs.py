@@ -133,6 +133,7 @@ def test_hours_are_raised_alone_or_with_trials(service: Service) -> None:
         ({}, "trials, hours and compute_hours are all left out: give one"),
         ({"trials": 9, "seed": 1}, "unknown field 'seed': there are trials, hours, compute_hours"),
         ({"hours": 0}, "hours 0.0 is not a positive number"),
+        ({"hours": 1e307}, "is not a positive number up to 1,000,000,000"),
         ({"compute_hours": -1}, "compute_hours -1.0 is not a positive number"),
     ],
 )

@@ -337,6 +337,7 @@ def test_wrong_use_ends_with_2(arguments: tuple[str, ...], words: str) -> None:
         (("search", "--dataset", "fashion_mnist", "--trials", "1000000000"), "1000000000 is not between"),
         (("search", "--dataset", "fashion_mnist", "--device", "tpu"), "'tpu'"),
         (("token", "create", "--owner", "Bob", "--days", "0"), "days 0.0 is not a positive number"),
+        (("token", "create", "--owner", "Bob", "--days", "1e12"), "is not a positive number up to 36,500"),
         (("score", "/no/such.safetensors"), ""),
     ],
 )

@@ -50,7 +50,7 @@ def test_an_image_counts_one_on_average_whatever_classes_there_are(labels: list[
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_weight_is_a_positive_number(weight: float) -> None:
-    with pytest.raises(Refusal, match="for 'rare', which is not a positive number") as refusal:
+    with pytest.raises(Refusal, match="for 'rare', which is not a positive number up to 1,000,000") as refusal:
         Recipe(class_weights={"rare": weight})
     assert refusal.value.field == "class_weights"
 

@@ -266,12 +266,11 @@ def runs(rows: Sequence[Json]) -> RenderableType:
 
 
 def _best(run: Json) -> float | None:
-    """A search's or a growth's."""
+    """By what a search's networks, or a growth's members, are compared, on one kind of images for all."""
     if run.get("best"):
-        best: float = run["best"]["accuracy"]
+        best: float = run["best"]["value"]
         return best
-    scored = (accuracy(row) for row in run.get("family", ()))
-    return max((each for each in scored if each is not None), default=None)
+    return max((row["value"] for row in run.get("family", ()) if row["value"] is not None), default=None)
 
 
 def latencies(networks: Sequence[Json]) -> RenderableType:

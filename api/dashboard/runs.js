@@ -4,7 +4,6 @@ import { get, home, query } from "./api.js";
 import { command } from "./command.js";
 import { comparison, MOST_SIDES } from "./compare.js";
 import { bar, element, pill, say } from "./element.js";
-import { scored } from "./family.js";
 import { settled, shownState } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
 import { note, said } from "./place.js";
@@ -54,7 +53,7 @@ export function runsPage(page, again) {
         named: true,
         text: (run) => percent(best(run)),
         value: best,
-        hint: "validation accuracy of a search's best trial by reward, highest test accuracy of a growth's members",
+        hint: "accuracy, or the metric that was asked for, of a search's best trial by reward, or of the best of a growth's members",
       },
       {
         title: "Reward",
@@ -169,9 +168,9 @@ async function waiting(runs, signal) {
 }
 
 function best(run) {
-  if (run.kind !== "growth") return run.best?.accuracy ?? null;
-  const accuracies = run.family.map(scored).filter((accuracy) => accuracy !== null);
-  return accuracies.length ? Math.max(...accuracies) : null;
+  if (run.kind !== "growth") return run.best?.value ?? null;
+  const values = run.family.map(({ value }) => value).filter((value) => value !== null);
+  return values.length ? Math.max(...values) : null;
 }
 
 function name(cell, run) {

@@ -66,7 +66,8 @@ def _page(run: Search | Growth, *sections: str) -> str:
         "Begun": _moment(run.started_at),
         "Ended": _moment(run.ended_at),
         "Submitted by": run.submitted_by or "",
-        "Error": run.error or run.reason or "",
+        "Error": run.error or "",
+        "Why": run.reason or "",
     }
     contents = run.spec.contents
     remarks = "".join(f"<p>Images: {escape(remark.text)}</p>" for remark in (contents.remarks if contents else ()))

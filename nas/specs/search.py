@@ -8,6 +8,7 @@ from nas import boards
 from nas.datasets import DatasetInfo
 from nas.networks.architecture import Choice, Knobs
 from nas.objective import HARD, Objective
+from nas.quotas import MOST_HOURS
 from nas.recipes import RECIPES, Recipe
 from nas.refusal import Refusal, between, distinct, positive
 from nas.specs.fidelity import Fidelity
@@ -172,7 +173,8 @@ class SearchSpec:
 
     def __post_init__(self) -> None:
         between(self, "trials", 1, MOST_TRIALS)
-        positive(self, "hours", "compute_hours", "least_gain")
+        positive(self, "hours", "compute_hours", most=MOST_HOURS)
+        positive(self, "least_gain")
         between(self, "parallel", 1, MOST_PARALLEL)
         between(self, "priority", 1, MOST_PRIORITY)
         between(self, "confirm", 0, self.trials // 2)
