@@ -410,6 +410,29 @@ def test_without_a_least_gain_the_budget_alone_ends_a_search() -> None:
     assert gains[-1] is not None
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3, 8])
+@pytest.mark.parametrize("rungs", [2, 3])
+def test_the_smallest_budget_brings_a_network_to_the_highest_rung(rungs: int, at_once: int) -> None:
+    """However many are trained at once: what is left of the trials waits for those that run and may go up."""
+    fidelity = Fidelity(rungs=rungs)
+    spec = dataclasses.replace(CLIMB, fidelity=fidelity, recipe=Recipe(epochs=9), confirm=0, trials=fidelity.fewest)
+    plan, running, number = SearchPlan("r", spec, spec.trials, IMAGES), list[Job](), 0
+    reached = set[int | None]()
+    while True:
+        job = plan.ask(number) if len(running) < at_once else None
+        if job:
+            running.append(job)
+            reached.add(job.rung)
+            number += 1
+        elif running:
+            ended = running.pop(0)
+            plan.tell(ended, measured(ended))
+        else:
+            break
+    assert number == spec.trials
+    assert reached == set(range(rungs))
+
+
 def test_the_best_of_a_rung_go_up_and_nobody_waits() -> None:
     """One at a time: a network goes up as soon as it is in the best third of those that have ended on its rung."""
     plan = SearchPlan(

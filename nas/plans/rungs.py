@@ -42,9 +42,12 @@ class Rungs:
         place = len(self._bracket) % sum(sizes)
         return next(rung for rung in range(len(sizes)) if place < sum(sizes[: rung + 1]))
 
-    def promotion(self) -> tuple[str, int] | None:
-        """A network that deserves more, and the rung that it goes up to; the highest such rung first."""
+    def promotion(self, left: float = math.inf) -> tuple[str, int] | None:
+        """A network that deserves more, and the rung that it goes up to; the highest such rung first. Where so few
+        trials are `left` that one of them is to reach the highest, none goes where there are enough."""
         for rung in reversed(range(self._fidelity.rungs - 1)):
+            if left <= self.missing and not self._missing(rung + 1):
+                continue
             for bracket in range(rung + 1):
                 rivals = [network for network in self._ended[rung] if self._bracket[network] == bracket]
                 places = ranked(self._objective, [self._ended[rung][network] for network in rivals])
@@ -53,6 +56,15 @@ class Rungs:
                     if network not in self._begun[rung + 1]:
                         return network, rung + 1
         return None
+
+    @property
+    def missing(self) -> int:
+        """How many are still to go up a rung until one is on the highest."""
+        return 0 if self._begun[-1] else sum(map(self._missing, range(1, self._fidelity.rungs)))
+
+    def _missing(self, rung: int) -> int:
+        enough: int = self._fidelity.eta ** (self._fidelity.rungs - 1 - rung)
+        return max(0, enough - len(self._begun[rung]))
 
     def level(self, rung: int, outcome: Outcome) -> Outcome | None:
         """`outcome` as it would have been on the lowest rung, so that a searcher can compare it with the others: less

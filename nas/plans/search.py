@@ -88,7 +88,7 @@ class SearchPlan:
             job = self._heir(self._sharing, number)
         else:
             again = self._promotion(number) or self._leads.rough(number) or self._confirmation(number)
-            job = again or self._proposal(number)
+            job = again or (None if self._awaits(number) else self._proposal(number))
         if job is not None:
             self.begun(job)
         return job
@@ -181,6 +181,10 @@ class SearchPlan:
             return self._job(number, candidate.choices, 1, promotes=candidate.number)
         return self._job(number, candidate.choices, 1, repeats=first.number, seed=self._spec.seed + 1)
 
+    def _awaits(self, number: int) -> bool:
+        """Whether the trials that are left are for networks that go up, of which some run yet."""
+        return bool(self._running and self._rungs and self.trials - number <= self._rungs.missing)
+
     def _wanted(self, number: int) -> Job | None:
         """The measuring of a latency that somebody wants measured again."""
         under_way = {job.measures for job in self._running.values()}
@@ -192,7 +196,7 @@ class SearchPlan:
 
     def _promotion(self, number: int) -> Job | None:
         """The next network that has done well enough on its rung to be trained on the one above."""
-        promoted = self._rungs.promotion() if self._rungs else None
+        promoted = self._rungs.promotion(self.trials - number) if self._rungs else None
         if promoted is None:
             return None
         network, rung = promoted
