@@ -9,7 +9,7 @@ from nas.rounding import Precision
 
 MOST_EPOCHS = 10_000
 LONGEST_GROUP = 50  # characters
-MOST_RATE = 1000.0
+MOST_RATE = 1e18  # beyond which single precision is left behind
 MOST_IMAGES = 2**31 - 1
 MOST_WEIGHT = 1_000_000  # of a class
 INT8_RATE = 1e-3  # of AdamW: half of it takes many steps to mend a network that collapses
