@@ -17,6 +17,7 @@ from types import FrameType
 
 import uvicorn
 
+from api import own_token
 from api.app import create_app
 from api.connections import HANDLES_EACH, Configuration, handles
 from api.edge import ANYWHERE, Edge, Limits
@@ -207,10 +208,10 @@ def _way_in(store: Store, url: str) -> str:
     without a home of its own would make one at each start."""
     if not store.tokens.any():
         return (
-            f"Sign in, this once, at {url}/#/sign-in/{store.tokens.create_here()}\n"
+            f"Sign in, this once, at {url}/#/sign-in/{own_token.made(store)}\n"
             f"That token is an admin's; {home.token_file()} keeps it for `nas` on this machine."
         )
-    if store.tokens.kept_here():
+    if own_token.is_known(store):
         return ""
     return (
         f"Nobody can sign in with {home.token_file()}: an admin makes you a token with nas token create --owner NAME\n"

@@ -1,8 +1,9 @@
 """Proposals that take long: what they do not hold up, and which are made before there is room for them."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -98,16 +99,23 @@ def test_a_wish_is_heeded_while_the_plan_thinks(sqlite: Store, wish: str) -> Non
     assert sqlite.trials(run.id) == []
 
 
+@contextmanager
+def ahead(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run, Slow, Deferred, Future[Run | None]]]:
+    """A search for four trials, two at once, whose proposals take long: two run, and the third is made already."""
+    monkeypatch.setattr("workers.proposals.SLOW_SECONDS", -1.0)
+    store.add_run("search", replace(SPEC, trials=4, parallel=2))
+    run, plan = claimed(store)
+    slow, pool = Slow(plan, lambda _: False), Deferred(by_formula)
+    with ThreadPoolExecutor(1) as thread:
+        driven = thread.submit(drive, store, "me", run, slow, pool, Inbox())
+        eventually(lambda: slow.calls == ["ask 0", "ask 1", "ask 2"])
+        yield run, slow, pool, driven
+
+
 def test_where_proposals_are_slow_the_next_is_ready_before_there_is_room(
     sqlite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.proposals.SLOW_SECONDS", -1.0)
-    sqlite.add_run("search", replace(SPEC, trials=4, parallel=2))
-    run, plan = claimed(sqlite)
-    slow, pool = Slow(plan, lambda _: False), Deferred(by_formula)
-    with ThreadPoolExecutor(1) as thread:
-        driven = thread.submit(drive, sqlite, "me", run, slow, pool, Inbox())
-        eventually(lambda: slow.calls == ["ask 0", "ask 1", "ask 2"])
+    with ahead(sqlite, monkeypatch) as (run, slow, pool, driven):
         assert len(sqlite.trials(run.id)) == 2, "it has not begun"
         eventually(lambda: len(pool._waiting) == 2)
         pool.work(1)
@@ -124,13 +132,7 @@ def test_where_proposals_are_slow_the_next_is_ready_before_there_is_room(
 def test_what_was_proposed_ahead_is_not_begun_once_the_budget_is_lowered(
     sqlite: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.proposals.SLOW_SECONDS", -1.0)
-    sqlite.add_run("search", replace(SPEC, trials=4, parallel=2))
-    run, plan = claimed(sqlite)
-    slow, pool = Slow(plan, lambda _: False), Deferred(by_formula)
-    with ThreadPoolExecutor(1) as thread:
-        driven = thread.submit(drive, sqlite, "me", run, slow, pool, Inbox())
-        eventually(lambda: slow.calls == ["ask 0", "ask 1", "ask 2"])
+    with ahead(sqlite, monkeypatch) as (run, _, pool, driven):
         sqlite.raise_budget(run.id, trials=2)
         eventually(lambda: len(pool._waiting) == 2)
         pool.work(2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from api import own_token
 from api.cli import numbers
 from api.cli.session import Session
 from api.cli.table import Fitted
@@ -82,8 +83,8 @@ def restore(session: Session) -> int:
     from nas.store import Store
 
     with contextlib.closing(Store(session.options.database or home.database_url())) as store:
-        if not store.tokens.kept_here():
-            store.tokens.create_here()
+        if not own_token.is_known(store):
+            own_token.made(store)
     session.say(f"Sign in with the token in {home.token_file()}, which `nas` on this machine uses.")
     return code
 

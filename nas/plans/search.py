@@ -1,6 +1,5 @@
 """The plan of a search: a searcher's proposals, made into jobs, filtered by what is known before training."""
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from nas.networks.architecture import Choices, Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.plans import FAILURES
+from nas.plans.gains import Gains
 from nas.plans.leads import Leads, Tried, measuring
 from nas.plans.problem import searcher
 from nas.plans.rungs import Rungs
@@ -25,7 +25,6 @@ from nas.specs import Limits, SearchSpec
 ATTEMPTS = 1000  # proposals per trial before the space counts as exhausted
 LED = 200  # where limits are so tight that only what is led within them fits, each by much arithmetic
 ASTRAY = 30  # where not even that does
-PATIENCE = 3  # proposals in a row of which too little is expected, so that one lucky or unlucky trial ends nothing
 
 
 class SearchPlan:
@@ -61,7 +60,7 @@ class SearchPlan:
         self._told: dict[int, tuple[Choices, Costed | None]] = {}  # by the trial's number
         self._parent = parents.described(spec.parent).architecture if spec.parent else None
         self._baselines = [self._baseline(name) for name in named]
-        self._gains: dict[int, float] = {}  # by the trial's number, what was expected of it
+        self._gains = Gains(spec.least_gain, spec.parallel)
         self._rungs = Rungs(spec.fidelity, spec.objective) if spec.fidelity else None
         self._sharing = Sharing(spec, images) if spec.weights == "shared" else None
         self._baselines = [*([self._sharing.largest.architecture] if self._sharing else []), *self._baselines]
@@ -104,8 +103,7 @@ class SearchPlan:
             self._begun.setdefault(network, {}).setdefault(job.rung, tried)
         if self._sharing:
             self._sharing.begin(job)
-        if job.expected_gain is not None:
-            self._gains[job.number] = job.expected_gain
+        self._gains.tell(job.number, job.expected_gain)
         if self._rungs and job.rung is not None and job.compared is None:
             self._rungs.begin(network, job.rung)
 
@@ -220,7 +218,7 @@ class SearchPlan:
 
     def _proposal(self, number: int) -> Job | None:
         """The training of a network that is new."""
-        self.exhausted = self.exhausted or self._saturated()
+        self.exhausted = self.exhausted or self._gains.saturated()
         if self.exhausted:
             return None
         rung = self._rungs.entry() if self._rungs else 0 if self._sharing else None
@@ -257,18 +255,6 @@ class SearchPlan:
         """The job, where its network is within the limits and new."""
         over = over_limit(job.limits, counts(job.architecture), job.precision)
         return job if over is None and self._network(job) not in self._begun else None
-
-    def _saturated(self) -> str | None:
-        """Why nothing more is worth a trial, where too little was expected of each of the last ones.
-
-        Of trials that run side by side as many more, since they were proposed with the same known.
-        """
-        least, wanted = self._spec.least_gain, PATIENCE + self._spec.parallel - 1
-        last = heapq.nlargest(wanted, self._gains)
-        if least is None or len(last) < wanted or max(self._gains[number] for number in last) >= least:
-            return None
-        most = max(self._gains[number] for number in last)
-        return f"no gain of {least:g} is expected any more: of the last {wanted} proposals {most:.2g} at most"
 
     def _baseline(self, name: str) -> AnyArchitecture:
         if name == PARENT and self._parent:

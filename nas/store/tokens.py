@@ -1,17 +1,13 @@
 """Tokens in the database: rows to records, one short transaction a method."""
 
-import contextlib
-import getpass
 from collections.abc import Callable
 
 from sqlalchemy import Row, delete, func, insert, or_, select
 
-from nas import home
-from nas.refusal import Refusal
 from nas.store.database import Database
 from nas.store.errors import NotFound
 from nas.store.tables import TOKEN
-from nas.tokens import Scope, Token, drawn, from_file, parts, same, to_file
+from nas.tokens import Scope, Token, drawn, parts, same
 
 DAY_SECONDS = 86_400.0
 
@@ -20,7 +16,7 @@ class Tokens:
     """Those that were made and not revoked.
 
     Promises:
-    - No secret is in the database, so none can be read here or in a backup.
+    - No secret is kept, so none can be read here or in a backup.
     - One that is revoked or has expired is found by nobody, and neither is a session that began with it.
     """
 
@@ -36,18 +32,6 @@ class Tokens:
         ends = self._clock() + seconds
         expires_at = ends if token.expires_at is None else min(ends, token.expires_at)
         return self._add(token.owner, token.scope, expires_at, token.session or token.id)
-
-    def create_here(self) -> str:
-        """A new admin's token, which is kept on this machine for its own user."""
-        _, text = self.create(getpass.getuser(), "admin")
-        to_file(home.token_file(), text)
-        return text
-
-    def kept_here(self) -> bool:
-        """Whether this machine's user has one that is known."""
-        with contextlib.suppress(OSError, Refusal):
-            return self.find(from_file(home.token_file()) or "") is not None
-        return False
 
     def find(self, text: str) -> Token | None:
         """The token that this is; None where there is none, or none any more."""
