@@ -27,7 +27,6 @@ from nas.uploads.receiving import Busy
 MEDIA_TYPE = "application/problem+json"
 LONGEST = 1000  # characters of a detail or a value, whatever was sent
 STATUS: dict[type[Exception], int] = {
-    NotFound: 404,
     OverQuota: 403,
     Missing: 404,
     Conflict: 409,
@@ -60,6 +59,8 @@ class ProblemDocument:
     """The wrong values, each with its place; the first ten of them."""
     more: int = 0
     """How many wrong values there are beside these."""
+    elsewhere: str | None = None
+    """The address of what was asked for, if it is of another kind."""
 
 
 class Problem(HTTPException):
@@ -72,15 +73,16 @@ class Problem(HTTPException):
         *,
         faults: Sequence[Fault] = (),
         more: int = 0,
+        elsewhere: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status, detail, headers)
-        self.faults, self.more = tuple(faults), more
+        self.faults, self.more, self.elsewhere = tuple(faults), more, elsewhere
 
 
-def refused(pointer: str, value: Any, detail: str) -> Problem:
+def refused(pointer: str, value: Any, detail: str, *, elsewhere: str | None = None) -> Problem:
     """The problem of one value that cannot be taken."""
-    return Problem(422, detail, faults=[Fault(pointer=pointer, value=value, detail=detail)])
+    return Problem(422, detail, faults=[Fault(pointer=pointer, value=value, detail=detail)], elsewhere=elsewhere)
 
 
 def together(faults: Faults) -> Problem:
@@ -95,7 +97,7 @@ def handle(request: Request, error: Exception) -> Response:
     return response(request.url.path, _problem(request, error))
 
 
-HANDLED: list[type[Exception]] = [HTTPException, RequestValidationError, *STATUS, Exception]
+HANDLED: list[type[Exception]] = [HTTPException, RequestValidationError, NotFound, *STATUS, Exception]
 HANDLERS: dict[int | type[Exception], Any] = dict.fromkeys(HANDLED, handle)
 
 
@@ -109,6 +111,7 @@ def response(path: str, problem: HTTPException) -> Response:
         request_id=logs.subject("request"),
         errors=tuple(map(_brief, getattr(problem, "faults", ()))),
         more=getattr(problem, "more", 0),
+        elsewhere=getattr(problem, "elsewhere", None),
     )
     body = json.dumps(dataclasses.asdict(document), ensure_ascii=False, allow_nan=False).encode(errors="replace")
     return Response(body, problem.status_code, dict(problem.headers or {}), MEDIA_TYPE)
@@ -151,6 +154,8 @@ def _documentation(status: int, detail: str) -> dict[str, Any]:
         "instance": "/v1/…",
         "request_id": "0a1b2c3d4e5f6a7b",
         "errors": [],
+        "more": 0,
+        "elsewhere": None,
     }
     schema = {"$ref": "#/components/schemas/ProblemDocument"}
     return {"description": title, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
@@ -176,6 +181,8 @@ def _problem(request: Request, error: Exception) -> HTTPException:
         return error
     if isinstance(error, Refusal) and error.field and request.method in ("GET", "HEAD"):
         return refused(f"?{error.field}", request.query_params.get(error.field), str(error))
+    if isinstance(error, NotFound):
+        return Problem(404, str(error), elsewhere=error.elsewhere)
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error), headers={"Retry-After": "5"} if status == 503 else None)

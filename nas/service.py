@@ -25,11 +25,17 @@ Report: TypeAlias = Callable[[int], object]
 
 class ServiceError(RuntimeError):
     """The service refused, or could not be reached (`status` None). `faults` has an entry for each wrong value, with
-    `pointer`, `value` and `detail`."""
+    `pointer`, `value` and `detail`; a run of another kind than was asked for is at the address `elsewhere`."""
 
-    def __init__(self, detail: str, status: int | None = None, faults: list[Json] | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        status: int | None = None,
+        faults: list[Json] | None = None,
+        elsewhere: str | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.detail, self.status, self.faults = detail, status, faults or []
+        self.detail, self.status, self.faults, self.elsewhere = detail, status, faults or [], elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +163,7 @@ def _check(response: httpx.Response) -> None:
         raise ServiceError(detail, response.status_code) from None
     if response.status_code >= 500 and problem.get("request_id"):
         detail = f"{detail} (request {problem['request_id']})"
-    raise ServiceError(detail, response.status_code, problem.get("errors"))
+    raise ServiceError(detail, response.status_code, problem.get("errors"), problem.get("elsewhere"))
 
 
 def sha256(path: Path) -> str:

@@ -146,8 +146,10 @@ def test_a_run_of_the_other_kind_is_not_there(service: Service) -> None:
     search = service.search([(0.9, 1000)])
     growth = service.growth(search)
     problem = service.get(f"/v1/searches/{growth.id}", status=404)
-    assert f"/v1/growths/{growth.id}" in problem["detail"]
-    assert f"/v1/searches/{search.id}" in service.post(f"/v1/growths/{search.id}/stop", status=404)["detail"]
+    assert problem["detail"] == f"run {growth.id} is a growth"
+    assert service.get(problem["elsewhere"])["id"] == growth.id
+    assert service.post(f"/v1/growths/{search.id}/stop", status=404)["elsewhere"] == f"/v1/searches/{search.id}"
+    assert service.get("/v1/searches/nobody", status=404)["elsewhere"] is None
     service.ask("PATCH", f"/v1/searches/{growth.id}", 404, json={"trials": 5})
 
 

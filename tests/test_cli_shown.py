@@ -9,6 +9,8 @@ import pytest
 
 from api.cli import numbers, watch
 from nas.measurements import Measurement
+from nas.metrics import quality
+from nas.networks.scaling import CompoundScaling
 from nas.objective import Form, Objective
 from nas.plans import plan_for
 from nas.recipes import Recipe
@@ -153,9 +155,37 @@ def test_show_tells_what_a_search_was_held_to(service: Service) -> None:
     assert "Training epochs 2 of 20,000 images, 2 at once" in shown
     assert "Knobs stage1.op conv or mbconv, stage1.kernel 3" in shown
     assert "Limits 300 k parameters, 2.00 ms latency, 64.0 kB peak memory, int8 on esp32" in shown
+    in_8_bits = SearchSpec(
+        dataset="fashion_mnist",
+        objective=Objective(precision="int8"),
+        limits=Limits(most_drop=0.5),
+        recipe=Recipe(epochs=2, int8_epochs=1, class_weights="auto"),
+    )
+    shown = unwrapped(nas("show", service.store.add_run("search", in_8_bits).id).out)
+    assert "epochs 2 and 1 in 8 bits, classes count alike, 2 at once" in shown
+    assert "Limits 0.5 points lost in 8 bits" in shown
     plain = nas("show", service.store.add_run("search", SearchSpec(dataset="fashion_mnist")).id).out
     assert "Knobs" not in plain
     assert "Limits" not in plain
+
+
+def test_show_tells_how_members_grow(service: Service, search: str, growth: str) -> None:
+    assert "Scaling the published family's, B0 to B7" in unwrapped(nas("show", growth).out)
+    factors = CompoundScaling(alpha=1.3, beta=1.0, gamma=1.25, dropout=0.02)
+    taught = Recipe(epochs=3, teacher="B0")
+    grown = service.growth(service.store.run(search), ended=1, scaling=factors, fitted_by="0a1b2c3d4e5f", recipe=taught)
+    words = "depth 1.3, width 1, resolution 1.25, dropout +0.02 a step, as growth 0a1b2c3d4e5f fitted them"
+    shown = unwrapped(nas("show", grown.id).out)
+    assert f"Scaling {words}" in shown
+    assert "epochs 3, once on all images but the test images, taught by B0" in shown
+
+
+def test_trials_show_what_their_search_compares_by(service: Service) -> None:
+    answers = quality([[8, 2], [5, 5]], ("cat", "dog"))
+    run = service.search([(0.65, 1000)], qualities=[answers], running=1, objective=Objective(metric="worst_recall"))
+    shown = nas("trials", run.id).out
+    assert re.search(r"Worst class +Accuracy", shown)
+    assert re.search(r"done +50.00 % +65.00 % .*\n.*running +– +– ", shown)
 
 
 def test_trials_that_were_cancelled_came_to_nothing(service: Service) -> None:
@@ -313,7 +343,7 @@ def test_parents_are_listed_named_and_shown_with_what_trials_had_of_them(service
     asked = nas("search", "--dataset", "fashion_mnist", "--parent", f"model:{model['id']}", "--baseline", "parent")
     assert asked.code == 0, asked.error
     run = service.claimed(service.store.runs(limit=1)[0])
-    assert model["sha256"] in nas("show", run.id).out.replace("\n", "")
+    assert f"Parent checkpoint {model['sha256'][:12]}" in unwrapped(nas("show", run.id).out)
     job = plan_for(run, GREY).ask(0)
     assert job is not None
     service.store.claims.begin(OWNER, job)

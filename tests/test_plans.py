@@ -58,6 +58,21 @@ def run(plan: SearchPlan, until: int) -> list[Job]:
     return jobs
 
 
+def together(plan: SearchPlan, at_once: int) -> list[Job]:
+    """The plan's jobs, where so many run at once and the first to begin ends first."""
+    jobs, running = list[Job](), list[Job]()
+    while True:
+        job = plan.ask(len(jobs)) if len(running) < at_once else None
+        if job:
+            running.append(job)
+            jobs.append(job)
+        elif running:
+            ended = running.pop(0)
+            plan.tell(ended, measured(ended))
+        else:
+            return jobs
+
+
 CLIMB = dataclasses.replace(
     SPEC,
     recipe=Recipe(epochs=8),
@@ -416,21 +431,17 @@ def test_the_smallest_budget_brings_a_network_to_the_highest_rung(rungs: int, at
     """However many are trained at once: what is left of the trials waits for those that run and may go up."""
     fidelity = Fidelity(rungs=rungs)
     spec = dataclasses.replace(CLIMB, fidelity=fidelity, recipe=Recipe(epochs=9), confirm=0, trials=fidelity.fewest)
-    plan, running, number = SearchPlan("r", spec, spec.trials, IMAGES), list[Job](), 0
-    reached = set[int | None]()
-    while True:
-        job = plan.ask(number) if len(running) < at_once else None
-        if job:
-            running.append(job)
-            reached.add(job.rung)
-            number += 1
-        elif running:
-            ended = running.pop(0)
-            plan.tell(ended, measured(ended))
-        else:
-            break
-    assert number == spec.trials
-    assert reached == set(range(rungs))
+    jobs = together(SearchPlan("r", spec, spec.trials, IMAGES), at_once)
+    assert len(jobs) == spec.trials
+    assert {job.rung for job in jobs} == set(range(rungs))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4, 8])
+def test_the_smallest_budget_confirms_a_lead(at_once: int) -> None:
+    """However many are trained at once: the last trials wait until one network leads before another."""
+    jobs = together(SearchPlan("r", dataclasses.replace(CLIMB, fidelity=None, confirm=2, trials=4), 4, IMAGES), at_once)
+    assert len(jobs) == 4
+    assert any(job.repeats is not None for job in jobs)
 
 
 def test_the_best_of_a_rung_go_up_and_nobody_waits() -> None:

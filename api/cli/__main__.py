@@ -3,7 +3,6 @@ verb needs packages that are not installed."""
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +34,6 @@ from nas.quotas import Quota
 from nas.tokens import SCOPES, TokenRequest
 from nas.version import version
 
-ELSEWHERE, HERE = re.compile(r"it is at /v1/\w+/(\w+)"), r"nas show \1 shows it"  # a run of another kind
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     terminal.prepare()
@@ -49,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # whoever read on has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"nas: {ELSEWHERE.sub(HERE, str(error))}", file=sys.stderr)
+        elsewhere = isinstance(error, ServiceError) and error.elsewhere
+        command = f": nas show {elsewhere.rpartition('/')[-1]} shows it" if elsewhere else ""
+        print(f"nas: {error}{command}", file=sys.stderr)
         return 1
     except NotInstalled as error:
         print(f"nas: {error}", file=sys.stderr)

@@ -21,6 +21,17 @@ from nas.networks.members import factors
 from nas.networks.scaling import WAYS
 
 
+def scaling(spec: Json) -> str:
+    """How members grow."""
+    factors = spec["scaling"]
+    if factors is None:
+        return "the published family's, B0 to B7"
+    parts = [f"depth {factors['alpha']:g}", f"width {factors['beta']:g}", f"resolution {factors['gamma']:g}"]
+    parts += [f"{name} +{factors[name]:g}" for name in ("dropout", "drop_connect", "augment") if factors[name]]
+    by = f", as growth {spec['fitted_by']} fitted them" if spec["fitted_by"] else ""
+    return f"{', '.join(parts)} a step{by}"
+
+
 def growth(view: Json) -> RenderableType:
     """The table that says most of it."""
     if view["spec"]["fit"]:

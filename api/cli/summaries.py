@@ -1,11 +1,13 @@
 """What the command line prints of one run, and of what a search would take."""
 
+import re
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from api.cli import numbers
-from api.cli.families import growth
+from api.cli.families import growth, scaling
 from api.cli.tables import MEMORY, Json, fidelity, latencies, objective
 from nas.codec import decode
 from nas.objective import COST_WORDS, METRIC_WORDS
@@ -77,7 +79,7 @@ def run(view: Json) -> RenderableType:
             "Training": f"{epochs}, {spec['parallel']} at once",
         }
         if spec.get("parent"):
-            facts["Parent"] = spec["parent"]
+            facts["Parent"] = _called(spec["parent"])
         if spec.get("learn_from"):
             facts["Learns from"] = ", ".join(spec["learn_from"])
         if spec.get("worth"):
@@ -86,6 +88,8 @@ def run(view: Json) -> RenderableType:
         facts["Knobs"] = ", ".join(f"{knob} {' or '.join(map(str, choices))}" for knob, choices in knobs.items())
     if limits := _limits(spec.get("limits", {})):
         facts["Limits"] = limits
+    if view["kind"] == "growth" and not spec["fit"]:
+        facts["Scaling"] = scaling(spec)
     if view["kind"] == "search":
         facts |= {"Searcher": spec["searcher"], "Objective": objective(spec["objective"])}
         if view["expected_gain"] is not None:
@@ -118,10 +122,18 @@ def _epochs(recipe: Json, scored_on: str) -> str:
     """What is scored on test images is trained once, on all others."""
     images, folds = recipe["train_images"], recipe["folds"]
     epochs = f"epochs {recipe['epochs']}" + (f" of {images:,} images" if images else "")
+    epochs += f" and {recipe['int8_epochs']} in 8 bits" if recipe["int8_epochs"] else ""
     whole = " of whole groups" if recipe.get("group") else ""
     divided = f"{epochs} in each of {folds} folds{whole}" if folds > 1 else epochs
     once = "once on all images but the test images"
-    return {"test": f"{epochs}, {once}", "both": f"{divided}, then {once}"}.get(scored_on, divided)
+    words = {"test": f"{epochs}, {once}", "both": f"{divided}, then {once}"}.get(scored_on, divided)
+    words += f", taught by {_called(recipe['teacher'])}" if recipe["teacher"] else ""
+    return words + {"none": "", "auto": ", classes count alike"}.get(str(recipe["class_weights"]), ", classes weighted")
+
+
+def _called(network: str) -> str:
+    """A parent or teacher by its name; a checkpoint by the beginning of its hash."""
+    return f"checkpoint {network[:12]}" if re.fullmatch(r"[0-9a-f]{64}", network) else network
 
 
 def _limits(limits: Json) -> str:
@@ -132,6 +144,8 @@ def _limits(limits: Json) -> str:
         **dict.fromkeys(MEMORY, numbers.size),
     }
     capped = [f"{show(limits[cost])} {COST_WORDS[cost]}" for cost, show in shown.items() if limits.get(cost)]
+    if limits.get("most_drop"):
+        capped.append(f"{limits['most_drop']:g} points lost in 8 bits")
     return ", ".join([*capped, *([f"int8 on {limits['board']}"] if limits.get("board") else [])])
 
 

@@ -142,12 +142,21 @@ def trainings(row: Json) -> str:
     return "once" if row["trainings"] == 1 else f"{row['trainings']} times"
 
 
-def trials(rows: Sequence[Json]) -> RenderableType:
+def metric_of(run: Json) -> str:
+    """By what its networks are compared."""
+    spec = run["spec"]
+    return str(spec.get("objective", spec).get("metric", "accuracy"))
+
+
+def trials(rows: Sequence[Json], metric: str) -> RenderableType:
+    """Of a run whose networks are compared by that metric."""
     if not rows:
         return Text("No trial yet.")
+    values = [] if metric == "accuracy" else [metric]
     cells: list[tuple[str | Text, ...]] = []
     devices = latency_columns(device for trial in rows for device in trial["job"]["devices"])
     single = single_precision([trial["measurement"] or {} for trial in rows])
+    params = [] if single or values else [">Params"]  # or a terminal is too narrow
     for trial in rows:
         measured = trial["measurement"] or {}
         took = trial["ended_at"] and trial["ended_at"] - trial["started_at"]
@@ -155,22 +164,22 @@ def trials(rows: Sequence[Json]) -> RenderableType:
             (
                 str(trial["number"]),
                 state(trial["state"]),
+                *(numbers.percent((measured.get("quality") or {}).get(value)) for value in values),
                 numbers.percent(accuracy(measured)),
                 *(unrounded(measured) for _ in single),
                 numbers.short(measured.get("mult_adds")),
                 *(median(measured.get("latencies", {}).get(device)) for device in devices),
-                *(() if single else (numbers.short(measured.get("params")),)),  # or a terminal is too narrow
+                *(numbers.short(measured.get("params")) for _ in params),
                 numbers.reward(trial["reward"]),
                 numbers.duration(took),
                 why(trial) or how_far(trial) or purpose(trial) or trial["job"]["member"] or "",
             )
         )
-    params = [] if single else [">Params"]
-    measured_in = [">Accuracy", *single, ">Mult-adds", *devices.values(), *params, ">Reward", ">Took"]
+    told = [*map(heading, values), ">Accuracy", *single, ">Mult-adds", *devices.values(), *params, ">Reward", ">Took"]
     measured = [trial["measurement"] or {} for trial in rows]
     known = any(latency["error_ms"] for row in measured for latency in row.get("latencies", {}).values())
     return Group(
-        Fitted([">Trial", "State", *measured_in, ""], cells, flexible=[""]),
+        Fitted([">Trial", "State", *told, ""], cells, flexible=[""]),
         Text(MEDIAN + (KNOWN if known else ""), style="dim"),
     )
 

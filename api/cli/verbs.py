@@ -94,8 +94,11 @@ def pareto(session: Session) -> int:
 
 
 def trials(session: Session) -> int:
-    rows = session.client.trials(session.options.run)
-    return session.show(fruitless(rows), reasons) if session.options.why else session.show(rows, tables.trials)
+    run, client = session.options.run, session.client
+    rows = client.trials(run)
+    if session.options.why:
+        return session.show(fruitless(rows), reasons)
+    return session.show(rows, lambda rows: tables.trials(rows, tables.metric_of(client.run(run))))
 
 
 def events(session: Session) -> int:

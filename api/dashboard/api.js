@@ -12,6 +12,7 @@ export class Problem extends Error {
     super(document.detail || document.title);
     this.status = document.status;
     this.faults = document.errors || [];
+    this.elsewhere = document.elsewhere;
   }
 }
 

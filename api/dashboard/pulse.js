@@ -62,7 +62,7 @@ export function pulse(refresh, page, follows = null) {
   function gone(error) {
     ending.abort();
     connected();
-    absent(page, error.message);
+    absent(page, error.message, error.elsewhere);
   }
 
   document.addEventListener("visibilitychange", looked, { signal: ending.signal });

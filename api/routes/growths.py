@@ -70,7 +70,8 @@ def specified(
         admission.name(wanted.name)
         search = run_of(history.store, "search", wanted.search)
     except NotFound as error:
-        raise refused("/search", wanted.search, f"search {wanted.search!r} cannot be grown: {error}") from error
+        detail = f"search {wanted.search!r} cannot be grown: {error}"
+        raise refused("/search", wanted.search, detail, elsewhere=error.elsewhere) from error
     except ValueError as error:
         raise blamed(wanted, error, "name") from error
     searched = search.spec

@@ -135,7 +135,9 @@ def run_of(store: Store, kind: Kind, run: str) -> Run:
     """The run, if it is of that kind. Raises NotFound."""
     row = store.run(run)
     if row.kind != kind:
-        raise NotFound(f"run {run} is a {row.kind}: it is at /v1/{PLURAL[row.kind]}/{run}")
+        refusal = NotFound(f"run {run} is a {row.kind}")
+        refusal.elsewhere = f"/v1/{PLURAL[row.kind]}/{run}"
+        raise refusal
     return row
 
 

@@ -58,6 +58,11 @@ class Leads:
         """How many trials trained a network once more."""
         return len(self._repeats)
 
+    @property
+    def comparable(self) -> bool:
+        """Whether one can lead before another."""
+        return len(self._known()) > 1
+
     def begin(self, job: Job) -> None:
         if job.repeats is not None:
             self._repeats[job.number] = job.repeats

@@ -180,8 +180,12 @@ class SearchPlan:
         return self._job(number, candidate.choices, 1, repeats=first.number, seed=self._spec.seed + 1)
 
     def _awaits(self, number: int) -> bool:
-        """Whether the trials that are left are for networks that go up, of which some run yet."""
-        return bool(self._running and self._rungs and self.trials - number <= self._rungs.missing)
+        """Whether the trials that are left are for networks that go up, or for confirmations, and none of these can be
+        told before what runs has ended."""
+        left = self.trials - number
+        climbing = self._rungs is not None and left <= self._rungs.missing
+        doubting = left <= self._spec.confirm - self._leads.repeated and not self._leads.comparable
+        return bool(self._running) and (climbing or doubting)
 
     def _wanted(self, number: int) -> Job | None:
         """The measuring of a latency that somebody wants measured again."""

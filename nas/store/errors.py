@@ -12,7 +12,9 @@ class StoreError(RuntimeError):
 
 
 class NotFound(LookupError):
-    """No run, trial or model of that name."""
+    """No run, trial or model of that name; if there is one of another kind, it is at the address `elsewhere`."""
+
+    elsewhere: str | None = None
 
 
 class Conflict(RuntimeError):
