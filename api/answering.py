@@ -23,12 +23,18 @@ class Answering:
         body = text.encode()
         tag = f'W/"{hashlib.sha256(body).hexdigest()[:24]}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"} | ({"Vary": "Accept-Encoding"} if packed else {})
-        if self.if_none_match and tag in (each.strip() for each in self.if_none_match.split(",")):
+        if matches(self.if_none_match, tag):
             return Response(status_code=304, headers=headers)
         if packed and len(body) >= LEAST_BYTES and "gzip" in (self.accept_encoding or ""):
             body = gzip.compress(body, LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         return Response(body, headers=headers, media_type="application/json")
+
+
+def matches(tags: str | None, tag: str) -> bool:
+    """Whether If-None-Match names that tag, whether weak or not (RFC 9110, section 13.1.2)."""
+    each = [own.strip().removeprefix("W/") for own in (tags or "").split(",")]
+    return each == ["*"] or tag.removeprefix("W/") in each
 
 
 def _answering(

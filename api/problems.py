@@ -211,6 +211,9 @@ def _invalid(error: RequestValidationError) -> Problem:
             detail = "the body is empty: send a JSON object with Content-Type: application/json"
             return refused("", None, detail)
         name = ".".join(map(str, names))
+        if failure["type"] == "missing":
+            faults.append(Fault(pointer=f"?{name}", value=None, detail=f"{name} is missing"))
+            continue
         detail = complaint(name, failure["input"], failure["msg"])
         if place == "path":
             return Problem(404, detail)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Response
 from starlette.responses import FileResponse
 
+from api.answering import matches
 from api.problems import Problem
 
 BAD_RANGE = {
@@ -33,7 +34,7 @@ class Sending:
             "Repr-Digest": f"sha-256=:{digest}:",
             "Cache-Control": "private, no-cache",
         }
-        if self.if_none_match and _matches(self.if_none_match, sha256):
+        if matches(self.if_none_match, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         if self.wanted is not None:
             _check_range(self.wanted, size)
@@ -48,10 +49,6 @@ def _sending(
 
 
 Wanted = Annotated[Sending, Depends(_sending)]
-
-
-def _matches(tags: str, sha256: str) -> bool:
-    return tags.strip() == "*" or f'"{sha256}"' in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
 
 
 def _check_range(wanted: str, size: int) -> None:

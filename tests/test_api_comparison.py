@@ -123,6 +123,7 @@ def test_what_cannot_be_compared_is_refused_with_a_way_out(service: Service, one
     rungs = climbed(service)
     for query, field, words in (
         (f"of={one.id}:x", "of", "is neither a run nor RUN:TRIAL"),
+        ("", "of", "of is missing"),
         ("of=,", "of", "names 0 runs or trials: give 1 to 6"),
         (f"of={one.id},{two.id},{one.id}", "of", f"names {one.id} twice"),
         (f"of={one.id}:3,{one.id}:03", "of", f"names {one.id}:3 twice"),

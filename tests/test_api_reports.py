@@ -55,7 +55,7 @@ def test_a_measurement_is_a_run_like_any_other(service: Service, client: Client)
     assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["benchmark added, 1 trial"]
     assert service.post(f"{address}/pause", status=200)["wish"] == "pause"
     assert service.post(f"{address}/cancel", status=200)["wish"] == "cancel"
-    assert f"/v1/benchmarks/{run['id']}" in service.get(f"/v1/proxies/{run['id']}", status=404)["detail"]
+        assert service.get(f"/v1/proxies/{run['id']}", status=404)["elsewhere"] == f"/v1/benchmarks/{run['id']}"
 
 
 def test_what_is_measured_is_given_in_one_of_four_ways(service: Service) -> None:
@@ -174,7 +174,7 @@ def test_the_report_fills_up_while_candidates_are_trained(service: Service, clie
         ({"knobs": {"stage1.op": ["fold"]}}, "/knobs", "has no choice 'fold'"),
         ({"devices": ["cpu", "toaster"]}, "/devices/1", "unknown device 'toaster'"),
         ({"candidates": 3}, "/candidates", "candidates 3 is not between 4 and 1000"),
-        ({"limits": {"params": 10}}, "/candidates", "there are only 0 networks in reach, not 12"),
+        ({"limits": {"params": 10}}, "/limits/params", "no network of mbconv for images of 28×28×1"),
         ({"dear": dataclasses.asdict(ProxySpec.cheap)}, "/cheap", "cheap and dear are the same recipe"),
         ({"cheap": {"epochs": -1}}, "/cheap/epochs", "epochs -1 is not between"),
     ],

@@ -272,6 +272,7 @@ def test_what_is_there_already_is_not_sent_again_and_the_rest_compressed(service
         assert len(plain.content) >= LEAST_BYTES
         assert (packed.headers.get("Content-Encoding") == "gzip") == packs
         tag = packed.headers["ETag"]
-        assert service.http.get(address, headers={"If-None-Match": f'"x", {tag}'}).status_code == 304
+        for known in (f'"x", {tag}', tag.removeprefix("W/"), "*"):
+            assert service.http.get(address, headers={"If-None-Match": known}).status_code == 304
         service.store.claims.renew(run.id, OWNER, 60)
     assert service.http.get(f"/v1/searches/{run.id}/trials", headers={"If-None-Match": '"x"'}).status_code == 200

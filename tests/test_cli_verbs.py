@@ -154,14 +154,15 @@ def test_a_recipe_may_be_a_file_or_json(service: Service, tmp_path: Path) -> Non
         assert (made["spec"]["recipe"]["epochs"], made["spec"]["recipe"]["batch"]) == (9, 32)
     file.write_text("{")
     for given, words in (
-        (str(file), "is not JSON"),
-        ("{", "is not JSON"),
+        (str(file), "is not a JSON object"),
+        ("{", "is not a JSON object"),
         ("slow", "none of proxy"),
         ("[1]", "none of"),
     ):
         ran = nas("search", "--dataset", "fashion_mnist", "--recipe", given)
         assert ran.code == 1
         assert words in ran.error
+    assert "recipe { is not a JSON object" in nas("proxy", "--dataset", "fashion_mnist", "--cheap", "{").error
 
 
 def test_grow_verb(service: Service, search: str) -> None:

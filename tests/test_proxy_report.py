@@ -298,7 +298,7 @@ class TestOnThisMachine:
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
-            ({"limits": Limits(params=10)}, "only 0 networks in reach, not 12"),
+            ({"limits": Limits(params=10)}, "no network of mbconv .* is within the limits"),
             ({"space": "outer"}, "unknown search space 'outer'"),
         ],
     )

@@ -6,7 +6,7 @@ import math
 from typing import Any, get_args, get_type_hints
 
 from api.cli.fields import argument
-from api.cli.networks import recipe_text
+from api.cli.networks import recipe_fields
 from api.requests import GrowthRequest
 from nas.client import Client, ServiceError
 from nas.datasets import PATHS
@@ -220,12 +220,8 @@ def recipe(options: argparse.Namespace, client: Client) -> Json:
 def _recipe(text: str | None, client: Client) -> Json:
     if text is None:
         return {}
-    if (spelled := recipe_text(text)) is not None:
-        try:
-            fields = json.loads(spelled)
-        except ValueError as error:
-            raise ServiceError(f"recipe {text} is not JSON: {error}") from error
-        return dict(fields)
+    if (fields := recipe_fields(text)) is not None:
+        return fields
     known = client.recipes()
     if text not in known:
         raise ServiceError(f"recipe {text!r} is no file, and none of {', '.join(known)}")

@@ -12,6 +12,7 @@ from nas.models import timm_strings
 from nas.models.checkpoint import Card, card
 from nas.networks.architecture import Images
 from nas.networks.lowering import AnyArchitecture
+from nas.service import Json, ServiceError
 from nas.spaces import narrowed
 
 
@@ -66,11 +67,15 @@ def _text(what: str) -> str | None:
     return None
 
 
-def recipe_text(what: str) -> str | None:
-    """The JSON that `what` is, or that a file has; None for a recipe's name."""
-    if what.lstrip().startswith("{"):
-        return what
-    return Path(what).read_text() if Path(what).is_file() else None
+def recipe_fields(what: str) -> Json | None:
+    """The fields that `what` has as JSON, or a file of that name; None for a recipe's name. Raises ServiceError."""
+    spelled = what.lstrip().startswith("{")
+    if not spelled and not Path(what).is_file():
+        return None
+    try:
+        return dict(json.loads(what if spelled else Path(what).read_text()))
+    except (ValueError, TypeError) as error:
+        raise ServiceError(f"recipe {what} is not a JSON object: {error}") from error
 
 
 def image_arguments(parser: argparse.ArgumentParser, words: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from api.cli.arguments import AGAIN, counted_limits, limit_arguments, whole
 from api.cli.fields import argument
-from api.cli.networks import recipe_text
+from api.cli.networks import recipe_fields
 from nas import datasets, devices, home, kinship, parents, settings, spaces, worth
 from nas.codec import decode, encode
 from nas.measurements import Measurement
@@ -150,8 +150,8 @@ def _evaluated(job: Job) -> Measurement | str:
 
 
 def _recipe(text: str) -> Recipe:
-    if (spelled := recipe_text(text)) is not None:
-        return decode(Recipe, json.loads(spelled))
+    if (fields := recipe_fields(text)) is not None:
+        return decode(Recipe, fields)
     if text not in RECIPES:
         raise Refusal(f"recipe {text!r} is no file, no JSON, and none of {', '.join(RECIPES)}")
     return RECIPES[text]

@@ -16,7 +16,7 @@ from api.views.proxy import Proxy
 from nas import spaces
 from nas.agents.errands import Agent
 from nas.plans.proxy import candidates
-from nas.refusal import Faults
+from nas.refusal import Faults, Refusal
 from nas.roots import Roots
 from nas.specs import ProxySpec
 
@@ -77,7 +77,13 @@ def admit(
     if space and images:
         faults.check("/resolution", images.resolution, lambda: admission.fits(space, images))
     if images and not faults:
-        faults.check("/candidates", spec.candidates, lambda: candidates(spec, images))
+        try:
+            candidates(spec, images)
+        except Refusal as error:
+            if error.field:  # a limit that leaves none
+                faults.add(f"/limits/{error.field}", getattr(spec.limits, error.field), str(error))
+            else:
+                faults.add("/candidates", spec.candidates, str(error))
     if faults or info is None:
         raise together(faults)
     return dataclasses.replace(spec, **admission.about(info, spec.dataset))

@@ -87,7 +87,7 @@ class GrowthSpec:
             budget(name)
         distinct(self, "devices", least=1, most=MOST_DEVICES)
         if self.fit and self.scored_on != "validation":
-            raise Refusal("a fit chooses by what it scores: leave the test images out", field="scored_on")
+            raise Refusal("a fit chooses by what it scores: give scored_on validation", field="scored_on")
         if self.fit and self.drop_dominated:
             raise Refusal("the candidates of a fit cost alike: none is dominated", field="drop_dominated")
         if self.scored_on == "both" and self.inherit:
