@@ -55,7 +55,7 @@ def test_a_measurement_is_a_run_like_any_other(service: Service, client: Client)
     assert [event["text"] for event in service.get(f"{address}/events")["events"]] == ["benchmark added, 1 trial"]
     assert service.post(f"{address}/pause", status=200)["wish"] == "pause"
     assert service.post(f"{address}/cancel", status=200)["wish"] == "cancel"
-        assert service.get(f"/v1/proxies/{run['id']}", status=404)["elsewhere"] == f"/v1/benchmarks/{run['id']}"
+    assert service.get(f"/v1/proxies/{run['id']}", status=404)["elsewhere"] == f"/v1/benchmarks/{run['id']}"
 
 
 def test_what_is_measured_is_given_in_one_of_four_ways(service: Service) -> None:
