@@ -224,7 +224,7 @@ class TestTokens:
             ):
                 no.runs()
             with pytest.raises(ServiceError, match=f"no token '{made['id']}'"):
-                admin.revoke_token(made["id"])
+                admin.revoke_token(made["token"])
 
     def test_no_secret_is_stored(self, tmp_path: Path) -> None:
         store = Store(f"sqlite:///{tmp_path}/nas.db")

@@ -239,7 +239,7 @@ def test_by_the_command_line(saved: Path, database_url: str, tmp_path: Path, mon
         assert not (second / "artifacts").exists()
         url = f"sqlite:///{tmp_path}/other.db"
         ran = nas("restore", str(saved), "--database", url)
-        assert "It had 1 runs, 2 trials, 1 checkpoints, 1 uploads.\n" in ran.out
+        assert "It had 1 run, 2 trials, 1 checkpoint, 1 upload.\n" in ran.out
         ran = nas("backup", str(saved), "--database", url)
         assert (ran.code, "is there already" in ran.error) == (1, True)
         ran = nas("backup", str(tmp_path / "none" / "x.tar"), "--database", url)

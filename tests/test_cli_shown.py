@@ -249,7 +249,9 @@ def test_numbers_are_short() -> None:
     assert [numbers.duration(value) for value in (None, 0.4, 99, 100, 7260, 1e6)] == [
         "–", "0 s", "99 s", "2 min", "2 h 01", "12 d",
     ]  # fmt: skip
-    assert [numbers.milliseconds(value) for value in (0.0412, 1.234, 56.78)] == ["0.041 ms", "1.23 ms", "56.8 ms"]
+    assert [numbers.milliseconds(value) for value in (1e-9, 0.0412, 1.234, 56.78)] == [
+        "1e-09 ms", "0.041 ms", "1.23 ms", "56.8 ms",
+    ]  # fmt: skip
 
 
 def test_low_rungs_are_exported_as_pruned(service: Service, tmp_path: Path) -> None:

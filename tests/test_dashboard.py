@@ -226,6 +226,20 @@ def test_a_page_knows_from_its_beginning_who_is_signed_in(
     expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
 
 
+@pytest.mark.parametrize("address", ["#/nowhere", "#/searches/%E0%A4%A"])
+def test_an_address_that_is_none_says_so_to_whoever_is_signed_in(
+    guarded: tuple[Store, str], look: Callable[..., View], address: str
+) -> None:
+    store, service = guarded
+    view = look(address=service)
+    page = view.open(f"#/sign-in/{store.tokens.create('Zed', 'read')[1]}")
+    expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
+    view.open("")
+    page.evaluate("address => { location.hash = address; location.reload(); }", address)
+    expect(page.get_by_text("There is no such page.")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign out Zed")).to_be_visible()
+
+
 @pytest.mark.parametrize("then", ["link", "button"])
 def test_nobody_is_signed_in_whose_token_was_revoked(
     guarded: tuple[Store, str], look: Callable[..., View], then: Literal["link", "button"]

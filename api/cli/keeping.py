@@ -105,7 +105,7 @@ def _kept(session: Session, what: str, words: str) -> int:
         "checkpoints": len(contents.checkpoints),
         "uploads": len(contents.uploads),
     }
-    listed = ", ".join(f"{number:,} {name}" for name, number in numbers.items())
+    listed = ", ".join(f"{number:,} {name[:-1] if number == 1 else name}" for name, number in numbers.items())
     return session.show(numbers, lambda _: f"{options.file} {words} {listed}.")
 
 

@@ -32,8 +32,10 @@ def short(number: float | None) -> str:
 
 
 def _three(number: float) -> str:
-    """With three significant digits, of which no more than three are behind the point."""
+    """With three significant digits, of which no more than three are behind the point, unless nothing was left then."""
     rounded = float(f"{number:.3g}")
+    if 0 < rounded < 0.0005:
+        return f"{rounded:g}"
     return f"{rounded:.{max(0, 3 - len(str(int(rounded))))}f}" if rounded >= 1 else f"{rounded:.3f}"
 
 

@@ -303,8 +303,7 @@ def tokens(session: Session) -> int:
         case "revoke":
             if options.token is None:
                 raise ServiceError("which token is to be revoked? give its id: `nas token list` shows them")
-            name = options.token.removeprefix("nas_").partition("_")[0]  # of a whole token, which nobody is to see
-            client.revoke_token(name)
+            name = client.revoke_token(options.token)
             return session.show({"revoked": name}, lambda answer: f"Token {answer['revoked']} is revoked.")
     if options.owner is None:
         raise ServiceError("whose token is it to be? say --owner NAME")

@@ -37,6 +37,23 @@ const PAGES = [
 
 let beating = null;
 
+// What the page's address names, if it is one of `pattern`.
+function named(pattern) {
+  try {
+    return pattern
+      .exec(path())
+      ?.slice(1)
+      .map((part) => decodeURIComponent(part ?? ""));
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+function nowhere(page) {
+  absent(page, "There is no such page.");
+}
+
 function open() {
   beating?.stop();
   const page = element("main", { id: "page", tabindex: -1 });
@@ -45,25 +62,20 @@ function open() {
     if (link.hash === (path() || "#/")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const found = PAGES.map(([pattern, ...more]) => [pattern.exec(path()), ...more]).find(([match]) => match);
-  if (!found) {
-    absent(page, "There is no such page.");
-    return;
-  }
-  const [match, make, follows] = found;
-  const [named, ...more] = match.slice(1).map((part) => decodeURIComponent(part ?? ""));
+  const pages = PAGES.map(([pattern, ...more]) => [named(pattern), ...more]);
+  const [[id = "", ...more], make, follows] = pages.find(([names]) => names) ?? [[], nowhere];
   let refresh = null;
   // A page is made on the first beat that succeeds, so that a service which is away is waited for; and knows who looks,
   // unless it asks that.
   beating = pulse(
     async (signal) => {
       if (make !== signInPage) await showWho(signal);
-      refresh ??= await make(page, () => beating.now(), named ?? "", ...more);
+      refresh ??= await make(page, () => beating.now(), id, ...more);
       if (refresh) return refresh(signal);
       beating.stop();
     },
     page,
-    follows?.(named ?? ""),
+    follows?.(id),
   );
 }
 

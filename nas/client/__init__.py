@@ -229,8 +229,11 @@ class Client(Models, Uploads, Catalogue, Following):
         """The new token, with the text to send; the fields are those of TokenRequest."""
         return self._json("POST", "/v1/tokens", body=request)
 
-    def revoke_token(self, token: str) -> None:
-        self._ask("DELETE", f"/v1/tokens/{quote(token, safe='')}")
+    def revoke_token(self, token: str) -> str:
+        """By its id, or the whole token, of which nothing else is sent; gives the id."""
+        name = token.removeprefix("nas_").partition("_")[0]
+        self._ask("DELETE", f"/v1/tokens/{quote(name, safe='')}")
+        return name
 
     def usage(self) -> list[Json]:
         """What each owner uses and may use, who has most trials running first."""
