@@ -62,7 +62,8 @@ def read(history: History, run: Run, number: int | None, objective: Objective, d
 def _of_search(history: History, run: Run, number: int | None, objective: Objective, device: str) -> Side:
     assert isinstance(run.spec, SearchSpec)
     wanted = () if number is None else (number,)
-    ranked = history.ranked(run, objective, device, wanted)
+    own = device if device in run.spec.devices else run.spec.devices[0]  # by another cost than latency any will do
+    ranked = history.ranked(run, objective, own, wanted)
     if number is not None and number not in ranked.known:
         raise Refusal(_unknown(history.store.trial(run.id, number), objective), field="of")
     leader = ranked.pareto.best.number if ranked.pareto.best else None

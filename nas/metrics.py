@@ -48,6 +48,9 @@ class Quality:
     calibration_error: float | None = None
     """By how much a probability is off from the share of images that are got right with it, on average, over 15 bins of
     probabilities (Guo et al. 2017). A few hundred images are off by some hundredths of their own accord."""
+    guessing: float | None = None
+    """What the mean of the recalls is by guessing, or by always answering one class: 1 over the number of classes that
+    have an image."""
 
 
 def quality(confusion: Confusion, classes: Sequence[str]) -> Quality:
@@ -70,6 +73,7 @@ def quality(confusion: Confusion, classes: Sequence[str]) -> Quality:
         classes=tuple(classes) if few else (),
         recalls=tuple(map(recalls.get, range(len(classes)))) if few else (),
         confusion=tuple(map(tuple, confusion)) if few else (),
+        guessing=1 / len(there),
     )
 
 

@@ -35,6 +35,13 @@ def test_all_are_ranked_by_the_objective_of_the_first_search(service: Service, o
     assert [side["network"]["reward"] for side in asked["sides"]] == pytest.approx([0.7 / 2, 0.8])
 
 
+def test_what_was_measured_on_other_devices_compares_by_arithmetic(service: Service, one: Run) -> None:
+    elsewhere = service.search([(0.9, 4_000_000)], devices=("cpu_eager",), objective=PLAIN)
+    for of in (f"{elsewhere.id},{one.id}", f"{one.id},{elsewhere.id}"):
+        sides = service.get(f"/v1/comparison?of={of}&cost=mult_adds&target=1e6")["sides"]
+        assert {side["run"]: side["network"]["cost"] for side in sides}[elsewhere.id] == 4_000_000
+
+
 def test_a_trial_stands_for_its_run_where_it_is_named(service: Service, one: Run, other: Run) -> None:
     found = service.get(f"/v1/comparison?of={one.id}:2,{one.id},{other.id}:0")
     assert [side["network"]["number"] for side in found["sides"]] == [2, 3, 0]

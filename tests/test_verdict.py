@@ -7,9 +7,9 @@ import pytest
 
 from nas.datasets import DatasetInfo
 from nas.measurements import Measurement
-from nas.metrics import quality
+from nas.metrics import Confusion, quality
 from nas.networks.architecture import Images
-from nas.objective import Objective
+from nas.objective import Metric, Objective
 from nas.records import Run
 from tests.service import OWNER, Service
 
@@ -122,6 +122,32 @@ def test_by_another_metric_nobody_has_to_beat_the_largest_class(service: Service
     assert text is not None
     assert "It cannot be told apart from trial 1, which costs 50 % less." in text
     assert text.endswith("Next: grow trial 1.")
+
+
+@pytest.mark.parametrize(
+    ("metric", "answers", "words"),
+    [
+        (
+            "balanced_accuracy",
+            [[20, 0], [2, 0]],
+            "That is no better than chance: to answer one class each time gives 50",
+        ),
+        (
+            "balanced_accuracy",
+            [[18, 2], [1, 1]],
+            "That cannot be told from chance: to answer one class each time gives",
+        ),
+        ("macro_f1", [[20, 0], [2, 0]], "Its balanced accuracy, 50.0 ± 10.0 %, is no better than chance: to answer"),
+    ],
+)
+def test_by_another_metric_a_guess_is_one_too(service: Service, metric: Metric, answers: Confusion, words: str) -> None:
+    """The mean of the recalls tells, however often the largest class is right."""
+    qualities = [quality(answers, ("cat", "dog"))]
+    run = service.search([(0.91, 1_000_000)], error=0.05, qualities=qualities, objective=Objective(metric=metric))
+    text = said(service, run)
+    assert text is not None
+    assert words in text
+    assert "Next: grow" not in text
 
 
 def test_a_search_that_trained_nothing_says_why(service: Service) -> None:

@@ -1,5 +1,6 @@
 """What the command line prints of the catalogue, of what a search may name, and of the service."""
 
+import shlex
 import time
 from collections.abc import Sequence
 
@@ -44,7 +45,9 @@ def look(answer: Json) -> RenderableType:
         *(Text(remark["text"], style="yellow") for remark in info["remarks"]),
         Text("Proposal", style="bold"),
         *map(_indented, reasons(decode(tuple[Suggestion, ...], answer["proposal"]))),
-        Text(f"Take it: nas search --dataset {info['name']} --auto", style="dim", no_wrap=True, overflow="ignore"),
+        Text(
+            f"Take it: nas search --dataset {shlex.quote(info['name'])} --auto", "dim", no_wrap=True, overflow="ignore"
+        ),
     )
 
 

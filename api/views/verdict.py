@@ -115,21 +115,34 @@ def _percent(accuracy: float, error: float | None) -> str:
 
 
 def _is_chance(row: "Candidate", metric: Metric) -> bool:
-    """Whether it may be guessing, for all that is known. Another metric than accuracy is asked for where the largest
-    class is most of the images, and no good network need be more often right than who always answers that."""
-    if metric != "accuracy" or row.quality is None:
-        return False
-    return row.accuracy - CERTAIN * (row.accuracy_error or 0.0) <= row.quality.majority
+    """Whether it may be guessing, for all that is known."""
+    score, error, guessed = _beside_guessing(row, metric)
+    return guessed is not None and score - CERTAIN * error <= guessed
+
+
+def _beside_guessing(row: "Candidate", metric: Metric) -> tuple[float, float, float | None]:
+    """What tells it from guessing, the error of that, and what a guess has; None where it was not recorded. Another
+    metric than accuracy is asked for where the largest class is most of the images, and no good network need be more
+    often right than who always answers that: then the mean of the recalls tells."""
+    quality = row.quality
+    if metric == "accuracy" or quality is None:
+        return row.accuracy, row.accuracy_error or 0.0, quality and quality.majority
+    return quality.balanced_accuracy, quality.balanced_accuracy_error, quality.guessing
 
 
 def _chance(leader: "Candidate", front: "Sequence[Candidate]", spec: SearchSpec) -> list[str]:
     """That the leader may be guessing, and what would help."""
-    assert leader.quality
-    majority = leader.quality.majority
-    known = "is no better than" if leader.accuracy <= majority else "cannot be told from"
-    told = f"That {known} chance: to answer the largest class each time gives {100 * majority:.1f} %."
-    better = advised(leader, front, spec.objective.metric)
-    if not _is_chance(better, spec.objective.metric):
+    metric = spec.objective.metric
+    score, error, guessed = _beside_guessing(leader, metric)
+    assert guessed is not None
+    known = f"{'is no better than' if score <= guessed else 'cannot be told from'} chance"
+    which = "the largest class" if metric == "accuracy" else "one class"
+    what = (
+        "That" if metric in ("accuracy", "balanced_accuracy") else f"Its balanced accuracy, {_percent(score, error)},"
+    )
+    told = f"{what} {known}: to answer {which} each time gives {100 * guessed:.1f} %."
+    better = advised(leader, front, metric)
+    if not _is_chance(better, metric):
         had = f"Trial {better.number} is better, with {_percent(better.value, better.value_error)}, but costs too much"
         return [told, f"{had} for the objective: grow trial {better.number}, or weigh cost less."]
     if spec.parent:
