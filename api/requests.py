@@ -97,6 +97,7 @@ class GrowthRequest:
     as in recipe "growth" and on all images; with a parent that the search did not have as in "finetune", and without
     the one that it had as in "growth"."""
     parallel: int = 2
+    priority: int = 1
     seed: int = 0
     seeds: int = 1
     processes: int = 1

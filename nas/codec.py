@@ -99,7 +99,7 @@ def _scalar(kind: Any, data: Any, at: str, faults: Faults) -> Any:
     if type(data) is not kind and not (kind is float and type(data) is int):
         _wrong(data, at, WORDS[kind], faults)
     elif isinstance(data, int) and abs(data) >= LARGEST:
-        _wrong(data, at, f"between -{LARGEST} and {LARGEST}", faults)
+        _wrong(data, at, f"between -{LARGEST - 1} and {LARGEST - 1}", faults)
     else:
         return kind(data)
     return None

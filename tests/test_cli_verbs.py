@@ -55,6 +55,7 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
         ),
         *("--knob", "stage1.op=conv,fused", "--knob", "stage1.kernel=3", "--knob", "stage1.se_ratio=0.25"),
         *("--searcher", "evolution", "--option", "population=4", "--option", "sample=2", "--parallel", "3"),
+        *("--priority", "4"),
         *("--recipe", "proxy", "--train-images", "5000", "--balanced", "--save-weights", "--json"),
         *("--class-weights", "Shirt=2,Bag=0.5"),
         *("--confirm", "2", "--fidelity", "hyperband", "--eta", "2", "--rungs", "2", "--scale", "train_images"),
@@ -64,6 +65,7 @@ def test_search_verb_sends_what_the_api_takes(service: Service) -> None:
     proxy = Recipe(**service.get("/v1/recipes")["recipes"]["proxy"])
     assert isinstance(spec, SearchSpec)
     assert (spec.name, spec.trials, spec.parallel, spec.seed, spec.save_weights) == ("narrow", 8, 3, 7, True)
+    assert spec.priority == 4
     assert spec.objective == Objective(target=5e6, w_under=0.0, w_over=-1.0, form="front")
     assert (spec.limits.params, spec.hours, spec.compute_hours, spec.confirm) == (300_000, 1.5, 3, 2)
     assert spec.fidelity == Fidelity(kind="hyperband", eta=2, rungs=2, scaled="train_images")
@@ -167,12 +169,12 @@ def test_a_recipe_may_be_a_file_or_json(service: Service, tmp_path: Path) -> Non
 
 def test_grow_verb(service: Service, search: str) -> None:
     options = ("--members", "B0,B2", "--epochs", "4", "--trial", "3", "--scaling", "1.2,1.1,1.15", "--device", "cpu")
-    ran = nas("grow", search, *options, "--seeds", "3", "--json")
+    ran = nas("grow", search, *options, "--seeds", "3", "--priority", "2", "--json")
     assert ran.code == 0, ran.error
     spec = ran.json["spec"]
     assert (spec["members"], spec["source"], spec["recipe"]["epochs"]) == (["B0", "B2"], [search, 3], 4)
     assert spec["scaling"] == encode(CompoundScaling(alpha=1.2, beta=1.1, gamma=1.15))
-    assert spec["seeds"] == 3
+    assert (spec["seeds"], spec["priority"]) == (3, 2)
     assert nas("grow", search, "--json").json["spec"]["source"] == [search, 1]
 
 

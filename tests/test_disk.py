@@ -204,6 +204,19 @@ def test_what_a_process_holds_stays_until_it_has_ended(store: Store, how: str) -
     assert set(pruned(store)) == {"flowers"}
 
 
+def test_what_has_a_link_elsewhere_is_counted_once(store: Store) -> None:
+    """An archive has the checkpoint of its model without another copy of it."""
+    checkpoint = file(home.folder("artifacts") / f"{'a' * 64}.safetensors", 40)
+    folder = home.folder("archives") / ("a" * 64)
+    card = file(folder / "card.json", 40)
+    os.link(checkpoint, folder / "model.safetensors")
+    sizes = {each.kind: each.bytes for each in holdings(store) if each.path in (checkpoint, folder)}
+    assert sizes == {"checkpoints": checkpoint.stat().st_size, "archives": card.stat().st_size}
+    checkpoint.unlink()
+    (archive,) = (each for each in holdings(store) if each.path == folder)
+    assert archive.bytes == 2 * card.stat().st_size
+
+
 def test_uploads_that_broke_off_parcels_and_folders_of_ray_go_and_whole_uploads_stay(
     store: Store, tmp_path: Path
 ) -> None:

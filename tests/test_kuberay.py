@@ -118,6 +118,12 @@ def test_pods_have_no_more_rights_than_they_need() -> None:
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+def test_the_home_goes_from_one_api_to_the_next() -> None:
+    """`nas serve` holds a lock on it: a second one would never be ready, and the first never asked to leave."""
+    (api,) = (each["spec"] for each in OBJECTS if each["metadata"]["name"] == "nas-api" and "strategy" in each["spec"])
+    assert (api["replicas"], api["strategy"]) == (1, {"type": "Recreate"})
+
+
 def test_what_is_named_is_there() -> None:
     claims = {each["metadata"]["name"] for each in OBJECTS if each["kind"] == "PersistentVolumeClaim"}
     known = {setting.name for setting in settings.SETTINGS}

@@ -123,6 +123,7 @@ def training_arguments(parser: Any, record: Any) -> None:
     argument(parser, Recipe, "batch", told=False, type=whole, metavar="N")
     argument(parser, Recipe, "learning_rate", told=False, type=number, metavar="RATE")
     argument(parser, record, "parallel", type=whole, metavar="N")
+    argument(parser, record, "priority", type=whole, metavar="N")
     argument(parser, record, "seed", type=whole, metavar="N")
 
 
@@ -149,7 +150,7 @@ def search_request(options: argparse.Namespace, client: Client) -> Json:
             **{
                 name: getattr(options, name)
                 for name in (
-                    *("least_gain", "predict_within", "parallel", "seed", "confirm", "parent"),
+                    *("least_gain", "predict_within", "parallel", "priority", "seed", "confirm", "parent"),
                     *("weights", "finals"),
                 )
             },
@@ -194,7 +195,7 @@ def growth_request(options: argparse.Namespace, client: Client) -> Json:
     }
     return _given(
         {
-            **{name: getattr(options, name) for name in ("name", "trial", "parallel", "seed", "seeds")},
+            **{name: getattr(options, name) for name in ("name", "trial", "parallel", "priority", "seed", "seeds")},
             **{name: getattr(options, name) for name in ("processes", "scored_on", "parent")},
             "compare": options.compare,
             "fit": _given(fit),

@@ -172,7 +172,12 @@ def get_file(
     responses=documented(
         **TAKES_BODY | {"_404": UNKNOWN, "_409": NONE, "_410": GONE, "_415": NO_PICTURE, "_429": BUSY}
     ),
-    openapi_extra={"requestBody": {"required": True, "content": {BYTES: {"schema": {"type": "string"}}}}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {kind: {"schema": {"type": "string"}} for kind in (BYTES, "image/*")},
+        }
+    },
 )
 async def classes_of_picture(
     model: Named,
@@ -185,8 +190,9 @@ async def classes_of_picture(
 ) -> Classes:
     """The body is a picture, such as a JPEG file, of 32 MB at the most. It is shown to the network of the archive by
     ONNX Runtime, as classify.py in there does, and not kept."""
-    if request.headers.get("content-type") != BYTES:
-        raise Problem(415, f"the body is not declared as a picture: send it with Content-Type: {BYTES}")
+    declared = request.headers.get("content-type", "")
+    if declared != BYTES and not declared.startswith("image/"):
+        raise Problem(415, f"the body is not declared as a picture: send it with Content-Type: {BYTES}, or image/jpeg")
     return await run_in_threadpool(_classes, model, file, await request.body(), kept, store)
 
 

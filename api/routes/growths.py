@@ -127,6 +127,7 @@ def specified(
             devices=searched.devices if wanted.devices is None else wanted.devices,
             recipe=dataclasses.replace(worth.settled(recipe, info, final=final), teacher=within or recipe.teacher),
             parallel=wanted.parallel,
+            priority=wanted.priority,
             seed=wanted.seed,
             seeds=wanted.seeds,
             processes=wanted.processes,

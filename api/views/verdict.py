@@ -126,7 +126,7 @@ def _beside_guessing(row: "Candidate", metric: Metric) -> tuple[float, float, fl
     often right than who always answers that: then the mean of the recalls tells."""
     quality = row.quality
     if metric == "accuracy" or quality is None:
-        return row.accuracy, row.accuracy_error or 0.0, quality and quality.majority
+        return row.accuracy, row.accuracy_error or 0.0, quality.majority if quality else None
     return quality.balanced_accuracy, quality.balanced_accuracy_error, quality.guessing
 
 

@@ -92,7 +92,8 @@ def _holding(kind: Kind, path: Path, models: dict[str, tuple[str, str]]) -> Hold
 
 
 def sized(path: Path) -> tuple[int, float]:
-    """The bytes of a file, or of all in a folder, and when the newest was written; 0 for what is gone meanwhile."""
+    """The bytes of a file, or of all in a folder, and when the newest was written; 0 for what is gone meanwhile, and
+    for what a folder has a link to: whoever else has it holds it."""
     size, used_at = 0, 0.0
     with suppress(OSError):
         about = path.lstat()
@@ -101,5 +102,5 @@ def sized(path: Path) -> tuple[int, float]:
         for file in files:
             with suppress(OSError):
                 about = os.lstat(f"{folder}/{file}")
-                size, used_at = size + about.st_size, max(used_at, about.st_mtime)
+                size, used_at = size + (about.st_size if about.st_nlink == 1 else 0), max(used_at, about.st_mtime)
     return size, used_at
