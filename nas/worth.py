@@ -32,11 +32,16 @@ class Worth:
     def __str__(self) -> str:
         trainings = f"{self.folds} trainings" if self.folds > 1 else "a training"
         held = "held out in turns" if self.folds > 1 else "held out"
-        how = f"{self.steps:,} steps, {self.epochs:,} epochs" if self.steps else "the last layer alone, in closed form"
+        how = f"{_counted(self.steps, 'step')}, {_counted(self.epochs, 'epoch')}"
+        how = how if self.steps else "the last layer alone, in closed form"
         return (
             f"{trainings} of {how}, and an accuracy on "
-            f"{self.images:,} images {held}, ±{100 * self.error:.2g} points at most"
+            f"{_counted(self.images, 'image')} {held}, ±{100 * self.error:.2g} points at most"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def settled(recipe: Recipe, info: DatasetInfo, *, final: bool = False) -> Recipe:

@@ -105,16 +105,16 @@ def test_images_are_taken_from_the_clients_folder_and_told_of(
 def test_a_look_at_images_proposes_a_search_that_auto_takes(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = tmp_path / "so far down that a command with it takes more than a line".replace(" ", "-")
+    place = tmp_path / "so far down that a command with it takes more than a line"
     draw(fill(place / "pets") / "dog" / "twin.png", (0, 3, 0))
     shutil.copy(place / "pets" / "cat" / "003.png", place / "pets" / "dog" / "003.png")
     monkeypatch.chdir(place)
-    for name in ("folder:pets", "./pets", f"{place}/pets"):
+    for name in ("folder:pets", "pets", "./pets", f"{place}/pets"):
         told = " ".join(nas("datasets", "check", name).out.split())
         assert "18 + 3 colour images of 2 classes" in told or "19 + 2 colour images of 2 classes" in told
         assert "images are in several classes" in told
         assert "recipe.folds 5: 2 held out" in told
-        assert f"nas search --dataset folder:{place}/pets --auto" in told
+        assert f"nas search --dataset 'folder:{place}/pets' --auto" in told
     assert nas("datasets", "check").code == nas("datasets", "folder:pets", "more").code == 1
     ran = nas("search", "--dataset", "./pets", "--auto", "--folds", "2")
     assert "Auto: hours 1.0: nothing was trained on these images here yet" in ran.out, ran.error

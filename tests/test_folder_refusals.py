@@ -68,7 +68,15 @@ class TestFolderRefusals:
 
     def test_images_outside_of_classes(self, images: Path, cache: Path) -> None:
         draw(fill(images) / "stray.png")
-        self.refused(images, cache, "stray.png lies in no class: move it")
+        self.refused(images, cache, "stray.png lies in no class: move it into its class's folder, or away$")
+
+    def test_labels_in_a_table(self, images: Path, cache: Path) -> None:
+        draw(images / "train" / "1.png")
+        (images / "train" / "metadata.csv").touch()
+        self.refused(images, cache, "train/cat/…; classes are folders, and labels are not read from train/metadata.csv")
+        draw(images / "2.png")
+        (images / "labels.csv").touch()
+        self.refused(images, cache, "are not read from labels.csv, train/metadata.csv")
 
     def test_unsorted_test_images(self, images: Path, cache: Path) -> None:
         fill(images / "train")

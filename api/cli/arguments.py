@@ -3,11 +3,13 @@
 import argparse
 import json
 import math
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from api.cli.fields import argument
 from api.cli.networks import recipe_fields
 from api.requests import GrowthRequest
+from nas import plugins
 from nas.client import Client, ServiceError
 from nas.datasets import PATHS
 from nas.networks.fit import Fit
@@ -235,8 +237,9 @@ def _given(fields: Json) -> Json:
 
 
 def dataset(text: str) -> str:
-    """A dataset's name; what is a path and none of them is that of a folder."""
-    return f"folder:{text}" if text.startswith(PATHS) else text
+    """A dataset's name; what is a path, or a folder here, and none of them is that of a folder."""
+    known = text.partition(":")[0] in plugins.names("nas.datasets")
+    return f"folder:{text}" if text.startswith(PATHS) or (not known and Path(text).is_dir()) else text
 
 
 def value(text: str) -> Any:

@@ -109,9 +109,13 @@ def knobs(space: Json) -> RenderableType:
     sizes = " to ".join(map(numbers.short, space["params"]))
     title = f"Space {space['name']} for images of {space['images']['resolution']} pixels"
     return Group(
-        Text(f"{title}: {space['networks']:.1e} combinations, {sizes} parameters"),
+        Text(f"{title}: {_many(space['networks'])} combinations, {sizes} parameters"),
         Fitted(["Knob", "Choices"], rows, flexible=["Choices"]),
     )
+
+
+def _many(count: float) -> str:
+    return f"{count:,.0f}" if count < 1e6 else f"{count:.1e}"
 
 
 def boards(rows: Sequence[Json]) -> RenderableType:

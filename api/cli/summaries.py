@@ -35,8 +35,9 @@ def forecast(answer: Json, *, shared: bool) -> str:
         for name, seconds in answer["baseline_seconds"].items()
     )
     known = f"by {_trainings(answer['trainings'])} on {answer['trained_on']}" if answer["trainings"] else BY_ARITHMETIC
+    take = "takes" if answer["trials"] == 1 else "take"
     return (
-        f"{each}\nForecast: {trials} of about {numbers.duration(answer['trial_seconds'])} take {whole}, and "
+        f"{each}\nForecast: {trials} of about {numbers.duration(answer['trial_seconds'])} {take} {whole}, and "
         f"{compute} of compute{money}, {known}{elsewhere}{error}{baselines}"
         + (f"\nBudget: {answer['remark']}" if answer["remark"] else "")
     )
@@ -193,9 +194,12 @@ def _facts(best: Json, spec: Json) -> tuple[str, ...]:
     value = f"{METRIC_WORDS[metric]} {numbers.percent(best['value'], best['value_error'])}"
     trained = f" on average of {best['trainings']} trainings" if best["trainings"] > 1 else ""
     quality = best["quality"]
+    told = metric == "accuracy" or (metric == "balanced_accuracy" and quality)  # by what follows
     return (
-        *((value,) if metric != "accuracy" else ()),
-        numbers.percent(best["accuracy"], best["accuracy_error"]) + trained,
+        *(() if told else (value,)),
+        ("" if metric == "accuracy" else "accuracy ")
+        + numbers.percent(best["accuracy"], best["accuracy_error"])
+        + trained,
         *((f"balanced {_balanced(quality)}",) if quality else ()),
         f"{numbers.short(best['mult_adds'])} multiply-adds",
         f"{numbers.short(best['params'])} parameters",

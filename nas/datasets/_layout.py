@@ -111,7 +111,7 @@ def _split(
         stray = next(name for name, way in ways.items() if len(way) == 2 and way[0] in unsorted)
         raise DatasetError(
             f"{path}: {stray} lies in no class, as its folder is by its name a part of the images: sort what is in "
-            f"{some(unsorted)} into one folder for each class, such as train/cat/…"
+            f"{some(unsorted)} into one folder for each class, such as train/cat/…{_table(path)}"
         )
     return _assigned(path, ways, parts, remarks)
 
@@ -186,9 +186,18 @@ def _classed(path: Path, ways: dict[str, tuple[Part, Way]]) -> dict[Part, dict[s
     images: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
     for name, (part, way) in ways.items():
         if len(way) < 2:
-            raise DatasetError(f"{path}: {some([name])} lies in no class: move it into its class's folder, or away")
+            raise DatasetError(
+                f"{path}: {some([name])} lies in no class: move it into its class's folder, or away{_table(path)}"
+            )
         images[part].setdefault(unicodedata.normalize("NFC", way[0]), []).append(name)
     return images
+
+
+def _table(path: Path) -> str:
+    """That labels in a table beside the images are not read, where there is one."""
+    tables = [*path.glob("*.csv"), *path.glob("*/*.csv")] if path.is_dir() else []
+    names = some(str(table.relative_to(path)) for table in tables)
+    return f"; classes are folders, and labels are not read from {names}" if names else ""
 
 
 def _spell(images: dict[Part, dict[str, list[str]]]) -> None:
@@ -208,6 +217,7 @@ def _check(path: Path, images: dict[Part, dict[str, list[str]]]) -> None:
     if len(train) < 2:
         raise DatasetError(
             f"{path} has one class ({some(train)}): there is nothing to tell apart; give each class its folder"
+            f"{_table(path)}"
         )
     for name in train:
         if not one_line(name):
