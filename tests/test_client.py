@@ -1,8 +1,11 @@
 """The Python client against the real service on a real port, and its downloads."""
 
+import ast
 import hashlib
 import http.server
+import inspect
 import json
+import re
 import socket
 import threading
 from pathlib import Path
@@ -11,6 +14,7 @@ import httpx
 import pytest
 
 from nas.client import Client, ServiceError
+from nas.codec import decode
 from nas.models.checkpoint import artifact
 from nas.specs import SearchSpec
 from tests.command_line import nas
@@ -38,6 +42,21 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
     assert "stage1.op" in client.space("mbconv", 28, 1, 10)["knobs"]
     assert client.recipes()["growth"]["least_epochs"] == 20
     assert "LeNet-5" in [row["name"] for row in client.published()]
+
+
+def test_the_example_of_the_docs_calls_what_there_is() -> None:
+    """Each call is bound to its method, and what it asks for is a request."""
+    text = (Path(__file__).parent.parent / "docs" / "operations.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+    own = [call for call in calls if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "client"]
+    assert len(own) >= 6
+    for call in own:
+        assert isinstance(call.func, ast.Attribute)
+        names = {keyword.arg: None for keyword in call.keywords if keyword.arg}
+        inspect.signature(getattr(Client, call.func.attr)).bind(None, *call.args, **names)
+    (asked,) = re.findall(r"^asked = (.*)$", block, re.MULTILINE)
+    assert decode(SearchSpec, ast.literal_eval(asked)).trials == 20
 
 
 def test_the_client_reads_results(client: Client, search: str, growth: str) -> None:
