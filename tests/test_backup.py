@@ -238,6 +238,7 @@ def test_by_the_command_line(saved: Path, database_url: str, tmp_path: Path, mon
         assert (ran.code, "has runs already, which would be lost: name an empty one" in ran.error) == (1, True)
         assert not (second / "artifacts").exists()
         url = f"sqlite:///{tmp_path}/other.db"
+        assert nas("restore", "nosuch.tar", "--database", url).error == "nas: nosuch.tar: No such file or directory\n"
         ran = nas("restore", str(saved), "--database", url)
         assert "It had 1 run, 2 trials, 1 checkpoint, 1 upload.\n" in ran.out
         ran = nas("backup", str(saved), "--database", url)

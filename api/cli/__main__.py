@@ -46,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # whoever read on has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        elsewhere = isinstance(error, ServiceError) and error.elsewhere
-        command = f": nas show {elsewhere.rpartition('/')[-1]} shows it" if elsewhere else ""
-        print(f"nas: {error}{command}", file=sys.stderr)
+        print(f"nas: {_said(error)}", file=sys.stderr)
         return 1
     except NotInstalled as error:
         print(f"nas: {error}", file=sys.stderr)
@@ -56,6 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _said(error: ServiceError | OSError) -> str:
+    if isinstance(error, ServiceError):
+        return f"{error}: nas show {error.elsewhere.rpartition('/')[-1]} shows it" if error.elsewhere else str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
 class Version(argparse.Action):
