@@ -53,6 +53,7 @@ def test_the_share_of_the_largest_class_stands_beside_the_accuracy(look: Callabl
         ):
             row = card.locator(".figures > div").filter(has=page.get_by_text(name, exact=True))
             expect(row.locator("dd")).to_have_text(value)
+        expect(card.get_by_title("the mean of the classes' recalls: 50.00 % by guessing")).to_be_visible()
         expect(page.locator(".heading")).to_contain_text("50 epochs a trial in each of 5 folds")
         expect(page.locator(".heading")).to_contain_text("accuracy on 500 images, ±2.23 points at most")
         expect(page.locator(".log")).to_contain_text("each candidate has 5 trainings of 600 steps")

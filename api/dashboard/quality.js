@@ -8,9 +8,11 @@ export function qualityRows(quality) {
   if (!quality) return [];
   const { balanced_accuracy, balanced_accuracy_error, macro_f1, macro_f1_error } = quality;
   const { worst_class, worst_recall, worst_recall_error, log_loss, log_loss_error, calibration_error } = quality;
+  const recalls = "the mean of the classes' recalls";
+  const mean = quality.guessing ? `${recalls}: ${percent(quality.guessing)} by guessing` : recalls;
   return [
     ["Largest class alone", percent(quality.majority), "the accuracy of always answering the largest class"],
-    ["Balanced accuracy", accuracy(balanced_accuracy, balanced_accuracy_error), "the mean of the classes' recalls"],
+    ["Balanced accuracy", accuracy(balanced_accuracy, balanced_accuracy_error), mean],
     ["Macro-F1", accuracy(macro_f1, macro_f1_error), "the mean of the classes' F1"],
     ["Worst class", `${worst_class}, ${accuracy(worst_recall, worst_recall_error)}`, "the smallest recall of a class"],
     ...(log_loss === null
