@@ -61,8 +61,8 @@ class Archives:
         return None
 
     def begin(self, checkpoint: str) -> None:
-        """Build it, unless it is there or being built. One of which a file was not offered, for a reason that may hold
-        no longer, is built anew. Raises Problem where this machine cannot."""
+        """Build it, unless it is there or being built. One of which a file was not offered, or its accuracy not
+        checked, for a reason that may hold no longer, is built anew. Raises Problem where this machine cannot."""
         if reason := extras.missing("making a model's files", "workers", "torch", "numpy", "safetensors"):
             raise Problem(503, f"{reason} where the service runs; its checkpoint can be downloaded all the same")
         with self._lock:
@@ -123,7 +123,9 @@ class Archives:
 
 
 def _complete(whole: Manifest) -> bool:
-    """Whether there is a file of every exporter that is to be had here."""
+    """Whether there is a file of every exporter that is to be had here, and its accuracy was checked."""
+    if any(way.score and way.score.unchecked for way in whole.ways):
+        return False
     refused = {way.exporter: way.refused for way in whole.ways}
     return all(name in refused and refused[name] in (None, exporters.missing(name)) for name in exporters.names())
 

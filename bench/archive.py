@@ -58,7 +58,7 @@ def main() -> None:
         spent = 0.0
         score = manifest.FileScore(accuracy=0.5, promised=0.5, images=1, part="test")
 
-        def exported(name: str, source: exporters.Source, folder: Path, dataset: str | None) -> manifest.Way:
+        def exported(name: str, source: exporters.Source, folder: Path, unchecked: str | None = None) -> manifest.Way:
             nonlocal spent
             exporter, begun = exporters.load(name), time.perf_counter()
             exporter.export(source, folder / exporter.FILE)

@@ -29,6 +29,7 @@ from nas.metering.host import processor
 from nas.metrics import Quality
 from nas.models import checkpoint
 from nas.models.checkpoint import Card
+from nas.models.images import digest
 from nas.networks.counts import counts
 from nas.noise import standard_error
 from nas.recipes import Recipe
@@ -36,7 +37,7 @@ from nas.records import Job, Phase, Progress
 from nas.rounding import Rounding, collapsed
 from nas.training import TrainingFailed, folds, kin, zero_cost
 from nas.training.accuracy import Answered, judged, together
-from nas.training.data import Normalisation, View
+from nas.training.data import View
 from nas.training.device import alone, training_device
 from nas.training.folds import Report, Work, build
 from nas.training.parts import Part, prepared, view
@@ -143,7 +144,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             network.load_state_dict(stand.folds[0].weights or {})
             answered = stand.folds[0].single or stand.folds[0].answered
             own = float(_right([first], [answered.taken_for]).mean())
-            card = _card(job, dataset, recipe, images, first.how, costed, own)
+            card = _card(job, dataset, recipe, images, first, costed, own)
             its = _quality([first], [answered], images.info.classes)
             card = dataclasses.replace(card, quality=its, rounding=_rounding([first], stand.folds[:1]), seen=seen)
             weights = checkpoint.save(network, card)
@@ -232,7 +233,7 @@ def _card(
     dataset: str,
     recipe: Recipe,
     images: ImageSet,
-    how: Normalisation,
+    part: Part,
     costed: Measurement,
     scored: float,
 ) -> Card:
@@ -245,8 +246,8 @@ def _card(
         member=job.member,
         dataset=dataset,
         classes=images.info.classes,
-        mean=how.mean,
-        std=how.std,
+        mean=part.how.mean,
+        std=part.how.std,
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
         params=costed.params,
@@ -260,6 +261,8 @@ def _card(
         pixels=images.train_images.shape[-1],
         greys=images.info.greys,
         scored_on=training_device().type,
+        contents=images.info.digest,
+        scored_images=digest(part.unseen, part.labels, part.held),
     )
 
 

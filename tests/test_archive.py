@@ -274,7 +274,7 @@ def test_a_file_that_does_not_keep_the_promise_is_not_offered(
     monkeypatch.setattr(
         archive,
         "_scored",
-        lambda path, _: FileScore(
+        lambda path, *_: FileScore(
             accuracy=0.5 if path.suffix == ".onnx" else 0.9, promised=0.9, images=60, part="test", loses=0.05
         ),
     )

@@ -40,7 +40,10 @@ NETWORKS = ("model.safetensors", "model.onnx", "model.pt2", "model.int8.onnx")
 OWN = "b1_0.3ms_acc0.890_int8.onnx"  # what the last one is saved as
 
 
-def fill(sha256: str, *, refused: str | None = None) -> Manifest:
+SCORE = FileScore(accuracy=0.9, promised=0.91, images=1000, part="test")
+
+
+def fill(sha256: str, *, refused: str | None = None, score: FileScore = SCORE) -> Manifest:
     """An archive of that checkpoint as if it had been built."""
     folder = home.folder("archives") / sha256
     folder.mkdir()
@@ -51,7 +54,7 @@ def fill(sha256: str, *, refused: str | None = None) -> Manifest:
         Way(
             exporter=name.split(".")[1],
             file=name,
-            score=FileScore(accuracy=0.9, promised=0.91, images=1000, part="test"),
+            score=score,
             refused="it scores 0.9" if name == refused else None,
             save_as=OWN if "int8" in name else None,
             latency=latency(0.3) if "int8" in name else None,
@@ -217,6 +220,19 @@ def test_the_command_downloads_by_name_and_kind(built: dict[str, Any], tmp_path:
     wrong = nas("download", built["id"], "--as", "rar")
     assert wrong.code == 2
     assert "invalid choice: 'rar'" in wrong.error
+
+
+def test_files_that_were_not_scored_say_why_and_are_made_again_when_asked_for(
+    service: Service, model: dict[str, Any]
+) -> None:
+    why = "the images of folder:/f have changed since it was trained"
+    fill(model["sha256"], score=replace(SCORE, accuracy=None, images=256, unchecked=why, alike=1.0))
+    files = service.get(model["links"]["files"])
+    assert {file["score"]["unchecked"] for file in files["files"] if file["score"]} == {why}
+    shown = nas("files", model["id"]).out
+    assert re.search(r"model.onnx .* not checked ", shown)
+    assert shown.count(f"not checked: {why}") == 1
+    assert service.post(model["links"]["files"], status=202)["state"] == "building"
 
 
 def test_what_cannot_be_built_says_why_and_can_be_asked_for_again(

@@ -40,7 +40,7 @@ def files(answer: Json) -> RenderableType:
         (
             row["name"],
             numbers.size(row["bytes"]),
-            f"{numbers.percent(row['score']['accuracy'])} on {row['score']['images']:,}" if row["score"] else "",
+            _scored(row["score"]) if row["score"] else "",
             numbers.milliseconds(row["latency"]["median_ms"]) if row["latency"] else "",
             row["sha256"][:12],
             row["save_as"],
@@ -49,7 +49,15 @@ def files(answer: Json) -> RenderableType:
     ]
     refused = [Text(f"not as {row['exporter']}: {row['reason']}", style="yellow") for row in answer["refused"]]
     headings = ["File", ">Size", ">Accuracy", ">Latency", "SHA-256", "Saved as"]
-    return Group(Fitted(headings, cells, flexible=["Saved as"]), *refused)
+    reasons = dict.fromkeys(row["score"]["unchecked"] for row in answer["files"] if row["score"])
+    unchecked = [Text(f"not checked: {reason}", style="yellow") for reason in reasons if reason]
+    return Group(Fitted(headings, cells, flexible=["Saved as"]), *unchecked, *refused)
+
+
+def _scored(score: Json) -> str:
+    if score["accuracy"] is None:
+        return "not checked"
+    return f"{numbers.percent(score['accuracy'])} on {score['images']:,}"
 
 
 def _learnt_nothing(model: Json) -> bool:

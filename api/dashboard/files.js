@@ -165,13 +165,15 @@ export function useIt(id) {
     [built, called] = [state === "built", name];
     told();
     const words = { absent: "They are not made yet.", failed: `They could not be made: ${reason}` };
-    say(status, words[state] ?? "Each network was loaded from the archive alone and scored in its own runtime.");
+    const unchecked = files.find(({ score }) => score?.unchecked)?.score.unchecked;
+    const done = unchecked ? `compared with what it was exported from: ${unchecked}.` : "scored in its own runtime.";
+    say(status, words[state] ?? `Each network was loaded from the archive alone and ${done}`);
     say(make, state === "built" ? "Try again what is missing" : "Make the files");
-    make.hidden = state === "built" && refused.length === 0;
+    make.hidden = state === "built" && refused.length === 0 && !unchecked;
     photo.hidden = !files.some(({ name }) => name === "model.onnx");
     const archives = state === "built" ? ["zip", "tar"].map((name) => [links[name], `all of it as ${name}`, ""]) : [];
     const single = files.map(({ link, name, score, latency, bytes: size }) => {
-      const scored = score ? `, ${percent(score.accuracy, 2)} of ${score.images} images` : "";
+      const scored = score ? `, ${found(score)}` : "";
       const timed = latency ? `, ${milliseconds(latency.median_ms)}` : "";
       return [link, name, ` ${bytes(size)}${scored}${timed}`];
     });
@@ -182,6 +184,9 @@ export function useIt(id) {
       ...refused.map((each) => element("li", {}, `not as ${each.exporter}: ${each.reason}`)),
     );
   }
+
+  const found = ({ accuracy, images }) =>
+    accuracy === null ? "accuracy not checked" : `${percent(accuracy, 2)} of ${images} images`;
 
   told();
   document.body.append(dialog);

@@ -46,7 +46,11 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
         source = exporters.Source(checkpoint=path, network=network, card=card, dataset=dataset)
         # The checkpoint first: it has the promise that the others are held against.
         names = sorted(exporters.names(), key=lambda name: exporters.load(name).FILE != manifest.CHECKPOINT)
-        ways = tuple(_way(name, source, beside, dataset) for name in names)
+        first = _way(names[0], source, beside)
+        if why := _forgotten(card, first):
+            (beside / first.file).unlink()
+            first = _way(names[0], source, beside, why)
+        ways = (first, *(_way(name, source, beside, why) for name in names[1:]))
         for way in ways:
             if way.refused:
                 (beside / way.file).unlink(missing_ok=True)
@@ -60,22 +64,39 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
     return whole
 
 
-def _way(name: str, source: exporters.Source, folder: Path, dataset: str | None) -> Way:
-    """Exported and scored."""
+def _forgotten(card: Card, way: Way) -> str | None:
+    """Why nothing can be scored with a card that does not say which images it is of, where the checkpoint itself does
+    not keep its promise on those that there are."""
+    if card.contents is not None or way.score is None or way.score.kept:
+        return None
+    return (
+        f"the checkpoint itself {_broken(way.score)}: its images, which an earlier version did not write down, have "
+        "changed since it was trained, or this machine computes otherwise, so that accuracies cannot be checked again"
+    )
+
+
+def _broken(score: FileScore) -> str:
+    if score.accuracy is None:
+        return f"answers {1 - (score.alike or 0):.1%} of {score.images:,} images otherwise than the network in torch"
+    return f"scores {score.accuracy:.4f} on {score.images:,} images, and {score.promised:.4f} was promised"
+
+
+def _way(name: str, source: exporters.Source, folder: Path, unchecked: str | None = None) -> Way:
+    """Exported and scored, or compared with torch where its accuracy cannot be checked for that reason."""
     exporter = exporters.load(name)
     path, score, latency = folder / exporter.FILE, None, None
     refused = exporters.missing(name)
     if not refused:
         try:
             device = exporter.export(source, path)
-            score = _scored(path, dataset)
+            score = _scored(path, source.dataset, unchecked)
             latency = _latency(source, device) if device else None
         except BadCheckpoint as error:
             refused = str(error)
         except Exception as error:  # an exporter raises whatever its library does
             refused = shortened(f"{type(error).__name__}: {error}", LONGEST)
     if score and not score.kept:
-        refused = f"it scores {score.accuracy:.4f} on {score.images:,} images, and {score.promised:.4f} was promised"
+        refused = f"it {_broken(score)}"
     own = exporter.LOSES and score  # other than the model's
     save_as = f"{manifest.called_by(source.card, latency, own.accuracy)}_{name}{path.suffix}" if own else None
     return Way(exporter=name, file=exporter.FILE, score=score, refused=refused, latency=latency, save_as=save_as)
@@ -90,10 +111,11 @@ def _latency(source: exporters.Source, named: str) -> Latency | None:
         return None
 
 
-def _scored(path: Path, dataset: str | None) -> FileScore:
+def _scored(path: Path, dataset: str | None, unchecked: str | None = None) -> FileScore:
     """In a fresh process. Raises BadCheckpoint."""
     command = [sys.executable, "-m", "nas.models.score", str(path), "--json"]
     command += ["--dataset", dataset] if dataset else []
+    command += ["--unchecked", unchecked] if unchecked else []
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if ran.returncode not in (0, 1):  # 1: it was scored, and the promise is not kept
         raise BadCheckpoint(f"it could not be scored: {ran.stderr.strip()[-LONGEST:]}")

@@ -86,6 +86,11 @@ class Card:
     """The greys, of pictures of more than 8 bits, that become 0 and 255 then; null: the higher 8 of 16 bits."""
     scored_on: str | None = None
     """Where that accuracy was measured, cpu or cuda, which round differently; null where it was not recorded."""
+    contents: str | None = None
+    """The digest that the dataset's images had when it was trained; null where it was not recorded."""
+    scored_images: str | None = None
+    """The SHA-256 of the images that the accuracy was measured on, by their pixels and classes; null likewise. They may
+    be the same where others of the dataset are not."""
     seen: bool = False
     """Whether what it began with, or its teacher, may have been trained on images that it was scored on."""
     origin: Origin | None = None

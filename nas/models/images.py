@@ -1,6 +1,9 @@
 """The images of a checkpoint: those that it learnt from, and those that its promise was made on."""
 
+import hashlib
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nas import datasets, home
 from nas.datasets import DatasetError, ImageSet
@@ -8,15 +11,22 @@ from nas.models.checkpoint import BadCheckpoint, Card
 from nas.training.data import Indices, everything, split
 from nas.training.groups import numbered
 
+PIECE = 256  # images that are copied at a time
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
 def loaded(card: Card, dataset: str | None = None) -> ImageSet:
-    """Those of its dataset, or of `dataset` where that has another name by now. Raises DatasetError."""
+    """As `present`, where the network was trained for such."""
+    return checked(card, present(card, dataset))
+
+
+def present(card: Card, dataset: str | None = None) -> ImageSet:
+    """Those of its dataset, or of `dataset` where that has another name by now, whatever they are. Raises
+    DatasetError."""
     resolution = card.pixels or card.architecture.images.resolution
-    return checked(card, datasets.load(dataset or card.dataset, resolution, home.folder("datasets")))
+    return datasets.load(dataset or card.dataset, resolution, home.folder("datasets"))
 
 
 def checked(card: Card, images: ImageSet) -> ImageSet:
@@ -32,6 +42,32 @@ def checked(card: Card, images: ImageSet) -> ImageSet:
             f"{card.architecture.images.channels}: name another with --dataset"
         )
     return images
+
+
+def digest(raw: "NDArray[np.uint8]", labels: Indices, chosen: Indices | None = None) -> str:
+    """Of images by their pixels and their classes, in their order; of those at the indices `chosen`, where these are
+    given."""
+    indices = np.arange(len(labels)) if chosen is None else chosen
+    found = hashlib.sha256(str(raw.shape[1:]).encode() + np.ascontiguousarray(labels[indices], "<i8").tobytes())
+    for start in range(0, len(indices), PIECE):
+        found.update(raw[indices[start : start + PIECE]].tobytes())
+    return found.hexdigest()
+
+
+def changed(card: Card, images: ImageSet) -> str | None:
+    """That the images are others than those that the accuracy was measured on, in words. None: they are the same, or
+    nobody can tell, as an earlier version saved the card.
+
+    Which images are held out hangs on all that there are. Where one came or went others are, which the network may
+    have been trained on.
+    """
+    if card.contents in (None, images.info.digest):
+        return None
+    if images.info.classes == card.classes and images.info.channels == card.architecture.images.channels:
+        _, _, raw, labels = promised(card, images, "the checkpoint")
+        if digest(raw, labels) == card.scored_images:
+            return None
+    return f"the images of {images.info.name} have changed since it was trained: its accuracy cannot be checked again"
 
 
 def learnt(card: Card, images: ImageSet) -> Indices:

@@ -52,28 +52,40 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class FileScore:
-    """`accuracy` found and `promised`, on so many `images`."""
+    """`accuracy` found and `promised`, on so many `images`; or how far it answers as the network does in torch, where
+    the accuracy cannot be checked any more."""
 
-    accuracy: float
-    """The share of the images that it got right in its own runtime."""
+    accuracy: float | None
+    """The share of the images that it got right in its own runtime; null where the images are no longer those of the
+    promise."""
     promised: float
     """The share that was got right when the network had been trained."""
     images: int
-    """How many images it was scored on."""
+    """How many images it was scored on, or compared with torch on."""
     part: str
-    """Which these are: test images, or validation images of a search's trial."""
+    """Which these are: test images, validation images of a search's trial, or any that there are now."""
     undecided: int = 0
     """Images whose two best answers are closer than the runtimes' rounding, so that they count as right by either."""
     loses: float = 0.0
     """How much of the promise the form of the file may cost, as 8 bits cost some."""
     quality: Quality | None = None
     """What the answers are worth class by class; null in an archive, which says it once."""
+    unchecked: str | None = None
+    """Why the accuracy was not checked; null: it was."""
+    alike: float | None = None
+    """The share of the images that it answers as the network does in torch, where that is all that can be said: to
+    rounding, or with the same class where the form costs something."""
 
     @property
     def kept(self) -> bool:
         """Whether the two differ by no more than half an image beside those that are undecided, of which a hundredth
         count at most: a network that answers all alike keeps no promise. Where the form costs something it may be worse
-        by that, and better: of few images rounding wins some as well."""
+        by that, and better: of few images rounding wins some as well.
+
+        Of what cannot be scored, whether it answers as torch does. Where the form costs something, twice that share may
+        be answered otherwise: some of these were wrong before, or are right now."""
+        if self.accuracy is None:
+            return (self.alike or 0.0) >= 1 - 2 * self.loses
         spare = 0.5 + min(self.undecided, self.images // 100) + self.loses * self.images
         missing = (self.promised - self.accuracy) * self.images
         return (missing if self.loses else abs(missing)) <= spare + 1e-6

@@ -5,16 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nas.models.checkpoint import Card
-from nas.models.manifest import Way, called
+from nas.models.manifest import CHECKPOINT, FileScore, Way, called
 from nas.parents import Origin
 
-USE = """\
-## Use it
-
+CLASSIFY = """\
     pip install numpy onnxruntime pillow
-    python classify.py photo.jpg
-
-Or in Python, with this package, torch, numpy and safetensors:
+    python classify.py photo.jpg{model}
+"""
+LOAD = """\
+In Python, with this package, torch, numpy and safetensors:
 
     import nas, PIL.Image
     network = nas.load("{name}")  # this folder, an archive of it, or its model.safetensors
@@ -33,18 +32,29 @@ def readme(card: Card, ways: Sequence[Way]) -> str:
     began = (
         f", and began as those of `{card.origin.name}`, which are under {card.origin.licence}" if card.origin else ""
     )
-    use, licence = USE.format(name=called(card)), LICENCE.format(origin=began)
-    return "\n".join((_header(card), _facts(card), use, *_tables(card, ways), licence))
+    parts = (_header(card, ways), _facts(card), *_use(card, ways), *_tables(card, ways), LICENCE.format(origin=began))
+    return "\n".join(parts)
 
 
-def _header(card: Card) -> str:
+def _use(card: Card, ways: Sequence[Way]) -> list[str]:
+    """By the files that are there."""
+    there = {way.file for way in ways if not way.refused}
+    lines = ["## Use it\n"]
+    if networks := [name for name in ("model.onnx", "model.int8.onnx") if name in there]:
+        lines.append(CLASSIFY.format(model="" if networks[0] == "model.onnx" else f" --model {networks[0]}"))
+    if CHECKPOINT in there:
+        lines.append(LOAD.format(name=called(card)))
+    return lines if len(lines) > 1 else []
+
+
+def _header(card: Card, ways: Sequence[Way]) -> str:
     """YAML, in which every JSON is a value."""
     accuracy = card.accuracy if card.test_accuracy is None else card.test_accuracy
     lines: dict[str, Any] = {
         "license": "unknown",
         "library_name": "nas",
         "pipeline_tag": "image-classification",
-        "tags": ["image-classification", "neural-architecture-search", "onnx", "safetensors"],
+        "tags": ["image-classification", "neural-architecture-search", *_forms(ways)],
     }
     if accuracy is not None:
         split = "validation" if card.test_accuracy is None else "test"
@@ -55,6 +65,10 @@ def _header(card: Card) -> str:
         }
         lines["model-index"] = [{"name": called(card), "results": [result]}]
     return "\n".join(["---", *(f"{name}: {json.dumps(value)}" for name, value in lines.items()), "---", ""])
+
+
+def _forms(ways: Sequence[Way]) -> list[str]:
+    return [form for form in ("onnx", "safetensors") if any(way.exporter == form and not way.refused for way in ways)]
 
 
 def _facts(card: Card) -> str:
@@ -93,6 +107,7 @@ def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
     scored = card.test_accuracy is not None
     accuracy = card.test_accuracy if scored else card.accuracy
     sections = []
+    why = next((way.score.unchecked for way in ways if way.score and way.score.unchecked), None)
     if accuracy is not None:
         sections.append(f"## Accuracy\n\n{accuracy:.4f} on the {'test' if scored else 'validation'} images.")
         if card.quality:
@@ -101,17 +116,20 @@ def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
                 f"always answering the largest class would give {card.quality.majority:.4f}. Worst is "
                 f"{card.quality.worst_class}, with a recall of {card.quality.worst_recall:.4f}."
             )
+        if why:
+            sections[-1] += f" Not checked again: {why}."
         sections[-1] += "\n"
     rows = [
         (
             f"`{way.file}`",
-            f"{way.score.accuracy:.4f} on {way.score.images:,} images" if way.score else "–",
+            _found(way.score) if way.score else "–",
             f"{way.latency.median_ms:.3f}" if way.latency else "–",
             way.refused or _kept(way),
         )
         for way in ways
     ]
-    sections.append("Each file was scored by its own runtime:\n\n" + _table(("file", "accuracy", "ms", ""), rows))
+    done = "compared, by its own runtime, with the network in torch" if why else "scored by its own runtime"
+    sections.append(f"Each file was {done}:\n\n" + _table(("file", "accuracy", "ms", ""), rows))
     if card.quality and card.quality.confusion:
         heading = "## Confusion matrix\n\nImages of each class, a row, that were taken for each class, a column.\n\n"
         rows_of = zip(card.quality.classes, card.quality.confusion)
@@ -131,7 +149,14 @@ def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
     return sections
 
 
+def _found(score: FileScore) -> str:
+    return "not checked" if score.accuracy is None else f"{score.accuracy:.4f} on {score.images:,} images"
+
+
 def _kept(way: Way) -> str:
+    if way.score and way.score.alike is not None:
+        said = "the class" if way.score.loses else "the answer"
+        return f"loaded from here alone; {said} of {way.score.alike:.1%} of {way.score.images:,} images is torch's"
     if way.score and way.score.loses:
         return f"loaded from here alone; in single precision {way.score.promised:.4f} was promised"
     return "loaded from here alone, and scored what was promised"

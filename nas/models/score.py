@@ -1,6 +1,7 @@
 """Does a checkpoint keep its promise? `python -m nas.models.score CHECKPOINT [--dataset NAME]`
 
-Reloads the network, runs it on the images that its accuracy was measured on, and compares.
+Reloads the network, runs it on the images that its accuracy was measured on, and compares. Where those have changed, no
+accuracy is told, since the network may have been trained on what would be scored now.
 """
 
 import argparse
@@ -15,8 +16,9 @@ from nas import exporters
 from nas.codec import encode
 from nas.datasets import ImageSet
 from nas.exporters import Logits
+from nas.models.agreement import compared
 from nas.models.checkpoint import BadCheckpoint, card
-from nas.models.images import checked, loaded, promised
+from nas.models.images import changed, checked, present, promised
 from nas.models.manifest import CHECKPOINT, FileScore
 from nas.training.accuracy import BATCH, Answered, judged, said, together
 from nas.training.data import Indices, tensor
@@ -26,18 +28,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def score(path: Path, dataset: str | None = None, *, images: ImageSet | None = None) -> FileScore:
+def score(
+    path: Path, dataset: str | None = None, *, images: ImageSet | None = None, unchecked: str | None = None
+) -> FileScore:
     """Score the checkpoint at `path`, or another file of an archive's folder by its own runtime, on its own dataset, or
-    on `dataset` where that has another name by now.
+    on `dataset` where that has another name by now. Where these images are no longer those of the promise, or
+    `unchecked` says why they cannot be, it is compared with torch instead.
 
     Raises BadCheckpoint, DatasetError, and OSError where there is no such file.
     """
     exporter = exporters.load(exporters.of_file(path.name) or exporters.of_file(CHECKPOINT) or "")
     is_checkpoint = exporter.FILE == CHECKPOINT
-    known = card(path if is_checkpoint else path.with_name(CHECKPOINT))
+    checkpoint = path if is_checkpoint else path.with_name(CHECKPOINT)
+    known = card(checkpoint)
+    images = images or present(known, dataset)
+    if why := unchecked or changed(known, images):
+        return compared(exporter, path, checkpoint, images, why)
     logits = exporter.opened(path)
-    images = checked(known, images) if images else loaded(known, dataset)
-    accuracy, part, raw, labels = promised(known, images, str(path))
+    accuracy, part, raw, labels = promised(known, checked(known, images), str(path))
     loses = exporter.LOSES
     if loses and known.rounding:
         accuracy, loses = known.rounding.int8, 0.0  # as it was measured when it had been trained
@@ -76,16 +84,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nas.models.score", description=__doc__.partition("\n")[0])
     parser.add_argument("checkpoint", type=Path, help="or another file of an archive's folder")
     parser.add_argument("--dataset", help="where its images are now, if its card's name for them does not hold here")
+    parser.add_argument("--unchecked", help="why its accuracy cannot be checked: it is compared with torch")
     parser.add_argument("--json", action="store_true", help="print the score as JSON")
     options = parser.parse_args(arguments)
     try:
-        result = score(options.checkpoint, options.dataset)
+        result = score(options.checkpoint, options.dataset, unchecked=options.unchecked)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(encode(result)))
         return 0 if result.kept else 1
+    if result.accuracy is None:
+        print(f"{result.unchecked} here: put them back as they were, or name a copy with --dataset", file=sys.stderr)
+        return 1
     print(f"{result.part} accuracy {result.accuracy:.4f} on {result.images:,} images, promised {result.promised:.4f}")
     own = result.quality
     assert own is not None
