@@ -11,6 +11,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,9 +138,8 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
             resume.remove()
             spent = time.perf_counter() - begun
             return dataclasses.replace(costed, train_seconds=stand.train_seconds, seconds=spent)
-        weights, saved = None, None
+        weights = None
         if job.save_weights:
-            saved = _right([first], [stand.folds[0].answered.taken_for]) if len(divided) > 1 else None
             network = build(job)
             network.load_state_dict(stand.folds[0].weights or {})
             answered = stand.folds[0].single or stand.folds[0].answered
@@ -155,8 +155,7 @@ def _evaluated(job: Job, report: Report, images: ImageSet | None) -> Measurement
         accuracy=None if job.final else scored,
         test_accuracy=scored if job.final else None,
         accuracy_error=standard_error(scored, len(right)),
-        saved_accuracy=None if saved is None else float(saved.mean()),
-        saved_error=None if saved is None else standard_error(float(saved.mean()), len(saved)),
+        **_alone(first, stand.folds[0], images.info.classes) if weights and len(divided) > 1 else {},
         unaveraged_accuracy=float(_right(divided, without).mean()) if without else None,
         answers=Answers(
             images=len(right), folds=len(divided), right=packed(np.packbits(right, bitorder="little").tobytes())
@@ -209,6 +208,17 @@ def _rounding(divided: list[Part], folds: Sequence[Fold]) -> Rounding | None:
 def _quality(divided: list[Part], answered: Sequence[Answered], classes: tuple[str, ...]) -> Quality:
     labels = np.concatenate([part.labels[part.held] for part in divided])
     return judged(together(answered), labels, classes)
+
+
+def _alone(part: Part, fold: Fold, classes: tuple[str, ...]) -> dict[str, Any]:
+    """What a measurement says of the fold that was saved, where there are others."""
+    right = _right([part], [fold.answered.taken_for])
+    return {
+        "saved_accuracy": float(right.mean()),
+        "saved_error": standard_error(float(right.mean()), len(right)),
+        "saved_quality": _quality([part], [fold.answered], classes),
+        "saved_rounding": _rounding([part], [fold]),
+    }
 
 
 def _name(device: torch.device) -> str:

@@ -120,6 +120,12 @@ class Measurement:
     held out. Null where no weights were saved, or where it is that of all."""
     saved_error: float | None = None
     """The standard error of that."""
+    saved_quality: Quality | None = None
+    """What the answers of the saved network alone are worth class by class; null likewise, and where an earlier version
+    did not record it."""
+    saved_rounding: Rounding | None = None
+    """What quantising did to the accuracy of the saved network alone; null likewise, and where nothing was
+    quantised."""
     accuracy_error: float | None = None
     """The standard error of the accuracy that was measured, by the number of images alone; it is that of Agresti and
     Coull (1998), and not 0 where all were got right."""

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from nas.codec import encode
 from nas.measurements import Measurement
+from nas.metrics import quality
 from nas.models.checkpoint import artifact
+from nas.rounding import Rounding
+from tests.command_line import nas
 from tests.service import Service
 
 
@@ -37,12 +41,26 @@ def test_models_are_listed_newest_first_and_paged(service: Service, model: dict[
 
 
 def test_of_several_folds_the_accuracy_is_that_of_the_one_that_was_saved(service: Service) -> None:
-    run = service.search([], running=1, save_weights=True)
+    run = service.search([], running=2, save_weights=True)
     measured = Measurement(params=1, mult_adds=1, accuracy=0.75, accuracy_error=0.02)
+    of_all, own = (quality([[right, 10 - right], [0, 10]], ("cat", "dog")) for right in (5, 2))
+    measured = replace(measured, quality=of_all, rounding=Rounding(float32=0.8, int8=0.75, per_channel=False))
     saved = replace(measured, saved_accuracy=0.6, saved_error=0.04, weights="0" * 64)
     service.end(service.store.trial(run.id, 0).job, saved, 1)
-    (model,) = service.get(f"/v1/models?run={run.id}")["models"]
+    rounding = Rounding(float32=0.65, int8=0.6, per_channel=False)
+    known = replace(saved, saved_error=0.06, saved_quality=own, saved_rounding=rounding, weights="1" * 64)
+    service.end(service.store.trial(run.id, 1).job, known, 1)
+    newer, model = service.get(f"/v1/models?run={run.id}")["models"]
     assert (model["accuracy"], model["accuracy_error"]) == (0.6, 0.04)
+    assert (model["quality"], model["rounding"]) == (None, None), "not those of all folds, beside the accuracy of one"
+    assert (newer["quality"], newer["rounding"]) == (encode(own), encode(rounding))
+    shown = nas("models", run.id).out
+    assert re.search(r"-1 +– +60.00 % +– +65.00 % ", shown), shown
+    assert f"{run.id}-0: the largest class" not in shown
+    assert f"{run.id}-1: the largest class alone gives 50.00 %; balanced accuracy 60.00 %" in shown
+    assert "Validation  Test  float32  Latency" in shown
+    assert "in 8 bits; its file is in float32" in shown
+    assert max(map(len, shown.splitlines())) <= 80
     assert service.get(f"/v1/searches/{run.id}/pareto")["front"][0]["accuracy"] == 0.75
 
 

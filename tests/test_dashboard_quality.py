@@ -2,17 +2,21 @@
 
 import dataclasses
 import re
+import shutil
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
+from nas import home
 from nas.answers import Answers, packed
 from nas.measurements import Measurement
 from nas.metrics import certain, quality
+from nas.models.manifest import FileScore
 from nas.specs import SearchSpec
 from nas.worth import settled, worth
 from tests.browser import View
 from tests.pictures import pictures
+from tests.test_files import fill
 
 NOISE = certain(
     quality([[1000, 0], [10, 0]], ("plain", "rare")),
@@ -61,3 +65,37 @@ def test_the_share_of_the_largest_class_stands_beside_the_accuracy(look: Callabl
         rows = card.get_by_role("region", name="Class by class").locator("tbody tr")
         expect(rows).to_have_text([re.compile("plain100.0 %10000"), re.compile("rare0.0 %100")])
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_model_that_was_judged_in_8_bits_says_so_with_what_its_checkpoint_has(look: Callable[..., View]) -> None:
+    view = look()
+
+    def judged(route: Route) -> None:
+        response = route.fetch()
+        answer = response.json()
+        for model in answer.get("models", [answer]):
+            model |= {"test_accuracy": 0.725, "rounding": {"float32": 0.675, "int8": 0.725, "per_channel": False}}
+        route.fulfill(response=response, json=answer)
+
+    view.page.route(re.compile(r"/v1/models(\?|/[^/]+$|$)"), judged)
+    page = view.open("#/models")
+    row = page.get_by_role("table", name="models").locator("tbody tr").first
+    expect(row).to_contain_text("in 8 bits; float32 67.50 %")
+    row.get_by_role("button", name="Use it").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Its accuracy of 72.50 % is in 8 bits; float32 67.50 %, as its checkpoint is.")
+
+
+def test_files_whose_accuracy_was_not_checked_say_why(look: Callable[..., View]) -> None:
+    view = look()
+    (model, *_) = view.service.store.models(view.service.runs["family"].id)
+    why = "the images of folder:/f have changed since it was trained"
+    score = FileScore(accuracy=None, promised=0.9, images=256, part="any", unchecked=why, alike=1.0)
+    shutil.rmtree(home.folder("archives") / model.sha256, ignore_errors=True)
+    fill(model.sha256, score=score)
+    page = view.open("#/models")
+    page.locator(f"tr[data-key='{model.id}']").get_by_role("button", name="Use it").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"compared with what it was exported from: {why}.")
+    expect(dialog.get_by_role("listitem").filter(has_text="model.onnx")).to_contain_text("accuracy not checked")
+    expect(dialog.get_by_role("button", name="Try again what is missing")).to_be_visible()

@@ -65,6 +65,7 @@ def test_its_checkpoint_is_that_of_the_first_fold_and_promises_what_that_scored(
     assert measurement.saved_accuracy == found.accuracy != measurement.accuracy
     assert found.accuracy is not None
     assert measurement.saved_error == standard_error(found.accuracy, 34)
+    assert measurement.saved_quality == found.quality != measurement.quality
     assert "epochs on all but the first of 3 folds, which it is scored on, in batches" in readme(
         checkpoint.card(path), ()
     )

@@ -197,7 +197,10 @@ def test_records_of_before_8_bits_are_read() -> None:
 
 def test_folds_are_each_quantised_and_judged_together(asked: list[str]) -> None:
     recipe = dataclasses.replace(RECIPE, folds=2, epochs=1)
-    found = evaluate(job(devices=(DEVICE,), precision="int8", recipe=recipe), images=pictures())
+    found = evaluate(job(devices=(DEVICE,), precision="int8", recipe=recipe, save_weights=True), images=pictures())
+    assert found.saved_rounding == checkpoint.card(checkpoint.artifact(found.weights or "")).rounding
+    assert found.saved_rounding
+    assert found.saved_rounding.int8 == found.saved_accuracy
     assert found.answers
     assert (found.answers.images, found.answers.folds) == (400, 2)
     assert found.rounding

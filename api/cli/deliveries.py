@@ -7,27 +7,36 @@ from rich.text import Text
 
 from api.cli import numbers
 from api.cli.table import Fitted
-from api.cli.tables import Json, accuracy
+from api.cli.tables import Json, accuracy, single_precision, unrounded
+
+IN_8_BITS = "With a float32 beside it an accuracy is in 8 bits; its file is in float32"
 
 
 def models(rows: Sequence[Json]) -> RenderableType:
     if not rows:
         return Text("No model yet: a growth saves its members, a search its trials with --save-weights")
+    single = single_precision(rows)
+    params = [] if single else [">Params"]  # or a terminal is too narrow
     cells = [
         (
             row["id"],
             row["member"] or "–",
             numbers.percent(row["accuracy"]),
             numbers.percent(row["test_accuracy"]),
-            numbers.short(row["params"]),
+            *(unrounded(row) for _ in single),
+            *(numbers.short(row["params"]) for _ in params),
             numbers.milliseconds(next(iter(row["latencies_ms"].values()), None)),
             numbers.size(row["bytes"]),
             row["file"],
         )
         for row in rows
     ]
-    headings = ["Model", "", ">Validation", ">Test", ">Params", ">Latency", ">Size", "File"]
-    return Group(Fitted(headings, cells, flexible=["File"]), *map(_empty, filter(_learnt_nothing, rows)))
+    headings = ["Model", "", ">Validation", ">Test", *single, *params, ">Latency", ">Size", "File"]
+    return Group(
+        Fitted(headings, cells, flexible=["File"]),
+        *(Text(IN_8_BITS, style="dim") for _ in single),
+        *map(_empty, filter(_learnt_nothing, rows)),
+    )
 
 
 def files(answer: Json) -> RenderableType:

@@ -4,7 +4,7 @@ import { BASE, get, post, remove } from "./api.js";
 import { copyable } from "./command.js";
 import { confirmation } from "./confirmation.js";
 import { element, say } from "./element.js";
-import { bytes, milliseconds, percent } from "./numbers.js";
+import { bytes, milliseconds, percent, rounded } from "./numbers.js";
 import { photoField } from "./photo.js";
 import { trusted } from "./signin.js";
 
@@ -57,6 +57,7 @@ export function useIt(id) {
   );
   const pin = element("button", { type: "button", click: pinned }, "Pin it");
   const erase = element("button", { type: "button", class: "danger", click: erased }, "Delete its weights");
+  const judged = element("p", { class: "muted" });
   const complaint = element("p", { class: "error", role: "alert" });
   const sure = confirmation(
     `Delete the weights of model ${id}?`,
@@ -77,6 +78,7 @@ export function useIt(id) {
       photo,
       element("h3", {}, "Files"),
       status,
+      judged,
       list,
       make,
       element("h3", {}, "Its weights"),
@@ -136,6 +138,7 @@ export function useIt(id) {
 
   function offer(model) {
     if (!model) return;
+    say(judged, model.rounding ? `Its accuracy of ${accuracy(model)} is ${rounded(model)}, as its checkpoint is.` : "");
     pin.dataset.pinned = model.pinned ? "yes" : "";
     say(pin, model.pinned ? "Unpin it" : "Pin it");
     erase.disabled = model.pinned;
@@ -185,6 +188,7 @@ export function useIt(id) {
     );
   }
 
+  const accuracy = (model) => percent(model.test_accuracy ?? model.accuracy, 2);
   const found = ({ accuracy, images }) =>
     accuracy === null ? "accuracy not checked" : `${percent(accuracy, 2)} of ${images} images`;
 

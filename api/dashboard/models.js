@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { diskPanel } from "./disk.js";
 import { element } from "./element.js";
 import { download } from "./family.js";
-import { accuracy, ago, bytes, MEDIAN, milliseconds, short } from "./numbers.js";
+import { accuracy, ago, bytes, MEDIAN, milliseconds, rounded, short } from "./numbers.js";
 import { table } from "./table.js";
 
 export function modelsPage(page) {
@@ -78,8 +78,19 @@ function bestFirst(models) {
 function scored(title, field, hint) {
   const error = (model) => (best(model) === model[field] ? model.accuracy_error : null);
   const text = (model) => accuracy(model[field], error(model));
-  return { title, hint, number: true, named: true, text, value: (model) => model[field] };
+  const beneath = (model) => (model[field] === best(model) ? rounded(model) : "");
+  return {
+    title,
+    hint,
+    number: true,
+    named: true,
+    text: (model) => `${text(model)}${beneath(model)}`,
+    value: (model) => model[field],
+    fill: (cell, model) => cell.replaceChildren(text(model), ...second(beneath(model))),
+  };
 }
+
+const second = (words) => (words ? [element("span", { class: "second" }, words)] : []);
 
 function source(cell, model) {
   const place = `#/${model.member ? "growths" : "searches"}/${encodeURIComponent(model.run)}`;

@@ -13,6 +13,11 @@ export function accuracy(fraction, error) {
   return `${(100 * fraction).toFixed(2)} ± ${(100 * error).toFixed(2)} %`;
 }
 
+// That an accuracy is one in 8 bits, and what the checkpoint's own is.
+export function rounded({ rounding }) {
+  return rounding ? `in 8 bits; float32 ${percent(rounding.float32)}` : "";
+}
+
 // 5288548 is "5.29 M": three digits, which is what measurements of this kind are good for.
 export function short(value) {
   if (missing(value)) return NONE;

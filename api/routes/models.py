@@ -3,7 +3,7 @@
 import pathlib
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Query, Request, Response
@@ -37,7 +37,8 @@ FILE = "application/vnd.safetensors"
 @dataclass(frozen=True, kw_only=True)
 class Trained(Model):
     """A model with what was measured of it, which is of its one training. Of several folds the first is saved: the
-    accuracy is its own then, on what it held out, and `quality` is of all."""
+    accuracy is its own then, on what it held out, and so are `quality` and `rounding`, or null where an earlier version
+    did not record them."""
 
     LIKE: ClassVar[tuple[type, ...]] = (Measurement, Job)
 
@@ -170,9 +171,15 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
     trial = store.trial(model.run, model.number)
     measured = trial.measurement
     assert measured is not None, "a model is added with its measurement"
-    own = measured.accuracy, measured.accuracy_error
+    own = measured
     if measured.saved_accuracy is not None:  # of several folds the first was saved
-        own = measured.saved_accuracy, measured.saved_error
+        own = replace(
+            measured,
+            accuracy=measured.saved_accuracy,
+            accuracy_error=measured.saved_error,
+            quality=measured.saved_quality,
+            rounding=measured.saved_rounding,
+        )
     words = re.sub(r"[^A-Za-z0-9._]+", "-", run.name)[:60].strip("-._") or run.id
     seed = f"-seed{trial.job.seed}" if isinstance(run.spec, GrowthSpec) and run.spec.seeds > 1 else ""
     address = f"/v1/models/{model.id}"
@@ -183,11 +190,11 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
         dataset=trial.job.dataset,
         member=trial.job.member,
         seed=trial.job.seed,
-        accuracy=own[0],
+        accuracy=own.accuracy,
         test_accuracy=measured.test_accuracy,
-        accuracy_error=own[1],
-        quality=measured.quality,
-        rounding=measured.rounding,
+        accuracy_error=own.accuracy_error,
+        quality=own.quality,
+        rounding=own.rounding,
         params=measured.params,
         mult_adds=measured.mult_adds,
         peak_memory=measured.peak_memory,
