@@ -5,9 +5,12 @@ pip install numpy onnxruntime pillow
 """
 
 import argparse
+import contextlib
 import json
+import re
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,7 +22,20 @@ if TYPE_CHECKING:
 KEY = "nas"  # of the description in the network's file
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")  # grey, of more than 8 bits
 GREYS = (0.0, 65_280.0)  # 256 levels each: of 16 bits, the higher 8
-LARGEST_PIXELS = 512_000_000
+# By content, whatever a file is called; none that starts another program (EPS) or holds files of its own (ICO).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "PCX", "TGA")
+LARGEST_PIXELS = 89_478_485  # of an image that is decoded whole: a quarter of a GiB in colour
+LARGEST_JPEG_PIXELS = 512_000_000  # of one that is decoded at a part of its size
+KINDS = ": give it JPEG, PNG, WebP, GIF, BMP or TIFF"
+POINTER = b"version https://git-lfs"
+
+
+class Unusable(ValueError):
+    """The file is not an image, or not a whole one, or too large a one to be decoded; the message says which."""
+
+
+class Stranger(Unusable):
+    """It is no image that is read."""
 
 
 class Classifier:
@@ -47,16 +63,87 @@ class Classifier:
         return answer
 
     def probabilities(self, picture: str | Path | IO[bytes]) -> dict[str, float]:
-        """Of each class, the most probable first, for the picture at that path, or in that file."""
-        import PIL.Image
-
-        PIL.Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
-        with PIL.Image.open(picture) as image:
+        """Of each class, the most probable first, for the picture at that path, or in that file. Raises Unusable."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(strict())
+            file = stack.enter_context(open(picture, "rb")) if isinstance(picture, str | Path) else picture
+            image = stack.enter_context(opened(file))
             raw = pixels(image, self._channels, self._pixels, self._greys)
         logits = self.logits(raw[None])[0].astype(np.float64)
         powers = np.exp(logits - logits.max())
         shares = powers / powers.sum()
         return {self.classes[number]: float(shares[number]) for number in np.argsort(-shares, kind="stable")}
+
+
+@contextlib.contextmanager
+def strict() -> Iterator[None]:
+    """Within, Pillow keeps quiet about what is odd of an image and can be read all the same.
+
+    Warnings are a state of the whole process, so this goes around threads and not into them.
+    """
+    library = pillow()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("error", library.DecompressionBombWarning)
+        yield
+
+
+def pillow() -> Any:
+    """PIL.Image, which knows all of its formats."""
+    import PIL.Image
+
+    if PIL.Image.MAX_IMAGE_PIXELS != LARGEST_JPEG_PIXELS:
+        PIL.Image.init()
+        PIL.Image.MAX_IMAGE_PIXELS = LARGEST_JPEG_PIXELS  # the bounds are those above, which depend on the format
+    return PIL.Image
+
+
+@contextlib.contextmanager
+def opened(file: IO[bytes], jpeg: int = LARGEST_JPEG_PIXELS, others: int = LARGEST_PIXELS) -> Iterator[Any]:
+    """Pillow's image of that file, of so many pixels at most. Raises Unusable, also for what comes out while it is
+    decoded within, and OSError with an errno where the file cannot be read."""
+    library = pillow()
+    try:
+        with library.open(file, formats=[name for name in FORMATS if name in library.OPEN]) as image:
+            largest = jpeg if image.format in ("JPEG", "MPO") else others
+            if image.width * image.height > largest:
+                raise _too_large(image.width * image.height, f"{_millions(largest)} that are read of a {image.format}")
+            yield image
+    except Unusable:
+        raise
+    except library.UnidentifiedImageError as error:
+        raise _stranger(file) from error
+    except (library.DecompressionBombWarning, library.DecompressionBombError) as error:
+        found = re.search(r"(\d+) pixels", str(error))
+        most = f"{_millions(jpeg)} that are read of a JPEG and the {_millions(others)} of others"
+        raise _too_large(int(found[1]) if found else 0, most) from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's error, not the image's
+            raise
+        raise Unusable("it is cut off" if "truncated" in str(error).lower() else f"it is damaged ({error})") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
+        raise Unusable(f"it is damaged ({type(error).__name__}: {error})") from error
+
+
+def _too_large(area: int, most: str) -> Unusable:
+    return Unusable(f"it has {area:,} pixels, more than the {most}: make it smaller")
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:,.0f} million" if number >= 1e6 else f"{number:,}"
+
+
+def _stranger(file: IO[bytes]) -> Unusable:
+    """What a file that is no image is."""
+    file.seek(0)
+    start = file.read(len(POINTER))
+    if not start:
+        return Unusable("it is empty")
+    if start == POINTER:
+        return Unusable("it is a pointer of Git LFS: run git lfs pull")
+    return Stranger("it is no image of a known kind")
 
 
 def pixels(image: Any, channels: int, side: int, greys: Sequence[float] | None) -> "NDArray[np.uint8]":
@@ -114,7 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"{error.name} is not installed: pip install numpy onnxruntime pillow", file=sys.stderr)
         return 2
-    except Exception as error:  # of a broken picture the decoders raise whatever they stumble over
+    except Unusable as error:
+        print(f"{picture}: {error}{KINDS if isinstance(error, Stranger) else ''}", file=sys.stderr)
+        return 1
+    except Exception as error:  # whatever is wrong with the network
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0

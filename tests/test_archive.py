@@ -11,6 +11,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import PIL.Image
@@ -40,6 +41,25 @@ FILES = {
     *("card.md", "README.md", "classify.py"),
     *(exporters.load(name).FILE for name in exporters.names() if not exporters.missing(name)),
 }
+PNG = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4) + b"IHDR"
+GIANT = (23_000).to_bytes(4) * 2 + b"\x08\x00\x00\x00\x00"
+LARGE = (10_000).to_bytes(4) * 2 + b"\x08\x00\x00\x00\x00"
+UNUSABLE = (
+    ("text.jpg", b"hello", "it is no image of a known kind: give it JPEG, PNG, WebP, GIF, BMP or TIFF"),
+    ("empty.jpg", b"", "it is empty"),
+    ("cut.png", PNG + LARGE[:4], "it is cut off"),
+    (
+        "giant.png",
+        PNG + GIANT + crc32(b"IHDR" + GIANT).to_bytes(4) + b"\x00\x00\x00\x04IDATabcd",
+        "it has 529,000,000 pixels, more than the 512 million that are read of a JPEG and the 89 million of others: "
+        "make it smaller",
+    ),
+    (
+        "large.png",
+        PNG + LARGE + crc32(b"IHDR" + LARGE).to_bytes(4) + b"\x00\x00\x00\x04IDATabcd",
+        "it has 100,000,000 pixels, more than the 89 million that are read of a PNG: make it smaller",
+    ),
+)
 WITHOUT = ("torch", "nas", "safetensors", "onnx", "scipy", "api")  # of what is installed here
 
 
@@ -192,12 +212,11 @@ def test_a_stranger_classifies_a_photo(built: tuple[Path, Manifest], flowers: Pa
 
 
 def test_a_stranger_is_told_what_is_wrong(built: tuple[Path, Manifest], tmp_path: Path) -> None:
-    (tmp_path / "text.jpg").write_text("hello")
-    ran = subprocess.run(
-        [sys.executable, str(built[0] / "classify.py"), str(tmp_path / "text.jpg")], capture_output=True, text=True
-    )
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert "UnidentifiedImageError" in ran.stderr
+    for name, data, words in UNUSABLE:
+        (tmp_path / name).write_bytes(data)
+        command = [sys.executable, str(built[0] / "classify.py"), str(tmp_path / name)]
+        ran = subprocess.run(command, capture_output=True, text=True)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"{tmp_path / name}: {words}\n")
     code = "import runpy, sys; sys.modules['onnxruntime'] = None; sys.argv = sys.argv[1:]\n"
     code += "runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", code, str(built[0] / "classify.py"), "photo.jpg"]
@@ -266,6 +285,15 @@ def test_what_is_resized_for_the_network_is_resized_as_in_training(trained: Path
             exporter.export(source, tmp_path / exporter.FILE)
             answers.append(exporter.opened(tmp_path / exporter.FILE)(raw))
         assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+
+
+@pytest.mark.parametrize(("name", "data", "words"), UNUSABLE)
+def test_what_is_not_classified_is_not_learnt_from_either_for_the_same_reason(
+    name: str, data: bytes, words: str
+) -> None:
+    with _picture.strict(), pytest.raises(_picture.Unusable) as refused:
+        _picture.pixels(io.BytesIO(data), 3, 24, _picture.Depth())
+    assert str(refused.value) == words.removesuffix(classify.KINDS)
 
 
 def test_a_file_that_does_not_keep_the_promise_is_not_offered(

@@ -322,7 +322,10 @@ def test_a_picture_is_shown_to_a_model(service: Service, client: Client, built: 
     png = {"content-type": "image/png"}
     for shown in (ask(address, 200, content=content), service.ask("POST", address, 200, content=content, headers=png)):
         assert [row["name"] for row in shown["classes"]] == list(expected)
-    assert "UnidentifiedImageError" in ask(address, 415, content=b"no picture")["detail"]
+    refused = "the picture cannot be shown to the network: "
+    for broken, words in ((b"no picture", f"it is no image of a known kind{classify.KINDS}"), (b"", "it is empty")):
+        assert ask(address, 415, content=broken)["detail"] == refused + words
+    assert ask(address, 415, content=content[: len(content) // 2])["detail"] == f"{refused}it is cut off"
     assert "send it with Content-Type" in service.ask("POST", address, 415, content=content)["detail"]
     assert "INVALID_PROTOBUF" in ask(f"{address}?by=model.int8.onnx", 415, content=content)["detail"]
     ask(f"{address}?by=passwords", 422, content=content)

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,25 +11,19 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nas import classify
+from nas.classify import LARGEST_JPEG_PIXELS, LARGEST_PIXELS, opened
+from nas.classify import Unusable as Unusable  # for whoever reads datasets
 from nas.datasets import DatasetError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# By content, whatever a file is called; none that starts another program (EPS) or holds files of its own (ICO).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "PCX", "TGA")
 DEEP = frozenset(("I", "I;16", "I;16B", "I;16L", "I;16N", "F"))  # grey, of more than 8 bits
 GREY = DEEP | {"1", "L", "LA", "La"}
-LARGEST_PIXELS = 89_478_485  # of an image that is decoded whole: a quarter of a GiB in colour
-LARGEST_JPEG_PIXELS = 512_000_000  # of one that is decoded at a part of its size
 LARGE_PIXELS = 16_000_000  # so large ones are decoded one at a time
-POINTER = b"version https://git-lfs"
 
 _large = threading.Lock()
-
-
-class Unusable(ValueError):
-    """The file is not an image, or not a whole one, or too large a one to be decoded; the message says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +53,16 @@ class Depth:
 def pillow() -> ModuleType:
     """PIL.Image. Raises DatasetError where it is not installed."""
     try:
-        import PIL.Image
+        library: ModuleType = classify.pillow()
     except ImportError as error:
         raise DatasetError("image files need Pillow: pip install 'nas-service[workers]'") from error
-    if PIL.Image.MAX_IMAGE_PIXELS != LARGEST_JPEG_PIXELS:
-        PIL.Image.init()
-        PIL.Image.MAX_IMAGE_PIXELS = LARGEST_JPEG_PIXELS  # the bounds are those above, which depend on the format
-    return PIL.Image
+    return library
 
 
-@contextlib.contextmanager
-def strict() -> Iterator[None]:
-    """Within, Pillow keeps quiet about what is odd of an image and can be read all the same.
-
-    Warnings are a state of the whole process, so this goes around threads and not into them.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("error", pillow().DecompressionBombWarning)
-        yield
+def strict() -> contextlib.AbstractContextManager[None]:
+    """As `classify` has it. Raises DatasetError where Pillow is not installed."""
+    pillow()
+    return classify.strict()
 
 
 def header(file: BinaryIO) -> Header:
@@ -132,35 +116,9 @@ _NONE = contextlib.nullcontext()
 
 @contextlib.contextmanager
 def _opened(file: BinaryIO) -> "Iterator[Image]":
-    library = pillow()
-    try:
-        with library.open(file, formats=[name for name in FORMATS if name in library.OPEN]) as image:
-            largest = LARGEST_JPEG_PIXELS if image.format in ("JPEG", "MPO") else LARGEST_PIXELS
-            area = image.width * image.height
-            if area > largest:
-                raise Unusable(f"it has {area:,} pixels, and {largest:,} are the most of a {image.format} image")
-            yield image
-    except Unusable:
-        raise
-    except library.UnidentifiedImageError as error:
-        raise Unusable(_stranger(file)) from error
-    except OSError as error:
-        if error.errno is not None:  # the disk's error, not the image's
-            raise
-        raise Unusable(str(error)) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's decoders raise whatever a broken file makes them stumble over
-        raise Unusable(f"{type(error).__name__}: {error}") from error
-
-
-def _stranger(file: BinaryIO) -> str:
-    """What a file that is no image is."""
-    file.seek(0)
-    start = file.read(len(POINTER))
-    if not start:
-        return "it is empty"
-    return "it is a pointer of Git LFS: run git lfs pull" if start == POINTER else "it is no image of a known kind"
+    pillow()
+    with opened(file, LARGEST_JPEG_PIXELS, LARGEST_PIXELS) as image:
+        yield image
 
 
 def _plain(image: "Image", mode: str, depth: Depth) -> "Image":

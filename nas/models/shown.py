@@ -41,14 +41,17 @@ def main(network: str) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    from nas.classify import Classifier
+    from nas.classify import KINDS, Classifier, Stranger, Unusable
 
     try:
         print(json.dumps(Classifier(network).probabilities(io.BytesIO(sys.stdin.buffer.read()))))
     except MemoryError:
         print(f"it takes more than {MOST_MEMORY_BYTES:,} bytes of memory", file=sys.stderr)
         return 1
-    except Exception as error:  # of a broken picture the decoders raise whatever they stumble over
+    except Unusable as error:
+        print(f"{error}{KINDS if isinstance(error, Stranger) else ''}", file=sys.stderr)
+        return 1
+    except Exception as error:  # whatever is wrong with the network
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
