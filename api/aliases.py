@@ -6,6 +6,7 @@ from fastapi import Depends, Path
 
 from api.history import Histories, History
 from api.views import growth
+from api.views.growth import Member
 from nas.networks.members import slug
 from nas.records import Model, Run
 from nas.specs import GrowthSpec, SearchSpec
@@ -36,15 +37,32 @@ def _best(history: History, run: Run) -> str:
         if leader is None or leader.model is None:
             raise NotFound(f"search {run.id} has no weights of its best network: grow it")
         return leader.model
-    assert isinstance(run.spec, GrowthSpec), "no other kind of run saves models"
-    scored = [
-        (score, row.model)
-        for row in growth.family(run.spec, history.trials(run.id))
-        if row.model and (score := row.accuracy if row.test_accuracy is None else row.test_accuracy) is not None
-    ]
-    if not scored:
+    kept = [(score, row.model) for score, row in _scored(history, run) if row.model]
+    if not kept:
         raise NotFound(f"growth {run.id} has scored none of its members yet")
-    return max(scored, key=lambda each: each[0])[1]
+    return max(kept, key=lambda each: each[0])[1]
+
+
+def _scored(history: History, run: Run) -> list[tuple[float, Member]]:
+    assert isinstance(run.spec, GrowthSpec), "no other kind of run saves models"
+    rows = growth.family(run.spec, history.trials(run.id))
+    scores = [(row.accuracy if row.test_accuracy is None else row.test_accuracy, row) for row in rows]
+    return [(score, row) for score, row in scores if score is not None]
+
+
+def passed_over(history: History, name: str) -> str | None:
+    """That RUN@best of a growth is not the member that leads, as the weights of that one are gone, in words."""
+    run_id, _, alias = name.partition("@")
+    if alias != "best" or not isinstance(history.store.run(run_id).spec, GrowthSpec):
+        return None
+    scored = sorted(_scored(history, history.store.run(run_id)), key=lambda each: (-each[0], not each[1].model))
+    (best, leader), (own, taken) = scored[0], next(each for each in scored if each[1].model)
+    if leader is taken:
+        return None
+    return (
+        f"{leader.member}, which leads with {100 * best:.2f} %, has no weights any more: "
+        f"{taken.member} with {100 * own:.2f} % is the best of those that have"
+    )
 
 
 def _member(history: History, run: Run, alias: str) -> str:

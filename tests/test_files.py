@@ -30,10 +30,10 @@ from nas.models.manifest import FileScore, Manifest, Way
 from nas.networks.blocks import network
 from nas.networks.counts import counts
 from nas.objective import Objective
-from tests.command_line import nas
+from tests.command_line import nas, unwrapped
 from tests.dataset_files import draw
 from tests.pictures import CLASSES, RECIPE, TINY, exported
-from tests.service import POINTS, UNKNOWN, Service, latency
+from tests.service import OWNER, POINTS, UNKNOWN, Service, latency
 from tests.service import checkpoint as filed
 
 NETWORKS = ("model.safetensors", "model.onnx", "model.pt2", "model.int8.onnx")
@@ -170,6 +170,24 @@ def test_a_model_is_named_by_what_it_is_of_its_run(service: Service) -> None:
         (f"{search.id}@best", "has no model: grow it"),
     ):
         assert words in service.get(f"/v1/models/{name}", status=404)["detail"]
+
+
+def test_the_best_of_a_growth_says_that_the_one_that_leads_has_no_weights(service: Service, tmp_path: Path) -> None:
+    growth = service.growth(service.search(POINTS), members=("B0", "B1"), tested=(0.95, 0.9))
+    service.store.claims.release(growth.id, OWNER, "finished")
+    leader = service.get(f"/v1/models/{growth.id}@best")
+    assert (leader["hint"], leader["test_accuracy"]) == (None, 0.95)
+    assert service.http.delete(f"/v1/models/{leader['id']}").status_code == 204
+    taken = service.get(f"/v1/models/{growth.id}@best")
+    words = (
+        f"{leader['member']}, which leads with 95.00 %, has no weights any more: "
+        f"{taken['member']} with 90.00 % is the best of those that have"
+    )
+    assert taken["hint"] == words
+    assert service.get(f"/v1/models/{taken['id']}")["hint"] is None
+    ran = nas("download", f"{growth.id}@best", "--to", str(tmp_path))
+    assert words in unwrapped(ran.out)
+    assert (tmp_path / taken["file"]).exists()
 
 
 def test_of_a_search_the_best_is_the_one_with_the_highest_reward(service: Service) -> None:

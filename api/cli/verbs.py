@@ -123,6 +123,8 @@ def download(session: Session) -> int:
     files = []
     with _bars(session) as bars:
         for model in reversed(rows):
+            if model.get("hint"):  # which services of earlier versions do not tell
+                session.say(model["hint"])
             bar = bars.add_task(f"{model['id']} as {session.options.kind}", total=None)
             if session.options.kind != CHECKPOINT and client.files(model["id"])["state"] != "built":
                 session.say(f"The files of model {model['id']} are made and scored first, which may take minutes")

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import FileResponse
 
 from api.access import Asker
-from api.aliases import Named
-from api.history import Rows
+from api.aliases import Named, passed_over
+from api.history import Histories, Rows
 from api.problems import WRITES, Problem, documented
 from api.routes.runs import Limit, Page
 from api.sending import BAD_RANGE, Wanted
@@ -61,6 +61,8 @@ class Trained(Model):
     model_bytes: int | None
     latencies_ms: dict[str, float]
     """Its latency on each device, as that is at its best, in milliseconds."""
+    hint: str | None = None
+    """That the member which leads was passed over, as its weights are gone, in the answer to RUN@best."""
     links: dict[str, str]
     """Where it is, its checkpoint and its card, what it is handed out as, and all of that in one archive."""
 
@@ -91,9 +93,10 @@ def list_models(
 
 
 @router.get("/{model}", summary="A trained network", responses=documented(_404=UNKNOWN))
-def get_model(model: Named, store: Rows) -> Trained:
+def get_model(model: Named, store: Rows, request: Request, history: Histories) -> Trained:
     """What was measured of it, and where its checkpoint and card are."""
-    return _trained(model, store.run(model.run), store)
+    hint = passed_over(history, request.path_params["model"])
+    return replace(_trained(model, store.run(model.run), store), hint=hint)
 
 
 @router.delete(

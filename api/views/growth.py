@@ -92,7 +92,7 @@ class Member:
     inherited: float | None = None
     """The part of its parameters that it began with from a parent, or the member before, from 0 to 1; null: none."""
     seconds: float | None = None
-    """Seconds of its trainings."""
+    """Seconds of its trainings, each from its beginning to its end."""
     model: str | None = None
     """The id of the first seed's model. To pick the best one would be to choose by the images that it is scored on."""
     models: tuple[str, ...] = ()
@@ -246,6 +246,7 @@ def _member(name: str, spec: GrowthSpec, found: Scaled | None, trials: Sequence[
     """What is known of a member without its scores."""
     counted = counts(found.architecture) if found else None
     measured = [trial.measurement for trial in trials if trial.measurement]
+    took = [trial.ended_at - trial.started_at for trial in trials if trial.measurement and trial.ended_at]
     models = tuple(
         f"{trial.run}-{trial.number}"
         for trial in sorted(trials, key=lambda trial: not trial.job.final)  # what was tested has learnt from all images
@@ -266,7 +267,7 @@ def _member(name: str, spec: GrowthSpec, found: Scaled | None, trials: Sequence[
         model_bytes=counted.model_bytes(spec.precision) if counted else None,
         rounding=next((row.rounding for row in measured if row.rounding), None),
         inherited=next((row.inherited for row in measured if row.inherited is not None), None),
-        seconds=sum(row.seconds for row in measured) if measured else None,
+        seconds=sum(took) if took else None,
         model=models[0] if models else None,
         models=models,
         progress=next((trial.progress for trial in trials if trial.state == "running"), None)
