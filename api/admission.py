@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api import descent, lessons
+from api import descent, lessons, proposing
 from api.descent import Models
 from api.problems import Problem, together
 from nas import (
@@ -19,6 +19,7 @@ from nas import (
     parents,
     plugins,
     quantisation,
+    soundness,
     spaces,
     teaching,
     worth,
@@ -32,7 +33,6 @@ from nas.networks.architecture import Images, Knobs
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
 from nas.objective import UNITS, Objective
-from nas.plans.problem import searcher
 from nas.plans.reach import require_within_reach
 from nas.recipes import Recipe
 from nas.records import PARENT
@@ -61,7 +61,7 @@ def admit(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool 
     faults, models = Faults(), store.model
     checked = faults.check
     checked("/name", spec.name, lambda: name(spec.name))
-    checked("/searcher", spec.searcher, lambda: plugins.check("nas.searchers", spec.searcher))
+    checked("/searcher", spec.searcher, lambda: plugins.check_searcher(spec.searcher, elsewhere=remote_workers))
     check_devices(faults, spec.devices, store.agents.all(), remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     checked("/objective/precision", spec.objective.precision, lambda: precision(spec, remote_workers))
@@ -73,6 +73,8 @@ def admit(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool 
     spec, space = around(faults, spec, space, info, roots, models, remote_workers=remote_workers)
     images = info.as_seen(spec.resolution) if info else None
     if space and images:
+        space = sound(faults, spec.space, space, images)
+    if space and images:
         if spec.weights == "shared":
             spec = dataclasses.replace(spec, knobs=spaces.nested(space, images) | spec.knobs)
         knobs = checked("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))
@@ -82,11 +84,10 @@ def admit(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool 
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: compared(baseline, spec, images))  # noqa: B023  # at once
     if not faults:
-        checked("/options", spec.options, lambda: plugins.check_options(spec.searcher, spec.options))
-        checked("/least_gain", spec.least_gain, lambda: least_gain(spec))
+        proposing.options(faults, spec)
         checked("/learn_from", spec.learn_from, lambda: lessons.learning(spec))
-    if not faults and images and plugins.is_light(spec.searcher):
-        checked("/options", spec.options, lambda: searcher(spec, images))
+    if not faults and images:
+        proposing.made(faults, spec, images)
     if not faults and images:
         within(faults, spec, images)
     if faults or info is None:
@@ -191,7 +192,7 @@ def check_devices(faults: Faults, named: Sequence[str], agents: Sequence[Agent],
         if isinstance(device, Remote):
             reason = absence(device.agent, agents)
         else:
-            reason = None if remote_workers else device.available()
+            reason = None if remote_workers else devices.absence(name)
         if reason:
             raise ValueError(f"device {name!r} cannot measure here: {reason}")
         if (other := before.setdefault(devices.canonical(name), name)) != name:
@@ -301,16 +302,6 @@ def within(faults: Faults, spec: SearchSpec, images: Images) -> None:
         faults.add(f"/limits/{error.field}", getattr(spec.limits, error.field), str(error))
 
 
-def least_gain(spec: SearchSpec) -> None:
-    """Raise ValueError where the searcher is to end the search by what it expects, and cannot say it."""
-    if spec.least_gain is not None and not plugins.says_gain(spec.searcher):
-        can = [name for name in plugins.names("nas.searchers") if plugins.says_gain(name)]
-        raise ValueError(
-            f"least_gain {spec.least_gain:g} needs a searcher that says what it expects to gain, which "
-            f"{spec.searcher!r} does not: give {' or '.join(can)}"
-        )
-
-
 def compared(baseline: str, spec: SearchSpec, images: Images) -> None:
     """Raise ValueError unless there is such a baseline, and the images are large enough for it."""
     if baseline != PARENT:
@@ -327,6 +318,11 @@ def published(baseline: str, images: Images) -> None:
         raise
     except ValueError as error:
         raise ValueError(f"baseline {baseline!r} does not fit the images: {error}") from error
+
+
+def sound(faults: Faults, name: str, space: SearchSpace, images: Images) -> SearchSpace | None:
+    """The space, where it can be searched for such images; notes what is wrong with one of the user's own."""
+    return faults.check("/space", name, lambda: soundness.sound(name, space, images))
 
 
 def fits(space: SearchSpace, images: Images) -> None:

@@ -16,10 +16,9 @@ from starlette.responses import Response
 from nas import logs
 from nas.codec import encode
 from nas.datasets import DatasetError
-from nas.plugins import UnknownPlugin
+from nas.plugins import BrokenPlugin, UnknownPlugin
 from nas.quotas import OverQuota
 from nas.refusal import MOST_FAULTS, Fault, Faults, Refusal, shortened, shown
-from nas.spaces import BrokenSpace
 from nas.store import Conflict, NotFound, StoreError
 from nas.uploads import Missing
 from nas.uploads.receiving import Busy
@@ -33,7 +32,7 @@ STATUS: dict[type[Exception], int] = {
     Busy: 409,
     Refusal: 422,
     UnknownPlugin: 422,
-    BrokenSpace: 422,
+    BrokenPlugin: 422,
     DatasetError: 422,
     StoreError: 503,
 }

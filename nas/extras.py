@@ -8,11 +8,14 @@ class NotInstalled(ModuleNotFoundError):
 
 
 def missing(what: str, extra: str, *packages: str) -> str | None:
-    """Why `what` is not to be had, None where all `packages` are installed. None of them is imported."""
+    """Why `what` is not to be had, None where all `packages` are installed; the `extra` is empty where none
+    brings them. None of them is
+    imported."""
     absent = [package for package in packages if find_spec(package) is None]
     if not absent:
         return None
-    return f"{what} needs {', '.join(absent)}: pip install 'nas-service[{extra}]'"
+    install = f"'nas-service[{extra}]'" if extra else " ".join(absent)
+    return f"{what} needs {', '.join(absent)}: pip install {install}"
 
 
 def require(what: str, extra: str, *packages: str) -> None:

@@ -28,7 +28,7 @@ def briefly(record: Any, field: str) -> str:
     return described(record)[field].partition(". ")[0].removesuffix(".")
 
 
-def parsed(source: str) -> ast.Module:
+def parsed(source: str | bytes) -> ast.Module:
     """A module's syntax. One thread at a time: Python 3.11 counts how deep all of them are in it together, and raises
     SystemError where one ends another's count."""
     with _parsing:

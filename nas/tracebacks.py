@@ -24,6 +24,13 @@ def traced(error: BaseException) -> str:
     return data.decode(errors="ignore")
 
 
+def blamed(error: BaseException, file: str | None) -> str:
+    """The error in a line, with the innermost line of `file` that led to it, where one did."""
+    said = f"{type(error).__name__}: {error}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if file and frame.filename == file]
+    return f"{said} ({Path(file).name}:{lines[-1]})" if file and lines else said
+
+
 def _shortened(file: str) -> str:
     """The file as it is imported, where it can be; with "~" for the user's folder."""
     for place in sorted({str(ROOT), *filter(None, sys.path)}, key=len, reverse=True):

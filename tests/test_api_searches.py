@@ -269,7 +269,8 @@ def test_a_heavy_searcher_is_checked_without_being_imported(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = """
-import package_that_is_not_here
+import torch
+raise AssertionError("not imported here")
 LIMIT = 4
 class Searcher:
     def __init__(self, problem, *, seed, rate: float = 0.5, most: int = LIMIT):

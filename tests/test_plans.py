@@ -378,7 +378,7 @@ def expecting(gains: list[float | None], parallel: int) -> SearchPlan:
     asked = plan._searcher.ask
 
     def ask(number: int, pending: list[Choices], *, attempt: int) -> Choices | None:
-        plan._searcher.expected_gain = next(found)  # type: ignore[attr-defined]
+        plan._searcher._own.expected_gain = next(found)  # type: ignore[attr-defined]
         return asked(number, pending, attempt=attempt)
 
     plan._searcher.ask = ask  # type: ignore[assignment, method-assign]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nas import spaces, zoo
+from nas import soundness, spaces, zoo
 from nas.measurements import Measurement
 from nas.networks.architecture import Architecture, Choices, Images, Stage
 from nas.networks.counts import counts
@@ -153,7 +153,7 @@ def test_the_example_in_the_documentation_is_a_space(tmp_path: Path) -> None:
     file = tmp_path / "fire.py"
     file.write_text(EXAMPLE)
     found = spaces.from_file(file)
-    assert spaces.problems(found, GREY) == []
+    assert soundness.problems(found, GREY) == []
     choices = {knob: options[0] for knob, options in found.knobs(GREY).items()}
     assert found.canonical(choices, GREY) == choices
 
@@ -262,7 +262,7 @@ def wired(operation: str = "channels", source: int | Chosen = 0) -> Wiring:
     ],
 )
 def test_the_check_says_what_is_wrong_with_a_space(functions: dict[str, Any], message: str) -> None:
-    found = spaces.problems(space(**functions), GREY)
+    found = soundness.problems(space(**functions), GREY)
     assert any(re.search(message, problem) for problem in found), found
 
 
@@ -270,12 +270,12 @@ def test_the_check_builds_a_network_and_lets_it_answer() -> None:
     from torch import nn
 
     other = nn.Sequential(nn.Flatten(), nn.Linear(784, 3))
-    found = spaces.problems(space(build=lambda _: other), GREY)
+    found = soundness.problems(space(build=lambda _: other), GREY)
     assert [problem.partition(" where")[0] for problem in found] == [
         "build gives 2,355 parameters",
         "build gives a network that answers (2, 3) to 2 images: it must be (2, 10)",
     ]
-    assert spaces.problems(space(), GREY) == []
+    assert soundness.problems(space(), GREY) == []
 
 
 def test_a_file_that_is_no_space_is_said_to_be_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from nas import parents, plugins, spaces, surroundings
+from nas import parents, plugins, soundness, spaces, surroundings
 from nas.evaluate import evaluate
 from nas.inheritance import inherited
 from nas.kinship import obstacles
@@ -76,7 +76,7 @@ def test_the_knobs_of_a_stage_are_what_can_be_smaller_and_the_last_choices_are_t
 @pytest.mark.parametrize("images", [PARENT.images, SEEN, dataclasses.replace(SEEN, resolution=33, channels=1)])
 class TestSpaces:
     def test_nothing_is_wrong_with_the_space(self, name: str, images: Images) -> None:
-        assert spaces.problems(spaces.around(name, PARENT), images) == []
+        assert soundness.problems(spaces.around(name, PARENT), images) == []
 
     def test_every_network_is_its_own(self, name: str, images: Images) -> None:
         space, draw = spaces.around(name, PARENT), random.Random(0)

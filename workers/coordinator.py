@@ -16,7 +16,7 @@ from nas.disk import going
 from nas.models.checkpoint import artifact
 from nas.networks.architecture import Images
 from nas.plans import plan_for
-from nas.plugins import UnknownPlugin
+from nas.plugins import BrokenPlugin, UnknownPlugin
 from nas.records import ENDED, Run
 from nas.refusal import Refusal
 from nas.roots import Roots
@@ -125,7 +125,7 @@ def _drive(store: Store, pool: RayPool, run: Run, owner: str, leave: threading.E
         _pause(store, run, owner, error)
         return
     except Exception as error:  # whatever is wrong with one run must not keep the others from being driven
-        expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, OSError, ImportError))
+        expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, BrokenPlugin, OSError, ImportError))
         log.error("%s", error, exc_info=not expected)
         said = str(error) if expected else f"{type(error).__name__}: {error}"
         _fail(store, run, owner, said, traced(error))

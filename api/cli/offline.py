@@ -11,7 +11,7 @@ from rich.text import Text
 
 from api.cli import terminal
 from api.cli.networks import image_arguments, images, network
-from nas import arena, codec, extras, spaces, zoo
+from nas import arena, codec, extras, plugins, soundness, spaces, zoo
 from nas.models import timm_strings
 from nas.networks import describe, drawing
 from nas.networks.architecture import Architecture, Images
@@ -139,19 +139,34 @@ def check_space(arguments: argparse.Namespace) -> int:
         if shape
         else [Images(resolution=28, channels=1, classes=10), Images(resolution=32, classes=10), Images(resolution=224)]
     )
-    faults: dict[str, list[str]] = {}
-    for kind in kinds:
-        name = f"{kind.resolution}×{kind.resolution}×{kind.channels}, {kind.classes:,} classes"
-        faults[name] = spaces.problems(space, kind)
+    named = {f"{kind.resolution}×{kind.resolution}×{kind.channels}, {kind.classes:,} classes": kind for kind in kinds}
+    found = {name: soundness.faults(space, kind) for name, kind in named.items()}
+    unread = _unread(arguments.space, path)
     if arguments.json:
-        terminal.print_json(faults)
-        return int(any(faults.values()))
-    for name, problems in faults.items():
-        for problem in problems:
-            print(f"{name}: {problem}")
-        if not problems:
+        faults = {
+            name: [soundness.told(words, choices) for words, choices in each.items()] for name, each in found.items()
+        }
+        terminal.print_json(faults | ({"name": unread} if unread else {}))
+        return int(bool(unread) or any(found.values()))
+    for words in dict.fromkeys(words for each in found.values() for words in each):  # alike for several images: once
+        where = [name for name, each in found.items() if words in each]
+        print(f"{'; '.join(where)}: {soundness.told(words, found[where[0]][words])}")
+    for name, each in found.items():
+        if not each:
             print(f"{name}: nothing is wrong")
-    return int(any(faults.values()))
+    for words in unread:
+        print(words)
+    return int(bool(unread) or any(found.values()))
+
+
+def _unread(space: str, path: Path) -> list[str]:
+    """What is said of files that a search of the space's name would not read."""
+    if path.suffix != ".py":
+        return list(spaces.unread(space))
+    read = plugins.file("search_spaces", path.stem)
+    if read is None or Path(read).resolve() == path.resolve():
+        return []
+    return [f"{path} is not read: there is a search space {path.stem!r} before it, give the file another name"]
 
 
 def _fields(entry: Entry) -> list[Any]:

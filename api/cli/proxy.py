@@ -88,8 +88,7 @@ def found_here(spec: ProxySpec, say: Say) -> Report:
     """Evaluate the trials here, `parallel` at once. Raises ValueError for what does not fit together (an unknown name,
     too few networks within the limits, too few trained) and OSError."""
     for name in spec.devices:
-        device, _ = devices.find(name)
-        if reason := device.available():
+        if reason := devices.absence(name):
             raise ValueError(f"device {name!r} cannot measure here: {reason}")
     cache = home.folder("datasets")
     info = datasets.describe(spec.dataset, cache)

@@ -61,6 +61,8 @@ def specified(wanted: BenchmarkRequest, store: Store, roots: Roots, *, remote_wo
     if parent and kept and images and not faults:
         faults.check("/parent", parent, lambda: descent.fits(parent, kept, images))
         space = None if faults else faults.check("/parent", parent, lambda: spaces.load(wanted.space, kept))
+    if space and images:
+        space = admission.sound(faults, wanted.space, space, images)
     if space and images and wanted.networks is not None:
         faults.check("/knobs", wanted.knobs, lambda: spaces.narrowed(space.knobs(images), wanted.knobs))
     if faults:

@@ -13,7 +13,8 @@ from api import descent
 from api.admission import absence, described
 from api.history import Rows
 from api.problems import Problem, documented, refused
-from nas import datasets, plugins, uploads, zoo
+from nas import datasets, plugins, soundness, uploads, zoo
+from nas import devices as known
 from nas.agents.errands import Agent
 from nas.datasets import DatasetError, DatasetInfo
 from nas.metering.history import History
@@ -23,6 +24,7 @@ from nas.plugins import Option
 from nas.recipes import RECIPES, Recipe
 from nas.roots import Outside, Roots
 from nas.spaces import load as load_space
+from nas.spaces import unread
 from nas.version import version
 from nas.zoo import Published
 
@@ -49,15 +51,23 @@ class Plugin:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListedSpace(Plugin):
+    """A space."""
+
+    unread: tuple[str, ...]
+    """Of files of the same name that are not read, that they are not, and what would help."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spaces:
     """The search spaces."""
 
-    spaces: tuple[Plugin, ...]
+    spaces: tuple[ListedSpace, ...]
     """The spaces, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space(Plugin):
+class Space(ListedSpace):
     """A space for images of one kind."""
 
     images: Images
@@ -166,7 +176,12 @@ class Health:
 @router.get("/spaces", summary="Search spaces", responses=documented())
 def spaces() -> Spaces:
     """Their knobs depend on the images: ask for one by name."""
-    return Spaces(spaces=tuple(Plugin(**_described("search_spaces", name)) for name in plugins.names("search_spaces")))
+    return Spaces(
+        spaces=tuple(
+            ListedSpace(**_described("search_spaces", name), unread=unread(name))
+            for name in plugins.names("search_spaces")
+        )
+    )
 
 
 @router.get("/spaces/{name}", summary="A search space's knobs", responses=documented(_404="unknown search space 'x'"))
@@ -184,9 +199,12 @@ def get_space(
     try:
         around = parent and descent.known(parent, roots, store.model)
         space = load_space(name, around)
+    except plugins.BrokenPlugin:
+        raise
     except ValueError as error:
         raise refused("?parent", parent, str(error)) from error
     images = Images(resolution=resolution, channels=channels, classes=classes)
+    soundness.sound(name, space, images)
     try:
         knobs = dict(space.knobs(images))
         drawn = _drawn(name, images, around)
@@ -194,6 +212,7 @@ def get_space(
         raise refused("?resolution", resolution, str(error)) from error
     return Space(
         **_described("search_spaces", name),
+        unread=unread(name),
         images=images,
         knobs=knobs,
         networks=float(math.prod(len(choices) for choices in knobs.values())),
@@ -217,7 +236,7 @@ def searchers() -> Searchers:
 def devices(store: Rows) -> Devices:
     """Where latency is measured: on this machine, then on those of agents."""
     agents = store.agents.all()
-    reasons = {name: plugins.load("nas.devices", name).available() for name in plugins.names("nas.devices")}
+    reasons = {name: known.absence(name) for name in plugins.names("nas.devices")}
     return Devices(
         devices=(
             *(

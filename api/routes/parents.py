@@ -42,13 +42,16 @@ class Parents:
     """Those with a name of their own."""
     others: tuple[str, ...]
     """How others are named, in words."""
+    problems: tuple[str, ...]
+    """What is wrong with kinds of parents that are not to be had for it."""
 
 
 @router.get("", summary="Parents: trained networks to begin with", responses=documented())
 def list_parents() -> Parents:
     """What a search's `parent` may name: its candidates begin with the weights of one of these, of a model of this
     service, or of a checkpoint file."""
-    return Parents(parents=tuple(map(_parent, parents.listed())), others=parents.others())
+    listed = tuple(map(_parent, parents.listed()))
+    return Parents(parents=listed, others=parents.others(), problems=parents.problems())
 
 
 def _parent(parent: Parent) -> ParentNetwork:

@@ -69,6 +69,8 @@ def admit(
     spec, space = admission.around(faults, spec, space, info, roots, models, remote_workers=remote_workers)
     images = info and info.as_seen(spec.resolution)
     if space and images:
+        space = admission.sound(faults, spec.space, space, images)
+    if space and images:
         if spec.weights == "shared":
             spec = dataclasses.replace(spec, knobs=spaces.nested(space, images) | spec.knobs)
         knobs = faults.check("/knobs", spec.knobs, lambda: spaces.narrowed(space.knobs(images), spec.knobs))

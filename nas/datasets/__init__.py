@@ -4,19 +4,23 @@ A dataset is named "fashion_mnist", or "folder:/path/to/images" where a plug-in 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from nas import plugins
 from nas.networks.architecture import Images
-from nas.refusal import between
+from nas.refusal import Refusal, between
+from nas.tracebacks import blamed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from nas.roots import Roots
+
+Answer = TypeVar("Answer")
 
 PATHS = ("/", "~", ".")  # how a path begins that was given in place of a dataset's name
 STRIP_IMAGES, STRIP_PIXELS = 8, 64  # of a class, side by side, and a side of each
@@ -150,7 +154,9 @@ class ImageSet:
 
 
 class Dataset(Protocol):
-    """A module in `nas/datasets/`. All raise DatasetError where the images cannot be used."""
+    """A module in `nas/datasets/`. All raise DatasetError where the images cannot be used. `names`, `look` and
+    `samples` may be left out: then no images go by names, and none are looked at before something is trained on
+    them."""
 
     def describe(self, argument: str, cache: Path, roots: "Roots | None") -> DatasetInfo:
         """Cheap: lists files and reads some headers, decodes a few MB of images at most, downloads nothing."""
@@ -235,16 +241,36 @@ def _few(names: list[str]) -> str:
 
 
 def _plugin(name: str) -> tuple[Dataset, str]:
-    """The plug-in of the dataset `name`, and what it is told."""
+    """The plug-in of the dataset `name`, and what it is told. Raises DatasetError where it cannot be imported."""
     check(name)
     plugin, _, argument = name.partition(":")
-    return cast(Dataset, plugins.load(__name__, plugin)), argument
+    try:
+        return cast(Dataset, plugins.load(__name__, plugin, "describe", "load")), argument
+    except plugins.BrokenPlugin as error:
+        raise DatasetError(str(error)) from error
+
+
+def _asked(name: str, function: str, answer: Callable[[Dataset, str], Answer]) -> Answer:
+    """What the function of the plug-in of the dataset `name` gives. Raises DatasetError, whatever that raises."""
+    plugin, argument = _plugin(name)
+    if not hasattr(plugin, function):
+        kind = name.partition(":")[0]
+        raise DatasetError(
+            f"dataset {name!r} cannot be looked at before something is trained on it: nas/datasets/{kind}.py has no "
+            f"function {function}"
+        )
+    try:
+        return answer(plugin, argument)
+    except (DatasetError, Refusal):
+        raise
+    except plugins.FAULTS as error:
+        where = plugins.file(__name__, name.partition(":")[0])
+        raise DatasetError(f"dataset {name!r}: {function} raises {blamed(error, where)}") from error
 
 
 def describe(name: str, cache: Path, roots: "Roots | None" = None) -> DatasetInfo:
     """What is known of the dataset `name` before it is fetched or decoded. With `roots` a path is read only in them."""
-    plugin, argument = _plugin(name)
-    return plugin.describe(argument, cache, roots)
+    return _asked(name, "describe", lambda plugin, argument: plugin.describe(argument, cache, roots))
 
 
 def load(name: str, resolution: int, cache: Path, roots: "Roots | None" = None) -> ImageSet:
@@ -255,22 +281,22 @@ def load(name: str, resolution: int, cache: Path, roots: "Roots | None" = None) 
 
 def names(name: str, cache: Path, roots: "Roots | None" = None) -> dict[str, str]:
     """The class of each training image of the dataset `name` by its file's name, where it has one; `roots` as above."""
-    plugin, argument = _plugin(name)
-    return plugin.names(argument, cache, roots)
+    if not hasattr(_plugin(name)[0], "names"):
+        return {}
+    return _asked(name, "names", lambda plugin, argument: plugin.names(argument, cache, roots))
 
 
 def look(name: str, cache: Path, roots: "Roots | None" = None) -> Look:
     """What is seen of the dataset `name` before anything is spent on it; `roots` as above."""
-    plugin, argument = _plugin(name)
-    return plugin.look(argument, cache, roots)
+    return _asked(name, "look", lambda plugin, argument: plugin.look(argument, cache, roots))
 
 
 def strip(name: str, label: int, cache: Path, roots: "Roots | None" = None) -> bytes:
     """A few training images of a class of the dataset `name`, side by side, as one JPEG file; `roots` as above."""
     from nas.datasets import _picture
 
-    plugin, argument = _plugin(name)
-    samples = plugin.samples(argument, label, STRIP_IMAGES, STRIP_PIXELS, cache, roots)
+    few = (label, STRIP_IMAGES, STRIP_PIXELS, cache, roots)
+    samples = _asked(name, "samples", lambda plugin, argument: plugin.samples(argument, *few))
     if not len(samples):
         raise DatasetError(f"dataset {name!r} has no training images of class number {label} that can be shown")
     return _picture.strip(samples)

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from nas import plugins
 from nas.metering import PLAIN, Options
+from nas.tracebacks import blamed
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nas.measurements import Latency
     from nas.networks.architecture import Images
+
+
+NEEDS = ("TAKES", "DTYPES", "available", "latency")
 
 
 class Device(Protocol):
@@ -35,11 +39,10 @@ class Device(Protocol):
 
 
 def find(named: str) -> tuple[Device, Options]:
-    """The device that `named` names, and its options. Raises ValueError for an unknown device or option, or a value
-    that it does not take; whether it is available is another question."""
+    """The device that `named` names, and its options. Raises ValueError for an unknown or broken device, an unknown
+    option, or a value that it does not take; whether it is available is another question."""
     name, colon, rest = named.partition(":")
-    plugins.check("nas.devices", name)
-    device = cast(Device, plugins.load("nas.devices", name))
+    device = cast(Device, plugins.load("nas.devices", name, *NEEDS))
     if colon and hasattr(device, "at"):
         place, colon, rest = rest.partition(":")
         device, name = device.at(place), f"{name}:{place}"
@@ -55,6 +58,21 @@ def find(named: str) -> tuple[Device, Options]:
             raise ValueError(f"device {named!r} has option {option!r} twice: give it once")
         options[option] = _dtype(device, named, text) if option == "dtype" else _number(named, option, text)
     return device, dataclasses.replace(PLAIN, **options)  # type: ignore[arg-type]
+
+
+def absence(named: str) -> str | None:
+    """Why that device cannot measure here, be it that its file is broken; None where it can. Raises ValueError where
+    there is none, or not with these options."""
+    try:
+        device, _ = find(named)
+    except plugins.BrokenPlugin as error:
+        return str(error)
+    try:
+        reason = device.available()
+    except plugins.FAULTS as error:
+        where = plugins.file("nas.devices", named.partition(":")[0])
+        return f"device {named!r} cannot say whether it is available: {blamed(error, where)}"
+    return None if reason is None else str(reason)
 
 
 def canonical(named: str) -> str:

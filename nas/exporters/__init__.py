@@ -3,6 +3,8 @@
 Each writes one file and runs it by the runtime that it is for, so that what is handed out has been tried.
 """
 
+import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,11 @@ Logits: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.float32]]"
 """Raw images, uint8 (N, channels, height, width), to float32 (N, classes)."""
 
 
+NEEDS = ("FILE", "PACKAGES", "AGREES", "export", "opened")
+
+log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """What is exported: a checkpoint, and what it was loaded as."""
@@ -34,14 +41,14 @@ class Source:
 
 
 class Exporter(Protocol):
-    """A module in `nas/exporters/`."""
+    """A module in `nas/exporters/`. `EXTRA` and `LOSES` may be left out."""
 
     FILE: str
     """What its file is called in an archive."""
     PACKAGES: tuple[str, ...]
     """What it needs beside torch and numpy, to export and to run."""
     EXTRA: str
-    """Which extra of this package brings that."""
+    """Which extra of this package brings that; empty: none does."""
     AGREES: float
     """By how much of the largest its logits may differ from torch's. Where the best two are closer than that, an image
     counts as right by either."""
@@ -59,13 +66,32 @@ class Exporter(Protocol):
 
 
 def names() -> tuple[str, ...]:
-    """The exporters, in alphabetical order."""
-    return plugins.names(__name__)
+    """The exporters that can be loaded, in alphabetical order: a broken one must not keep the others' files back."""
+    return tuple(name for name in plugins.names(__name__) if _works(name))
 
 
 def load(name: str) -> Exporter:
-    """The exporter of that name, which imports nothing heavy by itself."""
-    return cast(Exporter, plugins.load(__name__, name))
+    """The exporter of that name, which imports nothing heavy by itself, with what it leaves out."""
+    module = plugins.load(__name__, name, *NEEDS)
+    for left_out, default in (("EXTRA", ""), ("LOSES", 0.0)):
+        if not hasattr(module, left_out):
+            setattr(module, left_out, default)
+    return cast(Exporter, module)
+
+
+def _works(name: str) -> bool:
+    try:
+        load(name)
+    except plugins.BrokenPlugin as error:
+        _warn(str(error))
+        return False
+    return True
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Once."""
+    log.warning("%s; models are handed out without it", text)
 
 
 def missing(name: str) -> str | None:

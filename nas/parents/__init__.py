@@ -13,12 +13,14 @@ from nas.extras import NotInstalled
 from nas.networks.lowering import AnyArchitecture
 from nas.recipes import Split
 from nas.refusal import shortened
+from nas.tracebacks import blamed
 
 if TYPE_CHECKING:
     from torch import nn
 
 LONGEST = 200  # characters of a name that are repeated
 MOST_PIXELS = 128
+NEEDS = ("FORM", "names", "has", "described", "load")
 
 
 class UnknownParent(ValueError):
@@ -124,35 +126,82 @@ class Kind(Protocol):
 
 def described(name: str) -> Parent:
     """What is known of the parent of that name. Raises UnknownParent, and other ValueErrors for what cannot be one."""
-    return _kind(name).described(name)
+    return _described(*_kind(name), name)
 
 
 def load(name: str) -> "tuple[nn.Module, Parent]":
     """The network in evaluation mode, and what is known of it. Raises NotInstalled and ValueError."""
-    kind = _kind(name)
-    parent = kind.described(name)
+    plugin, kind = _kind(name)
+    parent = _described(plugin, kind, name)
     if parent.missing:
         raise NotInstalled(parent.missing)
     return kind.load(name), parent
 
 
 def listed() -> tuple[Parent, ...]:
-    """All that have names of their own."""
-    return tuple(kind.described(name) for kind in kinds() for name in kind.names())
+    """All that have names of their own, and can be described."""
+    return tuple(found for found in _every() if isinstance(found, Parent))
+
+
+def problems() -> tuple[str, ...]:
+    """What is wrong with kinds of parents, and with parents, that are not listed for it."""
+    return (*_kinds()[1], *(found for found in _every() if isinstance(found, str)))
 
 
 def others() -> tuple[str, ...]:
     """How those are named that are not listed, in words."""
-    return tuple(kind.FORM for kind in kinds() if not kind.names())
+    return tuple(kind.FORM for kind in _kinds()[0].values() if not kind.names())
 
 
-def kinds() -> tuple[Kind, ...]:
-    return tuple(cast(Kind, plugins.load(__name__, kind)) for kind in plugins.names(__name__))
+def _kinds(asked: str = "") -> tuple[dict[str, Kind], tuple[str, ...]]:
+    """The kinds that work, so far that they say whether they have a parent of the name that is `asked` for, and what is
+    wrong with the others: they must not keep the parents of these away."""
+    working, broken = dict[str, Kind](), list[str]()
+    for plugin in plugins.names(__name__):
+        try:
+            kind = cast(Kind, plugins.load(__name__, plugin, *NEEDS))
+            kind.names()
+            kind.has(asked)
+        except plugins.BrokenPlugin as error:
+            broken.append(str(error))
+        except plugins.FAULTS as error:
+            broken.append(f"parents of kind {plugin!r} cannot be listed: {_blamed(error, plugin)}")
+        else:
+            working[plugin] = kind
+    return working, tuple(broken)
 
 
-def _kind(name: str) -> Kind:
-    for kind in kinds():
+def _every() -> list[Parent | str]:
+    """All that have names, or what is wrong with one."""
+    every = list[Parent | str]()
+    for plugin, kind in _kinds()[0].items():
+        for name in kind.names():
+            try:
+                every.append(_described(plugin, kind, name))
+            except plugins.FAULTS as error:
+                every.append(str(error))
+    return every
+
+
+def _described(plugin: str, kind: Kind, name: str) -> Parent:
+    try:
+        return kind.described(name)
+    except (ValueError, OSError, ImportError):
+        raise
+    except plugins.FAULTS as error:
+        said = f"parent {shortened(name, LONGEST)!r} cannot be described: {_blamed(error, plugin)}"
+        raise plugins.BrokenPlugin(said) from error
+
+
+def _kind(name: str) -> tuple[str, Kind]:
+    """The plug-in that has such parents, by its name."""
+    working, broken = _kinds(name)
+    for plugin, kind in working.items():
         if kind.has(name):
-            return kind
-    there = (*(name for kind in kinds() for name in kind.names()), *others())
+            return plugin, kind
+    there = (*(name for kind in working.values() for name in kind.names()), *others(), *broken)
     raise UnknownParent(f"unknown parent {shortened(name, LONGEST)!r}: there are {', '.join(there)}")
+
+
+def _blamed(error: BaseException, plugin: str) -> str:
+    return blamed(error, plugins.file(__name__, plugin))

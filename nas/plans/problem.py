@@ -1,16 +1,15 @@
 """The problem that a searcher is to solve: a space and its knobs, and what is known of a network before training."""
 
 import functools
-from typing import cast
 
-from nas import plugins, spaces
+from nas import spaces
 from nas.latency_predictor import Predictor
 from nas.limits import excess
 from nas.networks.architecture import Choice, Choices, Images
 from nas.networks.counts import Counts, counts
 from nas.objective import Cost
-from nas.refusal import Refusal
-from nas.searchers import CostOf, Earlier, MakeSearcher, Problem, Searcher
+from nas.plans.asked import Asked, made
+from nas.searchers import CostOf, Earlier, Problem
 from nas.specs import SearchSpec
 
 REMEMBERED = 50_000  # networks whose counts are kept: arithmetic, but more of it than a proposal
@@ -78,11 +77,7 @@ def problem(
 
 def searcher(
     spec: SearchSpec, images: Images, predictor: Predictor | None = None, earlier: tuple[Earlier, ...] = ()
-) -> Searcher:
-    """The searcher that `spec` names, on its problem. Raises ValueError for an unknown name, knob or option."""
-    make = cast(MakeSearcher, plugins.load("nas.searchers", spec.searcher).Searcher)
-    try:
-        return make(problem(spec, images, predictor, earlier), seed=spec.seed, **spec.options)
-    except TypeError as error:
-        detail = f"searcher {spec.searcher!r} does not take these options: {error}"
-        raise Refusal(detail, field="options") from error
+) -> Asked:
+    """The searcher that `spec` names, on its problem. Raises ValueError for an unknown or broken one, an unknown knob
+    and an option that it does not take."""
+    return made(spec.searcher, problem(spec, images, predictor, earlier), seed=spec.seed, options=spec.options)

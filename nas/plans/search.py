@@ -243,7 +243,7 @@ class SearchPlan:
                 job = replace(job, predicted_ms=predicted_ms)
                 over = far_over(job.limits, predicted_ms, self._predictor.error)
             if over is None and self._network(job) not in self._begun:
-                return replace(job, expected_gain=getattr(self._searcher, "expected_gain", None))
+                return replace(job, expected_gain=self._searcher.expected_gain)
             if over:
                 broken, astray = over, astray + (astray == attempt)
             if astray == ASTRAY or (attempt == LED and astray >= REFUSALS):
