@@ -240,3 +240,58 @@ def test_a_space_of_ones_own_is_checked(tmp_path: Path, capsys: pytest.CaptureFi
     assert "ModuleNotFoundError: No module named 'no_such_module'" in capsys.readouterr().err
     assert nas("check-space", "absent.py") == 1
     assert "absent.py" in capsys.readouterr().err
+    file.write_text("import sys\nsys.exit(3)")
+    assert nas("check-space", str(file)) == 1
+    assert "fire.py cannot be imported: SystemExit: 3 (fire.py:2)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "fails", ["True", 'choices["group1.squeeze"] == 32 and choices["group2.modules"] == 3'], ids=["always", "rarely"]
+)
+def test_what_a_space_raises_is_said_once_with_its_line(
+    fails: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fire.py"
+    raising = f'    if {fails}:\n        raise ZeroDivisionError("rare")\n    parts = [Part('
+    file.write_text(EXAMPLE.replace("    parts = [Part(", raising, 1))
+    assert nas("check-space", str(file)) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    kinds = "28×28×1, 10 classes; 32×32×3, 10 classes; 224×224×3, 1,000 classes"
+    assert line.startswith(f"{kinds}: architecture raises ZeroDivisionError: rare (fire.py:19), for {{'group1.squeeze'")
+
+
+def test_a_failure_at_the_largest_choices_alone_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of which no random network has to be one."""
+    file = tmp_path / "fire.py"
+    fails = "    if all(choice in (3, 32, 10**6) for choice in choices.values()):\n        raise ZeroDivisionError"
+    text = EXAMPLE.replace("    parts = [Part(", f"{fails}\n    parts = [Part(", 1)
+    file.write_text(text.replace("(8, 16, 32)", f"(8, {', '.join(map(str, range(9, 32)))}, 32)"))
+    assert nas("check-space", str(file), "--resolution", "32") == 1
+    assert "architecture raises ZeroDivisionError:  (fire.py:19), for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("5", "nested(images) gives 5: give a dictionary of knobs to the choices that are left of them"),
+        ("{'group1.squeeze': ()}", "nested(images) leaves knob 'group1.squeeze' without a choice: give it one"),
+        ("{'group1.width': (8,)}", "nested(images) gives what does not nest: unknown knob 'group1.width'"),
+        (
+            "{'group1.squeeze': (8, 16)}",
+            "nested(images) gives what does not nest: weights 'shared' are for networks of",
+        ),
+        ("{}[images]", "nested(images) raises KeyError: Images(resolution=32, channels=3, classes=10) (fire.py:28)"),
+    ],
+)
+def test_what_a_space_says_of_shared_weights_is_checked(
+    given: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "fire.py"
+    file.write_text(f"{EXAMPLE}\n\ndef nested(images):\n    return {given}\n")
+    assert nas("check-space", str(file), "--resolution", "32", "--classes", "10") == 1
+    assert words in capsys.readouterr().out
+
+
+def test_cells_whose_parts_are_swapped_are_the_same_network(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("darts", "nasnet"):
+        assert nas("check-space", name, "--resolution", "28") == 0, capsys.readouterr().out

@@ -23,13 +23,20 @@ def spaces(session: Session) -> int:
     if not options.dataset:
         if options.parent:
             raise ServiceError("--parent needs --dataset: which knobs there are depends on the images")
-        return session.show(session.client.spaces(), listings.plugins)
+        rows = session.client.spaces()
+        if options.space is None:
+            return session.show(rows, listings.plugins)
+        named = [row for row in rows if row["name"] == options.space]
+        if not named:
+            there = ", ".join(row["name"] for row in rows)
+            raise ServiceError(f"unknown search space {options.space!r}: there are {there}")
+        return session.show(named[0], listings.space)
     dataset = session.client.dataset(options.dataset)
     if not dataset["info"]:
         raise ServiceError(dataset["problem"])
     info = dataset["info"]
     images = (info["resolution"], info["channels"], len(info["classes"]))
-    space = session.client.space(options.space, *images, parent=options.parent)
+    space = session.client.space(options.space or "mbconv", *images, parent=options.parent)
     return session.show(space, listings.knobs)
 
 
@@ -49,7 +56,8 @@ def devices(session: Session) -> int:
 
 
 def parents(session: Session) -> int:
-    return session.show(session.client.parents(), listings.parents)
+    answer = session.client.all_parents()
+    return session.show(answer["parents"], lambda _: listings.parents(answer))
 
 
 def recipes(session: Session) -> int:

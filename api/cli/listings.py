@@ -99,6 +99,7 @@ def plugins(rows: Sequence[Json]) -> RenderableType:
             parts.append(_indented(" · ".join(row["fingerprint"].values())))
         if row.get("problem"):
             parts.append(_indented(f"not here: {row['problem']}", "yellow"))
+        parts += [_indented(words, "yellow") for words in row.get("unread", ())]
         for option in row.get("options", ()):
             parts.append(_indented(f"--option {option['name']}={option['default']}  ({option['type']})"))
     return Group(*parts)
@@ -135,7 +136,14 @@ def boards(rows: Sequence[Json]) -> RenderableType:
     )
 
 
-def parents(rows: Sequence[Json]) -> RenderableType:
+def space(row: Json) -> RenderableType:
+    """The one, and where its knobs are to be seen."""
+    how = f"nas spaces {row['name']} --dataset NAME shows its knobs, which depend on the images"
+    return Group(plugins([row]), Text(how, style="dim"))
+
+
+def parents(answer: Json) -> RenderableType:
+    rows, others = answer["parents"], answer["others"]
     table = [
         (
             row["name"],
@@ -152,8 +160,8 @@ def parents(rows: Sequence[Json]) -> RenderableType:
         Fitted(
             ["Parent", "Trained on", ">Accuracy", ">Params", ">Mult-adds", "Licence"], table, flexible=["Trained on"]
         ),
-        Text("Or model:RUN-NUMBER of `nas models`, or file:/path/to/a.safetensors"),
-        *(Text(f"not here: {reason}", style="yellow") for reason in missing),
+        *(Text(f"Or {form}") for form in others),
+        *(Text(f"not here: {reason}", style="yellow") for reason in (*missing, *answer["problems"])),
     )
 
 

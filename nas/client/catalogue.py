@@ -45,6 +45,10 @@ class Catalogue(Service):
         """Trained networks that a search can begin with, besides models and files."""
         return self._list("/v1/parents", "parents")
 
+    def all_parents(self) -> Json:
+        """These, how the others are named, and what is wrong with those that are not to be had."""
+        return self._json("GET", "/v1/parents")
+
     def recipes(self) -> dict[str, Json]:
         recipes: dict[str, Json] = self._json("GET", "/v1/recipes")["recipes"]
         return recipes
