@@ -251,7 +251,8 @@ def _plugin(name: str) -> tuple[Dataset, str]:
 
 
 def _asked(name: str, function: str, answer: Callable[[Dataset, str], Answer]) -> Answer:
-    """What the function of the plug-in of the dataset `name` gives. Raises DatasetError, whatever that raises."""
+    """What the function of the plug-in of the dataset `name` gives. Raises DatasetError, whatever that raises but for
+    what says more: Refusal and MemoryError."""
     plugin, argument = _plugin(name)
     if not hasattr(plugin, function):
         kind = name.partition(":")[0]
@@ -261,7 +262,7 @@ def _asked(name: str, function: str, answer: Callable[[Dataset, str], Answer]) -
         )
     try:
         return answer(plugin, argument)
-    except (DatasetError, Refusal):
+    except (DatasetError, Refusal, MemoryError):
         raise
     except plugins.FAULTS as error:
         where = plugins.file(__name__, name.partition(":")[0])
