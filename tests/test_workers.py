@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nas.searchers
 from api.views import proxy
 from nas import datasets, home
 from nas.datasets import ImageSet
@@ -391,6 +392,23 @@ def test_images_that_cannot_be_loaded_fail_the_trials_and_not_the_loop(store: St
     assert {trial.state for trial in store.trials(run.id)} == {"failed"}
     assert "DatasetError" in (store.trial(run.id, 0).error or "")
     assert "/nowhere/at/all" in (store.trial(run.id, 0).error or "")
+
+
+def test_a_searcher_that_breaks_is_named_by_the_run_that_it_ends(
+    store: Store, pool: RayPool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_breaking.py").write_text(
+        "class Searcher:\n"
+        "    def __init__(self, problem, *, seed): ...\n"
+        "    def ask(self, number, pending=None, *, attempt=0):\n"
+        "        return {}['nope']\n"
+        "    def tell(self, choices, outcome): ...\n"
+    )
+    monkeypatch.setattr(nas.searchers, "__path__", [*nas.searchers.__path__, str(tmp_path)])
+    run = store.add_run("search", spec(folder, trials=1, searcher="own_breaking"))
+    coordinate(store, pool, threading.Event(), once=True)
+    error = "searcher 'own_breaking' raises KeyError: 'nope' (own_breaking.py:4)"
+    assert (store.run(run.id).state, store.run(run.id).error) == ("failed", error)
 
 
 def test_a_plan_that_breaks_ends_its_run_and_not_the_coordinator(
