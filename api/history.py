@@ -102,8 +102,8 @@ class History:
         """A family beside the trial that its network is from, as far as that is still there."""
         assert isinstance(run.spec, GrowthSpec)
         search, number = run.spec.source or ("", 0)
-        measured = [trial.measurement for trial in self.store.these(search, (number,)) if trial.measurement]
-        return growth.view(run, self.trials(run.id), found=measured[0].value(run.spec.metric) if measured else None)
+        found = next(iter(self.store.these(search, (number,))), None)
+        return growth.view(run, self.trials(run.id), found=found)
 
     def read(self, run: str, numbers: Iterable[int]) -> list[Trial]:
         """Those trials; of a model whose weights were removed without its weights."""

@@ -36,6 +36,7 @@ METRIC_WORDS: dict[str, str] = {
 Form = Literal["product", "absolute", "front"]
 FORMS: tuple[Form, ...] = ("product", "absolute", "front")
 
+MOST_TARGET = 1e18
 SOFT = (-0.07, -0.07)  # doubling the cost is worth about 5 % relative accuracy; the target is a mere factor
 HARD = (0.0, -1.0)  # free under the target, proportionally punished over it: the best within it
 ALONE = (0.0, 0.0)  # accuracy, whatever it costs
@@ -94,8 +95,9 @@ class Objective:
                 raise Refusal(detail, field="also")
             if self.also == self.cost:
                 raise Refusal(f"also {self.also!r} is the cost already: give another, or leave it out", field="also")
-        if not (math.isfinite(self.target) and self.target > 0):
-            raise Refusal(f"target {self.target} is not a positive number ({self.cost})", field="target")
+        if not 0 < self.target <= MOST_TARGET:
+            detail = f"target {self.target} is not a positive number ({self.cost}) up to {MOST_TARGET:g}"
+            raise Refusal(detail, field="target")
         for name in ("w_under", "w_over"):
             value = getattr(self, name)
             if not (math.isfinite(value) and -10 <= value <= 0):

@@ -50,6 +50,18 @@ def test_runs_are_ticked_and_stand_side_by_side(view: View) -> None:
     excused(view)
     expect(page.get_by_text("there is no run 'nothing'")).to_be_visible()
     expect(page.locator("circle.point")).to_have_count(0)
+    page.get_by_role("button", name="Leave out nothing").click()
+    expect(front.locator("circle.side-1.chosen")).to_have_count(1)
+    expect(page.locator(".compared li")).to_have_count(2)
+
+
+def test_of_different_images_it_is_said_that_accuracies_do_not_compare(view: View) -> None:
+    past, one = view.service.past, view.service.runs["old"]
+    spec = dataclasses.replace(SEARCH, name="Others", dataset="images:others", trials=4)
+    for other, apart in ((past.search(spec, 4), True), (past.search(dataclasses.replace(SEARCH, trials=4), 4), False)):
+        page = view.open(f"#/compare/{one.id},{other.id}")
+        expect(page.get_by_text("All are ranked by the same")).to_be_visible()
+        expect(page.get_by_text("They are of different images")).to_have_count(int(apart))
 
 
 def test_what_is_looked_at_is_in_the_address(view: View) -> None:

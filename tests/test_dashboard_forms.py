@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from nas.fields import briefly
 from nas.networks.counts import counts
@@ -85,9 +85,19 @@ def test_models_and_runs_are_deleted_when_somebody_is_sure(view: View) -> None:
     page = view.growth(growth)
     expect(page.get_by_role("button", name="Delete", exact=True)).to_be_hidden()
     store.claims.release(growth.id, OWNER, "finished")
-    page.get_by_role("button", name="Use it").first.press("Enter")
-    page.get_by_role("button", name="Pin it").press("Enter")
+    late: list[Route] = []
+    page.route("**/v1/models/*", lambda route: late.append(route))
+    with page.expect_request("**/v1/models/*"):
+        page.get_by_role("button", name="Use it").first.press("Enter")
+    pin = page.get_by_role("button", name="Pin it")
     weights = page.get_by_role("button", name="Delete its weights")
+    expect(pin.or_(weights)).to_have_count(2)
+    for button in (pin, weights):
+        expect(button).to_be_disabled()  # until it is known whether it is pinned
+    late.pop().continue_()
+    page.unroute("**/v1/models/*")
+    expect(pin).to_be_enabled()
+    pin.press("Enter")
     expect(weights).to_be_disabled()
     page.get_by_role("button", name="Unpin it").press("Enter")
     expect(weights).to_be_enabled()
@@ -311,10 +321,14 @@ def test_what_fits_the_images_of_a_path_is_taken_and_said_so(view: View, tmp_pat
     expect(taken).to_be_hidden()
     look.get_by_role("button", name="Take this").click()
     expect(hours).to_have_value("1")
+    folds = page.locator("[name='/recipe/folds']")
+    expect(folds).to_have_value("5")
     hours.fill("2")
-    expect(look.get_by_role("button", name="Take this")).to_be_visible()
+    expect(taken).to_contain_text("recipe.folds 5")
+    expect(taken).not_to_contain_text("hours")
     dataset.fill("folder:/nowhere")
     expect(look.get_by_text("'/nowhere'")).to_be_visible()
+    expect(folds).to_have_value("")  # it was for other images
     dataset.fill(str(tmp_path / "flowers"))
     expect(look.get_by_role("button", name="Take this")).to_be_visible()
     expect(hours).to_have_value("2")
@@ -332,7 +346,13 @@ def test_a_trial_is_grown_into_a_family(view: View) -> None:
     expect(page.locator(".stages tbody tr")).to_have_count(len(rows))
     expect(page.locator(".stages tbody tr").nth(1)).to_contain_text(f"{rows[1].channels}")
     page.get_by_label("B3").uncheck()
+    page.get_by_label("Seeds").fill("0")
+    page.get_by_role("button", name=f"Grow trial {number}").click()
+    complaint = page.locator("form.grow .error")
+    expect(complaint).to_contain_text("seeds 0 is not between")
+    excused(view)
     page.get_by_label("Seeds").fill("2")
+    expect(complaint).to_be_empty()
     page.get_by_label("Scored on").select_option("validation")
     page.get_by_role("button", name=f"Grow trial {number}").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Fashion, first try · trial {number}")

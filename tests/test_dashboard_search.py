@@ -84,6 +84,19 @@ def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
     expect(page.locator(".badge")).to_have_text(f"★ {best(points, strict)}")
     cost, accuracy = points[43]
     expect(page.locator("tr[data-key='43']")).to_contain_text(f"{strict.reward(accuracy, cost):.4f}")
+    exponent, over = page.get_by_role("spinbutton", name="Exponent w"), page.get_by_label("only over the target")
+    for w in ("0", "-0.5"):
+        exponent.fill(w)
+        page.keyboard.press("Tab")
+        expect(over).to_be_checked()
+    page.get_by_role("button", name="As searched").click()
+    expect(page.locator(".badge")).to_have_text(f"★ {before}")
+    page.get_by_role("radio", name="Parameters").check()
+    expect(page.locator(".axis-title").first).to_have_text("Parameters")
+    size = view.service.store.trial(run.id, before).measurement
+    assert size
+    aim = float(page.get_by_label("Target", exact=True).input_value())
+    assert size.params <= aim <= 1.1 * size.params
     page.get_by_role("radio", name="Latency").check()
     expect(page.locator(".axis-title").first).to_have_text("Latency")
     expect(page.locator("circle.point.front").first).to_be_visible()

@@ -10,6 +10,7 @@ from nas.measurements import Measurement
 from nas.metrics import Confusion, quality
 from nas.networks.architecture import Images
 from nas.objective import Metric, Objective
+from nas.recipes import Recipe
 from nas.records import Run
 from tests.service import OWNER, Service
 
@@ -181,10 +182,11 @@ def test_members_of_a_family_that_are_not_worth_what_they_cost(service: Service)
 
 
 def test_a_family_that_is_far_worse_than_the_trial_it_is_from(service: Service) -> None:
-    search = service.search([(0.83, 4_000_000)])
+    search = service.search([(0.83, 4_000_000)], recipe=Recipe(epochs=30))
 
-    def verdict(accuracy: float) -> str:
-        return words(service.growth(search, ("B0", "B1"), tested=(0.9, accuracy)).id)
+    def verdict(accuracy: float, of: Run = search, epochs: int = 5) -> str:
+        recipe = Recipe(epochs=epochs)
+        return words(service.growth(of, ("B0", "B1"), tested=(0.9, accuracy), recipe=recipe).id)
 
     def words(run: str) -> str:
         return str(service.get(f"/v1/growths/{run}")["verdict"]).replace("\N{NO-BREAK SPACE}", " ")
@@ -192,6 +194,10 @@ def test_a_family_that_is_far_worse_than_the_trial_it_is_from(service: Service) 
     assert verdict(0.15).startswith("B0 came to 15.0 ± 0.2 %, far below the 83.0 % of its trial: train it for as long")
     assert verdict(0.77).startswith("B0 came to 77.0")
     assert verdict(0.78).startswith("B1 leads")
+    assert "far below the 83.0 % of its trial. B1 leads" in verdict(0.15, epochs=30), "it was trained for as long"
+    few = service.search([(0.83, 4_000_000)], error=0.11)
+    assert verdict(0.62, few).startswith("B1 leads"), "which few images may have told of the trial"
+    assert "far below the 83.0 ± 11.0 % of its trial" in verdict(0.5, few)
     run = service.growth(search, ("B0", "B1"), tested=(0.9, 0.15))
     service.store.claims.release(search.id, OWNER, "finished")
     service.store.removals.delete_run(search.id)

@@ -49,6 +49,7 @@ def comparison(answer: Json) -> RenderableType:
         ("Share of the front", *(_last(side, lambda step: f"{100 * step['share']:.0f} %") for side in sides)),
     ]
     of_one = len({side["dataset"] for side in sides}) == 1
+    apart = "" if of_one else "Of different images: accuracies and shares do not say which is the better"
     parts: list[RenderableType] = [Text(f"{place}  {called(side, of_one)}") for place, side in enumerate(sides, 1)]
     parts += [Text(), Fitted(["", *places], cells)]
     alike = f" ({answer['knobs_alike']} are alike)" if answer["knobs_alike"] else ""
@@ -60,6 +61,7 @@ def comparison(answer: Json) -> RenderableType:
             table = [(name, *_tinted(values)) for name, values in found.items()]
             parts += [Text(), Text(title, style="bold"), Fitted(["", *places], table, flexible=["", *_bare(places)])]
     told = f"Ranked by {objective(aim)}" + (f" on {answer['device']}" if aim["cost"] == "latency_ms" else "")
+    parts += [Text(apart, style=APART)] if apart else []
     return Group(*parts, Text(f"{told}; {SHARE}", style="dim"), Text(MEDIAN, style="dim"))
 
 

@@ -5,7 +5,7 @@ import { beside } from "./beside.js";
 import { element, say, select } from "./element.js";
 import { grownChart } from "./grown.js";
 import { accuracy, COSTS, METRICS, percent } from "./numbers.js";
-import { inWords } from "./objective.js";
+import { aimAt, inWords } from "./objective.js";
 import { overlay } from "./overlay.js";
 import { note, said } from "./place.js";
 
@@ -71,6 +71,19 @@ export function comparePage(page, again, text) {
     location.hash = comparison(of) + query({ cost: by, target });
   }
 
+  const leave = (name, place) =>
+    names.length > 1 &&
+    element(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": `Leave out ${name}`,
+        click: () => go(names.filter((_, index) => index !== place)),
+      },
+      "Leave out",
+    );
+
   function add(event) {
     event.preventDefault();
     const more = added.value.split(/[\s,]+/).filter(Boolean);
@@ -82,7 +95,7 @@ export function comparePage(page, again, text) {
     const first = answer?.sides.map(({ network }) => network).find(Boolean);
     const device = answer?.device;
     const its = cost.value === "latency_ms" ? first?.latencies_ms[device] : first?.[cost.value];
-    note({ cost: cost.value, target: its ? Number(its.toPrecision(2)) : 1 });
+    note({ cost: cost.value, target: its ? aimAt(its) : 1 });
     rest = 0;
     again();
   }
@@ -92,14 +105,16 @@ export function comparePage(page, again, text) {
     const metric = objective.metric;
     cost.value = objective.cost;
     const where = objective.cost === "latency_ms" ? ` Latency is that on ${device}.` : "";
-    say(ranked, `All are ranked by the same: ${inWords(objective)}${where}`);
+    const of = new Set(answer.sides.map(({ dataset }) => dataset)).size;
+    const apart = of > 1 ? " They are of different images: accuracies and shares do not say which is the better." : "";
+    say(ranked, `All are ranked by the same: ${inWords(objective)}${where}${apart}`);
     const shown = answer.sides.map((side, place) => ({
       ...side,
       name: called(side, answer.sides),
       short: String(place + 1),
       class: `side-${place + 1}`,
     }));
-    sides.replaceChildren(...shown.map((side, place) => line(side, place, names, go)));
+    sides.replaceChildren(...shown.map((side, place) => line(side, leave(side.name, place))));
     chart.show(
       shown.map((side) => ({
         ...side,
@@ -143,6 +158,7 @@ export function comparePage(page, again, text) {
       if (!(error instanceof Problem)) throw error;
       charts.hidden = answer === null;
       say(complaint, error.message);
+      if (!answer) sides.replaceChildren(...names.map((name, place) => element("li", {}, name, leave(name, place))));
       return null;
     }
     return answer.sides.every(({ state }) => OVER.has(state));
@@ -156,23 +172,17 @@ function called({ name, run, network, scored_on: images }, sides) {
   return `${name || run}${twice && network ? `, trial ${network.number}` : ""}${unlike ? ` (${images} images)` : ""}`;
 }
 
-function line(side, place, names, go) {
+function line(side, leave) {
   const which = side.member ?? (side.network ? `trial ${side.network.number}` : "nothing measured yet");
   const facts = [which, side.dataset, `${side.scored_on} images`, side.state].join(" · ");
   const address = `#/${home(side.kind, side.run)}`;
-  const out = () => go(names.filter((_, index) => index !== place));
   return element(
     "li",
     { class: `key side ${side.class}` },
     element("strong", {}, `${side.short} `),
     element("a", { href: address }, side.name),
     element("span", { class: "muted" }, ` ${facts} `),
-    names.length > 1 &&
-      element(
-        "button",
-        { type: "button", class: "quiet", "aria-label": `Leave out ${side.name}`, click: out },
-        "Leave out",
-      ),
+    leave,
   );
 }
 

@@ -55,8 +55,10 @@ export function useIt(id) {
     element("h3", {}, "Try it"),
     photoField(`models/${encodeURIComponent(id)}/classes`, by),
   );
-  const pin = element("button", { type: "button", click: pinned }, "Pin it");
-  const erase = element("button", { type: "button", class: "danger", click: erased }, "Delete its weights");
+  // Until the model is known: what comes then would undo what was wished before.
+  const waits = { type: "button", disabled: true };
+  const pin = element("button", { ...waits, click: pinned }, "Pin it");
+  const erase = element("button", { ...waits, class: "danger", click: erased }, "Delete its weights");
   const judged = element("p", { class: "muted" });
   const complaint = element("p", { class: "error", role: "alert" });
   const sure = confirmation(
@@ -139,6 +141,7 @@ export function useIt(id) {
   function offer(model) {
     if (!model) return;
     say(judged, model.rounding ? `Its accuracy of ${accuracy(model)} is ${rounded(model)}, as its checkpoint is.` : "");
+    pin.disabled = false;
     pin.dataset.pinned = model.pinned ? "yes" : "";
     say(pin, model.pinned ? "Unpin it" : "Pin it");
     erase.disabled = model.pinned;

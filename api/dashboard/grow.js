@@ -54,7 +54,7 @@ export async function growForm(search) {
   const complaint = element("p", { class: "error", role: "alert" });
   const node = element(
     "form",
-    { class: "grow", hidden: true, submit },
+    { class: "grow", hidden: true, novalidate: true, submit, input: () => say(complaint, "") },
     element(
       "fieldset",
       { class: "members" },

@@ -4,6 +4,12 @@ import { COSTS, METRICS } from "./numbers.js";
 
 export const PRESETS = { soft: [-0.07, -0.07], hard: [0, -1], accuracy: [0, 0] };
 
+// A round target, within which is what costs so much.
+export function aimAt(cost) {
+  const unit = 10 ** (Math.floor(Math.log10(cost)) - 1);
+  return Number((Math.ceil(cost / unit - 1e-9) * unit).toPrecision(2));
+}
+
 // Whether its target chooses: with one exponent alone it is a factor of every reward, as `bound` in nas/objective.py.
 export const bound = ({ form, w_under, w_over }) => form === "absolute" || w_under !== w_over;
 

@@ -4,7 +4,7 @@ import { costOf } from "./columns.js";
 import { element, select } from "./element.js";
 import { ends } from "./frame.js";
 import { COSTS, METRICS } from "./numbers.js";
-import { PRESETS } from "./objective.js";
+import { aimAt, PRESETS } from "./objective.js";
 
 const STEPS = 1000; // of the target's slider, even on a logarithmic scale
 
@@ -102,7 +102,7 @@ export function ranking(changed, said) {
   function chooseCost(cost, on = chosen.device) {
     const same = cost === asked.cost && (cost !== "latency_ms" || on === asked.device);
     const unlike = same || !best ? null : costOf(best, cost, place(on));
-    Object.assign(chosen, { cost, device: on, target: same ? asked.target : unlike && Number(unlike.toPrecision(2)) });
+    Object.assign(chosen, { cost, device: on, target: same ? asked.target : unlike && aimAt(unlike) });
     told();
   }
 
@@ -153,7 +153,7 @@ export function ranking(changed, said) {
     slide.value = chosen.target ? (STEPS * Math.log(chosen.target / reach[0])) / Math.log(reach[1] / reach[0]) : 0;
     slide.setAttribute("aria-valuetext", chosen.target ? COSTS[chosen.cost].brief(chosen.target) : "none");
     wSlide.value = chosen.w_over;
-    over.checked = chosen.w_under === 0 && chosen.w_over !== 0;
+    if (chosen.w_over !== 0) over.checked = chosen.w_under === 0; // else it says nothing, and is as it was
   }
 
   return {

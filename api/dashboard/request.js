@@ -61,7 +61,11 @@ export function cleared(form) {
   for (const control of form.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
 }
 
-const holder = (pointer) => pointer.replace("/w_under", "/w_over").replace(/\/\d+$/, "") || "?";
+const holder = (pointer) =>
+  pointer
+    .replace("/w_under", "/w_over")
+    .replace(/^\/fidelity$/, "/fidelity/kind")
+    .replace(/\/\d+$/, "") || "?";
 
 // Says each fault at its field, and returns what has no field.
 export function blame(form, error) {

@@ -24,9 +24,13 @@ export async function signInPage(page, _again, token) {
     complaint,
     element("div", { class: "actions" }, element("button", { class: "primary" }, "Sign in")),
   );
-  page.replaceChildren(form);
   who.replaceChildren(); // whoever it was: the page that comes next asks again
   who.hidden = true;
+  if (!token && (await isIn())) {
+    goOn();
+    return null;
+  }
+  page.replaceChildren(form);
   if (token) {
     history.replaceState(null, "", "#/sign-in");
     await signIn(token);
@@ -45,9 +49,24 @@ export async function signInPage(page, _again, token) {
       say(complaint, error.message);
       return;
     }
-    location.hash = sessionStorage.getItem(BACK) || "#/";
-    sessionStorage.removeItem(BACK);
+    goOn();
   }
+}
+
+async function isIn() {
+  try {
+    await get("session");
+    return true;
+  } catch (error) {
+    if (error instanceof NotSignedIn) return false;
+    throw error;
+  }
+}
+
+// To where somebody was; "Back" leads past the page that asked.
+function goOn() {
+  location.replace(sessionStorage.getItem(BACK) || "#/");
+  sessionStorage.removeItem(BACK);
 }
 
 // Who is signed in, in the header; nothing where nobody has to be. Asked once, before there is a page.

@@ -34,7 +34,8 @@ export function suggestion(place, changed, alone) {
 
   function tell() {
     button.textContent = before.size ? "Undo" : "Take this";
-    say(said, before.size ? `Taken into the form: ${fields().map(named).join(", ")}.` : "");
+    const taken = fields().filter(({ field }) => before.has(place(field)));
+    say(said, taken.length ? `Taken into the form: ${taken.map(named).join(", ")}.` : "");
   }
 
   function turned(how) {
@@ -61,7 +62,7 @@ export function suggestion(place, changed, alone) {
     // Somebody filled that field.
     touch(field) {
       touched.add(field);
-      if (before.size && !fields().every(holds)) before.clear();
+      for (const one of fields()) if (!holds(one)) before.delete(place(one.field));
       tell();
     },
   };

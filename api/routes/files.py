@@ -29,7 +29,7 @@ BYTES = "application/octet-stream"
 MEDIA = {"zip": "application/zip", "tar": "application/x-tar"}
 SECONDS = "5"  # after which it pays to ask again
 NONE = "the files of model 0a1b2c3d4e5f-3 are not made yet: POST /v1/models/0a1b2c3d4e5f-3/files makes them"
-NO_PICTURE = "the picture cannot be shown to the network: UnidentifiedImageError: cannot identify image file"
+NO_PICTURE = "the picture cannot be shown to the network: it is cut off"
 BUSY = "2 pictures are looked at already: try again in a second"
 MOST_CLASSES = 10
 _showing = threading.BoundedSemaphore(2)
@@ -105,7 +105,8 @@ class Files:
     name: str | None
     """What the model is called: which it is, its latency and its accuracy; null before they are built."""
     files: tuple[Offer, ...]
-    """Each of the files; every network among them has scored what was promised."""
+    """Each of the files; every network among them has scored what was promised, or, where its images have changed,
+    answers as it does in torch."""
     refused: tuple[Refused, ...]
     """What was made and did not keep the promise, or could not be made."""
     links: dict[str, str]

@@ -117,13 +117,13 @@ class Growth(Shown):
     """What to bear in mind of it, in the answer to its submission: that test images were looked at before."""
 
 
-def view(run: Run, trials: Sequence[Trial], hint: str | None = None, found: float | None = None) -> Growth:
-    """`found` is what the metric was of the trial that its network is from, where that is known."""
+def view(run: Run, trials: Sequence[Trial], hint: str | None = None, found: Trial | None = None) -> Growth:
+    """`found` is the trial that its network is from, where that is still there."""
     assert isinstance(run.spec, GrowthSpec)
     shown = common(run, summed(trials), f"/v1/growths/{run.id}")
     members = family(run.spec, trials, ended=run.state in ENDED)
     fit = fitted(members) if run.spec.fit else None
-    verdict = of_comparison(members) or of_growth(members, run.spec.metric, found)
+    verdict = of_comparison(members) or of_growth(members, run.spec, found)
     verdict = of_fit(members, fit) if run.spec.fit else verdict
     return Growth(**shown, spec=run.spec, family=members, fitted=fit, verdict=verdict, hint=hint)
 

@@ -1,13 +1,14 @@
 """What a run has come to, in words: the first thing that whoever looks at it wants to know."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas.objective import METRIC_WORDS, Metric
 from nas.outlines import Summary
 from nas.proposal import FEW_FOR_A_PARENT, photographs
-from nas.records import ENDED, Run
-from nas.specs import SearchSpec
+from nas.records import ENDED, Run, Trial
+from nas.specs import GrowthSpec, SearchSpec
 
 if TYPE_CHECKING:
     from api.views.growth import Member
@@ -69,19 +70,25 @@ def advised(leader: "Candidate", front: "Sequence[Candidate]", metric: Metric) -
     return min((leader, *_alike(leader, front, metric)), key=lambda row: row.cost)
 
 
-def of_growth(family: "Sequence[Member]", metric: Metric = "accuracy", found: float | None = None) -> str | None:
+def of_growth(family: "Sequence[Member]", spec: GrowthSpec, found: Trial | None = None) -> str | None:
     """Of a family, smallest first: whether its B0 is about as good as the same network was when it was `found`, and
     which members are not worth what they cost. None before there is anything to say."""
     whole = next((row for row in family if row.member == "B0"), None)
-    fallen = _fallen(whole.value, whole.value_error, found) if whole and whole.value is not None and found else None
-    return " ".join(filter(None, (fallen, _worth(family, metric)))) or None
+    fallen = _fallen(whole, spec, found) if whole and found else None
+    return " ".join(filter(None, (fallen, _worth(family, spec.metric)))) or None
 
 
-def _fallen(value: float, error: float | None, found: float) -> str | None:
-    if value + CERTAIN * (error or 0.0) >= found - FALLEN:
+def _fallen(whole: "Member", spec: GrowthSpec, found: Trial) -> str | None:
+    measured = found.measurement
+    had = measured.value(spec.metric) if measured else None
+    if measured is None or had is None or whole.value is None:
         return None
-    came, had = _percent(value, error), _percent(found, None)
-    return f"B0 came to {came}, far below the {had} of its trial: train it for as long, by the recipe of the search."
+    error = measured.value_error(spec.metric)
+    if whole.value + CERTAIN * math.hypot(whole.value_error or 0.0, error or 0.0) >= had - FALLEN:
+        return None
+    words = f"B0 came to {_percent(whole.value, whole.value_error)}, far below the {_percent(had, error)} of its trial"
+    shorter = found.job.recipe is None or spec.recipe.epochs < found.job.recipe.epochs
+    return f"{words}: train it for as long, by the recipe of the search." if shorter else f"{words}."
 
 
 def _worth(family: "Sequence[Member]", metric: Metric) -> str | None:
