@@ -69,8 +69,8 @@ class Past:
             self.end(job)
         return run
 
-    def growth(self, search: Run, number: int, done: int) -> Run:
-        """A claimed growth of a search's trial, of which so many members are done and one is running."""
+    def growth(self, search: Run, number: int, done: int, *, running: int = 1, **changes: object) -> Run:
+        """A claimed growth of a search's trial, of which so many trainings are done and others are running."""
         source = self.store.trial(search.id, number).job
         spec = GrowthSpec(
             name="Fashion family",
@@ -80,17 +80,19 @@ class Past:
             source=(search.id, number),
             recipe=dataclasses.replace(RECIPES["growth"], epochs=20),
         )
+        spec = dataclasses.replace(spec, **changes)  # type: ignore[arg-type]
         run = self._claimed("growth", spec)
         plan = GrowthPlan(run.id, spec)
-        for index in range(min(done + 1, len(spec.members))):
+        for index in range(min(done + running, spec.trials)):
             job = plan.ask(index)
             assert job is not None
             self.store.claims.begin(OWNER, job)
-            if index == done:
+            if index >= done:
                 self.progress(run, index, epoch=7)
                 continue
             self.clock.now += 400
             self.end(job)
+            plan.tell(job, self.store.trial(run.id, index).measurement)
         return run
 
     def other(self, kind: Kind, spec: Spec, came: Sequence[Measurement | str], *, running: int = 0) -> Run:

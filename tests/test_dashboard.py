@@ -130,6 +130,69 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     expect(page.locator(f"tr[data-key='{model.id}']")).to_contain_text(model.sha256[:12])
 
 
+def test_each_training_of_a_family_is_counted_and_has_a_line(view: View) -> None:
+    past, old = view.service.past, view.service.runs["old"]
+    run = past.growth(old, 15, 0, running=2, members=("B0", "B1"), seeds=2, scored_on="both")
+    page = view.growth(run)
+    expect(page.locator(".counts")).to_contain_text("0 of 8 trainings · 2 running")
+    expect(page.locator(".lines .who")).to_have_text(["B1 seed 0", "B1 seed 1"])
+    past.end(past.store.trial(run.id, 0).job)
+    expect(page.locator(".lines .who")).to_have_text(["B1 seed 1", "free"])
+    run = past.growth(old, 15, 0, running=3, members=("B0",), seeds=3, parallel=3)
+    view.growth(run)
+    expect(page.locator(".counts")).to_contain_text("0 of 3 trainings · 3 running")
+    expect(page.locator(".lines .who")).to_have_text([f"B0 seed {seed}" for seed in range(3)])
+
+
+def test_a_run_that_had_no_need_of_all_its_trainings_is_all_there(view: View) -> None:
+    past = view.service.past
+    run = past.growth(view.service.runs["old"], 15, 6, running=0, members=("B0", "B1"), seeds=2, scored_on="both")
+    page = view.growth(run)
+    bar = page.locator(".how-far").get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "75")
+    past.store.claims.release(run.id, OWNER, "finished")
+    expect(bar).to_have_attribute("aria-valuenow", "100")
+    expect(page.locator(".counts")).to_contain_text("6 of 8 trainings")
+    view.open("")
+    expect(page.locator(f"tr[data-key='{run.id}']").get_by_role("progressbar")).to_have_attribute(
+        "aria-valuenow", "100"
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 768, 360])
+def test_all_of_a_family_that_is_scored_on_both_is_in_sight(look: Callable[..., View], width: int) -> None:
+    view = look(width=width)
+    past, old = view.service.past, view.service.runs["old"]
+    run = past.growth(old, 15, 12, running=0, members=("B0", "B1", "B2", "B3"), seeds=2, scored_on="both")
+    page = view.growth(run)
+    table = page.get_by_role("table", name="family")
+    expect(table).to_contain_text(re.compile(r"no better than B\d"))
+    assert table.evaluate("table => table.parentNode.scrollWidth - table.parentNode.clientWidth") == 0
+    row = table.locator("tr[data-key='B0']")
+    for title in ("Validation accuracy", "Test accuracy"):
+        score = row.locator(f"td[data-title='{title}']")
+        expect(score).to_contain_text(re.compile(r"[\d.]+ ± [\d.]+ %"))
+        expect(score).to_be_visible()
+        said = score.evaluate("cell => getComputedStyle(cell, '::before').content")
+        assert said == (f'"{title}"' if width == 360 else "none")
+    ties = table.locator("th", has_text="Tied with")
+    expect(ties).to_be_visible(visible=width == 1280)
+    run = past.growth(old, 15, 0, members=("B0", "B1"), scored_on="both")
+    view.growth(run)
+    expect(table.locator("tbody tr")).to_have_count(2)
+    expect(ties).to_be_hidden()
+    expect(table.locator("td[data-title='Tied with']:visible")).to_have_count(0)
+
+
+def test_a_name_is_not_broken_for_the_tags_behind_it(view: View) -> None:
+    run = small(view.service, name="Fashion, 5 M multiply-adds, again")
+    view.service.store.write_label(run.id, tags=("roses", "red", "late"))
+    page = view.open("")
+    name = page.locator(f"tr[data-key='{run.id}']").get_by_role("link")
+    expect(name).to_be_visible()
+    assert name.evaluate("link => link.getClientRects().length") == 1
+
+
 def test_a_photo_that_is_dropped_is_shown_to_the_network(view: View, tmp_path: Path) -> None:
     run = view.service.runs["family"]
     model = view.service.store.model(f"{run.id}-1")

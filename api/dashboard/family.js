@@ -25,6 +25,7 @@ export function familyTable(spec) {
           {
             title: METRICS[metric].title,
             number: true,
+            named: true,
             text: (row) => accuracy(row.value, row.value_error),
             hint: "what members are compared by, as the networks of their search were",
           },
@@ -35,7 +36,7 @@ export function familyTable(spec) {
           {
             title: TITLES.validation,
             number: true,
-            minor: scored_on === "both",
+            named: true,
             text: (row) => accuracy(row.accuracy, row.accuracy_error),
             ...(own(spec) && { value: (row) => row.accuracy }),
             hint: ERROR,
@@ -47,6 +48,7 @@ export function familyTable(spec) {
           {
             title: TITLES.test,
             number: true,
+            named: true,
             text: (row) => accuracy(row.test_accuracy, row.test_error),
             ...(own(spec) && scored_on === "test" && { value: (row) => row.test_accuracy }),
             hint: ERROR,
@@ -57,6 +59,7 @@ export function familyTable(spec) {
     label: "family",
     key: (row) => row.member,
     stacked: true,
+    tight: true,
     empty: "This growth has no members.",
     columns: [
       { title: "Member", text: (row) => row.member, wide: own(spec) },
@@ -109,6 +112,7 @@ export function familyTable(spec) {
       {
         title: "Tied with",
         minor: true,
+        told: (rows) => rows.some((row) => row.tied_with.length),
         text: (row) => row.tied_with.join(", ") || "–",
         hint: "members whose accuracy is no farther away than chance alone would often bring it",
       },
@@ -124,7 +128,7 @@ export function familyTable(spec) {
           ]
         : []),
       { title: "Took", number: true, minor: true, text: (row) => duration(row.seconds) },
-      { title: "Checkpoint", text: (row) => row.model ?? "–", fill: download, below: own(spec) },
+      { title: "Checkpoint", text: (row) => row.model ?? "–", fill: download, named: true },
     ],
   });
 }
@@ -151,9 +155,9 @@ const note = (row) => row.error ?? row.skipped ?? (row.dominated_by ? `no better
 
 function state(cell, row) {
   const parts = [pill(row.state)];
-  if (note(row)) parts.push(element("span", { class: "why", title: note(row) }, note(row)));
+  if (note(row)) parts.push(element("span", { class: "why under", title: note(row) }, note(row)));
   if (row.state === "running" && row.progress?.epochs) {
-    parts.push(element("span", { class: "why" }, `epoch ${row.progress.epoch} of ${row.progress.epochs}`));
+    parts.push(element("span", { class: "why under" }, `epoch ${row.progress.epoch} of ${row.progress.epochs}`));
   }
   cell.replaceChildren(...parts);
 }

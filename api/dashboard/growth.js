@@ -1,6 +1,6 @@
 // The page of a growth.
 
-import { get, home } from "./api.js";
+import { get, home, query } from "./api.js";
 import { named } from "./devices.js";
 import { element } from "./element.js";
 import { events } from "./events.js";
@@ -11,12 +11,12 @@ import { live } from "./live.js";
 
 export function growthPage(page, again, id) {
   const top = heading("growth", id, again);
-  const running = live("Training now", (row) => row.member);
+  const running = live("Training now", ({ job: { member, seed } }) => (several ? `${member} seed ${seed}` : member));
   const chart = familyChart();
   const log = events("growth", id);
   const source = element("p", { class: "muted", hidden: true });
   const family = element("section", { class: "card" }, element("h2", {}, "Family"), source);
-  let [drawn, list] = ["", null];
+  let [drawn, list, several] = ["", null, false];
   page.replaceChildren(
     top.node,
     running.node,
@@ -25,12 +25,21 @@ export function growthPage(page, again, id) {
     log.node,
   );
 
+  // A member may have several at a time, one for each of its seeds.
+  const going = async (signal) =>
+    (await get(`${home("growth", id)}/trials${query({ state: "running" })}`, signal)).trials;
+
   return async function refresh(signal) {
     const run = await get(home("growth", id), signal);
-    top.show(run, { facts: facts(run.spec), objective: scaling(run.spec) });
+    top.show(run, {
+      facts: facts(run.spec),
+      objective: scaling(run.spec),
+      units: measures(run.spec) ? "trials" : null,
+    });
+    several = run.spec.seeds > 1;
     running.show(
-      run.family.filter((row) => row.state === "running"),
-      Math.min(run.spec.parallel, run.family.length),
+      run.counts.running ? await going(signal) : [],
+      Math.max(Math.min(run.spec.parallel, run.trials), run.counts.running),
       ended(run),
     );
     if (!list) {
@@ -54,6 +63,10 @@ export function growthPage(page, again, id) {
     return ended(run);
   };
 }
+
+// Whether networks are measured before any is trained, which are trials as well.
+const measures = ({ fit, members }) =>
+  fit?.cost === "latency_ms" || members.some((name) => name.includes("latency_ms"));
 
 function facts({ dataset, space, devices, recipe, parallel, seeds }) {
   return [

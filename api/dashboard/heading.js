@@ -9,11 +9,14 @@ import { duration, moment } from "./numbers.js";
 import { reasons, turns } from "./queue.js";
 
 const PENDING = { pause: "pausing", stop: "stopping", cancel: "cancelling", run: "resuming" };
-const UNITS = { search: "trials", growth: "members", benchmark: "measurements", proxy: "trainings" };
+const UNITS = { search: "trials", growth: "trainings", benchmark: "measurements", proxy: "trainings" };
 export const ended = (run) => run.ended_at !== null;
 
 // Those that came to something: what was cancelled did not.
 export const settled = ({ counts }) => counts.done + counts.refused + counts.failed;
+
+// How far it is, from 0 to 1: a run that is finished is, also where it had no need of all its trials.
+export const progressOf = (run) => (run.state === "finished" ? 1 : settled(run) / run.trials);
 
 // A wish that the coordinator has not come to yet is shown as such: "pausing".
 export function shownState(run) {
@@ -128,9 +131,8 @@ export function heading(kind, id, changed) {
       const remarks = run.spec.contents?.remarks ?? [];
       say(images, remarks.map(({ text }) => `Images: ${text}`).join("\n"));
       say(objective, words.objective);
-      const over = settled(run);
-      progress.show(over / run.trials);
-      say(count, tally(run, over, UNITS[kind]));
+      progress.show(progressOf(run));
+      say(count, tally(run, settled(run), words.units ?? UNITS[kind]));
       say(times, timing(run));
       wishes.pause.disabled = run.wish !== "run";
       wishes.resume.disabled = run.wish === "run";

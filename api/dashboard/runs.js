@@ -4,7 +4,7 @@ import { get, home, query } from "./api.js";
 import { command } from "./command.js";
 import { comparison, MOST_SIDES } from "./compare.js";
 import { bar, element, pill, say } from "./element.js";
-import { settled, shownState } from "./heading.js";
+import { progressOf, settled, shownState } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
 import { note, said } from "./place.js";
 import { queueCard, reasons } from "./queue.js";
@@ -43,8 +43,8 @@ export function runsPage(page, again) {
       },
       {
         title: "Progress",
-        text: (run) => `${settled(run)}/${run.trials}`,
-        value: (run) => settled(run) / run.trials,
+        text: (run) => `${settled(run)}/${run.trials} ${progressOf(run)}`,
+        value: progressOf,
         fill: progress,
       },
       {
@@ -174,14 +174,15 @@ function best(run) {
 }
 
 function name(cell, run) {
-  const tags = run.tags.map((tag) => element("span", { class: "kind tag" }, tag));
+  // With spaces between, at which a line may break: without them the name's last word goes along with the tags.
+  const tags = run.tags.flatMap((tag) => [" ", element("span", { class: "kind tag" }, tag)]);
   const kind = element("span", { class: "kind" }, run.kind);
-  cell.replaceChildren(element("a", { href: where(run) }, run.name || run.id), kind, ...tags);
+  cell.replaceChildren(element("a", { href: where(run) }, run.name || run.id), " ", kind, ...tags);
 }
 
 function progress(cell, run) {
   const gauge = bar(`Trials of ${run.name || run.id} that have ended`);
-  gauge.show(settled(run) / run.trials);
+  gauge.show(progressOf(run));
   cell.replaceChildren(
     element("div", { class: "gauge" }, gauge.node, element("span", {}, `${settled(run)} of ${run.trials}`)),
   );

@@ -5,10 +5,10 @@ import { note, said } from "./place.js";
 
 const PAGE = 25;
 
-// A column is {title, text(row), fill?(cell, row), value?(row), number?, minor?}: `fill` draws what text alone cannot, and
-// runs only when `text` changed; a column with `value` can be sorted; a `minor` one gives way on small screens, where
-// the rows of a `stacked` table become blocks, in which a `below` one has a line of its own, and a `named` one a line
-// that begins with its title.
+// A column is {title, text(row), fill?(cell, row), value?(row), told?(rows), number?, minor?}: `fill` draws what text alone
+// cannot, and runs only when `text` changed; a column with `value` can be sorted; one with `told` is there while that holds;
+// a `minor` one gives way on small screens, where the rows of a `stacked` table become blocks, in which a `named` one has
+// a line of its own that begins with its title. A `tight` table has much to show side by side.
 // The order of an `addressed` table is a part of the page's address.
 export function table({
   columns,
@@ -16,6 +16,7 @@ export function table({
   label,
   empty,
   stacked = false,
+  tight = false,
   sort = null,
   descending = false,
   pick = null,
@@ -37,7 +38,7 @@ export function table({
   );
   const grid = element(
     "table",
-    { "aria-label": label, class: stacked && "stacked" },
+    { "aria-label": label, class: [stacked && "stacked", tight && "tight"].filter(Boolean).join(" ") },
     element("thead", {}, element("tr", {}, ...headings.map((h) => h.node))),
     body,
   );
@@ -105,11 +106,16 @@ export function table({
     });
     for (const [index, each] of headings.entries())
       each.show(index === sort ? (descending ? "descending" : "ascending") : "none");
+    for (const [index, { told }] of columns.entries()) if (told) shown(index, told(rows));
     none.hidden = rows.length > 0;
     pager.hidden = pages === 1 && !coming;
     [earlier.disabled, later.disabled] = [page === 0, page === pages - 1];
     const count = `${page * PAGE + 1} to ${page * PAGE + visible.length} of ${rows.length.toLocaleString("en")}`;
     say(place, coming ? `${count}; ${coming.toLocaleString("en")} more are being read` : count);
+  }
+
+  function shown(index, told) {
+    for (const { cells } of [grid.tHead.rows[0], ...body.rows]) cells[index].hidden = !told;
   }
 
   function added(row) {
@@ -158,4 +164,4 @@ function lineOf(columns, name, picked) {
   };
 }
 
-const classes = (column) => ["number", "minor", "wide", "below", "named"].filter((word) => column[word]).join(" ");
+const classes = (column) => ["number", "minor", "wide", "named"].filter((word) => column[word]).join(" ");
