@@ -167,6 +167,20 @@ def test_the_figure_of_a_family_is_taken_away(view: View) -> None:
     members = [trial.job.member for trial in view.service.store.trials(run.id)]
     assert {row["member"] for row in rows} == set(members)
     assert sum(bool(row["test_accuracy"]) for row in rows) == 3
+    for row, member in zip(rows, httpx.get(f"{view.address}/v1/growths/{run.id}").json()["family"], strict=True):
+        plotted = {"latency_ms:cpu": member["latencies_ms"].get("cpu", "")}
+        plotted |= {cost: member[cost] for cost in ("mult_adds", "params", "peak_memory", "model_bytes")}
+        assert {name: row[name] for name in plotted} == {name: str(value) for name, value in plotted.items()}
+    assert "value" not in rows[0], "which is the accuracy"
+
+
+def test_the_figure_of_a_family_has_the_metric_that_members_are_compared_by(view: View) -> None:
+    run = view.service.past.growth(view.service.runs["old"], 15, 1, metric="macro_f1", devices=("cpu", "cpu_eager"))
+    page = view.growth(run)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    heading = Path(download.value.path()).read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert heading[-4:] == ["value", "value_error", "latency_ms:cpu", "latency_ms:cpu_eager"]
 
 
 def test_a_family_is_drawn_over_any_cost_with_its_search_behind_it(view: View) -> None:

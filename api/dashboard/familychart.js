@@ -9,9 +9,28 @@ import { accuracy, COSTS, METRICS, percent, short } from "./numbers.js";
 import { overlay } from "./overlay.js";
 import { saving } from "./saving.js";
 
-const COLUMNS = ["member", "state", "accuracy", "test_accuracy", "accuracy_error", "mult_adds", "params", "seeds"];
 // A colour and a dash for each way to scale; factors that a fit compares are on no line.
 const WAYS = { compound: "side-1", depth: "side-2", width: "side-3", resolution: "side-4" };
+
+// All that the chart can be made to show, as rows of which the first are headings.
+function rowsOf({ spec: { metric, devices }, family }) {
+  const names = [
+    "member",
+    "state",
+    "accuracy",
+    "test_accuracy",
+    "accuracy_error",
+    "mult_adds",
+    "params",
+    "peak_memory",
+  ];
+  names.push("model_bytes", "seeds", ...(metric === "accuracy" ? [] : ["value", "value_error"]));
+  const latencies = devices.map((device) => `latency_ms:${device}`);
+  return [
+    [...names, ...latencies],
+    ...family.map((row) => [...names.map((name) => row[name]), ...devices.map((device) => row.latencies_ms[device])]),
+  ];
+}
 
 export function familyChart() {
   let [run, search, asking] = [null, null, null];
@@ -142,7 +161,7 @@ export function familyChart() {
   const saved = saving(
     chart.root,
     () => `family-${run.id}`,
-    () => [COLUMNS, ...run.family.map((row) => COLUMNS.map((column) => row[column]))],
+    () => rowsOf(run),
   );
 
   const node = element(
