@@ -79,6 +79,41 @@ def test_the_buttons_change_what_is_wished(view: View) -> None:
         expect(page.get_by_role("button", name=name)).to_be_hidden()
 
 
+def test_the_keyboard_goes_on_from_the_button_that_takes_over(view: View) -> None:
+    run = small(view.service)
+    page = view.search(run)
+    pause, resume = (page.get_by_role("button", name=name) for name in ("Pause", "Resume"))
+    pause.press("Enter")
+    expect(resume).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(pause).to_be_focused()
+    page.get_by_role("button", name="Cancel", exact=True).press("Enter")
+    page.get_by_role("button", name="Cancel the search").press("Enter")
+    expect(page.locator(".heading .pill")).to_have_text("cancelling")
+    expect(resume).to_be_focused()
+    view.service.store.claims.release(run.id, OWNER, "cancelled")
+    expect(page.get_by_role("button", name="Edit")).to_be_focused()
+
+
+def test_what_is_chosen_of_a_list_is_not_cut_off(view: View) -> None:
+    page = view.open("#/new")
+    page.get_by_text("More", exact=True).click()
+    expect(page.get_by_label("Preset")).to_be_visible()
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("main select")].filter((list) => {
+            const alone = list.cloneNode();
+            alone.append(list.selectedOptions[0].cloneNode(true));
+            alone.style.width = "auto";
+            document.querySelector("main").append(alone);
+            alone.style.justifySelf = "start";
+            const needed = alone.offsetWidth;
+            alone.remove();
+            return list.checkVisibility() && needed > list.offsetWidth;
+        }).map((list) => list.name)"""
+    )
+    assert cut == []
+
+
 def test_models_and_runs_are_deleted_when_somebody_is_sure(view: View) -> None:
     store = view.service.store
     growth = view.service.past.growth(view.service.runs["old"], 15, 4)

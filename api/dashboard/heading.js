@@ -118,9 +118,15 @@ export function heading(kind, id, changed) {
     });
   }
 
+  // Whoever pressed a button that can be pressed no more goes on from the one that takes over.
+  function follow(pressed) {
+    if (pressed && !usable(pressed)) [wishes.pause, wishes.resume, written.button].find(usable).focus();
+  }
+
   return {
     node,
     show(run, words) {
+      const pressed = [...Object.values(wishes), erase].find((button) => button === document.activeElement);
       document.title = `${run.name || run.id} · Architecture search`;
       say(title, run.name || run.id);
       written.show(run);
@@ -143,6 +149,7 @@ export function heading(kind, id, changed) {
       raise.node.hidden = kind !== "search" || (ended(run) && run.state !== "finished");
       raise.show(run);
       actions.hidden = false;
+      follow(pressed);
       if (run.error) say(complaint, run.error);
       order.hidden = run.state !== "queued";
       if (run.state !== "queued") say(reason, run.reason ?? "");
@@ -150,6 +157,8 @@ export function heading(kind, id, changed) {
     },
   };
 }
+
+const usable = (button) => !button.disabled && !button.hidden;
 
 // What else there is of it.
 function links(kind, id) {

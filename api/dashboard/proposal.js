@@ -122,7 +122,7 @@ export async function proposalPage(page, _, like) {
           `${said("/fidelity").hint}; 9 epochs at least`,
         ),
         choice("Weights", "/weights", [
-          ["own", "each network's own"],
+          ["own", "each its own"],
           ["shared", "shared by all"],
         ]),
         number("Finals", "/finals"),
@@ -151,7 +151,7 @@ export async function proposalPage(page, _, like) {
           select(
             "/objective/w_over",
             [
-              ["", "best within the target"],
+              ["", "within the target"],
               ["hard", "hard: w = −1 above it"],
               ["soft", "soft: w = −0.07"],
               ["accuracy", "accuracy alone"],
