@@ -519,6 +519,24 @@ def test_what_is_not_there_is_said(view: View) -> None:
     excused(view)
 
 
+def test_what_is_not_to_come_is_not_said_to_be_read(view: View) -> None:
+    run = view.service.runs["old"]
+    page = view.open(f"#/searches/{run.id}/trials/99")
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no trial 99")
+    expect(page.get_by_text("Reading the").locator("visible=true")).to_have_count(0)
+    page.get_by_role("link", name="The search, with all its trials").click()
+    expect(page.get_by_role("table", name="trials")).to_be_visible()
+    view.open(f"#/searches/{run.id}?target=abc")
+    expect(page.locator(".ranking .error")).to_contain_text("target")
+    expect(page.get_by_text("Reading the").locator("visible=true")).to_have_count(0)
+    page.get_by_role("button", name="As searched").click()
+    expect(page.get_by_role("table", name="trials")).to_be_visible()
+    expect(page.get_by_role("heading", name="Best trial")).to_be_visible()
+    expect(page.locator(".chart-note").first).to_be_hidden()
+    page.wait_for_url(f"**/#/searches/{run.id}")
+    excused(view)
+
+
 def test_an_empty_service_says_how_to_start(look: Callable[..., View], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'nas.db'}"
     for address in served(url):

@@ -5,10 +5,12 @@ import dataclasses
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from nas.networks import describe
@@ -135,6 +137,33 @@ def test_what_was_predicted_is_drawn_against_what_was_measured(view: View) -> No
     expect(card).to_contain_text(re.compile(r"3 predictions were [\d.]+ % off on average"))
     page.goto(f"{view.address}/#/searches/{run.id}/trials/7")
     expect(page.locator(".figures")).to_contain_text("Predicted latency1.75 ms")
+
+
+def test_what_a_chart_has_not_is_said_between_its_axes(look: Callable[..., View]) -> None:
+    view = look(width=360)
+    page = view.search(view.service.runs["old"])
+    page.get_by_text("Predicted against measured").click()
+    card = page.locator("details", has_text="Predicted against measured")
+    note = card.locator(".chart-note")
+    expect(note).to_have_text("No latency that was predicted has been measured yet.")
+    upwards, words = card.locator(".axis-title", has_text="Measured").bounding_box(), note.bounding_box()
+    assert upwards
+    assert words
+    assert upwards["x"] + upwards["width"] < words["x"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_of_a_network_is_as_dark_as_its_page_and_large_enough(
+    look: Callable[..., View], scheme: str
+) -> None:
+    view = look(width=360, scheme=scheme)
+    page = view.open(f"#/searches/{view.service.runs['old'].id}/trials/15")
+    picture = page.get_by_role("img", name="The network of trial 15")
+    assert picture.evaluate("image => image.decode().then(() => image.clientWidth)") == 960
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    seen = Image.open(io.BytesIO(page.get_by_role("region", name="The network as a picture").screenshot()))
+    corner = seen.convert("RGB").getpixel((20, seen.height - 4))
+    assert corner == {"light": (255, 255, 255), "dark": (22, 27, 34)}[scheme]
 
 
 def test_a_latency_of_a_member_that_is_known_roughly_has_a_badge(view: View) -> None:

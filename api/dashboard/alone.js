@@ -30,34 +30,32 @@ export function trialPage(page, hurried, id, text) {
   });
   const learning = element("section", { class: "card", hidden: true }, element("h2", {}, "Learning curve"), curve.node);
   const named = element("p", { class: "muted" });
+  const search = element("a", { href: `#/${home("search", id)}` }, "The search, with all its trials");
+  const missing = element("p", { class: "card", hidden: true }, search);
   let read = null; // whether the trial had ended when its stages were read
+  const picture = element("img", { class: "drawing", alt: `The network of trial ${number}, layer by layer` });
+  const drawn = { class: "scroll", tabindex: 0, role: "region", "aria-label": "The network as a picture" };
+  const network = element(
+    "section",
+    { class: "card" },
+    links,
+    element("div", drawn, picture),
+    element("h2", {}, "Stages"),
+    stages.node,
+  );
   document.title = `Trial ${number} · Architecture search`;
-  page.replaceChildren(
-    element("header", { class: "page-title" }, title, named),
-    element(
-      "section",
-      { class: "card" },
-      links,
-      element("img", {
-        class: "drawing",
-        src: `v1/${address}/drawing`,
-        alt: `The network of trial ${number}, layer by layer`,
-      }),
-      element("h2", {}, "Stages"),
-      stages.node,
-    ),
+  const rest = element(
+    "div",
+    { class: "split turned" },
     element(
       "div",
-      { class: "split turned" },
-      element(
-        "div",
-        { class: "pile" },
-        learning,
-        element("section", { class: "card" }, element("h2", {}, "Relatives on the front"), relatives.node),
-      ),
-      card.node,
+      { class: "pile" },
+      learning,
+      element("section", { class: "card" }, element("h2", {}, "Relatives on the front"), relatives.node),
     ),
+    card.node,
   );
+  page.replaceChildren(element("header", { class: "page-title" }, title, named), missing, network, rest);
 
   return async function refresh(signal) {
     const trials = `${home("search", id)}/trials${query({ after: number - 1, limit: 1 })}`;
@@ -67,22 +65,23 @@ export function trialPage(page, hurried, id, text) {
       get(`${home("search", id)}/pareto`, signal),
     ]);
     const whole = rows.find((row) => row.number === number);
-    if (!whole) {
-      say(title, `There is no trial ${number}`);
-      return ended(run);
-    }
+    say(title, whole ? `Trial ${number}` : `There is no trial ${number}`);
+    missing.hidden = Boolean(whole);
+    network.hidden = rest.hidden = !whole;
+    say(named, `of ${run.name || run.id}`);
+    if (!whole) return ended(run);
+    if (!picture.src) picture.src = `v1/${address}/drawing`;
     const light = await latest(id, whole, signal);
     const best = pareto.best?.number ?? null;
-    const network = [...pareto.front, pareto.best].find((row) => row?.number === number) ?? null;
+    const its = [...pareto.front, pareto.best].find((row) => row?.number === number) ?? null;
     card.show(light, {
       whole,
       trouble: null,
       best: best === number,
       reward: whole.reward,
-      network,
+      network: its,
       run,
     });
-    say(named, `of ${run.name || run.id}`);
     links.replaceChildren(
       element("a", { class: "button", href: `#/${home("search", id)}?trial=${number}` }, "In its search"),
       element(

@@ -154,6 +154,8 @@ export function scatter(pick, aimed) {
       drawn = given;
       draw();
     },
+    // Of what is not to come.
+    without: (words) => say(note, words),
   };
 }
 

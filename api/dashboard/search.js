@@ -100,8 +100,17 @@ export function searchPage(page, hurried, id) {
       if (mine.signal.aborted) return;
       if (!(error instanceof Problem)) throw error;
       rank.complain(error.message);
+      unranked();
     }
     show();
+  }
+
+  // With an objective that the service refuses from the first there is nothing to be waited for.
+  function unranked() {
+    if (pareto) return;
+    chart.without("Nothing can be ranked by this objective.");
+    card.without("There is no best trial by this objective.");
+    say(reading, "They are shown once they can be ranked: “As searched” takes the objective of the search.");
   }
 
   // Another target or exponent shows its star at once, and what the service makes of it as soon as it stays.

@@ -69,6 +69,8 @@ export function trialCard(back, { address = null, measure = null }) {
 
   return {
     node,
+    // Of what is not to come.
+    without: (words) => say(empty, words),
     // `trial` is what columns say of it, `whole` the rest, null until it has been read; `network` is what is known of it
     // on the front, over all its trainings, if it is there. The `run` is its search.
     show(trial, { whole, trouble, best, reward, network, run }) {

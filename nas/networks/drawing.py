@@ -19,6 +19,13 @@ TALLEST, THICKEST, THINNEST = 150.0, 46.0, 3.0
 GAP, BETWEEN, MARGIN, WIDTH = 2.0, 26.0, 24.0, 1240.0
 ROW = TALLEST + 74.0
 COLOURS = {"dense": "#4e79a7", "pointwise": "#a0cbe8", "depthwise": "#f28e2b", "pool": "#b6b6b6", "linear": "#59a14f"}
+# Light or dark as whoever looks at it has it: on a dark page white paper dazzles.
+STYLE = (
+    ".title{font-size:18px;font-weight:bold}.block{font-size:12px}.shape{font-size:11px}"
+    ".kernel{font-size:10px;text-anchor:middle}"
+    "text{fill:#000}.shape{fill:#555}.ground{fill:#fff}"
+    "@media (prefers-color-scheme:dark){text{fill:#e4e8ed}.shape{fill:#9ca7b4}.ground{fill:#161b22}}"
+)
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,8 @@ def svg(architecture: AnyArchitecture, title: str) -> str:
     bottom = y + ROW + 24
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {bottom:g}" font-family="sans-serif">'
-        "<style>.title{font-size:18px;font-weight:bold}.block{font-size:12px}.shape{font-size:11px;fill:#555}"
-        ".kernel{font-size:10px;fill:#000;text-anchor:middle}</style>"
-        f'<rect width="{WIDTH:g}" height="{bottom:g}" fill="#fff"/>'
+        f"<style>{STYLE}</style>"
+        f'<rect width="{WIDTH:g}" height="{bottom:g}" class="ground"/>'
         + _text(MARGIN, 30, title, "title")
         + "".join(drawn)
         + key
