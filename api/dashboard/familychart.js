@@ -12,23 +12,15 @@ import { saving } from "./saving.js";
 // A colour and a dash for each way to scale; factors that a fit compares are on no line.
 const WAYS = { compound: "side-1", depth: "side-2", width: "side-3", resolution: "side-4" };
 
-// All that the chart can be made to show, as rows of which the first are headings.
+const COLUMNS = ["member", "state", "accuracy", "test_accuracy", "accuracy_error", "seeds", ...Object.keys(COSTS)];
+
+// All that the chart can be made to show, as rows of which the first are headings; a latency is one on a device.
 function rowsOf({ spec: { metric, devices }, family }) {
-  const names = [
-    "member",
-    "state",
-    "accuracy",
-    "test_accuracy",
-    "accuracy_error",
-    "mult_adds",
-    "params",
-    "peak_memory",
-  ];
-  names.push("model_bytes", "seeds", ...(metric === "accuracy" ? [] : ["value", "value_error"]));
-  const latencies = devices.map((device) => `latency_ms:${device}`);
+  const names = metric === "accuracy" ? COLUMNS : [...COLUMNS, "value", "value_error"];
+  const plain = names.filter((name) => name !== "latency_ms");
   return [
-    [...names, ...latencies],
-    ...family.map((row) => [...names.map((name) => row[name]), ...devices.map((device) => row.latencies_ms[device])]),
+    [...plain, ...devices.map((device) => `latency_ms:${device}`)],
+    ...family.map((row) => [...plain.map((name) => row[name]), ...devices.map((device) => row.latencies_ms[device])]),
   ];
 }
 
