@@ -270,6 +270,32 @@ def test_which_knobs_mattered_is_told_and_brushed(view: View) -> None:
         expect(card.locator(".knob")).to_have_count(len(found["knobs"]))
 
 
+def test_what_networks_cost_and_are_worth_is_brushed_by_keys(view: View) -> None:
+    page = view.search(view.service.runs["old"])
+    page.get_by_text("What mattered").click()
+    card = page.locator("details", has_text="What mattered")
+    lines, kept = card.locator("polyline.network:not(.best)"), card.locator("polyline.kept")
+    expect(lines).not_to_have_count(0)
+    expect(kept).to_have_count(all_of_them := lines.count())
+    least = card.get_by_role("slider", name="Accuracy, at least")
+    least.focus()
+    before = float(least.get_attribute("aria-valuenow") or 0)
+    for _ in range(4):
+        page.keyboard.press("PageUp")
+        expect(least).to_be_focused()
+    assert float(least.get_attribute("aria-valuenow") or 0) > before
+    assert 0 < kept.count() < all_of_them
+    by_accuracy = kept.count()
+    most = card.get_by_role("slider", name="Multiply-adds, at most")
+    for _ in range(4):
+        most.press("PageDown")
+    assert kept.count() < by_accuracy
+    for slider in (most, least):
+        slider.press("Escape")
+    expect(kept).to_have_count(all_of_them)
+    expect(least).to_be_focused()
+
+
 def test_what_runs_that_are_compared_find_is_told_and_not_asked_for(view: View) -> None:
     past, store = view.service.past, view.service.store
     one, other = (small(view.service, seed=seed) for seed in (11, 12))

@@ -1,5 +1,5 @@
 // Parallel coordinates (Inselberg 1985): an axis a knob, one for the cost and one for the value, and a line a network.
-// Axes of numbers are brushed by dragging along them, those of choices by clicking on a choice.
+// Axes of numbers are brushed by dragging along them or by the arrow keys, those of choices by clicking on a choice.
 
 import { costly, linear } from "./axis.js";
 import { element, svg } from "./element.js";
@@ -8,12 +8,14 @@ import { ends } from "./frame.js";
 const [TOP, BOTTOM, SIDE] = [34, 22, 52]; // pixels around the axes
 const HEIGHT = 300;
 const CLICK = 4; // pixels: a shorter drag takes the brush away
+const KEYS = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 };
+const STEP = 4; // pixels that a key moves an end of what is kept by
 
 // `brush` has the choices that are kept by knob (a Set of places), and the ends of what is kept of cost and value.
 // changed() is called when a brush is; a network is picked by clicking on its line.
 export function parallel(brush, changed, pick) {
   let [drawn, width] = [null, 600];
-  const root = svg("svg", { width: "100%", height: HEIGHT, role: "img" });
+  const root = svg("svg", { width: "100%", height: HEIGHT, role: "group" });
   const node = element("div", { class: "chart parallel" }, root);
   node.style.height = `${HEIGHT}px`;
   new ResizeObserver(([entry]) => {
@@ -37,15 +39,18 @@ export function parallel(brush, changed, pick) {
         svg("title", {}, `trial ${network.number}`),
       );
     const order = [...networks].sort((a, b) => kept.has(a.number) - kept.has(b.number));
+    const focused = root.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     root.replaceChildren(
       ...order.map((network) => line(network, kept.has(network.number) ? "kept" : "")),
       ...networks.filter(({ number }) => number === best).map((network) => line(network, "best")),
       ...axes.map((axis, index) => drawAxis(axis, scales[index], SIDE + index * every, every)),
     );
+    root.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
     root.setAttribute("aria-label", `${networks.length} networks by ${axes.map(({ title }) => title).join(", ")}`);
   }
 
-  function drawAxis(axis, { at, of, ticks }, x, room) {
+  function drawAxis(axis, scale, x, room) {
+    const { at, of, ticks } = scale;
     const on = (tick) => (axis.choices ? !brush[axis.name] || brush[axis.name].has(tick) : true);
     const most = Math.max(6, Math.floor(room / 7));
     const group = svg(
@@ -72,7 +77,7 @@ export function parallel(brush, changed, pick) {
         ),
       ),
     );
-    if (!axis.choices) group.append(...grip(axis, x, at, of));
+    if (!axis.choices) group.append(...grip(axis, x, at, of), ...sliders(axis, x, scale));
     return group;
   }
 
@@ -107,6 +112,40 @@ export function parallel(brush, changed, pick) {
       from = null;
     });
     return [shown, hold];
+  }
+
+  // What dragging does, for the keyboard: either end of what is kept is a slider.
+  function sliders(axis, x, { at, of, low, high }) {
+    const range = (brush[axis.name] ?? [low, high]).map((value) => Math.min(high, Math.max(low, value)));
+    return range.map((value, end) => {
+      const [least, most] = end ? [range[0], high] : [low, range[1]];
+
+      function moved(event) {
+        if (!(event.key in KEYS) && event.key !== "Escape") return;
+        event.preventDefault();
+        if (event.key === "Escape") return changed(axis.name, null);
+        const kept = range.with(end, Math.min(most, Math.max(least, of(at(value) - STEP * KEYS[event.key]))));
+        changed(axis.name, kept[0] > low || kept[1] < high ? kept : null);
+      }
+
+      return svg("rect", {
+        class: "brush-end",
+        "data-key": `${axis.name} ${end}`,
+        role: "slider",
+        tabindex: 0,
+        "aria-label": `${axis.title}, ${end ? "at most" : "at least"}`,
+        "aria-orientation": "vertical",
+        "aria-valuemin": least,
+        "aria-valuemax": most,
+        "aria-valuenow": value,
+        "aria-valuetext": axis.show(value),
+        x: x - 10,
+        width: 20,
+        y: at(value) - 3,
+        height: 6,
+        keydown: moved,
+      });
+    });
   }
 
   return {
