@@ -7,6 +7,12 @@ import { PRESETS } from "./objective.js";
 // A path that is given in place of a dataset's name is that of a folder, as on the command line.
 const dataset = (text) => (/^[/~]/.test(text) ? `folder:${text}` : text);
 
+const listed = (text, between) =>
+  text
+    .split(between)
+    .map((one) => one.trim())
+    .filter(Boolean);
+
 const parts = (pointer) => pointer.slice(1).split("/");
 
 // `kept` is what another request says that has no field here.
@@ -22,9 +28,7 @@ export function request(form, kept = {}) {
     }, body);
     if (last === "w_over" && value in PRESETS) [place.w_under, place.w_over] = PRESETS[value];
     else if (control.name === "/dataset") place[last] = dataset(value);
-    else
-      place[last] =
-        "list" in control.dataset ? value.split(control.dataset.list || /\s+/).map((one) => one.trim()) : value;
+    else place[last] = "list" in control.dataset ? listed(value, control.dataset.list || /\s+/) : value;
   }
   if (form.elements.namedItem("/fidelity/kind")?.value === "") delete body.fidelity; // without a kind there are none
   return body;
