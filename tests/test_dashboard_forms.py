@@ -350,6 +350,7 @@ def test_what_fits_the_images_of_a_path_is_taken_and_said_so(view: View, tmp_pat
     expect(hours).to_have_value("1")
     taken = look.get_by_text("Taken into the form")
     expect(taken).to_contain_text("hours 1")
+    expect(taken).to_contain_text("save_weights true")  # which has no field
     expect(page.locator(".command code")).to_contain_text(f'"dataset": "folder:{tmp_path}/flowers"')
     look.get_by_role("button", name="Undo").click()
     expect(hours).to_have_value("")

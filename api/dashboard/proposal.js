@@ -175,6 +175,7 @@ export async function proposalPage(page, _, like) {
     element("div", { class: "actions" }, start),
   );
   const kept = fill(form, before);
+  const beside = {}; // the places of what has no field, by its name
   const others = Object.entries(kept).flatMap(([name, value]) => (JSON.stringify(value) === "{}" ? [] : [name]));
   if (others.length) say(carried, `As search ${like} has them, too: ${others.join(", ")}.`);
   const curl = command("searches", {});
@@ -207,7 +208,7 @@ export async function proposalPage(page, _, like) {
   // Where a value of the request stands: in its field, or beside the form where it has none.
   function place(pointer) {
     const name = pointer.slice(1);
-    const beside = {
+    beside[name] ??= {
       get value() {
         return kept[name];
       },
@@ -215,7 +216,7 @@ export async function proposalPage(page, _, like) {
         kept[name] = value;
       },
     };
-    return form.elements.namedItem(pointer) ?? beside;
+    return form.elements.namedItem(pointer) ?? beside[name];
   }
 
   function edited({ target }) {
