@@ -371,6 +371,33 @@ def test_what_fits_the_images_of_a_path_is_taken_and_said_so(view: View, tmp_pat
     excused(view)
 
 
+def test_what_was_typed_is_there_again_until_it_is_sent(view: View, tmp_path: Path) -> None:
+    fill(tmp_path / "flowers")
+    page = view.open("#/new")
+    page.get_by_label("Dataset").fill(str(tmp_path / "flowers"))
+    hours, trials = page.get_by_label("Hours", exact=True), page.get_by_label("Trials")
+    expect(hours).to_have_value("1")  # of the proposal
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Epochs").fill("7")
+    trials.fill("5")
+    view.open("#/devices")
+    page.go_back()
+    expect(trials).to_have_value("5")
+    expect(page.get_by_label("Epochs")).to_have_value("7")
+    expect(hours).to_have_value("")  # fields were filled: the proposal is offered
+    expect(page.locator(".look").get_by_role("button", name="Take this")).to_be_visible()
+    page.reload()
+    expect(trials).to_have_value("5")
+    page.get_by_role("button", name="Start over").click()
+    expect(trials).to_have_value("20")
+    expect(page.get_by_role("button", name="Start over")).to_be_hidden()
+    trials.fill("3")
+    page.get_by_role("button", name="Start the search").click()
+    page.wait_for_url(re.compile("#/searches/"))
+    view.open("#/new")
+    expect(trials).to_have_value("20")
+
+
 def test_a_trial_is_grown_into_a_family(view: View) -> None:
     run = view.service.runs["old"]
     page = view.search(run)

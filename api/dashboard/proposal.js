@@ -2,6 +2,7 @@
 
 import { get, home, post } from "./api.js";
 import { command } from "./command.js";
+import { draft } from "./draft.js";
 import { element, field, say, select } from "./element.js";
 import { fields } from "./fields.js";
 import { forecast } from "./forecast.js";
@@ -68,6 +69,7 @@ export async function proposalPage(page, _, like) {
   const advice = suggestion(place, preview, !like);
   const seen = look(advice);
   const start = element("button", { class: "primary" }, "Start the search");
+  const typed = draft(like);
   const form = element(
     "form",
     { class: "card proposal", novalidate: true, submit, input: edited },
@@ -172,10 +174,11 @@ export async function proposalPage(page, _, like) {
     ),
     carried,
     complaint,
-    element("div", { class: "actions" }, start),
+    element("div", { class: "actions" }, start, typed.node),
   );
   const kept = fill(form, before);
   const beside = {}; // the places of what has no field, by its name
+  for (const name of typed.restore(form)) advice.touch(name);
   const others = Object.entries(kept).flatMap(([name, value]) => (JSON.stringify(value) === "{}" ? [] : [name]));
   if (others.length) say(carried, `As search ${like} has them, too: ${others.join(", ")}.`);
   const curl = command("searches", {});
@@ -200,9 +203,9 @@ export async function proposalPage(page, _, like) {
 
   function uploaded(dataset) {
     known.append(element("option", { value: dataset }));
-    form.elements.namedItem("/dataset").value = dataset;
-    advice.touch("/dataset");
-    preview();
+    const target = form.elements.namedItem("/dataset");
+    target.value = dataset;
+    edited({ target });
   }
 
   // Where a value of the request stands: in its field, or beside the form where it has none.
@@ -220,6 +223,7 @@ export async function proposalPage(page, _, like) {
   }
 
   function edited({ target }) {
+    typed.note(target);
     advice.touch(target.name);
     preview();
   }
@@ -238,6 +242,7 @@ export async function proposalPage(page, _, like) {
     start.disabled = true;
     try {
       const search = await post("searches", request(form, kept));
+      typed.forget();
       location.hash = `#/searches/${encodeURIComponent(search.id)}`;
     } catch (error) {
       say(complaint, blame(form, error));
