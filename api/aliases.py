@@ -7,7 +7,7 @@ from fastapi import Depends, Path
 from api.history import Histories, History
 from api.views import growth
 from api.views.growth import Member
-from nas.networks.members import slug
+from nas.filenames import plain
 from nas.records import Model, Run
 from nas.specs import GrowthSpec, SearchSpec
 from nas.store import NotFound
@@ -68,8 +68,8 @@ def passed_over(history: History, name: str) -> str | None:
 def _member(history: History, run: Run, alias: str) -> str:
     """The first seed's."""
     rows = growth.family(run.spec, history.trials(run.id)) if isinstance(run.spec, GrowthSpec) else ()
-    there = {slug(row.member).lower(): row.model for row in rows if row.model}
-    if (name := slug(alias).lower()) not in there:
+    there = {plain(row.member).lower(): row.model for row in rows if row.model}
+    if (name := plain(alias).lower()) not in there:
         has = f"it has {', '.join(there)}" if there else "only growths have members"
         raise NotFound(f"run {run.id} has no model {alias[:100]!r}: there are {ALIASES}; {has}")
     return there[name]

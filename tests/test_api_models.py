@@ -75,7 +75,7 @@ def test_a_checkpoint_is_downloaded_whole(service: Service, model: dict[str, Any
     assert response.headers["repr-digest"] == f"sha-256=:{digest}:"
     assert response.headers["accept-ranges"] == "bytes"
     assert response.headers["content-type"] == "application/vnd.safetensors"
-    assert model["file"] == f"ngstr-m-flowers-v2-{model['member']}-{model['sha256'][:8]}.safetensors"
+    assert model["file"] == f"Angstrom-flowers-v2-{model['member']}-{model['sha256'][:8]}.safetensors"
     assert response.headers["content-disposition"] == f'attachment; filename="{model["file"]}"'
     head = service.http.head(address)
     assert (head.status_code, head.content) == (200, b"")

@@ -430,7 +430,14 @@ class TestFolders:
 
     @pytest.mark.parametrize(
         ("path", "name"),
-        [("a/flowers", "flowers"), ("flowers.tar.gz", "flowers"), ("My photos.TGZ", "My-photos"), ("ä", "images")],
+        [
+            ("a/flowers", "flowers"),
+            ("flowers.tar.gz", "flowers"),
+            ("My photos.TGZ", "My-photos"),
+            ("süße Tiere.zip", "susse-Tiere"),
+            ("Ko\u0308ln – 2", "Koln-2"),
+            ("写真", "images"),
+        ],
     )
     def test_names(self, path: str, name: str) -> None:
         assert packing.name_of(Path(path)) == name

@@ -50,7 +50,9 @@ export function upload(ready) {
 
 // A new upload, or the one of the same file that broke off.
 async function begun(file) {
-  const words = file.name.replace(SUFFIXES, "").replace(/[^A-Za-z0-9._-]+/g, "-");
+  // As in nas/filenames.py.
+  const apart = file.name.replace(SUFFIXES, "").replaceAll("ß", "ss").normalize("NFKD").replace(/\p{M}/gu, "");
+  const words = apart.replace(/[^A-Za-z0-9._]+/g, "-");
   const name = words.replace(/^[._-]+/, "").slice(0, 100) || "images";
   const same = `${file.size} ${file.lastModified}`;
   try {

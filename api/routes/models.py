@@ -1,7 +1,6 @@
 """Trained networks: list, card, and the checkpoint as a file that can be fetched in parts and checked."""
 
 import pathlib
-import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
@@ -17,10 +16,10 @@ from api.routes.runs import Limit, Page
 from api.sending import BAD_RANGE, Wanted
 from api.views import search
 from nas.disk import going
+from nas.filenames import plain
 from nas.measurements import Measurement
 from nas.metrics import Quality
 from nas.models.checkpoint import BadCheckpoint, Card, artifact, card
-from nas.networks.members import slug
 from nas.records import Job, Model, Run
 from nas.rounding import Rounding
 from nas.specs import GrowthSpec
@@ -183,12 +182,12 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
             quality=measured.saved_quality,
             rounding=measured.saved_rounding,
         )
-    words = re.sub(r"[^A-Za-z0-9._]+", "-", run.name)[:60].strip("-._") or run.id
+    words = plain(run.name)[:60].strip("-._") or run.id
     seed = f"-seed{trial.job.seed}" if isinstance(run.spec, GrowthSpec) and run.spec.seeds > 1 else ""
     address = f"/v1/models/{model.id}"
     return Trained(
         **vars(model),
-        file=f"{words}-{slug(trial.job.member or str(model.number))}{seed}-{model.sha256[:8]}.safetensors",
+        file=f"{words}-{plain(trial.job.member or str(model.number))}{seed}-{model.sha256[:8]}.safetensors",
         name=run.name,
         dataset=trial.job.dataset,
         member=trial.job.member,

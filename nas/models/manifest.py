@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from nas.codec import Malformed, decode, encode
+from nas.filenames import plain
 from nas.measurements import Latency
 from nas.metrics import Quality
-from nas.networks.members import slug
 from nas.refusal import Refusal, between
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def called(card: "Card") -> str:
 
 def called_by(card: "Card", latency: Latency | None, accuracy: float | None) -> str:
     """Likewise, of a file with a latency and an accuracy of its own, as far as these are known."""
-    parts = [slug(card.member).lower() if card.member else f"trial{card.number}"]
+    parts = [plain(card.member).lower() if card.member else f"trial{card.number}"]
     parts += [f"seed{card.seed}"] if card.seed else []
     parts += [f"{latency.median_ms:.3g}ms"] if latency else []
     return "_".join(parts if accuracy is None else [*parts, f"acc{accuracy:.3f}"])

@@ -115,11 +115,6 @@ def way(name: str) -> str | None:
     return None if _FACTORS.fullmatch(name) or _CELLS.fullmatch(name) else "compound"
 
 
-def slug(name: str) -> str:
-    """The name as a part of a file's, or of an address."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name)
-
-
 def member(architecture: Grown, name: str, scaling: CompoundScaling | None = None) -> Grown:
     """Member `name` ("B0" is `architecture` itself) of the family of `architecture`: by the published coefficients, or
     by `scaling`. Raises ValueError for what cannot be scaled, and where only a measurement tells what is within the

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nas.datasets._names import junk
+from nas.filenames import plain
 
 SUFFIXES = re.compile(r"(\.(tar|gz|tgz|bz2|tbz2|xz|txz|zip))+$", re.IGNORECASE)
 
 
 def name_of(path: Path) -> str:
     """What an upload of the folder or archive at `path` is called where nobody says it."""
-    words = re.sub(r"[^A-Za-z0-9._-]+", "-", SUFFIXES.sub("", path.resolve().name))
+    words = plain(SUFFIXES.sub("", path.resolve().name))
     return words.lstrip("._-")[:100] or "images"
 
 
