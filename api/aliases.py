@@ -53,9 +53,12 @@ def _scored(history: History, run: Run) -> list[tuple[float, Member]]:
 def passed_over(history: History, name: str) -> str | None:
     """That RUN@best of a growth is not the member that leads, as the weights of that one are gone, in words."""
     run_id, _, alias = name.partition("@")
-    if alias != "best" or not isinstance(history.store.run(run_id).spec, GrowthSpec):
+    if alias != "best":
         return None
-    scored = sorted(_scored(history, history.store.run(run_id)), key=lambda each: (-each[0], not each[1].model))
+    run = history.store.run(run_id)
+    if not isinstance(run.spec, GrowthSpec):
+        return None
+    scored = sorted(_scored(history, run), key=lambda each: (-each[0], not each[1].model))
     (best, leader), (own, taken) = scored[0], next(each for each in scored if each[1].model)
     if leader is taken:
         return None

@@ -26,6 +26,7 @@ from nas.uploads.receiving import Busy
 MEDIA_TYPE = "application/problem+json"
 LONGEST = 1000  # characters of a detail or a value, whatever was sent
 STATUS: dict[type[Exception], int] = {
+    NotFound: 404,
     OverQuota: 403,
     Missing: 404,
     Conflict: 409,
@@ -96,7 +97,7 @@ def handle(request: Request, error: Exception) -> Response:
     return response(request.url.path, _problem(request, error))
 
 
-HANDLED: list[type[Exception]] = [HTTPException, RequestValidationError, NotFound, *STATUS, Exception]
+HANDLED: list[type[Exception]] = [HTTPException, RequestValidationError, *STATUS, Exception]
 HANDLERS: dict[int | type[Exception], Any] = dict.fromkeys(HANDLED, handle)
 
 
@@ -180,11 +181,10 @@ def _problem(request: Request, error: Exception) -> HTTPException:
         return error
     if isinstance(error, Refusal) and error.field and request.method in ("GET", "HEAD"):
         return refused(f"?{error.field}", request.query_params.get(error.field), str(error))
-    if isinstance(error, NotFound):
-        return Problem(404, str(error), elsewhere=error.elsewhere)
     for kind, status in STATUS.items():
         if isinstance(error, kind):
-            return Problem(status, str(error), headers={"Retry-After": "5"} if status == 503 else None)
+            elsewhere, headers = getattr(error, "elsewhere", None), {"Retry-After": "5"} if status == 503 else None
+            return Problem(status, str(error), elsewhere=elsewhere, headers=headers)
     return Problem(500, _ANYWHERE[500])
 
 

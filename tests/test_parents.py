@@ -35,7 +35,7 @@ def named(sha256: str) -> str:
     return f"file:{checkpoint.artifact(sha256)}"
 
 
-@pytest.mark.parametrize("name", [parent.name for parent in parents.listed()])
+@pytest.mark.parametrize("name", [parent.name for parent in parents.listing().parents])
 def test_a_parent_is_described_in_json_and_loaded_where_it_is_there(name: str) -> None:
     parent = parents.described(name)
     assert parent.name == name
@@ -192,7 +192,7 @@ def test_parents_are_described_without_torch() -> None:
 import sys
 sys.modules["torch"] = sys.modules["numpy"] = sys.modules["safetensors"] = None
 from nas import parents
-assert [parent.name for parent in parents.listed()]
+assert [parent.name for parent in parents.listing().parents]
 parents.described({sha256!r}), parents.described({named(sha256)!r})
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent)

@@ -216,7 +216,7 @@ def test_a_broken_kind_of_parents_keeps_no_others_away(service: Service, put: Pu
 def test_kinds_of_parents_are_found_from_the_command_line(put: Put, service: Service) -> None:
     put("nas.parents", KIND)
     shown = unwrapped(nas("parents").out)
-    assert " ".join(f"Or {form}" for form in parents.others()) in shown
+    assert " ".join(f"Or {form}" for form in parents.listing().others) in shown
     assert "Or hub:NAME of a network of the hub" in shown
 
 

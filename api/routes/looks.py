@@ -70,7 +70,7 @@ def get_strip(
 
 def _proposal(name: str, look: Look, store: Store, roots: Roots, *, remote_workers: bool) -> tuple[Suggestion, ...]:
     """By the pace of this machine, as far as that is known of what would be proposed without it."""
-    listed = parents.listed()
+    listed = parents.listing().parents
     parent = next((one.name for one in listed if not one.missing or remote_workers), None)
     missing = listed[0].missing if listed and parent is None else None
     first = proposal.propose(look, parent=parent, missing=missing)

@@ -50,8 +50,8 @@ class Parents:
 def list_parents() -> Parents:
     """What a search's `parent` may name: its candidates begin with the weights of one of these, of a model of this
     service, or of a checkpoint file."""
-    listed = tuple(map(_parent, parents.listed()))
-    return Parents(parents=listed, others=parents.others(), problems=parents.problems())
+    listing = parents.listing()
+    return Parents(parents=tuple(map(_parent, listing.parents)), others=listing.others, problems=listing.problems)
 
 
 def _parent(parent: Parent) -> ParentNetwork:

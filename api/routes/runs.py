@@ -135,9 +135,7 @@ def run_of(store: Store, kind: Kind, run: str) -> Run:
     """The run, if it is of that kind. Raises NotFound."""
     row = store.run(run)
     if row.kind != kind:
-        refusal = NotFound(f"run {run} is a {row.kind}")
-        refusal.elsewhere = f"/v1/{PLURAL[row.kind]}/{run}"
-        raise refusal
+        raise NotFound(f"run {run} is a {row.kind}", elsewhere=f"/v1/{PLURAL[row.kind]}/{run}")
     return row
 
 

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas import classify
-from nas.classify import LARGEST_JPEG_PIXELS, LARGEST_PIXELS, opened
+from nas.classify import DEEP, LARGEST_JPEG_PIXELS, LARGEST_PIXELS, opened
 from nas.classify import Unusable as Unusable  # for whoever reads datasets
 from nas.datasets import DatasetError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DEEP = frozenset(("I", "I;16", "I;16B", "I;16L", "I;16N", "F"))  # grey, of more than 8 bits
-GREY = DEEP | {"1", "L", "LA", "La"}
+GREY = frozenset((*DEEP, "1", "L", "LA", "La"))
 LARGE_PIXELS = 16_000_000  # so large ones are decoded one at a time
 
 _large = threading.Lock()

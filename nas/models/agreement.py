@@ -4,13 +4,14 @@ it where the images that the promise was made on are there no more."""
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from nas.datasets import DatasetError, ImageSet
 from nas.exporters import Exporter
-from nas.models.checkpoint import BadCheckpoint, load
+from nas.models.checkpoint import BadCheckpoint
+from nas.models.images import stated
 from nas.models.manifest import FileScore
-from nas.training.data import Indices, Normalisation, View, tensor
+from nas.models.network import load
+from nas.training.data import Indices
 
 COMPARED = 256  # images
 
@@ -18,8 +19,8 @@ COMPARED = 256  # images
 def compared(exporter: Exporter, path: Path, checkpoint: Path, images: ImageSet, why: str) -> FileScore:
     """Of the file at `path` and the network of `checkpoint`; `why` its accuracy cannot be checked. Raises BadCheckpoint
     and DatasetError."""
-    network, card = load(checkpoint)
-    shape = card.architecture.images
+    network = load(checkpoint)
+    shape = network.card.architecture.images
     if images.info.channels != shape.channels:
         raise DatasetError(
             f"{why}: dataset {images.info.name!r} has {images.info.channels} channels, and the network takes "
@@ -27,9 +28,7 @@ def compared(exporter: Exporter, path: Path, checkpoint: Path, images: ImageSet,
         )
     every: Indices = np.linspace(0, len(images.train_images) - 1, COMPARED).astype(np.int64)
     raw = images.train_images[np.unique(every)]
-    view = View(shape.resolution, Normalisation(mean=card.mean, std=card.std), torch.device("cpu"))
-    with torch.inference_mode():
-        expected = network(view(tensor(raw))).float().numpy()
+    expected = network(raw).logits.numpy()
     answer = exporter.opened(path)(raw)
     if not np.isfinite(answer).all():
         raise BadCheckpoint("it answers NaN or infinity")
@@ -39,16 +38,10 @@ def compared(exporter: Exporter, path: Path, checkpoint: Path, images: ImageSet,
         alike = np.abs(answer - expected).max(1) <= exporter.AGREES * np.abs(expected).max()
     return FileScore(
         accuracy=None,
-        promised=_promised(card.accuracy if card.test_accuracy is None else card.test_accuracy, checkpoint),
+        promised=stated(network.card, str(checkpoint)),
         images=len(raw),
         part="any",
         loses=exporter.LOSES,
         unchecked=why,
         alike=float(alike.mean()),
     )
-
-
-def _promised(accuracy: float | None, checkpoint: Path) -> float:
-    if accuracy is None:
-        raise BadCheckpoint(f"{checkpoint} promises no accuracy")
-    return accuracy

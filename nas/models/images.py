@@ -82,14 +82,21 @@ def learnt(card: Card, images: ImageSet) -> Indices:
 def promised(card: Card, images: ImageSet, where: str) -> tuple[float, str, "NDArray[np.uint8]", Indices]:
     """The accuracy that was promised, in single precision, and the images that it was measured on. Raises
     BadCheckpoint, whose message begins with `where`."""
+    accuracy = stated(card, where)
     if card.test_accuracy is not None:
-        return card.test_accuracy, "test", images.test_images, images.test_labels
-    if card.accuracy is None:
-        raise BadCheckpoint(f"{where} promises no accuracy")
+        return accuracy, "test", images.test_images, images.test_labels
     if images.validation_images is not None and images.validation_labels is not None:
-        return card.accuracy, "validation", images.validation_images, images.validation_labels
+        return accuracy, "validation", images.validation_images, images.validation_labels
     _, held = _split(card, images)
-    return card.accuracy, "validation", images.train_images[held], images.train_labels[held]
+    return accuracy, "validation", images.train_images[held], images.train_labels[held]
+
+
+def stated(card: Card, where: str) -> float:
+    """The accuracy alone. Raises BadCheckpoint likewise."""
+    accuracy = card.accuracy if card.test_accuracy is None else card.test_accuracy
+    if accuracy is None:
+        raise BadCheckpoint(f"{where} promises no accuracy")
+    return accuracy
 
 
 def _split(card: Card, images: ImageSet) -> tuple[Indices, Indices]:

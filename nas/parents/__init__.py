@@ -138,19 +138,32 @@ def load(name: str) -> "tuple[nn.Module, Parent]":
     return kind.load(name), parent
 
 
-def listed() -> tuple[Parent, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What there is to begin with."""
+
+    parents: tuple[Parent, ...]
     """All that have names of their own, and can be described."""
-    return tuple(found for found in _every() if isinstance(found, Parent))
-
-
-def problems() -> tuple[str, ...]:
-    """What is wrong with kinds of parents, and with parents, that are not listed for it."""
-    return (*_kinds()[1], *(found for found in _every() if isinstance(found, str)))
-
-
-def others() -> tuple[str, ...]:
+    others: tuple[str, ...]
     """How those are named that are not listed, in words."""
-    return tuple(kind.FORM for kind in _kinds()[0].values() if not kind.names())
+    problems: tuple[str, ...]
+    """What is wrong with kinds of parents, and with parents, that are not listed for it."""
+
+
+def listing() -> Listing:
+    working, broken = _kinds()
+    found, problems = list[Parent](), list(broken)
+    for plugin, kind in working.items():
+        for name in kind.names():
+            try:
+                found.append(_described(plugin, kind, name))
+            except plugins.FAULTS as error:
+                problems.append(str(error))
+    return Listing(parents=tuple(found), others=_others(working), problems=tuple(problems))
+
+
+def _others(working: dict[str, Kind]) -> tuple[str, ...]:
+    return tuple(kind.FORM for kind in working.values() if not kind.names())
 
 
 def _kinds(asked: str = "") -> tuple[dict[str, Kind], tuple[str, ...]]:
@@ -171,18 +184,6 @@ def _kinds(asked: str = "") -> tuple[dict[str, Kind], tuple[str, ...]]:
     return working, tuple(broken)
 
 
-def _every() -> list[Parent | str]:
-    """All that have names, or what is wrong with one."""
-    every = list[Parent | str]()
-    for plugin, kind in _kinds()[0].items():
-        for name in kind.names():
-            try:
-                every.append(_described(plugin, kind, name))
-            except plugins.FAULTS as error:
-                every.append(str(error))
-    return every
-
-
 def _described(plugin: str, kind: Kind, name: str) -> Parent:
     try:
         return kind.described(name)
@@ -199,7 +200,7 @@ def _kind(name: str) -> tuple[str, Kind]:
     for plugin, kind in working.items():
         if kind.has(name):
             return plugin, kind
-    there = (*(name for kind in working.values() for name in kind.names()), *others(), *broken)
+    there = (*(name for kind in working.values() for name in kind.names()), *_others(working), *broken)
     raise UnknownParent(f"unknown parent {shortened(name, LONGEST)!r}: there are {', '.join(there)}")
 
 

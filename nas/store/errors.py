@@ -14,7 +14,9 @@ class StoreError(RuntimeError):
 class NotFound(LookupError):
     """No run, trial or model of that name; if there is one of another kind, it is at the address `elsewhere`."""
 
-    elsewhere: str | None = None
+    def __init__(self, detail: str, *, elsewhere: str | None = None) -> None:
+        super().__init__(detail)
+        self.elsewhere = elsewhere
 
 
 class Conflict(RuntimeError):
