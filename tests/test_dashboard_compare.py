@@ -92,6 +92,7 @@ def test_a_trial_is_a_page(view: View) -> None:
     expect(page.locator("table[aria-label='stages'] tbody tr")).to_have_count(len(describe.table(job.architecture)))
     expect(page.get_by_role("columnheader", name="Latency")).to_have_count(0)  # it failed
     picture = page.get_by_role("img", name="The network of trial 29")
+    expect(picture).to_have_attribute("src", re.compile("/drawing$"))  # which comes once the trial is known
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
     page.locator("table[aria-label='relatives']").get_by_role("link", name="Trial").first.click()
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Trial 29")
@@ -159,6 +160,7 @@ def test_the_picture_of_a_network_is_as_dark_as_its_page_and_large_enough(
     view = look(width=360, scheme=scheme)
     page = view.open(f"#/searches/{view.service.runs['old'].id}/trials/15")
     picture = page.get_by_role("img", name="The network of trial 15")
+    expect(picture).to_have_attribute("src", re.compile("/drawing$"))  # which comes once the trial is known
     assert picture.evaluate("image => image.decode().then(() => image.clientWidth)") == 960
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     seen = Image.open(io.BytesIO(page.get_by_role("region", name="The network as a picture").screenshot()))
