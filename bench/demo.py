@@ -102,6 +102,7 @@ def main() -> int:
         return 0
     started = time.monotonic()
     STATE.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # which would leave the service running
     try:
         say("Finding out how fast this machine trains")
         measured = side_by_side()
@@ -147,7 +148,11 @@ def side_by_side() -> list[float]:
     command = [sys.executable, "-m", "bench.demo", "--speeds"]
     environment = settings.environment(NAS_HOME=str(STATE.resolve()), **settings.EVALUATORS)
     processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate()[0] for process in processes]
+    try:
+        answers = [process.communicate()[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # of which one that has ended takes no notice
     for process in processes:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
@@ -186,7 +191,7 @@ def main_job(url: str, work: Work) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def service(port: int) -> Iterator[str]:
-    """`nas serve` in a session of its own, so that Ctrl-C reaches it through us only, once and in order."""
+    """`nas serve` in a session of its own, so that Ctrl-C or SIGTERM reaches it through us only, once and in order."""
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "api.cli", "serve", "--no-login", "--port", str(port)]
     with open(LOG, "wb") as log:  # beside the progress bars, not between them

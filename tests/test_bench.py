@@ -1,7 +1,11 @@
 """What the searcher bench says of a search is true of the product's."""
 
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from nas.networks.architecture import Architecture, Choices, Images, Knobs, Stag
 from nas.objective import Objective
 from nas.records import Job, Trial
 from nas.searchers import Outcome, Problem, Searcher
+from tests.waiting import eventually, heeded
 
 NETWORK = Architecture(
     images=Images(resolution=28, channels=1, classes=10),
@@ -65,6 +70,41 @@ def test_the_demo_reckons_with_two_trainings_at_once() -> None:
     searched = 4 * 2 * 1_000 / 100 / 2
     assert work.seconds((100, 100, 100, 100)) == pytest.approx(OTHER_SECONDS + searched + 4 * 60 / 2)
     assert work.seconds((100, 100, 100, 10)) == pytest.approx(OTHER_SECONDS + searched + 600)
+
+
+DEMO = """
+import sys, time
+from pathlib import Path
+from bench import demo
+
+demo.STATE = Path(sys.argv[1])
+demo.LOG = demo.STATE / "serve.log"
+demo.side_by_side = lambda: [1000.0] * 4
+demo.wait_for = lambda url, process: print("serves", process.pid, flush=True)
+demo.main_job = lambda url, work: time.sleep(3600)
+sys.argv[1:] = []
+sys.exit(demo.main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_demo_that_is_ended_leaves_no_service(number: int, tmp_path: Path) -> None:
+    with heeded(signal.SIGTERM, signal.SIGINT):
+        demo = subprocess.Popen([sys.executable, "-c", DEMO, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with demo:
+        assert demo.stdout
+        service = next(int(line.split()[1]) for line in demo.stdout if line.startswith("serves"))
+        demo.send_signal(number)
+        assert demo.wait() == 130
+    eventually(lambda: not _there(service))
+
+
+def _there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_the_bench_hands_over_what_a_search_does() -> None:
