@@ -314,7 +314,7 @@ def published(baseline: str, images: Images) -> None:
     """Raise ValueError unless the zoo has that network, and the images are large enough for it."""
     try:
         zoo.architecture(baseline, images)
-    except zoo.UnknownNetwork:
+    except (zoo.UnknownNetwork, plugins.BrokenPlugin):
         raise
     except ValueError as error:
         raise ValueError(f"baseline {baseline!r} does not fit the images: {error}") from error

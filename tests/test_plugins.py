@@ -1,14 +1,17 @@
 """Plug-ins of one's own: what is broken is named where it is listed and asked for, and fails nothing else."""
 
 import importlib
+import io
+import json
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas import datasets, devices, exporters, parents, plugins, spaces
+from nas import datasets, devices, exporters, parents, plugins, sinks, spaces, zoo
 from nas.datasets import DatasetError
 from nas.measurements import Measurement
 from nas.networks.architecture import Choice, Images
@@ -242,6 +245,80 @@ def test_a_broken_exporter_keeps_no_other_file_back(put: Put, text: str, caplog:
     assert exporters.names() == before
     assert exporters.of_file("model.onnx") == "onnx"
     assert f"exporter {name!r} " in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("NETWORKS = {\n", "cannot be imported: SyntaxError"),
+        (
+            "import no_such_package",
+            "cannot be imported: ModuleNotFoundError: No module named 'no_such_package' ({}.py:1",
+        ),
+        ("FAMILY = {}", "does not define NETWORKS"),
+        ("NETWORKS = 5", "has no names and functions for NETWORKS: give it a dictionary"),
+        ("NETWORKS = {'LeNet-6': print}", "has networks that published.csv lacks: LeNet-6"),
+    ],
+    ids=["syntax", "missing", "lacks", "number", "unpublished"],
+)
+def test_a_broken_family_of_the_zoo_keeps_no_other_away(service: Service, put: Put, text: str, words: str) -> None:
+    before = service.get("/v1/published")
+    name = put("nas.zoo", text)
+    said = f"zoo {name!r} {words.format(name)}"
+    after = service.get("/v1/published")
+    assert (before["problems"], after["published"]) == ([], before["published"])
+    assert after["problems"][0].startswith(said)
+    service.post("/v1/searches", {**SMALLEST, "baselines": ["ResNet-20 (CIFAR)"]})
+    (fault,) = service.post("/v1/searches", {**SMALLEST, "baselines": ["LeNet-6"]}, 422)["errors"]
+    assert (fault["pointer"], said in fault["detail"]) == ("/baselines/0", True)
+    listed = nas("published", "LeNet-5")
+    assert (listed.code, "LeNet-5" in listed.out, said in listed.error) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("1 / 0", "cannot make its network: ZeroDivisionError: division by zero ({}.py:2)"),
+        ("images", "made a Images: give an architecture"),
+    ],
+    ids=["raises", "images"],
+)
+def test_a_published_network_that_cannot_be_made_is_named(
+    service: Service, put: Put, answer: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = put("nas.zoo", f"def made(images):\n    return {answer}\nNETWORKS = {{'LeNet-6': made}}")
+    table = {**zoo.published(), "LeNet-6": zoo.published()["LeNet-5"]}
+    monkeypatch.setattr(zoo, "published", lambda: table)
+    said = f"zoo {name!r} {words.format(name)}"
+    (fault,) = service.post("/v1/searches", {**SMALLEST, "baselines": ["LeNet-6"]}, 422)["errors"]
+    assert (fault["pointer"], fault["detail"]) == ("/baselines/0", said)
+    listed = nas("published", "LeNet-5", "LeNet-6")
+    assert (listed.code, "LeNet-5" in listed.out, listed.error) == (1, True, f"nas: {said}\n")
+
+
+SINK = "PACKAGES, EXTRA, WHERE = (), 'own', 'there'\ndef write(run, trials, where):\n    raise KeyError(where)"
+
+
+def test_a_broken_sink_is_named_and_no_other_is_missing(
+    service: Service, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = service.post("/v1/searches", SMALLEST)["id"]
+    broken = put("nas.sinks", "import no_such_package", "own_sink_broken")
+    lacking = put("nas.sinks", "WHERE = ''", "own_sink_lacking")
+    raising = put("nas.sinks", SINK, "own_sink_raising")
+    assert {broken, lacking, raising, "tensorboard"} < set(sinks.names())
+    for name, words in (
+        (broken, "cannot be imported: ModuleNotFoundError: No module named 'no_such_package' (own_sink_broken.py:1)"),
+        (lacking, "does not define PACKAGES, EXTRA, write: it needs PACKAGES, EXTRA, WHERE, write"),
+    ):
+        ran = nas("export", name, run)
+        assert (ran.code, ran.error) == (1, f"nas: sink {name!r} {words}\n")
+    monkeypatch.setattr("sys.argv", ["nas.sinks", raising, "here"])
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"trials": []})))
+    with pytest.raises(
+        SystemExit, match=r"'own_sink_raising': write raises KeyError: 'here' \(own_sink_raising.py:3\)"
+    ):
+        runpy.run_module("nas.sinks.__main__", run_name="__main__")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Session(options) as session:
             code: int = options.verb(session)
         sys.stdout.flush()
-    except (ServiceError, OSError) as error:
+    except (ServiceError, OSError, plugins.BrokenPlugin) as error:
         if isinstance(error, BrokenPipeError):  # whoever read on has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -56,10 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _said(error: ServiceError | OSError) -> str:
+def _said(error: ServiceError | OSError | plugins.BrokenPlugin) -> str:
     if isinstance(error, ServiceError):
         return f"{error}: nas show {error.elsewhere.rpartition('/')[-1]} shows it" if error.elsewhere else str(error)
-    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 class Version(argparse.Action):

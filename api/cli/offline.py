@@ -74,7 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def published(arguments: argparse.Namespace) -> int:
-    entries = [zoo.entry(name) for name in arguments.name or zoo.makers()]
+    entries, problems = list[Entry](), list(zoo.problems())
+    for name in arguments.name or zoo.makers():
+        try:
+            entries.append(zoo.entry(name))
+        except plugins.BrokenPlugin as error:
+            problems.append(str(error))
     if arguments.json:
         terminal.print_json([codec.encode(entry) | {"exact": entry.exact} for entry in entries])
     elif arguments.csv:
@@ -83,7 +88,9 @@ def published(arguments: argparse.Namespace) -> int:
         writer.writerows(_fields(entry) for entry in entries)
     else:
         terminal.console().print(_zoo(entries))
-    return 0
+    for problem in problems:
+        print(f"nas: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def described(arguments: argparse.Namespace) -> int:

@@ -146,6 +146,8 @@ class PublishedNetworks:
 
     published: tuple[Published, ...]
     """The networks, with the numbers of their publications."""
+    problems: tuple[str, ...]
+    """What is wrong with files of networks that are left out for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +293,7 @@ def get_dataset(
 @router.get("/published", summary="Published networks", responses=documented())
 def published() -> PublishedNetworks:
     """What a search's `baselines` may name; a name that is not here can be compared with by its numbers alone."""
-    return PublishedNetworks(published=tuple(zoo.published()[name] for name in zoo.makers() if name in zoo.published()))
+    return PublishedNetworks(published=tuple(zoo.published()[name] for name in zoo.makers()), problems=zoo.problems())
 
 
 @router.get("/recipes", summary="Recipes for training", responses=documented())

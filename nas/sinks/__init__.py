@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from nas import extras, plugins
 
 Json: TypeAlias = dict[str, Any]
+NEEDS = ("PACKAGES", "EXTRA", "WHERE", "write")
 
 
 class Sink(Protocol):
@@ -32,12 +33,12 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Sink:
-    """The sink of that name, which imports nothing heavy by itself."""
-    return cast(Sink, plugins.load(__name__, name))
+    """The sink of that name, which imports nothing heavy by itself. Raises BrokenPlugin."""
+    return cast(Sink, plugins.load(__name__, name, *NEEDS))
 
 
 def require(name: str) -> None:
-    """Raise NotInstalled where its packages are missing."""
+    """Raise NotInstalled where its packages are missing, and BrokenPlugin."""
     sink = load(name)
     extras.require(f"sink {name}", sink.EXTRA, *sink.PACKAGES)
 

@@ -7,14 +7,15 @@ import csv
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from nas import plugins
 from nas.networks.architecture import Images
 from nas.networks.counts import counts
 from nas.networks.lowering import AnyArchitecture
+from nas.tracebacks import blamed
 
 Make: TypeAlias = Callable[[Images], AnyArchitecture]
 
@@ -76,28 +77,61 @@ def published() -> Mapping[str, Published]:
         return {row["name"]: _published(row) for row in csv.DictReader(file)}
 
 
-@cache
 def makers() -> Mapping[str, Make]:
-    """Every network of every family, by name, in the order of the published table."""
-    functions: dict[str, Make] = {}
+    """Every network of every family that works, by name, in the order of the published table."""
+    functions, _ = _families()
+    return {name: functions[name] for name in published() if name in functions}
+
+
+def problems() -> tuple[str, ...]:
+    """What is wrong with the families whose networks are left out for it."""
+    return _families()[1]
+
+
+def _families() -> tuple[dict[str, Make], tuple[str, ...]]:
+    functions, broken = dict[str, Make](), list[str]()
     for family in plugins.names(__package__):
-        functions |= cast(Mapping[str, Make], plugins.load(__package__, family).NETWORKS)
-    order = {name: place for place, name in enumerate(published())}
-    return dict(sorted(functions.items(), key=lambda item: order.get(item[0], len(order))))
+        try:
+            functions |= _family(family)
+        except plugins.BrokenPlugin as error:
+            broken.append(str(error))
+    return functions, tuple(broken)
+
+
+def _family(family: str) -> dict[str, Make]:
+    networks = plugins.load(__package__, family, "NETWORKS").NETWORKS
+    if not isinstance(networks, Mapping):
+        raise plugins.BrokenPlugin(f"zoo {family!r} has no names and functions for NETWORKS: give it a dictionary")
+    if unpublished := [str(name) for name in networks if name not in published()]:
+        raise plugins.BrokenPlugin(f"zoo {family!r} has networks that published.csv lacks: {', '.join(unpublished)}")
+    return {name: partial(_made, family, make) for name, make in networks.items()}
+
+
+def _made(family: str, make: Make, images: Images) -> AnyArchitecture:
+    try:
+        made = make(images)
+    except (ValueError, MemoryError):
+        raise
+    except plugins.FAULTS as error:
+        said = blamed(error, plugins.file(__package__, family))
+        raise plugins.BrokenPlugin(f"zoo {family!r} cannot make its network: {said}") from error
+    if not isinstance(made, AnyArchitecture):
+        raise plugins.BrokenPlugin(f"zoo {family!r} made a {type(made).__name__}: give an architecture")
+    return made
 
 
 def architecture(name: str, images: Images | None = None) -> AnyArchitecture:
-    """The network of that name for `images`, else for those it was published for. Raises UnknownNetwork, and
-    ValueError where such images are too small for it."""
+    """The network of that name for `images`, else for those it was published for. Raises UnknownNetwork and
+    plugins.BrokenPlugin, and ValueError where such images are too small for it."""
     known = makers()
     if name not in known:
         near = difflib.get_close_matches(name[:80], known, 4, 0.4) or list(known)
-        raise UnknownNetwork(f"unknown published network {name!r}: there are {', '.join(near)}")
+        raise UnknownNetwork(f"unknown published network {name!r}: there are {', '.join((*near, *problems()))}")
     return known[name](images or published()[name].images)
 
 
 def entry(name: str) -> Entry:
-    """The network of that name, counted for the images it was published for. Raises UnknownNetwork."""
+    """The network of that name, counted for the images it was published for. Raises as `architecture` does."""
     counted, known = counts(architecture(name)), published()[name]
     return Entry(
         name=name,
