@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from api.views.queue import queue
-from nas.records import Run
+from nas.records import Progress, Run
 from nas.specs import SearchSpec
-from tests.command_line import nas
+from tests.command_line import nas, unwrapped
 from tests.service import OWNER, Service
 
 
@@ -72,3 +72,16 @@ def test_what_waits_is_moved_over_http_and_by_the_command_line(service: Service)
         if run.state == "queued":
             service.store.wish(run.id, "cancel")
     assert "nothing waits" in nas("queue").out
+
+
+def test_trials_that_wait_for_a_processor_are_told_of(service: Service) -> None:
+    assert service.get("/v1/queue")["waiting_trials"] == 0
+    held_up = service.search([(0.9, 10)], running=2, trials=4)
+    assert service.get("/v1/queue")["waiting_trials"] == 2
+    running = len(service.get("/v1/queue")["running"])
+    words = f"{running} running, 2 trials wait for a processor, a GPU or a quota, no run waits"
+    assert unwrapped(nas("queue").out) == words
+    service.store.claims.progress(OWNER, Progress(run=held_up.id, number=1, phase="training"))
+    assert ", 1 trial waits for" in nas("queue").out
+    service.store.claims.release(held_up.id, OWNER, "paused")
+    assert service.get("/v1/queue")["waiting_trials"] == 0

@@ -53,14 +53,18 @@ def look(answer: Json) -> RenderableType:
 
 def queue(answer: Json) -> RenderableType:
     """What runs, and what waits, the next one first."""
+    running, held_up = f"{len(answer['running'])} running", answer["waiting_trials"]
+    if held_up:
+        wait = "1 trial waits" if held_up == 1 else f"{held_up:,} trials wait"
+        running = f"{running}, {wait} for a processor, a GPU or a quota"
     if not answer["waiting"]:
-        return Text(f"{len(answer['running'])} running, nothing waits")
+        return Text(f"{running}, {'no run' if held_up else 'nothing'} waits")
     rows = [
         (str(place), row["name"] or row["run"], row["run"], row["behind_name"] or "–", numbers.duration(row["seconds"]))
         for place, row in enumerate(answer["waiting"], 1)
     ]
     return Group(
-        Text(f"{len(answer['running'])} running, {len(rows)} waiting"),
+        Text(f"{running}, {len(rows)} waiting"),
         Fitted([">", "Run", "Id", "Waits for", ">Begins in"], rows, flexible=["Run", "Waits for"]),
         Text("nas queue RUN first lets one wait before the others, nas queue RUN last behind them", style="dim"),
     )

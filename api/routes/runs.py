@@ -278,7 +278,7 @@ def get_queue(store: Rows) -> Queue:
     """With estimates, as far as enough has been seen of what runs."""
     runs, now = store.queue(), time.time()
     left = {run.id: remaining_seconds(run, store.summary(run.id), now) for run in runs if run.state == "running"}
-    return queue(runs, left)
+    return queue(runs, left, store.waiting_trials())
 
 
 @router.post(

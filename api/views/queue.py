@@ -32,9 +32,11 @@ class Queue:
     """The ids of those that are worked on, in the order in which they were submitted."""
     waiting: tuple[Waiting, ...]
     """Those that wait, the next one first."""
+    waiting_trials: int
+    """Trials of runs that are worked on that wait for a processor, a GPU or a quota."""
 
 
-def queue(runs: Sequence[Run], remaining: Mapping[str, float | None]) -> Queue:
+def queue(runs: Sequence[Run], remaining: Mapping[str, float | None], waiting_trials: int = 0) -> Queue:
     """Of runs in their order, with the seconds that are left of those that are worked on: whenever one ends, the first
     that waits of whoever has fewest under way is the next, as in nas.store.claims."""
     running = [run for run in runs if run.state == "running"]
@@ -58,7 +60,7 @@ def queue(runs: Sequence[Run], remaining: Mapping[str, float | None]) -> Queue:
                 seconds=remaining.get(free.id) if free else None,
             )
         )
-    return Queue(running=tuple(run.id for run in running), waiting=tuple(waiting))
+    return Queue(running=tuple(run.id for run in running), waiting=tuple(waiting), waiting_trials=waiting_trials)
 
 
 def _known(seconds: float | None) -> float:

@@ -82,6 +82,14 @@ class Reader:
         with self._database.reading() as connection:
             return [run_of(row) for row in connection.execute(query)]
 
+    def waiting_trials(self) -> int:
+        """How many trials of runs that are worked on have been handed out and not been heard of since."""
+        own = (TRIAL.c.run == OUTLINE.c.run) & (TRIAL.c.number == OUTLINE.c.number)
+        begun = select(func.count()).join_from(RUN, OUTLINE, RUN.c.id == OUTLINE.c.run).join(TRIAL, own)
+        query = begun.where(RUN.c.state == "running", OUTLINE.c.state == "running", TRIAL.c.progress.is_(None))
+        with self._database.reading() as connection:
+            return connection.scalars(query).one()
+
     def tallies(self) -> Tallies:
         number, waiting = func.count(), (RUN.c.state == "queued") & RUN.c.started_at.is_(None)
         with self._database.reading() as connection:
