@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nas.refusal import between, bounded
-from nas.tokens import require_owner
+from nas.tokens import owner_name
 
 MOST_TRIALS = 100_000
 MOST_HOURS = 1e9
@@ -55,7 +55,7 @@ class QuotaRequest(Quota):
     """Whose it is: the name that tokens were made for."""
 
     def __post_init__(self) -> None:
-        require_owner(self.owner)
+        object.__setattr__(self, "owner", owner_name(self.owner))
         super().__post_init__()
 
     @property

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import stat
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -68,15 +69,18 @@ class TokenRequest:
     """Days after which it ends. Null: it does not."""
 
     def __post_init__(self) -> None:
-        require_owner(self.owner)
+        object.__setattr__(self, "owner", owner_name(self.owner))
         positive(self, "days", most=MOST_DAYS)
 
 
-def require_owner(name: str) -> None:
-    """Raise Refusal unless that may be an owner's name."""
+def owner_name(name: str) -> str:
+    """An owner's name as it is kept, which is one for all ways to spell its accents in Unicode. Raises Refusal where it
+    may be none."""
+    name = unicodedata.normalize("NFC", name)
     if not (name.strip() and len(name) <= LONGEST_OWNER and one_line(name)):
         detail = f"owner {name[:LONGEST_OWNER]!r} is not a name of 1 to {LONGEST_OWNER} characters"
         raise Refusal(detail, field="owner")
+    return name
 
 
 def drawn() -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import stat
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from api.app import create_app
 from api.edge import Edge
 from nas import tokens
 from nas.client import Client, ServiceError
+from nas.quotas import QuotaRequest
 from nas.refusal import Refusal
 from nas.store import NotFound, Store
 from nas.tokens import COVERS, SCOPES, Scope, TokenRequest
@@ -255,6 +257,12 @@ class TestTokens:
         with pytest.raises(NotFound):
             store.tokens.revoke(session.id)
         store.close()
+
+    def test_have_one_owner_however_the_accents_are_spelled(self) -> None:
+        apart = unicodedata.normalize("NFD", "Zoë")
+        assert apart != "Zoë"
+        assert TokenRequest(owner=apart).owner == QuotaRequest(owner=apart).owner == "Zoë"
+        assert TokenRequest(owner=unicodedata.normalize("NFD", "ë" * 80)).owner == "ë" * 80
 
     @pytest.mark.parametrize("owner", ["", "  ", "a\nb", "x" * 81])
     def test_have_an_owner(self, owner: str) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -286,6 +287,10 @@ def test_the_command_shows_who_uses_what_and_sets_quotas(
         assert "anna 0 1 0 0 0.00 of 1.5 0 B of 50.0 GB" in words
         assert nas("quota", "bert", "--json").json["quota"]["disk_bytes"] is None
         assert "bert" not in nas("top").out, "who is only asked for has none"
+        zoe = [nas("quota", unicodedata.normalize(form, "Zoë"), "--running-trials", "2") for form in ("NFC", "NFD")]
+        assert [ran.code for ran in zoe] == [0, 0]
+        assert nas("quota", unicodedata.normalize("NFD", "Zoë"), "--json").json["quota"]["running_trials"] == 2
+        assert nas("top").out.count("Zo") == 1
         wrong = nas("quota", "anna", "--disk", "much")
         assert wrong.code == 2
         assert "'much' is neither a number, a size like 50GB, nor none" in wrong.error

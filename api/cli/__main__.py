@@ -268,7 +268,7 @@ def parser() -> argparse.ArgumentParser:
     argument(kept, TokenRequest, "days", type=arguments.number, metavar="N")
     add("top", owners.top, "who uses what: trials, hours of processors and GPUs, disk")
     owned = add("quota", owners.quota, "what an owner may use; an admin sets it, as far as it is named")
-    owned.add_argument("owner", help="the name that tokens were made for")
+    owned.add_argument("owner", type=owners.name, help="the name that tokens were made for")
     argument(owned, Quota, "running_trials", type=owners.limit(int), metavar="N|none")
     argument(owned, Quota, "compute_hours", type=owners.limit(arguments.number), metavar="H|none")
     size = owners.limit(numbers.bytes_of)

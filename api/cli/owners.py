@@ -13,6 +13,7 @@ from api.cli.table import Fitted
 from api.cli.tables import Json
 from nas.codec import encode
 from nas.quotas import Usage
+from nas.tokens import owner_name
 
 NONE = "none"
 
@@ -30,6 +31,14 @@ def quota(session: Session) -> int:
         wanted = known["quota"] | {name: None if value == NONE else value for name, value in named.items()}
         known = client.set_quota(options.owner, **wanted)
     return session.show(known, lambda row: _table([row]))
+
+
+def name(text: str) -> str:
+    """The type of an argument that is an owner's name."""
+    try:
+        return owner_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
