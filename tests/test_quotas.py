@@ -22,7 +22,7 @@ from nas.refusal import Refusal
 from nas.specs import SearchSpec
 from nas.store import Store
 from nas.uploads import UploadRequest, receiving
-from tests.command_line import nas
+from tests.command_line import nas, unwrapped
 from tests.databases import Clock
 from tests.service import SMALLEST, serving
 from tests.stored import MEASUREMENT, SEARCH, job
@@ -95,6 +95,8 @@ class TestStore:
         second.owners.limit("anna", Quota(disk_bytes=0))
         assert store.owners.quota("anna") == Quota(disk_bytes=0)
         assert store.owners.most_running() == {}
+        store.owners.limit("anna", Quota())
+        assert store.owners.usages() == [], "what was lifted has left nothing"
 
     def test_runs_of_an_owner_whose_trials_are_counted_are_held_by_one_process(
         self, store: Store, second: Store, clock: Clock
@@ -287,6 +289,13 @@ def test_the_command_shows_who_uses_what_and_sets_quotas(
         assert "anna 0 1 0 0 0.00 of 1.5 0 B of 50.0 GB" in words
         assert nas("quota", "bert", "--json").json["quota"]["disk_bytes"] is None
         assert "bert" not in nas("top").out, "who is only asked for has none"
+        unheard_of = "Nobody called bert has used anything or had a quota yet: nas token list has the names of owners"
+        assert unheard_of in unwrapped(nas("quota", "bert").out)
+        assert unheard_of in unwrapped(nas("quota", "bert", "--running-trials", "1").out)
+        assert "Nobody called" not in nas("quota", "bert").out
+        assert "bert" in nas("top").out
+        nas("quota", "bert", "--running-trials", "none")
+        assert "bert" not in nas("top").out, "whose quota is lifted has none"
         zoe = [nas("quota", unicodedata.normalize(form, "Zoë"), "--running-trials", "2") for form in ("NFC", "NFD")]
         assert [ran.code for ran in zoe] == [0, 0]
         assert nas("quota", unicodedata.normalize("NFD", "Zoë"), "--json").json["quota"]["running_trials"] == 2

@@ -1,10 +1,10 @@
 """The verbs of who uses what, and of what they may use."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from api.cli import numbers
@@ -25,12 +25,13 @@ def top(session: Session) -> int:
 def quota(session: Session) -> int:
     """What is not named stays as it is; nothing named: shown."""
     options, client = session.options, session.client
-    known = {row["owner"]: row for row in client.usage()}.get(options.owner, _nothing(options.owner))
+    rows = {row["owner"]: row for row in client.usage()}
+    known = rows.get(options.owner, _nothing(options.owner))
     named = {name: getattr(options, name) for name in known["quota"] if getattr(options, name) is not None}
     if named:
         wanted = known["quota"] | {name: None if value == NONE else value for name, value in named.items()}
         known = client.set_quota(options.owner, **wanted)
-    return session.show(known, lambda row: _table([row]))
+    return session.show(known, lambda row: Group(_table([row]), *_unheard_of(options.owner, rows)))
 
 
 def name(text: str) -> str:
@@ -51,6 +52,13 @@ def limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"{text!r} is neither a number, a size like 50GB, nor {NONE}") from error
 
     return read
+
+
+def _unheard_of(owner: str, rows: Collection[str]) -> Iterator[Text]:
+    """That it may be a slip of the pen; a quota may all the same be there before its owner."""
+    if owner not in rows:
+        words = f"Nobody called {owner} has used anything or had a quota yet: nas token list has the names of owners"
+        yield Text(words, style="yellow")
 
 
 def _nothing(owner: str) -> Json:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.quotas import Quota, Usage
@@ -15,6 +15,7 @@ from nas.store.text import plain
 
 _COUNTED = {"running": "runs", "queued": "queued"}
 _FIELDS = ("running_trials", "compute_hours", "disk_bytes")
+_SOMETHING = or_(QUOTA.c.deleted_seconds > 0, *(QUOTA.c[name].is_not(None) for name in _FIELDS))  # which was not lifted
 
 
 class Owners:
@@ -77,7 +78,7 @@ class Owners:
                 seconds[owner] += spent
             for owner, size in connection.execute(select(kept.c.by, func.sum(kept.c.bytes)).group_by(kept.c.by)):
                 facts[owner]["disk_bytes"] = int(size)
-            for row in connection.execute(select(QUOTA).where(given)):
+            for row in connection.execute(select(QUOTA).where(given, _SOMETHING)):
                 facts[row.owner]["quota"] = _quota(row)
                 seconds[row.owner] += row.deleted_seconds
         return [Usage(owner=owner, compute_hours=seconds[owner] / 3600, **facts[owner]) for owner in facts]
