@@ -1,4 +1,4 @@
-"""What every request passes first: nothing too large or slow, for another host, or of another site's page."""
+"""What every request passes first: nothing too large, slow or packed, for another host, or of another site's page."""
 
 import re
 from urllib.parse import urlsplit
@@ -66,6 +66,7 @@ class Gate:
         problem = (
             self._stray(headers)
             or _foreign(scope, headers)
+            or _encoded(scope, headers)
             or _too_large(int(headers.get("content-length", "0") or 0), most)
         )
         if problem:
@@ -131,6 +132,14 @@ def _foreign(scope: Scope, headers: Headers) -> Problem | None:
         return None  # a link to the dashboard
     whose = f"a page of {origin}" if origin else "another site's page"
     return Problem(403, f"{method} from {whose} is not taken: use this service's own dashboard")
+
+
+def _encoded(scope: Scope, headers: Headers) -> Problem | None:
+    coding = ", ".join(headers.getlist("content-encoding"))
+    if scope["method"] in HARMLESS or coding.lower() in ("", "identity"):
+        return None
+    detail = f"the body is encoded as {shown(coding)}: send it as it is, without Content-Encoding"
+    return Problem(415, detail, headers={"Accept-Encoding": "identity"})
 
 
 def _too_large(size: int, most: int) -> Problem | None:

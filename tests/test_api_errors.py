@@ -1,5 +1,6 @@
 """What the service answers to what is no request, and when it fails itself; every answer is held against OpenAPI."""
 
+import gzip
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -42,6 +43,22 @@ def test_a_body_that_is_no_request_is_refused(
     headers = {"content-type": kind} if kind else {}
     problem = service.ask("POST", "/v1/searches", status, content=body, headers=headers)
     assert re.search(words, problem["detail"]), problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/searches", "/v1/images/flowers", f"/v1/runs/{UNKNOWN}"])
+@pytest.mark.parametrize("coding", ["gzip", "BR", "identity, gzip", "\u00e4"])
+def test_a_body_in_a_content_coding_is_refused_by_its_name(service: Service, path: str, coding: str) -> None:
+    headers = {b"content-type": JSON.encode(), b"content-encoding": coding.encode("latin-1")}
+    method = "POST" if path == "/v1/searches" else "PATCH"
+    response = service.http.request(method, path, content=gzip.compress(b"{}"), headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    assert f'the body is encoded as "{coding}": send it as it is' in response.json()["detail"]
+
+
+def test_identity_is_no_coding(service: Service) -> None:
+    headers = {"content-encoding": "Identity"}
+    service.ask("POST", "/v1/searches", 201, json={"dataset": "fashion_mnist"}, headers=headers)
+    service.ask("GET", "/v1/searches", 200, headers={"content-encoding": "gzip"})
 
 
 def test_a_large_body_in_pieces_is_not_read_to_its_end(service: Service) -> None:
