@@ -139,6 +139,18 @@ def test_a_search_like_another_differs_in_what_is_said(service: Service) -> None
     assert "give one in parameters" in nas("search", "--like", first.id, "--cost", "params").error
 
 
+def test_a_search_like_one_from_before_there_were_folds_holds_out_a_tenth_as_that_did(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = service.store.add_run("search", SearchSpec(dataset="fashion_mnist", recipe=Recipe(epochs=2)))
+    monkeypatch.setattr("nas.worth.FEW_IMAGES", 10**6)  # of which there would be five today
+    assert nas("search", "--like", old.id).code == 0
+    (like,) = service.store.runs(limit=1)
+    assert like.id != old.id
+    assert isinstance(like.spec, SearchSpec)
+    assert like.spec.recipe.folds == 1
+
+
 def test_a_search_learns_from_another(service: Service) -> None:
     first = service.search(POINTS).id
     ran = nas("search", "--dataset", "fashion_mnist", "--learn-from", first)

@@ -95,7 +95,8 @@ def search_request(run: Id, store: Rows) -> dict[str, Any]:
     Its images may be others meanwhile; epochs and folds are as they were settled."""
     spec = run_of(store, "search", run).spec
     assert isinstance(spec, SearchSpec)
-    return least(dataclasses.replace(spec, contents=None, worth=None))
+    recipe = dataclasses.replace(spec.recipe, folds=max(1, spec.recipe.folds))  # of which old searches say nothing
+    return least(dataclasses.replace(spec, contents=None, worth=None, recipe=recipe))
 
 
 @router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))
