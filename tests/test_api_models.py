@@ -14,7 +14,7 @@ from nas.measurements import Measurement
 from nas.metrics import quality
 from nas.models.checkpoint import artifact
 from nas.rounding import Rounding
-from tests.command_line import nas
+from tests.command_line import nas, unwrapped
 from tests.service import Service
 
 
@@ -62,6 +62,21 @@ def test_of_several_folds_the_accuracy_is_that_of_the_one_that_was_saved(service
     assert "in 8 bits; its file is in float32" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert service.get(f"/v1/searches/{run.id}/pareto")["front"][0]["accuracy"] == 0.75
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_a_parent_or_teacher_may_have_seen_is_said_of_the_model_and_its_search(
+    service: Service, seen: bool
+) -> None:
+    run = service.search([], running=1, save_weights=True)
+    measured = Measurement(params=1, mult_adds=1, accuracy=0.75, seen=seen, weights="2" * 64)
+    service.end(service.store.trial(run.id, 0).job, measured, 1)
+    assert service.get(f"/v1/models/{run.id}-0")["seen"] is seen
+    said = f"{run.id}-0: its parent or teacher may have seen the images that it is scored on"
+    assert (said in unwrapped(nas("models", run.id).out)) is seen
+    search = service.get(f"/v1/searches/{run.id}")
+    assert search["best"]["seen"] is seen
+    assert ("Its parent or teacher may have seen the images that it is scored on" in search["verdict"]) is seen
 
 
 def test_a_checkpoint_is_downloaded_whole(service: Service, model: dict[str, Any]) -> None:

@@ -74,13 +74,14 @@ def test_a_model_that_was_judged_in_8_bits_says_so_with_what_its_checkpoint_has(
         response = route.fetch()
         answer = response.json()
         for model in answer.get("models", [answer]):
-            model |= {"test_accuracy": 0.725, "rounding": {"float32": 0.675, "int8": 0.725, "per_channel": False}}
+            rounding = {"float32": 0.675, "int8": 0.725, "per_channel": False}
+            model |= {"test_accuracy": 0.725, "rounding": rounding, "seen": True}
         route.fulfill(response=response, json=answer)
 
     view.page.route(re.compile(r"/v1/models(\?|/[^/]+$|$)"), judged)
     page = view.open("#/models")
     row = page.get_by_role("table", name="models").locator("tbody tr").first
-    expect(row).to_contain_text("in 8 bits; float32 67.50 %")
+    expect(row).to_contain_text("in 8 bits; float32 67.50 %; images seen before")
     row.get_by_role("button", name="Use it").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Its accuracy of 72.50 % is in 8 bits; float32 67.50 %, as its checkpoint is.")

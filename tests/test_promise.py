@@ -177,6 +177,13 @@ def test_a_card_names_no_file_that_is_not_there(model: Path, there: tuple[str, .
     assert ('"onnx"' in text) == ("onnx" in there)
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_card_says_that_its_images_were_seen_before(model: Path, seen: bool) -> None:
+    text = readme.readme(dataclasses.replace(checkpoint.card(model), seen=seen), [])
+    said = "What it began with, or its teacher, may have been trained on these: that flatters it."
+    assert (said in text) is seen
+
+
 @pytest.mark.parametrize(("alike", "loses", "kept"), [(1.0, 0.0, True), (0.99, 0.0, False), (0.91, 0.05, True)])
 def test_what_cannot_be_scored_has_to_answer_as_torch_does(alike: float, loses: float, kept: bool) -> None:
     found = FileScore(

@@ -10,6 +10,7 @@ from api.cli.table import Fitted
 from api.cli.tables import Json, accuracy, single_precision, unrounded
 
 IN_8_BITS = "With a float32 beside it an accuracy is in 8 bits; its file is in float32"
+SEEN = "{}: its parent or teacher may have seen the images that it is scored on"
 
 
 def models(rows: Sequence[Json]) -> RenderableType:
@@ -36,6 +37,7 @@ def models(rows: Sequence[Json]) -> RenderableType:
         Fitted(headings, cells, flexible=["File"]),
         *(Text(IN_8_BITS, style="dim") for _ in single),
         *map(_empty, filter(_learnt_nothing, rows)),
+        *(Text(SEEN.format(row["id"]), style="yellow") for row in rows if row["seen"]),
     )
 
 

@@ -78,7 +78,10 @@ function bestFirst(models) {
 function scored(title, field, hint) {
   const error = (model) => (best(model) === model[field] ? model.accuracy_error : null);
   const text = (model) => accuracy(model[field], error(model));
-  const beneath = (model) => (model[field] === best(model) ? rounded(model) : "");
+  const beneath = (model) =>
+    model[field] === best(model)
+      ? [rounded(model), model.seen ? "images seen before" : ""].filter(Boolean).join("; ")
+      : "";
   return {
     title,
     hint,

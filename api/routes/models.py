@@ -54,6 +54,7 @@ class Trained(Model):
     accuracy_error: float | None
     quality: Quality | None
     rounding: Rounding | None
+    seen: bool
     params: int
     mult_adds: int
     peak_memory: int | None
@@ -197,6 +198,7 @@ def _trained(model: Model, run: Run, store: Store) -> Trained:
         accuracy_error=own.accuracy_error,
         quality=own.quality,
         rounding=own.rounding,
+        seen=own.seen,
         params=measured.params,
         mult_adds=measured.mult_adds,
         peak_memory=measured.peak_memory,

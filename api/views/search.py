@@ -72,6 +72,7 @@ class Candidate:
     rounding: Rounding | None = None
     """What quantising did to the accuracy of its first training, where networks are judged in 8 bits; null where they
     are not."""
+    seen: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +203,7 @@ def _candidate(
         accuracy_freedom=accuracy.freedom,
         rung=job.rung,
         rounding=first.rounding,
+        seen=any(its.seen for its in measured),
         quality=first.quality and replace(first.quality, classes=(), recalls=(), confusion=()),
     )
     return candidate, value

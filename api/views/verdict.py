@@ -35,6 +35,10 @@ def of_search(run: Run, summary: Summary, stands: "Standing", why: str) -> str |
     ]
     if _is_chance(leader, metric):
         return " ".join([*sentences, *_chance(leader, stands.front, run.spec)])
+    if leader.seen:
+        sentences.append(
+            "Its parent or teacher may have seen the images that it is scored on: let test images judge it."
+        )
     sentences += _ties(leader, stands.front, metric)
     sentences += _rough(leader, stands, run.spec.devices[0])
     rung = [tally for tally in summary.tallies if tally.rung == leader.rung]

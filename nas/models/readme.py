@@ -116,6 +116,8 @@ def _tables(card: Card, ways: Sequence[Way]) -> list[str]:
                 f"always answering the largest class would give {card.quality.majority:.4f}. Worst is "
                 f"{card.quality.worst_class}, with a recall of {card.quality.worst_recall:.4f}."
             )
+        if card.seen:
+            sections[-1] += " What it began with, or its teacher, may have been trained on these: that flatters it."
         if why:
             sections[-1] += f" Not checked again: {why}."
         sections[-1] += "\n"
