@@ -1,6 +1,7 @@
 """The HTTP service: `create_app(store)` puts the API under /v1 and the dashboard at /."""
 
 import asyncio
+import copy
 import mimetypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -59,7 +60,8 @@ DESCRIPTION = """Give it images, a device and a latency or compute budget; get t
 
 Submit a search, look at its Pareto front, grow its best network into a family, download the checkpoints. Every error is
 an RFC 9457 problem document whose `errors` name each wrong value; a misspelt field or parameter is refused. Times are
-seconds since 1970, UTC; accuracies are in [0, 1]; `mult_adds` are the multiply-adds of one image."""
+seconds since 1970, UTC; accuracies are in [0, 1]; `mult_adds` are the multiply-adds of one image. What answers GET
+answers HEAD."""
 
 
 class Service(FastAPI):
@@ -147,14 +149,27 @@ def create_app(
     )
     for router in app.routers:
         app.include_router(router, prefix="/v1")
+        app.include_router(_heads(router), prefix="/v1")
     app.routers = (*app.routers, probes.router)
     app.include_router(probes.router)
+    app.include_router(_heads(probes.router))
     _serve_dashboard(app)
     return app
 
 
 def _operation(route: APIRoute) -> str:
     return route.name
+
+
+def _heads(router: APIRouter) -> APIRouter:
+    """Of each route that answers GET one that answers HEAD: as that does, and the server sends no body."""
+    heads = APIRouter()
+    for route in router.routes:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            head = copy.copy(route)
+            head.methods, head.include_in_schema = {"HEAD"}, False
+            heads.routes.append(head)
+    return heads
 
 
 def _serve_dashboard(app: FastAPI) -> None:

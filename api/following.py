@@ -119,7 +119,10 @@ class Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._place:
-            await super().__call__(scope, receive, send)
+            if scope["method"] == "HEAD":  # of which there would be no end
+                await StreamingResponse((), self.status_code, self.headers)(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
 
     @staticmethod
     async def _told(

@@ -194,7 +194,7 @@ def _methods(request: Request) -> str:
         method.upper()
         for template, operations in request.app.openapi()["paths"].items()
         if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path)
-        for method in operations
+        for method in (operations.keys() | {"head"} if "get" in operations else operations)
     ]
     return ", ".join(sorted(methods))
 

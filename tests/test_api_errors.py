@@ -92,8 +92,8 @@ ELSEWHERE: list[tuple[str, str, int, str]] = [
     ("GET", "/nothing.js", 404, "nothing.js"),
     ("GET", "/..%2fapp.py", 404, "app.py"),
     ("GET", "/%2e%2e/app.py", 404, "app.py"),
-    ("DELETE", "/v1/searches", 405, "DELETE.*use GET, POST"),
-    ("PUT", f"/v1/searches/{UNKNOWN}", 405, "PUT.*use DELETE, GET, PATCH"),
+    ("DELETE", "/v1/searches", 405, "DELETE.*use GET, HEAD, POST"),
+    ("PUT", f"/v1/searches/{UNKNOWN}", 405, "PUT.*use DELETE, GET, HEAD, PATCH"),
     ("GET", f"/v1/searches/{UNKNOWN}/pause", 405, "GET.*use POST"),
     ("POST", "/v1/health", 405, "POST.*use GET"),
     ("POST", "/", 405, "POST"),
@@ -119,7 +119,32 @@ def test_an_address_that_is_wrong_is_answered_with_the_way_out(
 
 
 def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(service: Service) -> None:
-    assert service.http.delete("/v1/searches").headers["allow"] == "GET, POST"
+    assert service.http.delete("/v1/searches").headers["allow"] == "GET, HEAD, POST"
+    refused = service.http.head("/v1/forecasts")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+
+
+def test_head_is_answered_as_get_is_without_a_body(service: Service, search: str, growth: str) -> None:
+    known = {"run": search, "number": "0", "model": service.store.models(growth)[0].id}
+    own = ("date", "x-request-id", "content-length")
+    statuses = set()
+    for path, operations in service.get("/v1/openapi.json")["paths"].items():
+        if "get" in operations:
+            address = re.sub(r"{(\w+)}", lambda name: known.get(name[1], "mbconv"), path)
+            head = service.http.head(address)
+            with service.http.stream("GET", address) as got:  # a stream of events has no end
+                assert (head.status_code, head.content) == (got.status_code, b""), path
+                left, right = [
+                    {name: each.headers[name] for name in each.headers if name not in own} for each in (head, got)
+                ]
+                assert left == right, path
+                if "content-length" in got.headers:
+                    assert "content-length" in head.headers
+            statuses.add(head.status_code)
+    assert {200, 404} <= statuses
+    columns = f"/v1/searches/{search}/columns"
+    known_by = {"If-None-Match": service.http.head(columns).headers["etag"]}
+    assert service.http.head(columns, headers=known_by).status_code == 304
 
 
 def test_another_sites_page_can_neither_submit_nor_cancel(service: Service) -> None:

@@ -139,7 +139,6 @@ def make_files(model: Named, kept: Kept, store: Rows, response: Response, asker:
     return answer
 
 
-@router.head("/{model}/files/{name}", include_in_schema=False)
 @router.get(
     "/{model}/files/{name}",
     summary="A file of a model",
@@ -214,7 +213,6 @@ def _classes(model: Model, file: str, picture: bytes, kept: Archives, store: Sto
     return Classes(model=model.id, file=file, classes=rows[:MOST_CLASSES])
 
 
-@router.head("/{model}/archive", include_in_schema=False)
 @router.get(
     "/{model}/archive",
     summary="A model as one archive",

@@ -67,7 +67,6 @@ def create_images(
     return begun
 
 
-@router.head("/{name}", include_in_schema=False)
 @router.get("/{name}", summary="An upload", responses=documented(_404=UNKNOWN))
 def get_images(name: Name, response: Response) -> Upload:
     """How much of it has come. The answer has that as `Upload-Offset` too, and HEAD gives the headers alone."""

@@ -136,7 +136,6 @@ def get_card(model: Named, store: Rows) -> Card:
         raise Problem(410, f"the checkpoint of model {model.id} is damaged: {error}") from error
 
 
-@router.head("/{model}/checkpoint", include_in_schema=False)
 @router.get(
     "/{model}/checkpoint",
     summary="A trained network's checkpoint",
