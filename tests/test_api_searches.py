@@ -70,6 +70,18 @@ def test_a_search_learns_from_another_that_has_something_to_tell(service: Servic
         assert words in problem["errors"][0]["detail"]
 
 
+def test_what_asks_for_a_search_again_has_the_budget_that_it_has_now(service: Service) -> None:
+    body = {**SMALLEST, "trials": 12, "hours": 1.5, "fidelity": {"rungs": 2}}
+    path = f"/v1/searches/{service.post('/v1/searches', body)['id']}"
+    for trials in (30, 2, 20):  # more, fewer than its rungs take, and as many as there are by default
+        service.ask("PATCH", path, 200, json={"trials": trials, "hours": 2.5})
+        asked = service.get(f"{path}/request")
+        assert (asked["trials"], asked["hours"]) == (trials, 2.5)
+    service.post("/v1/searches", asked)
+    service.ask("PATCH", path, 200, json={"trials": 12})
+    assert service.get(f"{path}/request") == {**asked, "trials": 12}
+
+
 def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:
     body = {
         **SMALLEST,

@@ -295,9 +295,11 @@ def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
         objective=Objective(target=2e6, w_under=HARD[0], w_over=HARD[1]),
         recipe=Recipe(epochs=4, folds=1, batch=64),
     )
-    page = view.search(view.service.store.add_run("search", asked))
-    first = page.url.rpartition("/")[2]
+    first = view.service.store.add_run("search", asked).id
+    view.service.store.raise_budget(first, 11)
+    page = view.open(f"#/searches/{first}")
     page.get_by_role("link", name="Search again like this").click()
+    expect(page.get_by_label("Trials")).to_have_value("11")
     expect(page.get_by_role("button", name="Start the search")).to_be_visible()  # the search has several targets
     expect(page.get_by_label("Target")).to_have_value("2000000")
     expect(page.get_by_label("Learn from")).to_have_attribute("placeholder", f"none, or such as {first}")
@@ -307,7 +309,7 @@ def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("twice")
     spec = view.service.store.run(page.url.rpartition("/")[2]).spec
     assert isinstance(spec, SearchSpec)
-    assert dataclasses.replace(spec, worth=None) == dataclasses.replace(asked, name="twice")
+    assert dataclasses.replace(spec, worth=None) == dataclasses.replace(asked, name="twice", trials=11)
 
 
 def test_images_are_uploaded_and_searched_on(view: View, tmp_path: Path) -> None:

@@ -92,11 +92,13 @@ def measure_again(run: Id, number: Number, history: Histories, asker: Asker) -> 
 @router.get("/{run}/request", summary="What asks for a search like this", responses=documented(_404=UNKNOWN))
 def search_request(run: Id, store: Rows) -> dict[str, Any]:
     """The body of a request that submits the same search again, in its fields that are not what they would be anyway.
-    Its images may be others meanwhile; epochs and folds are as they were settled."""
-    spec = run_of(store, "search", run).spec
+    Its images may be others meanwhile; epochs and folds are as they were settled, and the budget as it is now."""
+    row = run_of(store, "search", run)
+    spec = row.spec
     assert isinstance(spec, SearchSpec)
     recipe = dataclasses.replace(spec.recipe, folds=max(1, spec.recipe.folds))  # of which old searches say nothing
-    return least(dataclasses.replace(spec, contents=None, worth=None, recipe=recipe))
+    body = least(dataclasses.replace(spec, contents=None, worth=None, recipe=recipe))
+    return body if row.trials == spec.trials else body | {"trials": row.trials}
 
 
 @router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))
