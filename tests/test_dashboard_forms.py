@@ -95,6 +95,28 @@ def test_the_keyboard_goes_on_from_the_button_that_takes_over(view: View) -> Non
     expect(page.get_by_role("button", name="Edit")).to_be_focused()
 
 
+def test_the_keyboard_stays_where_a_budget_is_raised(view: View) -> None:
+    store, run = view.service.store, small(view.service)
+    page = view.search(run)
+    trials, button = page.get_by_label("Trials", exact=True), page.get_by_role("button", name="Raise budget")
+    trials.fill("25")
+    button.press("Enter")
+    expect(page.locator(".counts")).to_contain_text("of 25 trials")
+    expect(button).to_be_disabled()
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")  # there is nothing to be raised
+    page.keyboard.press("Shift+Tab")
+    expect(trials).to_be_focused()
+    page.keyboard.type("26")
+    page.keyboard.press("Enter")
+    expect(page.locator(".counts")).to_contain_text("of 26 trials")
+    expect(trials).to_be_focused()
+    assert [event.text for event in store.events(run.id) if event.kind == "budget"] == [
+        "25 trials instead of 8",
+        "26 trials instead of 25",
+    ]
+
+
 def test_what_is_chosen_of_a_list_is_not_cut_off(view: View) -> None:
     page = view.open("#/new")
     page.get_by_text("More", exact=True).click()

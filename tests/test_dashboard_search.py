@@ -195,8 +195,11 @@ def test_a_noisy_latency_is_seen_decides_nothing_and_is_measured_again(view: Vie
         "Latency is known to ± 128 % only, as the machine took 2.3 times as long as at best and other programs kept "
         "its processors busy. It decides no star while others can."
     )
-    page.locator(".roughly").get_by_role("button", name="Measure again").click()
-    expect(page.get_by_role("button", name="Waits to be measured again")).to_be_disabled()
+    page.locator(".roughly").get_by_role("button", name="Measure again").press("Enter")
+    waits = page.get_by_role("button", name="Waits to be measured again")
+    expect(waits).to_be_disabled()
+    expect(waits).to_be_focused()
+    page.keyboard.press("Enter")
     assert store.run(run.id).again == (5,)
     again = dataclasses.replace(job, number=6, measures=5, dataset=None, recipe=None)
     store.claims.begin(OWNER, again)
@@ -204,6 +207,7 @@ def test_a_noisy_latency_is_seen_decides_nothing_and_is_measured_again(view: Vie
     store.claims.end(OWNER, 6, run.id, "done", known)
     expect(page.locator(".badge")).to_have_text("★ 5")
     expect(page.locator(".roughly")).to_be_hidden()
+    expect(page.locator(".trial h2")).to_be_focused()
     expect(page.locator(".noisy")).to_have_count(0)
     page = view.open(f"#/searches/{run.id}/trials/5")
     expect(page.locator(".figures")).to_contain_text("0.500 ms ± 0.2 %")

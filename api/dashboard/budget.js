@@ -7,18 +7,18 @@ const WORDS = { trials: "Trials", hours: "Hours", compute_hours: "Compute hours"
 
 export function budget(save) {
   const fields = Object.entries(STEPS).map(([name, step]) => field(name, step));
-  const button = element("button", { disabled: true }, "Raise budget");
+  const button = element("button", {}, "Raise budget"); // the keyboard stays on it, also while there is nothing to raise
   const inputs = fields.map((one) => one.node);
   const node = element("form", { class: "raise", hidden: true, input: changed, submit: asked }, ...inputs, button);
 
   function changed() {
-    button.disabled = !fields.some((one) => one.edited());
+    button.ariaDisabled = String(!fields.some((one) => one.edited()));
   }
 
   async function asked(event) {
     event.preventDefault();
     const edited = fields.filter((one) => one.edited());
-    await save(Object.fromEntries(edited.map((one) => [one.name, one.input.valueAsNumber])));
+    if (edited.length) await save(Object.fromEntries(edited.map((one) => [one.name, one.input.valueAsNumber])));
   }
 
   return {

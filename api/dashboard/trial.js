@@ -12,7 +12,7 @@ const HEADINGS = ["Stage", "Kernel", "Channels", "Repeats", "Output"];
 // `back` shows the best one again, `address` gives that of the page of one, and `measure` has the latency of one measured
 // again; each may be null.
 export function trialCard(back, { address = null, measure = null }) {
-  const title = element("h2");
+  const title = element("h2", { tabindex: -1 });
   const tag = element("span");
   const bestAgain = element("button", { type: "button", class: "quiet", click: back, hidden: true }, "Show the best");
   const alone = element("a", { hidden: true }, "On its own");
@@ -56,13 +56,15 @@ export function trialCard(back, { address = null, measure = null }) {
   );
   let [before, now] = [null, null];
 
+  // The keyboard stays on the button while it waits, and goes on from the title once there is none.
   async function measured() {
+    if (again.ariaDisabled === "true") return;
     say(complaint, "");
     try {
-      again.disabled = true;
+      again.ariaDisabled = "true";
       await measure(now);
     } catch (error) {
-      again.disabled = false;
+      again.ariaDisabled = "false";
       say(complaint, error.message);
     }
   }
@@ -102,11 +104,13 @@ export function trialCard(back, { address = null, measure = null }) {
       where.open = false;
       classes.show(whole?.measurement?.quality);
       now = trial?.number ?? null;
+      const pressed = document.activeElement === again;
       roughly.hidden = !trial || !devices.some((_, place) => rough(latencyOn(trial, place)));
+      if (pressed && roughly.hidden) title.focus();
       if (!trial) return;
       say(noisy, roughness(trial, whole, devices));
       again.hidden = !measure || (run.ended_at !== null && run.state !== "finished");
-      again.disabled = waits;
+      again.ariaDisabled = String(waits);
       say(again, waits ? "Waits to be measured again" : "Measure again");
       say(complaint, "");
       figures.replaceChildren(
