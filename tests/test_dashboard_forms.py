@@ -225,7 +225,15 @@ def test_a_search_is_started_from_the_form_as_by_its_curl(view: View) -> None:
     page.get_by_label("Target").fill("0.8")
     page.get_by_label("Cost").select_option("latency_ms")  # which needs a target of its own, or its forecast is refused
     page.get_by_label("Parameters").fill("300000")
-    page.get_by_label("Devices").fill(" cpu_eager  cpu:threads=2,batch=2 ")
+    for text in (
+        "cpu_eager cpu:threads=2,batch=2",
+        "cpu_eager,cpu:threads=2,batch=2",
+        ", cpu_eager , cpu:threads=2,batch=2,",
+    ):
+        page.get_by_label("Devices").fill(text)
+        expect(page.locator(".command code")).to_contain_text(
+            """"devices": [\n    "cpu_eager",\n    "cpu:threads=2,batch=2"\n  ]""", use_inner_text=True
+        )
     words = shlex.split(page.locator(".command code").inner_text().replace("\\\n", ""))
     page.get_by_role("button", name="Start the search").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("it's from the form")
@@ -313,6 +321,7 @@ def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
         dataset="fashion_mnist",
         name="once",
         trials=9,
+        devices=("cpu:threads=2,batch=2", "cpu_eager"),
         knobs={"stage1.kernel": (3,)},
         objective=Objective(target=2e6, w_under=HARD[0], w_over=HARD[1]),
         recipe=Recipe(epochs=4, folds=1, batch=64),
@@ -324,6 +333,7 @@ def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
     expect(page.get_by_label("Trials")).to_have_value("11")
     expect(page.get_by_role("button", name="Start the search")).to_be_visible()  # the search has several targets
     expect(page.get_by_label("Target")).to_have_value("2000000")
+    expect(page.get_by_label("Devices")).to_have_value("cpu:threads=2,batch=2, cpu_eager")
     expect(page.get_by_label("Learn from")).to_have_attribute("placeholder", f"none, or such as {first}")
     expect(page.locator(".carried")).to_contain_text("knobs, recipe")
     page.get_by_label("Name").fill("twice")

@@ -19,6 +19,8 @@ const COSTS = {
   peak_memory: "peak memory, bytes",
   model_bytes: "weights, bytes",
 };
+// Between two of them are commas or spaces; a comma before an option belongs to its device, as in cpu:threads=2,batch=8.
+const DEVICES = ",?\\s+|,(?!\\w+=)";
 
 // `like` is the search that is to be searched for again, if one is.
 export async function proposalPage(page, _, like) {
@@ -58,11 +60,11 @@ export async function proposalPage(page, _, like) {
       "Devices",
       element("input", {
         name: "/devices",
-        value: said("/devices").initial.join(" "),
-        "data-list": "",
+        value: said("/devices").initial.join(", "),
+        "data-list": DEVICES,
         autocomplete: "off",
       }),
-      `${said("/devices").hint}; with spaces between: ${here.join(" ")}`,
+      `${said("/devices").hint}. Several with commas between: here there are ${here.join(", ")}`,
     );
   const complaint = element("p", { class: "error", role: "alert" });
   const carried = element("p", { class: "muted carried" });

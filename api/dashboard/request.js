@@ -9,7 +9,7 @@ const dataset = (text) => (/^[/~]/.test(text) ? `folder:${text}` : text);
 
 const listed = (text, between) =>
   text
-    .split(between)
+    .split(new RegExp(between))
     .map((one) => one.trim())
     .filter(Boolean);
 
@@ -28,7 +28,7 @@ export function request(form, kept = {}) {
     }, body);
     if (last === "w_over" && value in PRESETS) [place.w_under, place.w_over] = PRESETS[value];
     else if (control.name === "/dataset") place[last] = dataset(value);
-    else place[last] = "list" in control.dataset ? listed(value, control.dataset.list || /\s+/) : value;
+    else place[last] = "list" in control.dataset ? listed(value, control.dataset.list) : value;
   }
   if (form.elements.namedItem("/fidelity/kind")?.value === "") delete body.fidelity; // without a kind there are none
   return body;
@@ -54,7 +54,7 @@ export function fill(form, given) {
     const last = path.pop();
     const place = path.reduce((inner, name) => inner?.[name], kept);
     if (place === null || place?.[last] === undefined) continue;
-    control.value = Array.isArray(place[last]) ? place[last].join(control.dataset.list || " ") : place[last];
+    control.value = Array.isArray(place[last]) ? place[last].join(", ") : place[last];
     if (control.value !== "") delete place[last];
   }
   return kept;
