@@ -20,7 +20,7 @@ export function label(id, changed) {
     element(
       "div",
       { class: "actions" },
-      element("button", { type: "button", click: () => dialog.close() }, "Leave it"),
+      element("button", { type: "button", click: () => dialog.close() }, "Discard changes"),
       element("button", { class: "primary" }, "Save"),
     ),
   );
