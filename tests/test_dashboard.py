@@ -130,6 +130,15 @@ def test_a_family_is_a_table_a_chart_and_downloads(view: View) -> None:
     expect(page.locator(f"tr[data-key='{model.id}']")).to_contain_text(model.sha256[:12])
 
 
+def test_models_that_are_called_the_same_are_told_apart_by_their_runs(view: View) -> None:
+    past, old = view.service.past, view.service.runs["old"]
+    runs = [past.growth(old, 15, 1, running=0, name=name) for name in ("Twins", "Twins", "Alone")]
+    page = view.open("#/models")
+    for run, told in zip(runs, (True, True, False)):
+        row = page.locator(f"tr[data-key='{run.id}-0']")
+        expect(row.locator("td").first).to_contain_text(f"of {run.name}{f'{run.id} · ' if told else ''}fashion_mnist")
+
+
 def test_each_training_of_a_family_is_counted_and_has_a_line(view: View) -> None:
     past, old = view.service.past, view.service.runs["old"]
     run = past.growth(old, 15, 0, running=2, members=("B0", "B1"), seeds=2, scored_on="both")

@@ -58,7 +58,7 @@ export function modelsPage(page) {
   );
 
   return async function refresh(signal) {
-    list.show(bestFirst((await get("models", signal)).models));
+    list.show(apart(bestFirst((await get("models", signal)).models)));
   };
 }
 
@@ -67,7 +67,13 @@ const best = (model) => model.test_accuracy ?? model.accuracy;
 const own = (model) =>
   model.member ? model.member + (model.seed ? ` seed ${model.seed}` : "") : `Trial ${model.number}`;
 const name = (model) => `${own(model)} of ${model.name || model.run}`;
-const below = (model) => `${model.dataset} · ${ago(model.created_at)}`;
+const below = (model) => `${model.twin ? `${model.run} · ` : ""}${model.dataset} · ${ago(model.created_at)}`;
+
+// Where another is called the same, its run is told as well.
+function apart(models) {
+  const names = models.map(name);
+  return models.map((model) => ({ ...model, twin: names.filter((other) => other === name(model)).length > 1 }));
+}
 
 // Of the same run, whose models are scored on the same images; runs stay as they are.
 function bestFirst(models) {
