@@ -56,6 +56,7 @@ def run(view: Json) -> RenderableType:
     """A run of any kind, whole."""
     spec, counts = view["spec"], view["counts"]
     over = sum(count for name, count in counts.items() if name != "running")
+    most = "at most " if view["state"] == "finished" and over < view["trials"] else ""
     split = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     wish = f" (wish: {view['wish']})" if pending(view) else ""
     if view.get("saved_seconds"):
@@ -63,7 +64,7 @@ def run(view: Json) -> RenderableType:
     facts = {
         "Name": view["name"] or "–",
         "State": view["state"] + wish + (f": {why}" if (why := view["error"] or view["reason"]) else ""),
-        "Trials": f"{over} of {view['trials']} ended" + (f" ({split})" if split else ""),
+        "Trials": f"{over} of {most}{view['trials']} ended" + (f" ({split})" if split else ""),
         "Time": spent(view) + left(view),
     }
     if view["submitted_by"]:

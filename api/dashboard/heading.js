@@ -18,6 +18,12 @@ export const settled = ({ counts }) => counts.done + counts.refused + counts.fai
 // How far it is, from 0 to 1: a run that is finished is, also where it had no need of all its trials.
 export const progressOf = (run) => (run.state === "finished" ? 1 : settled(run) / run.trials);
 
+// How many it came to, of how many that it might have had.
+export function counted(run) {
+  const [over, fewer] = [settled(run), run.state === "finished" && settled(run) < run.trials];
+  return `${over.toLocaleString("en")} of ${fewer ? "at most " : ""}${run.trials.toLocaleString("en")}`;
+}
+
 // A wish that the coordinator has not come to yet is shown as such: "pausing".
 export function shownState(run) {
   if (ended(run)) return run.state;
@@ -138,7 +144,7 @@ export function heading(kind, id, changed) {
       say(images, remarks.map(({ text }) => `Images: ${text}`).join("\n"));
       say(objective, words.objective);
       progress.show(progressOf(run));
-      say(count, tally(run, settled(run), words.units ?? UNITS[kind]));
+      say(count, tally(run, words.units ?? UNITS[kind]));
       say(times, timing(run));
       wishes.pause.disabled = run.wish !== "run";
       wishes.resume.disabled = run.wish === "run";
@@ -173,11 +179,11 @@ function links(kind, id) {
 
 const ignored = () => {}; // whoever asked for the run says what is the matter
 
-function tally(run, over, units) {
+function tally(run, units) {
   const parts = ["running", "refused", "failed", "cancelled"]
     .filter((name) => run.counts[name])
     .map((name) => `${run.counts[name].toLocaleString("en")} ${name}${name === "refused" ? saved(run) : ""}`);
-  return [`${over.toLocaleString("en")} of ${run.trials.toLocaleString("en")} ${units}`, ...parts].join(" · ");
+  return [`${counted(run)} ${units}`, ...parts].join(" · ");
 }
 
 function saved(run) {

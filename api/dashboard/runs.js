@@ -4,7 +4,7 @@ import { get, home, query } from "./api.js";
 import { command } from "./command.js";
 import { comparison, MOST_SIDES } from "./compare.js";
 import { bar, element, pill, say } from "./element.js";
-import { progressOf, settled, shownState } from "./heading.js";
+import { counted, progressOf, shownState } from "./heading.js";
 import { ago, duration, percent } from "./numbers.js";
 import { note, said } from "./place.js";
 import { queueCard, reasons } from "./queue.js";
@@ -43,7 +43,7 @@ export function runsPage(page, again) {
       },
       {
         title: "Progress",
-        text: (run) => `${settled(run)}/${run.trials} ${progressOf(run)}`,
+        text: (run) => `${counted(run)} ${progressOf(run)}`,
         value: progressOf,
         fill: progress,
       },
@@ -183,7 +183,5 @@ function name(cell, run) {
 function progress(cell, run) {
   const gauge = bar(`Trials of ${run.name || run.id} that have ended`);
   gauge.show(progressOf(run));
-  cell.replaceChildren(
-    element("div", { class: "gauge" }, gauge.node, element("span", {}, `${settled(run)} of ${run.trials}`)),
-  );
+  cell.replaceChildren(element("div", { class: "gauge" }, gauge.node, element("span", {}, counted(run))));
 }
