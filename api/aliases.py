@@ -6,7 +6,6 @@ from fastapi import Depends, Path
 
 from api.history import Histories, History
 from api.views import growth
-from api.views.growth import Member
 from nas.filenames import plain
 from nas.records import Model, Run
 from nas.specs import GrowthSpec, SearchSpec
@@ -15,57 +14,42 @@ from nas.store import NotFound
 ALIASES = "best, latest, and of a growth its members, as b0 or mult_adds-2x for mult_adds<=2x"
 
 
-def model(history: History, name: str) -> Model:
-    """Raises NotFound, which says what there is instead."""
+def model(history: History, name: str) -> tuple[Model, str | None]:
+    """With the words that RUN@best of a growth is not the member that leads, where the weights of that one are gone.
+    Raises NotFound, which says what there is instead."""
     run_id, at, alias = name.partition("@")
     if not at:
-        return history.store.model(name)
+        return history.store.model(name), None
     rows, run = history.store.models(run_id), history.store.run(run_id)
     if not rows:
         raise NotFound(f"run {run_id} has no model: grow it, or search with save_weights")
     if alias == "latest":
-        return rows[0]
-    if alias == "best":
-        return history.store.model(_best(history, run))
-    return history.store.model(_member(history, run, alias))
+        return rows[0], None
+    taken, hint = _best(history, run) if alias == "best" else (_member(history, run, alias), None)
+    return history.store.model(taken), hint
 
 
-def _best(history: History, run: Run) -> str:
-    """Of a search the one with the highest reward, of a growth the most accurate member."""
+def _best(history: History, run: Run) -> tuple[str, str | None]:
+    """Of a search the one with the highest reward, of a growth the most accurate member that has weights."""
     if isinstance(run.spec, SearchSpec):
-        leader = history.standing(run).best
-        if leader is None or leader.model is None:
+        found = history.standing(run).best
+        if found is None or found.model is None:
             raise NotFound(f"search {run.id} has no weights of its best network: grow it")
-        return leader.model
-    kept = [(score, row.model) for score, row in _scored(history, run) if row.model]
-    if not kept:
-        raise NotFound(f"growth {run.id} has scored none of its members yet")
-    return max(kept, key=lambda each: each[0])[1]
-
-
-def _scored(history: History, run: Run) -> list[tuple[float, Member]]:
+        return found.model, None
     assert isinstance(run.spec, GrowthSpec), "no other kind of run saves models"
     rows = growth.family(run.spec, history.trials(run.id))
     scores = [(row.accuracy if row.test_accuracy is None else row.test_accuracy, row) for row in rows]
-    return [(score, row) for score, row in scores if score is not None]
-
-
-def passed_over(history: History, name: str) -> str | None:
-    """That RUN@best of a growth is not the member that leads, as the weights of that one are gone, in words."""
-    run_id, _, alias = name.partition("@")
-    if alias != "best":
-        return None
-    run = history.store.run(run_id)
-    if not isinstance(run.spec, GrowthSpec):
-        return None
-    scored = sorted(_scored(history, run), key=lambda each: (-each[0], not each[1].model))
-    (best, leader), (own, taken) = scored[0], next(each for each in scored if each[1].model)
-    if leader is taken:
-        return None
-    return (
-        f"{leader.member}, which leads with {100 * best:.2f} %, has no weights any more: "
-        f"{taken.member} with {100 * own:.2f} % is the best of those that have"
-    )
+    known = [(score, row) for score, row in scores if score is not None]
+    known.sort(key=lambda each: (-each[0], not each[1].model))
+    for own, taken in known:
+        if taken.model:
+            best, leader = known[0]
+            words = (
+                f"{leader.member}, which leads with {100 * best:.2f} %, has no weights any more: "
+                f"{taken.member} with {100 * own:.2f} % is the best of those that have"
+            )
+            return taken.model, None if taken is leader else words
+    raise NotFound(f"growth {run.id} has scored none of its members yet")
 
 
 def _member(history: History, run: Run, alias: str) -> str:
@@ -78,7 +62,7 @@ def _member(history: History, run: Run, alias: str) -> str:
     return there[name]
 
 
-def _named(
+def _chosen(
     model_name: Annotated[
         str,
         Path(
@@ -88,8 +72,15 @@ def _named(
         ),
     ],
     history: Histories,
-) -> Model:
+) -> tuple[Model, str | None]:
     return model(history, model_name)
+
+
+Chosen = Annotated[tuple[Model, str | None], Depends(_chosen)]
+
+
+def _named(chosen: Chosen) -> Model:
+    return chosen[0]
 
 
 Named = Annotated[Model, Depends(_named)]

@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from nas.codec import decode
 from nas.models.checkpoint import artifact
 from nas.specs import SearchSpec
 from tests.command_line import nas
-from tests.service import GREY, OWNER, UNKNOWN, Service
+from tests.service import GREY, OWNER, POINTS, UNKNOWN, Service
 
 
 def test_the_client_has_every_verb(service: Service, client: Client) -> None:
@@ -42,6 +43,14 @@ def test_the_client_has_every_verb(service: Service, client: Client) -> None:
     assert "stage1.op" in client.space("mbconv", 28, 1, 10)["knobs"]
     assert client.recipes()["growth"]["least_epochs"] == 20
     assert "LeNet-5" in [row["name"] for row in client.published()]
+
+
+def test_trials_are_listed_with_one_look_at_their_run(service: Service, client: Client) -> None:
+    run = service.search(POINTS)
+    with patch.object(Client, "run", autospec=True, side_effect=Client.run) as asked:
+        assert "accuracy" in nas("trials", run.id).out.lower()
+    assert asked.call_count == 1
+    assert client.trials(client.run(run.id)) == client.trials(run.id) != []
 
 
 def test_the_example_of_the_docs_calls_what_there_is() -> None:

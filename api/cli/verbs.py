@@ -94,11 +94,11 @@ def pareto(session: Session) -> int:
 
 
 def trials(session: Session) -> int:
-    run, client = session.options.run, session.client
-    rows = client.trials(run)
+    run = session.client.run(session.options.run)
+    rows = session.client.trials(run)
     if session.options.why:
         return session.show(fruitless(rows), reasons)
-    return session.show(rows, lambda rows: tables.trials(rows, tables.metric_of(client.run(run))))
+    return session.show(rows, lambda rows: tables.trials(rows, tables.metric_of(run)))
 
 
 def events(session: Session) -> int:
@@ -172,9 +172,9 @@ def export(session: Session) -> int:
     if options.format == "optuna":
         return _studied(session)
     sinks.require(options.format)
-    past = session.client.run(options.run) | {"trials": session.client.trials(options.run)}
+    run = session.client.run(options.run)
     where = options.out or sinks.load(options.format).WHERE
-    said = _piped(["nas.sinks", options.format, where], past).strip()
+    said = _piped(["nas.sinks", options.format, where], run | {"trials": session.client.trials(run)}).strip()
     return session.show({"sink": options.format, "where": where, "words": said}, lambda data: str(data["words"]))
 
 
@@ -184,7 +184,7 @@ def _studied(session: Session) -> int:
     view = session.client.run(options.run)
     if view["kind"] != "search":
         raise ServiceError(f"run {options.run} is a {view['kind']}: a study is made of a search")
-    past = {"id": options.run, "objective": view["spec"]["objective"], "trials": session.client.trials(options.run)}
+    past = {"id": options.run, "objective": view["spec"]["objective"], "trials": session.client.trials(view)}
     file = options.out or f"{options.run}.db"
     facts = {"file": file, "study": options.run, "trials": int(_piped(["nas.study", file], past))}
     words = "Study {study} with {trials} trials is in {file}: optuna-dashboard sqlite:///{file}"

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import FileResponse
 
 from api.access import Asker
-from api.aliases import Named, passed_over
-from api.history import Histories, Rows
+from api.aliases import Chosen, Named
+from api.history import Rows
 from api.problems import WRITES, Problem, documented
 from api.routes.runs import Limit, Page
 from api.sending import BAD_RANGE, Wanted
@@ -93,9 +93,9 @@ def list_models(
 
 
 @router.get("/{model}", summary="A trained network", responses=documented(_404=UNKNOWN))
-def get_model(model: Named, store: Rows, request: Request, history: Histories) -> Trained:
+def get_model(chosen: Chosen, store: Rows) -> Trained:
     """What was measured of it, and where its checkpoint and card are."""
-    hint = passed_over(history, request.path_params["model"])
+    model, hint = chosen
     return replace(_trained(model, store.run(model.run), store), hint=hint)
 
 

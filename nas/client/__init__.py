@@ -120,8 +120,8 @@ class Client(Models, Uploads, Catalogue, Following):
         """Measure the latency of a search's trial once more: the one that is known better counts."""
         return self._json("POST", f"/v1/searches/{quote(search, safe='')}/trials/{trial}/measure")
 
-    def trials(self, run: str, after: int = -1, state: str | None = None) -> list[Json]:
-        """All trials with a number above `after`, in one state or any."""
+    def trials(self, run: str | Json, after: int = -1, state: str | None = None) -> list[Json]:
+        """All trials with a number above `after`, in one state or any, of a run by its id or as `run` gave it."""
         address = f"{self._address(run)}/trials?limit={PAGE}&after={after}"
         return self._list(f"{address}&state={state}" if state else address, "trials")
 
@@ -193,7 +193,8 @@ class Client(Models, Uploads, Catalogue, Following):
         settled, away = -1, 0.0
         while True:
             try:
-                seen, trials = self.run(run), self.trials(run, after=settled)
+                seen = self.run(run)
+                trials = self.trials(seen, after=settled)
             except ServiceError as error:
                 if error.status is not None or settled < 0 or away > PATIENCE_SECONDS:
                     raise
@@ -246,8 +247,8 @@ class Client(Models, Uploads, Catalogue, Following):
 
     # How it is asked
 
-    def _address(self, run: str) -> str:
-        address: str = self.run(run)["links"]["self"]
+    def _address(self, run: str | Json) -> str:
+        address: str = (self.run(run) if isinstance(run, str) else run)["links"]["self"]
         return address
 
     def _wish(self, run: str, verb: str) -> Json:
