@@ -124,7 +124,8 @@ def _training(look: Look, parent: str | None) -> Iterator[Suggestion]:
         )
         yield Suggestion(field="/recipe/folds", value=recipe.folds, reason=reason)
     else:
-        reason = f"{each.images:,} images to score on: differences under {_points(each.images)} are noise"
+        scored = info.validation_images or held
+        reason = f"{scored:,} images to score on: differences under {_points(scored)} are noise"
         yield Suggestion(reason=reason)
 
 

@@ -31,11 +31,11 @@ class Worth:
 
     def __str__(self) -> str:
         trainings = f"{self.folds} trainings" if self.folds > 1 else "a training"
-        held = "held out in turns" if self.folds > 1 else "held out"
+        about, held = ("", "held out in turns") if self.folds > 1 else ("about ", "held out")
         how = f"{_counted(self.steps, 'step')}, {_counted(self.epochs, 'epoch')}"
         how = how if self.steps else "the last layer alone, in closed form"
         return (
-            f"{trainings} of {how}, and an accuracy on "
+            f"{trainings} of {how}, and an accuracy on {about}"
             f"{_counted(self.images, 'image')} {held}, ±{100 * self.error:.2g} points at most"
         )
 

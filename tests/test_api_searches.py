@@ -45,7 +45,7 @@ def test_a_search_is_taken_with_defaults_and_found_again(service: Service) -> No
     assert service.store.run(made["id"]).spec == spec
     assert [event.text for event in service.store.events(made["id"])] == [
         "search added, 20 trials",
-        "each candidate has a training of 842 steps, 2 epochs, and an accuracy on 6,000 images held out, "
+        "each candidate has a training of 842 steps, 2 epochs, and an accuracy on about 6,000 images held out, "
         "±0.65 points at most",
     ]
     for link in made["links"].values():

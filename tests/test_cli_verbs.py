@@ -307,7 +307,7 @@ def test_a_forecast_submits_nothing(service: Service) -> None:
     assert len(service.store.runs()) == before
     submitted = nas("search", "--dataset", "fashion_mnist")
     assert submitted.out.startswith(
-        "Each candidate has a training of 842 steps, 2 epochs, and an accuracy on 6,000 images"
+        "Each candidate has a training of 842 steps, 2 epochs, and an accuracy on about 6,000 images"
     )
     assert "is submitted" in submitted.out
     assert len(service.store.runs()) == before + 1

@@ -276,8 +276,8 @@ def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> N
     told = page.locator(".forecast")
     expect(told).to_contain_text("by arithmetic, of a core of a processor, as nothing like it was trained here yet. ")
     expect(told).to_contain_text(
-        "A training of 842 steps (epochs: 2) for each candidate, whose accuracy is found on 6,000 images held out: "
-        "±0.645 points at most."
+        "A training of 842 steps (epochs: 2) for each candidate, whose accuracy is found on about 6,000 images held "
+        "out: ±0.645 points at most."
     )
     page.get_by_label("Trials").fill("0")
     expect(told).to_have_text("None yet: something in the form is missing or wrong.")

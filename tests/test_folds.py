@@ -212,6 +212,8 @@ def test_who_gives_epochs_and_folds_gets_them() -> None:
     assert (recipe.epochs, recipe.folds, recipe.batch, recipe.learning_rate) == (2, 1, 128, 0.2)
     found = worth(recipe, of(460))
     assert (found.steps, found.images) == (6, 46)
-    assert str(found) == ("a training of 6 steps, 2 epochs, and an accuracy on 46 images held out, ±7.1 points at most")
+    assert str(found) == (
+        "a training of 6 steps, 2 epochs, and an accuracy on about 46 images held out, ±7.1 points at most"
+    )
     assert settled(Recipe(), of(999)).folds == 5
     assert settled(Recipe(), of(1000)).folds == 1

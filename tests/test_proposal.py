@@ -67,6 +67,10 @@ def test_many_images_are_ranked_by_a_part_of_them_and_without_folds() -> None:
     assert "6,000 images to score on: differences under 1.3 points are noise" in words(seen(30_000, 30_000))
 
 
+def test_as_many_are_said_to_score_as_are_held_out_of_each_class() -> None:
+    assert "1,098 images to score on" in words(seen(5_495, 5_495))
+
+
 def test_own_validation_images_score() -> None:
     look = seen(200, 200, validation=100)
     assert "/recipe/folds" not in fields(look)

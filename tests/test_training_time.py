@@ -85,8 +85,8 @@ def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pyte
         assert [4 * low, high / 4] == pytest.approx([nothing["seconds"]] * 2)
         said = summaries.forecast(nothing, shared=False)
         assert said.startswith(
-            "Each candidate has a training of 1,263 steps, 3 epochs, and an accuracy on 6,000 images held out, ±0.65 "
-            "points at most\nForecast: 40 trials of about "
+            "Each candidate has a training of 1,263 steps, 3 epochs, and an accuracy on about 6,000 images held out, "
+            "±0.65 points at most\nForecast: 40 trials of about "
         )
         assert summaries.BY_ARITHMETIC in said
         little = running.post("/v1/forecasts", {**BODY, "hours": 1e-3}, status=200)

@@ -55,12 +55,12 @@ const known = (trainings) =>
 // What each candidate's training is worth.
 function training({ steps, epochs, folds, images, error }) {
   const trainings = folds > 1 ? `${folds} trainings` : "A training";
-  const held = folds > 1 ? "held out in turns" : "held out";
+  const [about, held] = folds > 1 ? ["", "held out in turns"] : ["about ", "held out"];
   const how = steps
     ? `${steps.toLocaleString("en")} steps (epochs: ${epochs})`
     : "the last layer alone, in closed form,";
   return (
     `${trainings} of ${how} for each candidate, whose accuracy is found ` +
-    `on ${images.toLocaleString("en")} images ${held}: ±${brief(100 * error)} points at most.`
+    `on ${about}${images.toLocaleString("en")} images ${held}: ±${brief(100 * error)} points at most.`
   );
 }

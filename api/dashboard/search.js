@@ -248,7 +248,9 @@ function facts(spec) {
     rungs,
     spec.weights === "shared" && `weights of one supernet for all${finals}`,
     again,
-    worth && `accuracy on ${worth.images.toLocaleString("en")} images, ±${brief(100 * worth.error)} points at most`,
+    worth &&
+      `accuracy on ${worth.folds > 1 ? "" : "about "}${worth.images.toLocaleString("en")} images, ` +
+        `±${brief(100 * worth.error)} points at most`,
   ];
   return [...parts, `${parallel} at once`].filter(Boolean).join(" · ");
 }
