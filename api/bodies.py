@@ -1,16 +1,19 @@
-"""Request bodies: JSON to records, strictly, with every wrong value named at once."""
+"""Request bodies: JSON to records, strictly, with every wrong value named at once; and bodies that may come again."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import PlainValidator
 
+from api.access import Asker
 from api.problems import Problem, refused, together
 from nas.codec import Malformed, decode, pointer
+from nas.records import Sending
 from nas.refusal import Faults, Refusal, shown
 
 MOST_VALUES = 50_000  # in a body; the longest network of the zoo, spelled out layer by layer, has 23,000
@@ -58,6 +61,33 @@ async def _sent(request: Request) -> Any:
 
 # The body itself beside the record that it becomes: what was said, and not left to a default.
 Sent = Annotated[Any, Depends(_sent)]
+
+
+async def _sending(
+    request: Request,
+    asker: Asker,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=255,
+            description="of the sender's own, and another for each request: what is sent again with it is done once",
+            examples=['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
+        ),
+    ] = None,
+) -> Sending | None:
+    if idempotency_key is None:
+        return None
+    sender = json.dumps([asker, idempotency_key]).encode()
+    return Sending(sender=_digest(sender), body=_digest(await request.body()))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# A request that may come again, where nobody knows whether it has been answered
+# (draft-ietf-httpapi-idempotency-key-header).
+Repeatable = Annotated[Sending | None, Depends(_sending)]
 
 
 def parsed(body: bytes) -> Any:

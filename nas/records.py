@@ -129,6 +129,14 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sending:
+    """A request that may be sent again: digests of its sender and the key, and of what is asked for."""
+
+    sender: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a running trial is, sent after every epoch and when its phase changes."""
 

@@ -9,7 +9,7 @@ from api import examples
 from api.access import Asker
 from api.admission import admit, unchanged
 from api.answering import Answers
-from api.bodies import JSONRoute, strictly
+from api.bodies import JSONRoute, Repeatable, strictly
 from api.history import Histories, Rows, Submitter
 from api.problems import TAKES_BODY, WRITES, documented
 from api.ranking import Ranking
@@ -38,12 +38,16 @@ def create_search(
     response: Response,
     history: Histories,
     asker: Submitter,
+    sending: Repeatable,
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
-    has the default shown in the schema; `recipe` and `objective` may be given in part."""
-    state = request.app.state
-    spec = admit(spec, history.store, state.roots, remote_workers=state.remote_workers)
-    run = history.store.add_run("search", spec, asker)
+    has the default shown in the schema; `recipe` and `objective` may be given in part. Sent again with the same
+    Idempotency-Key it is answered with the search that there is; with the key of another body it is refused."""
+    state, store = request.app.state, history.store
+    run = sending and store.sent(sending)
+    if not run:
+        spec = admit(spec, store, state.roots, remote_workers=state.remote_workers)
+        run = store.add_run("search", spec, asker, sending=sending)
     response.headers["Location"] = f"/v1/searches/{run.id}"
     return history.search(run)
 

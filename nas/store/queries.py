@@ -4,6 +4,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
+from nas.records import Sending
+from nas.refusal import Refusal
 from nas.store.errors import NotFound
 from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TRIAL
 from nas.store.text import plain
@@ -17,6 +19,14 @@ def run_row(connection: Connection, run: str, lock: bool = False) -> Row[Any]:
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"there is no run {run!r}")
+    return row
+
+
+def sent_row(connection: Connection, sending: Sending) -> Row[Any] | None:
+    """The run that this request has submitted before. Raises Refusal where that asked for something else."""
+    row = connection.execute(select(RUN).where(RUN.c.sent_as == sending.sender)).one_or_none()
+    if row is not None and row.sent != sending.body:
+        raise Refusal(f"another request had this Idempotency-Key, for run {row.id}: give each its own", field="")
     return row
 
 

@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, select, tuple_
 from nas.measurements import Latency
 from nas.networks.lowering import AnyArchitecture
 from nas.outlines import Line, Summary
-from nas.records import Event, Model, Run, Trial, TrialState
+from nas.records import Event, Model, Run, Sending, Trial, TrialState
 from nas.specs import GrowthSpec, Kind
 from nas.store import marks, summaries
 from nas.store.database import Database
-from nas.store.queries import bounded, model_row, run_row, trial_row
+from nas.store.queries import bounded, model_row, run_row, sent_row, trial_row
 from nas.store.rows import LINE, line_of, run_of, trial_of
 from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TALLY, TRIAL
 from nas.store.text import plain
@@ -49,6 +49,12 @@ class Reader:
         with self._database.reading() as connection:
             row = run_row(connection, run)
         return run_of(row)
+
+    def sent(self, sending: Sending) -> Run | None:
+        """The run that this request has submitted before. Raises Refusal where that asked for something else."""
+        with self._database.reading() as connection:
+            row = sent_row(connection, sending)
+        return row and run_of(row)
 
     def runs(
         self,

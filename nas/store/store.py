@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from nas.records import ENDED, Run, RunState, Wish
+from nas.records import ENDED, Run, RunState, Sending, Wish
 from nas.refusal import Refusal
 from nas.specs import MOST_TRIALS, SPECS, Kind, SearchSpec, Spec
 from nas.store import summaries
@@ -17,7 +18,7 @@ from nas.store.claims import Claims
 from nas.store.database import Database
 from nas.store.errors import Conflict
 from nas.store.owners import Owners
-from nas.store.queries import idle, run_row, trial_row, write_event
+from nas.store.queries import idle, run_row, sent_row, trial_row, write_event
 from nas.store.reader import Reader
 from nas.store.removals import Removals, require_kept
 from nas.store.rows import run_of, trial_of
@@ -66,9 +67,12 @@ class Store(Reader):
         """Close the connections; the next use opens new ones."""
         self._database.close()
 
-    def add_run(self, kind: Kind, spec: Spec, by: str | None = None, hint: str | None = None) -> Run:
+    def add_run(
+        self, kind: Kind, spec: Spec, by: str | None = None, hint: str | None = None, sending: Sending | None = None
+    ) -> Run:
         """A new run, queued, and who submitted it, if that is known. What is to be known of its images is an event
-        each, and so are the `hint`, what to bear in mind of it, and what the trainings of a search are worth.
+        each, and so are the `hint`, what to bear in mind of it, and what the trainings of a search are worth. Where the
+        request was sent before, that run, and no other, as `sent` gives it.
 
         Raises Conflict where weights that it names were removed a moment ago."""
         assert isinstance(spec, SPECS[kind])
@@ -83,7 +87,15 @@ class Store(Reader):
             submitted_by=by,
         )
         with self._database.writing() as connection:
-            connection.execute(insert(RUN).values({**vars(run), "spec": written(spec), "label": None, "again": None}))
+            values = {**vars(run), "spec": written(spec), "label": None, "again": None}
+            values |= {"sent_as": sending.sender, "sent": sending.body} if sending else {}
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(RUN).values(values))
+            except IntegrityError:
+                if sending and (row := sent_row(connection, sending)):
+                    return run_of(row)
+                raise
             require_kept(connection, written(spec))
             trials = "1 trial" if run.trials == 1 else f"{run.trials} trials"
             write_event(connection, run.created_at, run.id, "added", f"{kind} added, {trials}", by)

@@ -51,7 +51,10 @@ RUN = Table(
     Column("label", Text),  # JSON: Label
     Column("turn", Integer, nullable=False, server_default="0"),  # the lowest of those that wait is next
     Column("again", Text),  # JSON: numbers of trials whose latency is to be measured again
+    Column("sent_as", String),  # digests of a request that may be sent again: of its sender and key, and of its body
+    Column("sent", String),
     Index(None, "state", "serial"),
+    Index(None, "sent_as", unique=True),
 )
 
 TRIAL = Table(
