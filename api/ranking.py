@@ -64,7 +64,9 @@ class Ranking(BaseModel):
             if self.target is not None and w_under is None is w_over and not objective.bound:
                 objective = dataclasses.replace(objective, w_under=HARD[0], w_over=HARD[1])
         except Refusal as error:
-            raise Refusal(str(error), field="w" if self.w and error.field.startswith("w_") else error.field) from error
+            if self.w and error.field.startswith("w_"):  # in the words of the question
+                raise Refusal(f"w{str(error).removeprefix(error.field)}", field="w") from error
+            raise
         if self.device and "latency_ms" not in objective.costs:
             raise Refusal(f"device {device!r} has no part in cost {cost!r}: leave one of them out", field="device")
         return objective, device

@@ -106,6 +106,13 @@ def test_another_objective_ranks_what_was_measured_again(view: View) -> None:
     page.get_by_label("Target", exact=True).fill("-5")
     page.keyboard.press("Tab")
     expect(page.locator(".ranking .error")).to_contain_text("-5")
+    page.get_by_role("button", name="As searched").click()
+    expect(page.locator(".ranking .error")).to_be_empty()
+    page.get_by_label("Exponent w", exact=True).fill("5")
+    page.keyboard.press("Tab")
+    expect(page.locator(".ranking .error")).to_have_text(
+        "w 5.0 is not between -10 and 0: a higher cost must not be a gain"
+    )
     excused(view)
 
 

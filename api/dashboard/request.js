@@ -71,6 +71,23 @@ const holder = (pointer) =>
     .replace(/^\/fidelity$/, "/fidelity/kind")
     .replace(/\/\d+$/, "") || "?";
 
+// What the form calls a value that the service names: recipe.train_images, or train_images, is “Training images”. A plain
+// word is a name only where a sentence about the field begins with it.
+function worded(form, pointer, detail) {
+  const labels = new Map();
+  for (const { name, labels: its } of form.elements) {
+    if (!name || !its?.length) continue;
+    const names = parts(name);
+    for (const each of [names.join("."), names.at(-1)]) labels.set(each, its[0].textContent);
+  }
+  const own = parts(pointer).at(-1);
+  const label = form.elements.namedItem(holder(pointer))?.labels[0].textContent;
+  return detail.replace(/(?<![\w./'"])[a-z]\w*(\.\w+)*/g, (word, _, at) => {
+    if (label && at === 0 && word === own) return label;
+    return /[._]/.test(word) && labels.has(word) ? `“${labels.get(word)}”` : word;
+  });
+}
+
 // Says each fault at its field, and returns what has no field.
 export function blame(form, error) {
   const faults = error.faults?.length ? error.faults : [{ pointer: "", detail: error.message }];
@@ -78,10 +95,11 @@ export function blame(form, error) {
   let first = null;
   for (const { pointer, detail } of faults) {
     const control = form.elements.namedItem(holder(pointer));
-    if (!control) homeless.push(detail);
+    const words = worded(form, pointer, detail);
+    if (!control) homeless.push(words);
     else {
       control.setAttribute("aria-invalid", "true");
-      control.parentElement.append(element("p", { class: "error", role: "alert" }, detail));
+      control.parentElement.append(element("p", { class: "error", role: "alert" }, words));
       const closed = control.closest("details:not([open])");
       if (closed) closed.open = true;
       first ??= control;
