@@ -61,7 +61,11 @@ def admit(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool 
     faults, models = Faults(), store.model
     checked = faults.check
     checked("/name", spec.name, lambda: name(spec.name))
+    before = len(faults)
     checked("/searcher", spec.searcher, lambda: plugins.check_searcher(spec.searcher, elsewhere=remote_workers))
+    if len(faults) == before:
+        proposing.options(faults, spec)
+        checked("/learn_from", spec.learn_from, lambda: lessons.learning(spec))
     check_devices(faults, spec.devices, store.agents.all(), remote_workers)
     checked("/objective/target", spec.objective.target, lambda: target(spec.objective))
     checked("/objective/precision", spec.objective.precision, lambda: precision(spec, remote_workers))
@@ -83,9 +87,6 @@ def admit(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bool 
         checked("/resolution", images.resolution, lambda: fits(space, images))
         for index, baseline in enumerate(spec.baselines):
             checked(f"/baselines/{index}", baseline, lambda: compared(baseline, spec, images))  # noqa: B023  # at once
-    if not faults:
-        proposing.options(faults, spec)
-        checked("/learn_from", spec.learn_from, lambda: lessons.learning(spec))
     if not faults and images:
         proposing.made(faults, spec, images)
     if not faults and images:

@@ -164,21 +164,26 @@ def _record(kind: Any, data: Any, at: str, faults: Faults, default: Any = None) 
         fields = fields | {name: fields[name]._replace(default=value) for name, value in values.items()}
     for name, item in data.items():
         if name in fields:
-            values[name] = _part(fields[name], item, f"{at}/{name}", faults)
+            known, value = len(faults), _part(fields[name], item, f"{at}/{name}", faults)
+            if len(faults) == known:
+                values[name] = value
         else:
             faults.add(pointer(at, name), item, f"unknown field {name[:80]!r}: there are {', '.join(fields)}")
     for name, field in fields.items():
         if field.required and default is None and name not in data:
             faults.add(f"{at}/{name}", None, f"{name} is missing")
-    if len(faults) > before:
-        return None
-    try:
-        return dataclasses.replace(default, **values) if default else kind(**values)
-    except ValueError as error:
-        wrong = getattr(error, "field", "")
-        value = data.get(wrong, encode(fields[wrong].default)) if wrong in fields else data
-        faults.add(f"{at}/{wrong}" if wrong else at, value, str(error))
-        return None
+    while default or all(name in values for name, field in fields.items() if field.required):
+        try:
+            return dataclasses.replace(default, **values) if default else kind(**values)
+        except ValueError as error:
+            wrong = getattr(error, "field", "")
+            if len(faults) == before or getattr(error, "alone", False):  # others may be for what is left out
+                value = data.get(wrong, encode(fields[wrong].default)) if wrong in fields else data
+                faults.add(f"{at}/{wrong}" if wrong else at, value, str(error))
+            if wrong not in values:
+                return None
+            del values[wrong]
+    return None
 
 
 def _part(field: _Field, data: Any, at: str, faults: Faults) -> Any:

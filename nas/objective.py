@@ -97,12 +97,12 @@ class Objective:
                 raise Refusal(f"also {self.also!r} is the cost already: give another, or leave it out", field="also")
         if not 0 < self.target <= MOST_TARGET:
             detail = f"target {self.target} is not a positive number ({self.cost}) up to {MOST_TARGET:g}"
-            raise Refusal(detail, field="target")
+            raise Refusal(detail, field="target", alone=True)
         for name in ("w_under", "w_over"):
             value = getattr(self, name)
             if not (math.isfinite(value) and -10 <= value <= 0):
                 detail = f"{name} {value} is not between -10 and 0: a higher cost must not be a gain"
-                raise Refusal(detail, field=name)
+                raise Refusal(detail, field=name, alone=True)
 
     @property
     def bound(self) -> bool:

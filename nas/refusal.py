@@ -15,11 +15,12 @@ Checked = TypeVar("Checked")
 
 class Refusal(ValueError):
     """A record with a value that it must not have, in its field of that name; the message names the value and what is
-    allowed. Without a field it is the whole that is refused."""
+    allowed. Without a field it is the whole that is refused. It is for that field `alone` where it holds whatever the
+    others say."""
 
-    def __init__(self, detail: str, *, field: str = "") -> None:
+    def __init__(self, detail: str, *, field: str = "", alone: bool = False) -> None:
         super().__init__(detail)
-        self.field = field
+        self.field, self.alone = field, alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def positive(record: object, *names: str, most: float = math.inf) -> None:
         value = getattr(record, name)
         if value is not None and not (math.isfinite(value) and 0 < value <= most):
             bound = "" if most == math.inf else f" up to {most:,.0f}"
-            raise Refusal(f"{name} {value} is not a positive number{bound}", field=name)
+            raise Refusal(f"{name} {value} is not a positive number{bound}", field=name, alone=True)
 
 
 def bounded(record: object, most: int, *names: str, least: int = 1) -> None:
@@ -80,31 +81,33 @@ def bounded(record: object, most: int, *names: str, least: int = 1) -> None:
         value = getattr(record, name)
         for number in value if type(value) is tuple else (value,):
             if type(number) is int and not least <= number <= most:
-                raise Refusal(f"{name} {number} is not between {least} and {most}", field=name)
+                raise Refusal(f"{name} {number} is not between {least} and {most}", field=name, alone=True)
 
 
 def few(record: object, most: int, *names: str) -> None:
     """Lists of at most so many entries."""
     for name in names:
         if len(getattr(record, name)) > most:
-            raise Refusal(f"{name} has {len(getattr(record, name)):,} entries: {most:,} are the most", field=name)
+            raise Refusal(
+                f"{name} has {len(getattr(record, name)):,} entries: {most:,} are the most", field=name, alone=True
+            )
 
 
 def distinct(record: object, name: str, *, least: int = 0, most: int = 1000) -> None:
     """Of the entries of a list there have to be so many, and none twice."""
     entries = getattr(record, name)
     if len(entries) < least:
-        raise Refusal(f"{name} is empty: name at least one", field=name)
+        raise Refusal(f"{name} is empty: name at least one", field=name, alone=True)
     if len(entries) > most:
-        raise Refusal(f"{name} has {len(entries):,} entries: {most:,} are the most", field=name)
+        raise Refusal(f"{name} has {len(entries):,} entries: {most:,} are the most", field=name, alone=True)
     if len(set(entries)) < len(entries):
-        raise Refusal(f"{name} {', '.join(entries)} repeat themselves: name each once", field=name)
+        raise Refusal(f"{name} {', '.join(entries)} repeat themselves: name each once", field=name, alone=True)
 
 
 def between(record: object, name: str, low: float, high: float) -> None:
     value = getattr(record, name)
     if value is not None and not low <= value <= high:
-        raise Refusal(f"{name} {value} is not between {low} and {high}", field=name)
+        raise Refusal(f"{name} {value} is not between {low} and {high}", field=name, alone=True)
 
 
 def one_line(text: str) -> bool:

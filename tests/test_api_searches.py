@@ -70,6 +70,13 @@ def test_a_search_learns_from_another_that_has_something_to_tell(service: Servic
         assert words in problem["errors"][0]["detail"]
 
 
+def test_all_that_is_not_here_is_named_at_once(service: Service) -> None:
+    body = {"dataset": "unheard_of", "space": "unheard_of", "options": {"cleverness": 9}, "devices": ["abacus"]}
+    problem = service.post("/v1/searches", body | {"learn_from": ["a"], "searcher": "random"}, status=422)
+    places = {error["pointer"] for error in problem["errors"]}
+    assert places == {"/dataset", "/space", "/options", "/devices/0", "/learn_from"}
+
+
 def test_what_asks_for_a_search_again_has_the_budget_that_it_has_now(service: Service) -> None:
     body = {**SMALLEST, "trials": 12, "hours": 1.5, "fidelity": {"rungs": 2}}
     path = f"/v1/searches/{service.post('/v1/searches', body)['id']}"

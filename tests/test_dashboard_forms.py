@@ -317,6 +317,18 @@ def test_a_refused_value_is_said_at_its_field(view: View, label: str, value: str
     excused(view)
 
 
+def test_all_refused_values_are_said_at_once(view: View) -> None:
+    page = view.open("#/new")
+    page.get_by_text("More", exact=True).click()
+    for label, value in (("Trials", "0"), ("Target", "-1"), ("Epochs", "-2"), ("Least gain", "-3")):
+        page.get_by_label(label).fill(value)
+    page.get_by_role("button", name="Start the search").click()
+    said = page.locator(".field", has=page.locator("[aria-invalid]"))
+    expect(said.locator("label")).to_have_text(["Trials", "Target", "Least gain", "Epochs"])
+    expect(page.get_by_label("Trials")).to_be_focused()
+    excused(view)
+
+
 def test_a_search_is_searched_for_again_from_its_page(view: View) -> None:
     asked = SearchSpec(
         dataset="fashion_mnist",

@@ -99,6 +99,14 @@ def test_all_that_is_wrong_is_said_at_once_and_what_is_over_ten_is_counted() -> 
     places = ["/dataset", "/space", "/recipe/epochs", "/limits/params", "/limits/cap"]
     assert [fault.pointer for fault in malformed.value.faults] == places
     assert [fault.value for fault in malformed.value.faults] == [1, 2, -1, "x", 1]
+    of_one_record = {"trials": 0, "confirm": 30, "hours": -1, "objective": {"target": -1, "w_under": 1, "w_over": 2}}
+    with pytest.raises(Malformed) as malformed:
+        decode(SearchSpec, {"dataset": "x", "baselines": ["a", "a"]} | of_one_record)
+    places = ["/objective/target", "/objective/w_under", "/objective/w_over", "/trials", "/hours", "/baselines"]
+    assert [fault.pointer for fault in malformed.value.faults] == places  # 30 may be right with other trials
+    with pytest.raises(Malformed) as malformed:
+        decode(SearchSpec, {"dataset": "x", "confirm": 11, "limits": {"most_drop": 1}, "knobs": {"a": []}})
+    assert [fault.pointer for fault in malformed.value.faults] == ["/confirm", "/knobs"]
     with pytest.raises(Malformed, match=r"/key9: unknown field 'key9': .*; and 15 more$") as malformed:
         decode(SearchSpec, {"dataset": "x"} | {f"key{n}": n for n in range(25)})
     assert (len(list(malformed.value.faults)), len(malformed.value.faults)) == (10, 25)

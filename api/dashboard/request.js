@@ -92,7 +92,6 @@ function worded(form, pointer, detail) {
 export function blame(form, error) {
   const faults = error.faults?.length ? error.faults : [{ pointer: "", detail: error.message }];
   const homeless = [];
-  let first = null;
   for (const { pointer, detail } of faults) {
     const control = form.elements.namedItem(holder(pointer));
     const words = worded(form, pointer, detail);
@@ -102,9 +101,8 @@ export function blame(form, error) {
       control.parentElement.append(element("p", { class: "error", role: "alert" }, words));
       const closed = control.closest("details:not([open])");
       if (closed) closed.open = true;
-      first ??= control;
     }
   }
-  first?.focus();
+  form.querySelector("[aria-invalid]")?.focus();
   return homeless.join("; ");
 }

@@ -58,9 +58,9 @@ class Limits:
 def check_knobs(knobs: Knobs) -> None:
     for knob, choices in knobs.items():
         if not choices:
-            raise Refusal(f"knob {knob!r} is left without a choice: name at least one", field="knobs")
+            raise Refusal(f"knob {knob!r} is left without a choice: name at least one", field="knobs", alone=True)
         if len(set(choices)) < len(choices):
-            raise Refusal(f"knob {knob!r} has a choice twice: name each once", field="knobs")
+            raise Refusal(f"knob {knob!r} has a choice twice: name each once", field="knobs", alone=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +177,10 @@ class SearchSpec:
         positive(self, "least_gain")
         between(self, "parallel", 1, MOST_PARALLEL)
         between(self, "priority", 1, MOST_PRIORITY)
-        between(self, "confirm", 0, self.trials // 2)
+        between(self, "confirm", 0, MOST_TRIALS // 2)
+        if self.confirm > (half := self.trials // 2):
+            detail = f"confirm {self.confirm} is not between 0 and {half}, half of {self.trials} trials"
+            raise Refusal(detail, field="confirm")
         between(self, "seed", 0, 2**31 - 1 - self.confirm)
         between(self, "predict_within", 0, 1)
         if self.resolution is not None:
