@@ -11,8 +11,10 @@ import PIL.Image
 import pytest
 
 from nas import exporters, spaces
+from nas.datasets import DatasetError
 from nas.evaluate import evaluate
 from nas.models import archive, checkpoint, readme, score
+from nas.models.checkpoint import BadCheckpoint
 from nas.models.manifest import FileScore, Way
 from tests.pictures import CLASSES, RECIPE, job, pictures
 from tests.test_checkpoint import with_card
@@ -113,6 +115,29 @@ def test_files_are_handed_over_unscored_where_images_have_changed(model: Path, l
     assert "scored what was promised" not in text
     files = json.loads((tmp_path / "model" / "metrics.json").read_text())["files"]
     assert {row["accuracy"] for row in files.values()} == {None}
+
+
+def test_files_are_handed_over_where_there_are_no_images_any_more(model: Path, later: Path, tmp_path: Path) -> None:
+    shutil.rmtree(later)
+    whole = archive.build(model, tmp_path / "model", f"folder:{later}")
+    ways = {way.exporter: way for way in whole.ways if not exporters.missing(way.exporter)}
+    gone = f"its accuracy cannot be checked again, as its images are not there: {later} does not exist"
+    assert {name for name, way in ways.items() if way.refused} == {"int8"}, "which is calibrated on them"
+    for name in ways.keys() - {"int8"}:
+        own = ways[name].score
+        assert own is not None
+        assert (own.accuracy, own.alike) == (None, 1), name
+        assert (own.unchecked or "").startswith(gone), name
+    assert f"Not checked again: {gone}" in (tmp_path / "model" / "card.md").read_text()
+    with pytest.raises(DatasetError, match="does not exist"):
+        score.score(model, f"folder:{later}")
+
+
+def test_an_archive_without_a_network_is_none(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_scored", lambda *_: (_ for _ in ()).throw(BadCheckpoint("it answers NaN")))
+    with pytest.raises(BadCheckpoint, match="no form that it could be handed out in: it answers NaN"):
+        archive.build(model, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_another_network_under_a_files_name_is_found_out_without_a_score(

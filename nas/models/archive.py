@@ -18,10 +18,12 @@ from typing import Any
 import nas.classify
 from nas import devices, exporters
 from nas.codec import decode, encode
+from nas.datasets import DatasetError
 from nas.measurements import Latency
 from nas.metering import DeviceError
 from nas.models import checkpoint, manifest, readme
 from nas.models.checkpoint import BadCheckpoint, Card
+from nas.models.images import present
 from nas.models.manifest import File, FileScore, Manifest, Way
 from nas.models.unfinished import making
 from nas.refusal import shortened
@@ -47,10 +49,12 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
         # The checkpoint first: it has the promise that the others are held against.
         names = sorted(exporters.names(), key=lambda name: exporters.load(name).FILE != manifest.CHECKPOINT)
         first = _way(names[0], source, beside)
-        if why := _forgotten(card, first):
-            (beside / first.file).unlink()
+        if why := _forgotten(card, first) or _gone(card, first, dataset):
+            (beside / first.file).unlink(missing_ok=True)
             first = _way(names[0], source, beside, why)
         ways = (first, *(_way(name, source, beside, why) for name in names[1:]))
+        if all(way.refused for way in ways):
+            raise BadCheckpoint(f"there is no form that it could be handed out in: {first.refused}")
         for way in ways:
             if way.refused:
                 (beside / way.file).unlink(missing_ok=True)
@@ -73,6 +77,16 @@ def _forgotten(card: Card, way: Way) -> str | None:
         f"the checkpoint itself {_broken(way.score)}: its images, which an earlier version did not write down, have "
         "changed since it was trained, or this machine computes otherwise, so that accuracies cannot be checked again"
     )
+
+
+def _gone(card: Card, way: Way, dataset: str | None) -> str | None:
+    """Why nothing can be scored where the checkpoint could not be, as its images are not there."""
+    if way.refused and not way.score:
+        try:
+            present(card, dataset)
+        except DatasetError as error:
+            return f"its accuracy cannot be checked again, as its images are not there: {error}"
+    return None
 
 
 def _broken(score: FileScore) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nas import exporters
 from nas.codec import encode
-from nas.datasets import ImageSet
+from nas.datasets import DatasetError, ImageSet
 from nas.exporters import Logits
 from nas.models.agreement import compared
 from nas.models.checkpoint import BadCheckpoint, card
@@ -33,7 +33,7 @@ def score(
 ) -> FileScore:
     """Score the checkpoint at `path`, or another file of an archive's folder by its own runtime, on its own dataset, or
     on `dataset` where that has another name by now. Where these images are no longer those of the promise, or
-    `unchecked` says why they cannot be, it is compared with torch instead.
+    `unchecked` says why they cannot be, it is compared with torch instead; by noise where none are there.
 
     Raises BadCheckpoint, DatasetError, and OSError where there is no such file.
     """
@@ -41,7 +41,12 @@ def score(
     is_checkpoint = exporter.FILE == CHECKPOINT
     checkpoint = path if is_checkpoint else path.with_name(CHECKPOINT)
     known = card(checkpoint)
-    images = images or present(known, dataset)
+    try:
+        images = images or present(known, dataset)
+    except DatasetError:
+        if not unchecked:
+            raise
+        return compared(exporter, path, checkpoint, None, unchecked)
     if why := unchecked or changed(known, images):
         return compared(exporter, path, checkpoint, images, why)
     logits = exporter.opened(path)
