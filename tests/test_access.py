@@ -136,7 +136,7 @@ class TestEveryRoute:
         assert asked(url, "GET", "/livez").json() == {"status": "ok"}
         assert set(asked(url, "GET", "/readyz").json()) == {"database", "disk", "coordinator"}
         health = asked(url, "GET", "/v1/health").json()
-        assert set(health) == {"status", "version", "database", "coordinator", "waiting_seconds"}
+        assert set(health) == {"status", "version", "database", "disk", "coordinator", "waiting_seconds"}
 
     def test_is_open_where_nobody_signs_in_but_for_those_of_agents(self, store: Store) -> None:
         with serving(create_app(store, Edge(login=False, agent_secret=AGENTS_SECRET))) as url:

@@ -171,7 +171,9 @@ def parents(answer: Json) -> RenderableType:
 
 def health(answer: Json) -> RenderableType:
     waiting = answer["waiting_seconds"]
-    lines = [f"nas-service {answer['version']}: {answer['status']}, database {answer['database']}"]
+    lines = [
+        f"nas-service {answer['version']}: {answer['status']}, database {answer['database']}, disk {answer['disk']}"
+    ]
     lines.append(f"coordinator: {answer['coordinator'] or 'not started by this service'}")
     if waiting is not None:
         lines.append(f"the oldest run has waited for {numbers.duration(waiting)} and none is worked on")

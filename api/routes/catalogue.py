@@ -1,11 +1,10 @@
-"""What a search may name: spaces, searchers, devices, datasets and recipes; and how the service is."""
+"""What a search may name: spaces, searchers, devices, datasets and recipes."""
 
 import functools
 import math
 import random
-import time
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
@@ -25,7 +24,6 @@ from nas.recipes import RECIPES, Recipe
 from nas.roots import Outside, Roots
 from nas.spaces import load as load_space
 from nas.spaces import unread
-from nas.version import version
 from nas.zoo import Published
 
 
@@ -37,7 +35,6 @@ def _roots(request: Request) -> Roots:
 router = APIRouter(tags=["catalogue"])
 Readable = Annotated[Roots, Depends(_roots)]
 DRAWN = 50  # networks that stand for a space
-WAITING_RUNS = 200  # that are looked through for one that waits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,23 +153,6 @@ class Recipes:
 
     recipes: dict[str, Recipe]
     """The recipes by name, the defaults of searches and growths among them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Health:
-    """How the service is."""
-
-    status: Literal["ok", "waiting"]
-    """Whether runs are worked on; waiting: one has been queued for a minute and none is."""
-    version: str
-    """The service's version, with the commit behind a plus, where it is known."""
-    database: str
-    """How the database is."""
-    coordinator: str | None
-    """How the coordinator beside the service is; null where it runs elsewhere."""
-    waiting_seconds: float | None
-    """Seconds for which the oldest run has been queued while no other was worked on; a coordinator takes it within
-    seconds."""
 
 
 @router.get("/spaces", summary="Search spaces", responses=documented())
@@ -300,22 +280,6 @@ def published() -> PublishedNetworks:
 def recipes() -> Recipes:
     """To be copied into a request's `recipe`, whole or in part."""
     return Recipes(recipes=dict(RECIPES))
-
-
-@router.get("/health", summary="How the service is", responses=documented())
-def health(request: Request, store: Rows) -> Health:
-    """Answers 503 where the database cannot be reached."""
-    runs = store.runs(limit=WAITING_RUNS)
-    busy = any(run.state == "running" for run in runs)
-    queued = [run.created_at for run in runs if run.state == "queued" and run.started_at is None]
-    waiting = time.time() - min(queued) if queued and not busy else None
-    return Health(
-        status="ok" if waiting is None or waiting < 60 else "waiting",
-        version=version(),
-        database="ok",
-        coordinator=request.app.state.coordinator(),
-        waiting_seconds=waiting,
-    )
 
 
 @functools.lru_cache(maxsize=64)

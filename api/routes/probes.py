@@ -57,7 +57,7 @@ def readyz(request: Request, store: Rows) -> Readiness:
     beside = request.app.state.coordinator()
     readiness = Readiness(
         database=_database(store),
-        disk=_disk(),
+        disk=disk(),
         coordinator="elsewhere" if beside is None else "ok" if beside == "running" else beside,
     )
     return readiness if readiness.ready else JSONResponse(asdict(readiness), 503)  # type: ignore[return-value]
@@ -89,7 +89,8 @@ def _database(store: Store) -> str:
     return "ok"
 
 
-def _disk() -> str:
+def disk() -> str:
+    """Whether NAS_HOME can be written to and has room: "ok", or what is wrong."""
     try:
         folder = home.home()
         free = shutil.disk_usage(folder).free
