@@ -22,7 +22,7 @@ def source(spec: SearchSpec, name: str, store: Store) -> str:
     try:
         run = store.run(name)
     except NotFound as error:
-        raise ValueError(f"learn_from names no run {name!r} that is here: {error}") from error
+        raise ValueError(f"learn_from names no search: {error}") from error
     if why := obstacle(spec, run):
         raise ValueError(why)
     if not store.summary(run.id).counts["done"]:

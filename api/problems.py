@@ -168,12 +168,11 @@ def _problem(request: Request, error: Exception) -> HTTPException:
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        if error.status_code == 404:
-            return Problem(404, f"there is nothing at {path}: /v1/openapi.json lists every address")
-        if error.status_code == 405:
-            allowed = _methods(request) or (error.headers or {}).get("Allow", "")
+        if error.status_code == 405 and (allowed := _methods(request, error)):
             detail = f"{request.method} is not possible at {path}: use {allowed}"
             return Problem(405, detail, headers={"Allow": allowed})
+        if error.status_code in (404, 405):
+            return Problem(404, f"there is nothing at {path}: /v1/openapi.json lists every address")
         if error.status_code == 400:  # the framework's words for anything that its parser does not say itself
             return Problem(
                 400, "the body is not JSON: it is no UTF-8 text, or has too long a number or too deep a nest"
@@ -188,15 +187,23 @@ def _problem(request: Request, error: Exception) -> HTTPException:
     return Problem(500, _ANYWHERE[500])
 
 
-def _methods(request: Request) -> str:
-    """All that the address takes; the framework knows only those of one route."""
+def _methods(request: Request, error: HTTPException) -> str:
+    """All that the address takes; the framework knows only those of one route, whatever words stand in it."""
+    if not request.url.path.startswith("/v1/"):
+        return (error.headers or {}).get("Allow", "")
     methods = [
         method.upper()
         for template, operations in request.app.openapi()["paths"].items()
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), request.url.path)
-        for method in (operations.keys() | {"head"} if "get" in operations else operations)
+        for method, operation in operations.items()
+        if re.fullmatch(_pattern(template, operation), request.url.path)
     ]
-    return ", ".join(sorted(methods))
+    return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
+
+
+def _pattern(template: str, operation: Mapping[str, Any]) -> str:
+    """A regular expression for addresses of that template: where few words can stand, as verbs, only these do."""
+    few = {one["name"]: one["schema"].get("enum", ()) for one in operation.get("parameters", ())}
+    return re.sub(r"{(\w+)}", lambda name: f"(?:{'|'.join(few.get(name[1]) or ['[^/]+'])})", template)
 
 
 def _invalid(error: RequestValidationError) -> Problem:

@@ -3,6 +3,7 @@
 What it takes beside exporting and scoring, how long it takes to be loaded, and what memory that keeps.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 from bench._rows import row
-from nas import exporters, zoo
+from nas import exporters, plugins, zoo
 from nas.models import archive, checkpoint, manifest
 from nas.models.checkpoint import Card
 from nas.networks.blocks import network
@@ -31,6 +32,7 @@ print(time.perf_counter() - begun, resident() - before)
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.archive", description=__doc__).parse_args()
     entry = zoo.entry("EfficientNet-B0")
     architecture = zoo.architecture(entry.name)
     card = Card(
@@ -61,9 +63,14 @@ def main() -> None:
         def exported(name: str, source: exporters.Source, folder: Path, unchecked: str | None = None) -> manifest.Way:
             nonlocal spent
             exporter, begun = exporters.load(name), time.perf_counter()
-            exporter.export(source, folder / exporter.FILE)
+            refused = exporters.missing(name)
+            try:
+                if not refused:
+                    exporter.export(source, folder / exporter.FILE)
+            except plugins.UnknownPlugin as error:  # in 8 bits, for which there are no images
+                refused = str(error)
             spent += time.perf_counter() - begun
-            return manifest.Way(exporter=name, file=exporter.FILE, score=score)
+            return manifest.Way(exporter=name, file=exporter.FILE, score=score, refused=refused)
 
         archive._way = exported  # its own time is left out
         begun = time.perf_counter()

@@ -5,6 +5,7 @@ count the same networks, built without memory on torch's meta device: by hooks o
 and by torch.utils.flop_counter. Building is part of their work, as a searcher has only the description.
 """
 
+import argparse
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ TARGET = 2000  # networks a second
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.counts", description=__doc__).parse_args()
     torch.set_num_threads(1)
     networks = [drawn(seed) for seed in range(NETWORKS)]
     for architecture in networks[:BUILT]:

@@ -5,6 +5,7 @@ the space `mbconv`, whatever its knobs, for images of 28 and 32 pixels. They are
 compared is the part of the arena in which values lie.
 """
 
+import argparse
 import random
 import statistics
 import sys
@@ -20,7 +21,9 @@ TARGET = 0.05
 
 
 def main() -> None:
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else NETWORKS
+    parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
+    parser.add_argument("networks", type=int, nargs="?", default=NETWORKS)
+    wanted = parser.parse_args().networks
     space, ratios, held = spaces.load("mbconv"), [], []
     for seed in range(wanted):
         images = Images(resolution=RESOLUTIONS[seed % len(RESOLUTIONS)], channels=3, classes=10)

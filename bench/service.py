@@ -5,6 +5,7 @@ goes over a network. The difference of a pair is the check: the header's reading
 With tokens forgotten before every request it is looked up in SQLite as well, as each is once in five seconds.
 """
 
+import argparse
 import asyncio
 import statistics
 import tempfile
@@ -25,6 +26,7 @@ TARGET_MS = 1.0
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.service", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(f"sqlite:///{folder}/nas.db")
         _, token = store.tokens.create("bench", "read")

@@ -9,6 +9,7 @@ trainings at a time, as a search has them. `--processor-time` is for a machine t
 training of each, on one thread, by the time that the processor gave it.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -211,4 +212,6 @@ if __name__ == "__main__":
         which, device, clock = sys.argv[1:]
         print(json.dumps({"ours": ours, "naive": naive}[which](torch.device(device), getattr(time, clock))))
     else:
-        main("--processor-time" in sys.argv)
+        parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__)
+        parser.add_argument("--processor-time", action="store_true", help="by time of a processor, not by the clock")
+        main(parser.parse_args().processor_time)

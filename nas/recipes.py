@@ -33,8 +33,8 @@ class Recipe:
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     epochs: int = 0
-    """Epochs of a training. 0: the fewest with `least_epochs` epochs and `least_steps` steps, which is settled when the
-    run is submitted."""
+    """Epochs of a training, or 0 for as many as its images ask for: the fewest with `least_epochs` epochs and
+    `least_steps` steps, which is settled when the run is submitted."""
     least_epochs: int = 2
     """Epochs that a training has at least where `epochs` is 0."""
     least_steps: int = 600

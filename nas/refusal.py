@@ -49,9 +49,9 @@ class Faults:
         return iter(self._first)
 
     def told(self, words: Callable[[Fault], str]) -> str:
-        """Each in `words`, and how many more there are."""
+        """Each in `words`, but none twice, and how many more there are."""
         more = len(self) - len(self._first)
-        return "; ".join([*map(words, self), *([f"and {more:,} more"] if more else [])])
+        return "; ".join([*dict.fromkeys(map(words, self)), *([f"and {more:,} more"] if more else [])])
 
     def add(self, pointer: str, value: object, detail: str) -> None:
         self._count += 1

@@ -95,6 +95,7 @@ ELSEWHERE: list[tuple[str, str, int, str]] = [
     ("DELETE", "/v1/searches", 405, "DELETE.*use GET, HEAD, POST"),
     ("PUT", f"/v1/searches/{UNKNOWN}", 405, "PUT.*use DELETE, GET, HEAD, PATCH"),
     ("GET", f"/v1/searches/{UNKNOWN}/pause", 405, "GET.*use POST"),
+    ("GET", f"/v1/searches/{UNKNOWN}/trials.csv", 404, "nothing at /v1/searches/.*/trials.csv"),
     ("POST", "/v1/health", 405, "POST.*use GET"),
     ("POST", "/", 405, "POST"),
     ("GET", "/v1/runs?limit=0", 422, 'limit "0" is not greater than or equal to 1'),

@@ -187,7 +187,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"baselines": ["ResNet-9999"]}, "/baselines/0", "'ResNet-9999': there are ResNet"),
     ({"baselines": ["ResNet-20 (CIFAR)", "LeNet-5"]}, "/baselines/1", "baseline 'LeNet-5' does not fit the images"),
     ({"baselines": ["LeNet-5", "LeNet-5"]}, "/baselines", "repeat"),
-    ({"learn_from": ["f00f00f00f00"]}, "/learn_from/0", "names no run 'f00f00f00f00' that is here"),
+    ({"learn_from": ["f00f00f00f00"]}, "/learn_from/0", "learn_from names no search: there is no run 'f00f00f00f00'"),
     ({"learn_from": ["f00", "f00"]}, "/learn_from", "repeat"),
     ({"learn_from": "f00"}, "/learn_from", "is not a valid array"),
     ({"learn_from": ["f00"], "searcher": "random"}, "/learn_from", "which 'random' does not: give surrogate"),

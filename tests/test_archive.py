@@ -342,12 +342,6 @@ def test_another_network_under_a_files_name_is_found_out(folder: Path) -> None:
         assert not score.score(folder / exporter.FILE).kept
 
 
-def test_where_the_images_are_gone_nothing_is_offered_and_the_reason_is_said(trained: Path, tmp_path: Path) -> None:
-    found = archive.build(trained, tmp_path / "model", "folder:/no/such/pictures")
-    reasons = [way.refused or "" for way in found.ways if not exporters.missing(way.exporter)]
-    assert all("/no/such/pictures" in reason for reason in reasons), reasons
-
-
 @pytest.mark.parametrize(("undecided", "kept"), [(0, False), (1, False), (2, True), (100, False)])
 def test_a_network_that_answers_all_alike_keeps_no_promise(undecided: int, kept: bool) -> None:
     off = 0.8 if undecided == 100 else 0.898

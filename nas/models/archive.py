@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nas.classify
-from nas import devices, exporters
+from nas import devices, exporters, plugins
 from nas.codec import decode, encode
 from nas.datasets import DatasetError
 from nas.measurements import Latency
@@ -84,7 +84,7 @@ def _gone(card: Card, way: Way, dataset: str | None) -> str | None:
     if way.refused and not way.score:
         try:
             present(card, dataset)
-        except DatasetError as error:
+        except (DatasetError, plugins.UnknownPlugin) as error:
             return f"its accuracy cannot be checked again, as its images are not there: {error}"
     return None
 

@@ -97,10 +97,14 @@ def _began(origin: Origin) -> str:
 
 
 def _recipe(card: Card) -> str:
-    epochs = f"{card.recipe.epochs} epochs" if card.recipe.epochs else "as many epochs as its images asked for"
-    if card.recipe.folds > 1 and card.test_accuracy is None:
-        epochs += f" on all but the first of {card.recipe.folds} folds, which it is scored on,"
-    return f"{epochs} in batches of {card.recipe.batch}, by {card.recipe.optimizer} (all of it in recipe.json)"
+    recipe, some = card.recipe, ""
+    if recipe.train_images:
+        some = f" of {recipe.train_images:,} images"
+    plural = "" if recipe.epochs == 1 else "s"
+    epochs = f"{recipe.epochs} epoch{plural}{some}" if recipe.epochs else "as many epochs as its images asked for"
+    if recipe.folds > 1 and card.test_accuracy is None:
+        epochs += f" on all but the first of {recipe.folds} folds, which it is scored on,"
+    return f"{epochs} in batches of {recipe.batch}, by {recipe.optimizer} (all of it in recipe.json)"
 
 
 def _tables(card: Card, ways: Sequence[Way]) -> list[str]:

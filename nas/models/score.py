@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas import exporters
+from nas import exporters, plugins
 from nas.codec import encode
 from nas.datasets import DatasetError, ImageSet
 from nas.exporters import Logits
@@ -43,7 +43,7 @@ def score(
     known = card(checkpoint)
     try:
         images = images or present(known, dataset)
-    except DatasetError:
+    except (DatasetError, plugins.UnknownPlugin):
         if not unchecked:
             raise
         return compared(exporter, path, checkpoint, None, unchecked)
