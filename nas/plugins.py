@@ -99,11 +99,17 @@ class Option:
 
 
 def documentation(package: str, plugin: str) -> str:
-    """The docstring of the plug-in's file; of one that is not Python, what is wrong with it."""
+    """The docstring of the plug-in's file; of one that is not Python, or imports what is not there, that it does."""
     try:
-        return ast.get_docstring(_tree(package, plugin)) or ""
+        tree = _tree(package, plugin)
     except Unimportable as error:
         return str(error).removeprefix(f"{_kind(package)} {plugin!r} ")
+    for node in [] if is_shipped(package, plugin) else tree.body:  # what extras bring is said where it is asked for
+        for name in _modules(node):
+            top = name.partition(".")[0]
+            if top and find_spec(top) is None:
+                return f"cannot be imported: ModuleNotFoundError: No module named {top!r} ({plugin}.py:{node.lineno})"
+    return ast.get_docstring(tree) or ""
 
 
 def options(searcher: str) -> tuple[Option, ...]:
@@ -173,13 +179,18 @@ def _may_define(tree: ast.Module, name: str) -> bool:
 def _imported(searcher: str) -> Iterator[str]:
     """The packages that the searcher's file imports, and the private files that it shares; "" is none by name."""
     for node in ast.walk(_readable("nas.searchers", searcher)):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        for name in names:
+        for name in _modules(node):
             shared = name.removeprefix("nas.searchers._")
             yield name.partition(".")[0]
             if shared != name:
                 yield from _imported(f"_{shared}")
+
+
+def _modules(node: ast.AST) -> list[str]:
+    """What the line imports, "" where that has no name; nothing of another line."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return ["" if node.level else node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
 def _options(arguments: ast.arguments) -> list[Option]:
@@ -220,19 +231,24 @@ def _readable(package: str, plugin: str) -> ast.Module:
         return ast.Module(body=[], type_ignores=[])
 
 
-@functools.cache
 def _tree(package: str, plugin: str) -> ast.Module:
-    """Raises Unimportable, which is not remembered: its author may mend the file."""
+    """Raises Unimportable."""
     if not plugin.startswith("_"):
         check(package, plugin)
     where = file(package, plugin)
     try:
         if where is None:
             raise FileNotFoundError("its file cannot be found: is it a link that leads nowhere?")
-        return parsed(Path(where).read_bytes())  # whose own encoding counts, as for Python
+        return _parsed(where, Path(where).stat().st_mtime_ns)
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
         said = f"{type(error).__name__}: {error}"
         raise Unimportable(f"{_kind(package)} {plugin!r} cannot be imported: {said}") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(where: str, changed_ns: int) -> ast.Module:
+    """The file as it was when it was `changed_ns`, for its author may mend it."""
+    return parsed(Path(where).read_bytes())  # whose own encoding counts, as for Python
 
 
 def file(package: str, plugin: str) -> str | None:

@@ -92,6 +92,20 @@ def test_a_file_that_cannot_be_read_says_so_in_its_row(service: Service, put: Pu
     service.post("/v1/searches", {**SMALLEST, "searcher": "evolution"})
 
 
+def test_what_a_file_imports_in_vain_is_said_in_its_row_until_it_is_mended(service: Service, put: Put) -> None:
+    text = b'"""Mine."""\nimport os\nfrom no_such_package import anything\n'
+    for package, kind in (("search_spaces", "spaces"), ("nas.searchers", "searchers")):
+        name = put(package, text)
+        words = f"cannot be imported: ModuleNotFoundError: No module named 'no_such_package' ({name}.py:3)"
+        assert row(service, kind, name)["description"] == words
+        refused = service.post("/v1/searches", {**SMALLEST, kind.removesuffix("s"): name}, 422)["detail"]
+        path = Path(plugins.file(package, name) or "")
+        path.write_text('"""Mended."""\nclass Searcher:\n    def __init__(self, *, depth: int = 3) -> None: ...\n')
+        assert row(service, kind, name)["description"] == "Mended."
+        assert "no class Searcher" in refused or kind == "spaces"
+    assert plugins.options(name)[0].name == "depth"
+
+
 def test_a_link_that_leads_nowhere_is_a_row_that_says_so(service: Service, put: Put, tmp_path: Path) -> None:
     put("search_spaces", EXAMPLE)
     (tmp_path / "search_spaces" / "dangling.py").symlink_to(tmp_path / "nowhere")
