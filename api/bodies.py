@@ -69,6 +69,7 @@ async def _sending(
     idempotency_key: Annotated[
         str | None,
         Header(
+            min_length=1,
             max_length=255,
             description="of the sender's own, and another for each request: what is sent again with it is done once",
             examples=['"8e03978e-40d5-43dd-bc93-6894a57f9324"'],
@@ -77,8 +78,8 @@ async def _sending(
 ) -> Sending | None:
     if idempotency_key is None:
         return None
-    sender = json.dumps([asker, idempotency_key]).encode()
-    return Sending(sender=_digest(sender), body=_digest(await request.body()))
+    key = json.dumps([asker, idempotency_key]).encode()
+    return Sending(key=_digest(key), body=_digest(await request.body()))
 
 
 def _digest(data: bytes) -> str:

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -189,21 +189,20 @@ def _problem(request: Request, error: Exception) -> HTTPException:
 
 def _methods(request: Request, error: HTTPException) -> str:
     """All that the address takes; the framework knows only those of one route, whatever words stand in it."""
-    if not request.url.path.startswith("/v1/"):
-        return (error.headers or {}).get("Allow", "")
-    methods = [
-        method.upper()
-        for template, operations in request.app.openapi()["paths"].items()
-        for method, operation in operations.items()
-        if re.fullmatch(_pattern(template, operation), request.url.path)
-    ]
+    path = request.url.path.removeprefix("/v1")
+    routes = [route for router in request.app.routers for route in router.routes if route.path_regex.match(path)]
+    methods = {method for route in routes if _may_stand(route, path) for method in route.methods}
+    if not routes:  # the description itself, and the dashboard's files
+        methods = {*(error.headers or {}).get("Allow", "").split(", ")}
     return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
 
 
-def _pattern(template: str, operation: Mapping[str, Any]) -> str:
-    """A regular expression for addresses of that template: where few words can stand, as verbs, only these do."""
-    few = {one["name"]: one["schema"].get("enum", ()) for one in operation.get("parameters", ())}
-    return re.sub(r"{(\w+)}", lambda name: f"(?:{'|'.join(few.get(name[1]) or ['[^/]+'])})", template)
+def _may_stand(route: APIRoute, path: str) -> bool:
+    """Whether the words in the address are among those that the route knows, where it knows few, as verbs."""
+    words, few = route.path_regex.match(path), route.dependant.path_params
+    return words is not None and all(
+        words[one.alias] in (get_args(one.field_info.annotation) or (words[one.alias],)) for one in few
+    )
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -223,6 +222,8 @@ def _invalid(error: RequestValidationError) -> Problem:
         detail = complaint(name, failure["input"], failure["msg"])
         if place == "path":
             return Problem(404, detail)
+        if place == "header":  # a pointer is for the body and for what is asked with the address
+            return Problem(422, complaint(name.title(), failure["input"], failure["msg"]))
         faults.append(Fault(pointer=f"?{name}", value=failure["input"], detail=detail))
     return Problem(422, "; ".join(fault.detail for fault in faults), faults=faults)
 

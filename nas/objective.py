@@ -96,7 +96,7 @@ class Objective:
             if self.also == self.cost:
                 raise Refusal(f"also {self.also!r} is the cost already: give another, or leave it out", field="also")
         if not 0 < self.target <= MOST_TARGET:
-            detail = f"target {self.target} is not a positive number ({self.cost}) up to {MOST_TARGET:g}"
+            detail = f"target {self.target} is not a positive number up to {MOST_TARGET:g}"
             raise Refusal(detail, field="target", alone=True)
         for name in ("w_under", "w_over"):
             value = getattr(self, name)

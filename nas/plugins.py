@@ -99,17 +99,20 @@ class Option:
 
 
 def documentation(package: str, plugin: str) -> str:
-    """The docstring of the plug-in's file; of one that is not Python, or imports what is not there, that it does."""
+    """The docstring of the plug-in's file; of one that is not Python what is wrong with it, and before that of a user's
+    own that imports what is not there."""
     try:
         tree = _tree(package, plugin)
     except Unimportable as error:
         return str(error).removeprefix(f"{_kind(package)} {plugin!r} ")
+    said = ast.get_docstring(tree) or ""
     for node in [] if is_shipped(package, plugin) else tree.body:  # what extras bring is said where it is asked for
         for name in _modules(node):
             top = name.partition(".")[0]
-            if top and find_spec(top) is None:
-                return f"cannot be imported: ModuleNotFoundError: No module named {top!r} ({plugin}.py:{node.lineno})"
-    return ast.get_docstring(tree) or ""
+            if top and top not in sys.modules and find_spec(top) is None:
+                what = f"ModuleNotFoundError: No module named {top!r} ({plugin}.py:{node.lineno})"
+                return f"cannot be imported here: {what}. {said}".strip()
+    return said
 
 
 def options(searcher: str) -> tuple[Option, ...]:

@@ -146,7 +146,7 @@ class Recipe:
         between(self, "folds", 0, 20)
         if "/" in self.group or len(self.group) > LONGEST_GROUP:
             detail = f"group {shown(self.group)} ends no part of a file's name: give a few characters, such as _"
-            raise Refusal(detail, field="group")
+            raise Refusal(detail, field="group", alone=True)
         between(self, "batch", 2, 65_536)
         positive(self, "learning_rate", most=MOST_RATE)
         between(self, "train_images", 2, MOST_IMAGES)
@@ -157,7 +157,7 @@ class Recipe:
             for name, weight in self.class_weights.items():
                 if not 0 < weight <= MOST_WEIGHT:
                     detail = f"class_weights has {weight:g} for {name!r}, which is not a positive number"
-                    raise Refusal(f"{detail} up to {MOST_WEIGHT:,}", field="class_weights")
+                    raise Refusal(f"{detail} up to {MOST_WEIGHT:,}", field="class_weights", alone=True)
         between(self, "label_smoothing", 0, 0.9)
         between(self, "shift", 0, 1)
         between(self, "crop", 0.01, 1)

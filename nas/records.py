@@ -130,9 +130,9 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """A request that may be sent again: digests of its sender and the key, and of what is asked for."""
+    """A request that may be sent again: digests of whose it is with its key, and of what is asked for."""
 
-    sender: str
+    key: str
     body: str
 
 

@@ -80,13 +80,16 @@ def test_all_that_is_not_here_is_named_at_once(service: Service) -> None:
 def test_what_asks_for_a_search_again_has_the_budget_that_it_has_now(service: Service) -> None:
     body = {**SMALLEST, "trials": 12, "hours": 1.5, "fidelity": {"rungs": 2}}
     path = f"/v1/searches/{service.post('/v1/searches', body)['id']}"
-    for trials in (30, 2, 20):  # more, fewer than its rungs take, and as many as there are by default
+    for trials, again in ((30, 30), (2, 12), (20, 20)):  # 2 are fewer than its rungs take, 20 as many as by default
         service.ask("PATCH", path, 200, json={"trials": trials, "hours": 2.5})
         asked = service.get(f"{path}/request")
-        assert (asked["trials"], asked["hours"]) == (trials, 2.5)
+        assert (asked["trials"], asked["hours"]) == (again, 2.5)
     service.post("/v1/searches", asked)
     service.ask("PATCH", path, 200, json={"trials": 12})
     assert service.get(f"{path}/request") == {**asked, "trials": 12}
+    path = f"/v1/searches/{service.post('/v1/searches', {**SMALLEST, 'trials': 20, 'confirm': 8})['id']}"
+    service.ask("PATCH", path, 200, json={"trials": 5})
+    assert service.get(f"{path}/request").get("trials", 20) == 20, "five are too few for eight that are trained again"
 
 
 def test_what_is_given_in_part_overrides_the_default(service: Service) -> None:

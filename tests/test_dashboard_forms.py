@@ -296,7 +296,7 @@ def test_what_a_search_would_take_is_said_as_its_form_is_filled(view: View) -> N
     [
         ("Trials", "0", "Trials 0 is not between"),
         ("Confirm", "-1", "Confirm -1 is not between"),
-        ("Target", "-1", "Target -1.0 is not a positive number (“Multiply-adds”)"),
+        ("Target", "-1", "Target -1.0 is not a positive number up to 1e+18"),
         ("Training images", "-1", "Training images -1 is not between"),
         ("Dataset", "unheard_of", "unheard_of"),
         ("Parent", "unheard_of", "efficientnet_lite0"),

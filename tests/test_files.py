@@ -245,7 +245,7 @@ def test_the_command_downloads_by_name_and_kind(built: dict[str, Any], tmp_path:
 
 
 def test_files_that_were_not_scored_say_why_and_are_made_again_when_asked_for(
-    service: Service, client: Client, model: dict[str, Any]
+    service: Service, model: dict[str, Any]
 ) -> None:
     why = "the images of folder:/f have changed since it was trained"
     fill(model["sha256"], score=replace(SCORE, accuracy=None, images=256, unchecked=why, alike=1.0))
@@ -254,9 +254,6 @@ def test_files_that_were_not_scored_say_why_and_are_made_again_when_asked_for(
     shown = nas("files", model["id"]).out
     assert re.search(r"model.onnx .* not checked ", shown)
     assert shown.count(f"not checked: {why}") == 1
-    client.offered(model["id"], "zip")
-    events = [event["text"] for event in service.get(f"/v1/growths/{model['run']}/events")["events"]]
-    assert f"the files of model {model['id']} are made" in events
     assert service.post(model["links"]["files"], status=202)["state"] == "building"
 
 

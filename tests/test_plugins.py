@@ -93,10 +93,10 @@ def test_a_file_that_cannot_be_read_says_so_in_its_row(service: Service, put: Pu
 
 
 def test_what_a_file_imports_in_vain_is_said_in_its_row_until_it_is_mended(service: Service, put: Put) -> None:
-    text = b'"""Mine."""\nimport os\nfrom no_such_package import anything\n'
+    text = b'"""Mine."""\nimport os\nimport __main__\nfrom no_such_package import anything\n'
     for package, kind in (("search_spaces", "spaces"), ("nas.searchers", "searchers")):
         name = put(package, text)
-        words = f"cannot be imported: ModuleNotFoundError: No module named 'no_such_package' ({name}.py:3)"
+        words = f"cannot be imported here: ModuleNotFoundError: No module named 'no_such_package' ({name}.py:4). Mine."
         assert row(service, kind, name)["description"] == words
         refused = service.post("/v1/searches", {**SMALLEST, kind.removesuffix("s"): name}, 422)["detail"]
         path = Path(plugins.file(package, name) or "")
@@ -285,8 +285,9 @@ def test_a_broken_family_of_the_zoo_keeps_no_other_away(service: Service, put: P
     service.post("/v1/searches", {**SMALLEST, "baselines": ["ResNet-20 (CIFAR)"]})
     (fault,) = service.post("/v1/searches", {**SMALLEST, "baselines": ["LeNet-6"]}, 422)["errors"]
     assert (fault["pointer"], said in fault["detail"]) == ("/baselines/0", True)
-    listed = nas("published", "LeNet-5")
+    listed = nas("published")
     assert (listed.code, "LeNet-5" in listed.out, said in listed.error) == (1, True, True)
+    assert (nas("published", "LeNet-5").code, nas("published", "LeNet-5").error) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_whatever_ends_first_lets_in_the_oldest_of_whoever_has_fewest() -> None:
         *(run("long", "running", "anna"), run("short", "running", "anna"), run("unknown", "running", "anna")),
         *(run("hers", "queued", "anna"), run("his", "queued", "bert"), run("his next", "queued", "bert")),
     ]
-    seen = queue(runs, {"long": 900.0, "short": 60.0, "unknown": None})
+    seen = queue(runs, {"long": 900.0, "short": 60.0, "unknown": None}, 0)
     assert seen.running == ("long", "short", "unknown")
     assert [(row.run, row.behind, row.seconds) for row in seen.waiting] == [
         ("his", "short", 60.0),  # who has none
@@ -29,12 +29,12 @@ def test_whatever_ends_first_lets_in_the_oldest_of_whoever_has_fewest() -> None:
 
 
 def test_what_is_to_pause_waits_for_nothing() -> None:
-    seen = queue([replace(run("first", "queued"), wish="pause"), run("second", "queued")], {})
+    seen = queue([replace(run("first", "queued"), wish="pause"), run("second", "queued")], {}, 0)
     assert [row.run for row in seen.waiting] == ["second"]
 
 
 def test_behind_nobody_they_wait_for_a_coordinator() -> None:
-    seen = queue([run("first", "queued"), run("second", "queued")], {})
+    seen = queue([run("first", "queued"), run("second", "queued")], {}, 0)
     assert [(row.run, row.behind, row.behind_name, row.seconds) for row in seen.waiting] == [
         ("first", None, None, None),
         ("second", None, None, None),

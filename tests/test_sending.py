@@ -9,13 +9,14 @@ import pytest
 
 from api.app import create_app
 from api.edge import Edge
+from nas.quotas import Quota
 from nas.records import Sending
 from nas.refusal import Refusal
 from nas.store import Store
 from tests.service import SMALLEST, serving
 from tests.stored import SEARCH
 
-SENT = Sending(sender="anna's first", body="ab")
+SENT = Sending(key="anna's first", body="ab")
 
 
 class TestStore:
@@ -24,9 +25,9 @@ class TestStore:
         run = store.add_run("search", SEARCH, "anna", sending=SENT)
         assert second.add_run("search", SEARCH, "anna", sending=SENT) == second.sent(SENT) == run
         with pytest.raises(Refusal, match=f"another request had this Idempotency-Key, for run {run.id}: give each its"):
-            store.add_run("search", SEARCH, "anna", sending=Sending(sender=SENT.sender, body="cd"))
+            store.add_run("search", SEARCH, "anna", sending=Sending(key=SENT.key, body="cd"))
         assert [each.id for each in store.runs()] == [run.id]
-        for other in (Sending(sender="anna's other", body="ab"), None, None):
+        for other in (Sending(key="anna's other", body="ab"), None, None):
             store.add_run("search", SEARCH, "anna", sending=other)
         assert len(store.runs()) == 4
 
@@ -59,5 +60,9 @@ def test_a_search_that_its_owner_sends_again_is_answered_with_the_one_that_there
         other = sent("anna", trials=7)
         assert (other.status_code, first.json()["id"] in other.json()["detail"]) == (422, True)
         assert len({response.json()["id"] for response in (first, sent("bert"), sent("anna", "another"))}) == 3
-        assert sent("anna", "k" * 256).status_code == 422
+        for wrong in ("", "k" * 256):
+            assert (sent("anna", wrong).status_code, sent("anna", wrong).json()["errors"]) == (422, [])
+            assert sent("anna", wrong).json()["detail"].startswith("Idempotency-Key ")
+        store.owners.limit("anna", Quota(disk_bytes=0))
+        assert (sent("anna").status_code, sent("anna", "one more").status_code) == (201, 403), "what was taken stays so"
     store.close()

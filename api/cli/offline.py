@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def published(arguments: argparse.Namespace) -> int:
-    entries, problems = list[Entry](), list(zoo.problems())
+    entries, problems = list[Entry](), [] if arguments.name else list(zoo.problems())
     for name in arguments.name or zoo.makers():
         try:
             entries.append(zoo.entry(name))

@@ -72,7 +72,8 @@ const below = (model) => `${model.twin ? `${model.run} · ` : ""}${model.dataset
 // Where another is called the same, its run is told as well.
 function apart(models) {
   const names = models.map(name);
-  return models.map((model) => ({ ...model, twin: names.filter((other) => other === name(model)).length > 1 }));
+  const twice = new Set(names.filter((own, place) => names.indexOf(own) !== place));
+  return models.map((model, place) => ({ ...model, twin: twice.has(names[place]) }));
 }
 
 // Of the same run, whose models are scored on the same images; runs stay as they are.

@@ -82,7 +82,7 @@ function worded(form, pointer, detail) {
   }
   const own = parts(pointer).at(-1);
   const label = form.elements.namedItem(holder(pointer))?.labels[0].textContent;
-  return detail.replace(/(?<![\w./'"])[a-z]\w*(\.\w+)*/g, (word, _, at) => {
+  return detail.replace(/(?<![\w./:'"])[a-z]\w*(\.\w+)*/g, (word, _, at) => {
     if (label && at === 0 && word === own) return label;
     return /[._]/.test(word) && labels.has(word) ? `“${labels.get(word)}”` : word;
   });

@@ -105,8 +105,8 @@ class Files:
     name: str | None
     """What the model is called: which it is, its latency and its accuracy; null before they are built."""
     files: tuple[Offer, ...]
-    """Each of the files; every network among them has scored what was promised, or, where its images have changed,
-    answers as it does in torch."""
+    """Each of the files; every network among them has scored what was promised, or, where its images have changed or
+    are gone, answers as it does in torch."""
     refused: tuple[Refused, ...]
     """What was made and did not keep the promise, or could not be made."""
     links: dict[str, str]

@@ -1,5 +1,6 @@
 """Searches: submit, list, look at, raise the budget, and rank again what was measured."""
 
+import contextlib
 import dataclasses
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from api.access import Asker
 from api.admission import admit, unchanged
 from api.answering import Answers
 from api.bodies import JSONRoute, Repeatable, strictly
-from api.history import Histories, Rows, Submitter
+from api.history import Histories, Rows
 from api.problems import TAKES_BODY, WRITES, documented
 from api.ranking import Ranking
 from api.requests import Budget
@@ -24,6 +25,7 @@ from api.views.predictions import Predictions
 from api.views.search import Search
 from nas import usage
 from nas.codec import least
+from nas.refusal import Refusal
 from nas.specs import SearchSpec
 
 MOST_RUNNING = 1000
@@ -37,15 +39,17 @@ def create_search(
     request: Request,
     response: Response,
     history: Histories,
-    asker: Submitter,
+    asker: Asker,
     sending: Repeatable,
 ) -> Search:
     """Takes it if everything it names exists here and fits together; workers begin within seconds. Whatever is left out
     has the default shown in the schema; `recipe` and `objective` may be given in part. Sent again with the same
-    Idempotency-Key it is answered with the search that there is; with the key of another body it is refused."""
+    Idempotency-Key it is answered with the search that there is, until that is deleted; with the key of another body it
+    is refused."""
     state, store = request.app.state, history.store
     run = sending and store.sent(sending)
     if not run:
+        usage.require(store, asker)
         spec = admit(spec, store, state.roots, remote_workers=state.remote_workers)
         run = store.add_run("search", spec, asker, sending=sending)
     response.headers["Location"] = f"/v1/searches/{run.id}"
@@ -102,7 +106,11 @@ def search_request(run: Id, store: Rows) -> dict[str, Any]:
     assert isinstance(spec, SearchSpec)
     recipe = dataclasses.replace(spec.recipe, folds=max(1, spec.recipe.folds))  # of which old searches say nothing
     body = least(dataclasses.replace(spec, contents=None, worth=None, recipe=recipe))
-    return body if row.trials == spec.trials else body | {"trials": row.trials}
+    if row.trials != spec.trials:
+        with contextlib.suppress(Refusal):  # so few may be too few for what else is asked for
+            dataclasses.replace(spec, trials=row.trials)
+            body["trials"] = row.trials
+    return body
 
 
 @router.get("/{run}/pareto", summary="The Pareto front of a search", responses=documented(_404=UNKNOWN))

@@ -36,7 +36,7 @@ class Queue:
     """Trials of runs that are worked on that wait for a processor, a GPU or a quota."""
 
 
-def queue(runs: Sequence[Run], remaining: Mapping[str, float | None], waiting_trials: int = 0) -> Queue:
+def queue(runs: Sequence[Run], remaining: Mapping[str, float | None], waiting_trials: int) -> Queue:
     """Of runs in their order, with the seconds that are left of those that are worked on: whenever one ends, the first
     that waits of whoever has fewest under way is the next, as in nas.store.claims."""
     running = [run for run in runs if run.state == "running"]

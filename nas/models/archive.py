@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import nas.classify
-from nas import devices, exporters, plugins
+from nas import devices, exporters
 from nas.codec import decode, encode
-from nas.datasets import DatasetError
 from nas.measurements import Latency
 from nas.metering import DeviceError
 from nas.models import checkpoint, manifest, readme
@@ -54,7 +53,8 @@ def build(path: Path, folder: Path, dataset: str | None = None) -> Manifest:
             first = _way(names[0], source, beside, why)
         ways = (first, *(_way(name, source, beside, why) for name in names[1:]))
         if all(way.refused for way in ways):
-            raise BadCheckpoint(f"there is no form that it could be handed out in: {first.refused}")
+            reasons = "; ".join(dict.fromkeys(way.refused or "" for way in ways))
+            raise BadCheckpoint(f"there is no form that it could be handed out in: {reasons}")
         for way in ways:
             if way.refused:
                 (beside / way.file).unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def _gone(card: Card, way: Way, dataset: str | None) -> str | None:
     if way.refused and not way.score:
         try:
             present(card, dataset)
-        except (DatasetError, plugins.UnknownPlugin) as error:
+        except (ValueError, OSError, ModuleNotFoundError) as error:
             return f"its accuracy cannot be checked again, as its images are not there: {error}"
     return None
 

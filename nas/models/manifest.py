@@ -63,7 +63,7 @@ class FileScore:
     images: int
     """How many images it was scored on, or compared with torch on."""
     part: str
-    """Which these are: test images, validation images of a search's trial, or any that there are now."""
+    """Which these are: test images, validation images of a search's trial, any that there are now, or noise."""
     undecided: int = 0
     """Images whose two best answers are closer than the runtimes' rounding, so that they count as right by either."""
     loses: float = 0.0

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas import exporters, plugins
+from nas import exporters
 from nas.codec import encode
-from nas.datasets import DatasetError, ImageSet
+from nas.datasets import ImageSet
 from nas.exporters import Logits
 from nas.models.agreement import compared
 from nas.models.checkpoint import BadCheckpoint, card
@@ -43,7 +43,7 @@ def score(
     known = card(checkpoint)
     try:
         images = images or present(known, dataset)
-    except (DatasetError, plugins.UnknownPlugin):
+    except (ValueError, OSError, ModuleNotFoundError):
         if not unchecked:
             raise
         return compared(exporter, path, checkpoint, None, unchecked)

@@ -24,9 +24,9 @@ def run_row(connection: Connection, run: str, lock: bool = False) -> Row[Any]:
 
 def sent_row(connection: Connection, sending: Sending) -> Row[Any] | None:
     """The run that this request has submitted before. Raises Refusal where that asked for something else."""
-    row = connection.execute(select(RUN).where(RUN.c.sent_as == sending.sender)).one_or_none()
+    row = connection.execute(select(RUN).where(RUN.c.sent_as == sending.key)).one_or_none()
     if row is not None and row.sent != sending.body:
-        raise Refusal(f"another request had this Idempotency-Key, for run {row.id}: give each its own", field="")
+        raise Refusal(f"another request had this Idempotency-Key, for run {row.id}: give each its own")
     return row
 
 

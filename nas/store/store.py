@@ -88,7 +88,7 @@ class Store(Reader):
         )
         with self._database.writing() as connection:
             values = {**vars(run), "spec": written(spec), "label": None, "again": None}
-            values |= {"sent_as": sending.sender, "sent": sending.body} if sending else {}
+            values |= {"sent_as": sending.key, "sent": sending.body} if sending else {}
             try:
                 with connection.begin_nested():
                     connection.execute(insert(RUN).values(values))

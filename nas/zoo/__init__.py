@@ -126,7 +126,8 @@ def architecture(name: str, images: Images | None = None) -> AnyArchitecture:
     known = makers()
     if name not in known:
         near = difflib.get_close_matches(name[:80], known, 4, 0.4) or list(known)
-        raise UnknownNetwork(f"unknown published network {name!r}: there are {', '.join((*near, *problems()))}")
+        there = "; ".join((f"there are {', '.join(near)}", *problems()))
+        raise UnknownNetwork(f"unknown published network {name!r}: {there}")
     return known[name](images or published()[name].images)
 
 
