@@ -60,7 +60,7 @@ class _Stored(Collector):
         for state, number in tallies.trials.items():
             trials.add_metric((state,), number)
         yield trials
-        # Of a run: "claimed" more often than there are runs says that coordinators were lost or runs resumed.
+        # Of a run: "claimed" more often than there are runs says that coordinators died or runs were resumed.
         events = GaugeMetricFamily("nas_events", "Events of runs, by kind.", labels=("kind",))
         for kind, number in tallies.events.items():
             events.add_metric((kind,), number)

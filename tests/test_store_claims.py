@@ -63,6 +63,17 @@ class TestClaims:
             "coordinator pi:72 died or was cut off; coordinator desk:9 goes on",
         ]
 
+    def test_a_coordinator_that_lost_its_claim_has_not_died(self, store: Store, clock: Clock) -> None:
+        """One in a container that is started again may have the host and the number of the one that died."""
+        run = claimed(store, "pi:71:8f3a:ab").id
+        for owner in ("pi:71:8f3a:cd", "pi:71:c0de:ef"):
+            clock.now += 60
+            assert store.claims.claim(owner, 60) is not None
+        assert [(event.kind, event.text) for event in store.events(run)[2:]] == [
+            ("claimed again", "coordinator pi:71 could not renew its claim in time, and goes on"),
+            ("claimed", "coordinator pi:71 died or was cut off; coordinator pi:71, started anew, goes on"),
+        ]
+
     def test_a_claim_that_ran_out_is_claimed_by_another(self, store: Store, clock: Clock) -> None:
         run = claimed(store, seconds=60).id
         clock.now += 59.9

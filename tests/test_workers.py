@@ -496,6 +496,20 @@ def test_runs_are_driven_side_by_side(
     assert begun.index(few.spec.priority) < 6, "before most of those that were there before"
 
 
+def test_a_coordinator_that_loses_its_claim_goes_on_and_is_the_same(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, short = store.claims.claim, iter([0.0])
+    monkeypatch.setattr(
+        store.claims, "claim", lambda owner, seconds, **rest: claim(owner, next(short, seconds), **rest)
+    )
+    monkeypatch.setattr(pool, "function", counting)
+    run = store.add_run("search", spec(folder, trials=1))
+    coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(run.id).state == "finished"
+    assert [event.kind for event in store.events(run.id) if "coordinator" in event.text] == ["claimed", "claimed again"]
+
+
 def test_no_more_runs_are_driven_than_are_set(
     store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,12 +41,14 @@ def coordinate(store: Store, pool: RayPool, leave: threading.Event, *, once: boo
     What is under way when it leaves stays `running` in the store; whoever claims the run next goes on with it.
     """
     most, driven = min(settings.RUNS_AT_ONCE.number, MOST_RUNS), set[Future[None]]()
+    # In a container that is started again, host and number are those of the process that died.
+    process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     patient = cast(Store, Patient(store, leave))
     with ThreadPoolExecutor(MOST_RUNS, thread_name_prefix="run") as threads:
         try:
             while not leave.is_set():
                 # A claim's own owner: a run that was lost and is claimed again has two drivers for a moment.
-                owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+                owner = f"{process}:{secrets.token_hex(4)}"
                 full = len(driven) >= most  # but for whoever has nothing under way: nobody waits for another's runs
                 pool.slots.limit(patient.owners.most_running())
                 run = None

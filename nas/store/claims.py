@@ -47,8 +47,7 @@ class Claims:
             theirs = and_(other.c.state.in_(_LIVE), other.c.expires_at > now, same)
             limited = select(QUOTA.c.owner).where(QUOTA.c.running_trials.is_not(None))
             connection.execute(limited.with_for_update())  # two processes do not both believe to be the first
-            process = owner.rpartition(":")[0] or owner
-            elsewhere = select(other.c.id).where(theirs, ~other.c.owner.startswith(process, autoescape=True))
+            elsewhere = select(other.c.id).where(theirs, ~other.c.owner.startswith(_process(owner), autoescape=True))
             free = and_(
                 RUN.c.state.in_(_LIVE),
                 or_(RUN.c.state != "paused", RUN.c.wish != "pause"),
@@ -71,7 +70,7 @@ class Claims:
                 # Another owner may have been faster since; the condition is checked again where it counts.
                 taken = update(RUN).where(RUN.c.id == before.id, free).values(values).returning(*RUN.c)
                 if row := connection.execute(taken).one_or_none():
-                    write_event(connection, now, row.id, "claimed", _claimed(owner, before))
+                    write_event(connection, now, row.id, *_claimed(owner, before))
                     return run_of(row)
         return None
 
@@ -224,18 +223,26 @@ def _lost(run: str, owner: str) -> LostRun:
     return LostRun(f"run {run} is not claimed by {owner}, or the claim has run out: leave it to its next owner")
 
 
-def _claimed(owner: str, before: Row[*tuple[Any, ...]]) -> str:
-    """In words, by whom a run is held now, and what became of whoever held it before."""
+def _claimed(owner: str, before: Row[*tuple[Any, ...]]) -> tuple[str, str]:
+    """The event: by whom a run is held now, in words, and what became of whoever held it before."""
     if before.started_at is None:
-        return f"begun by {_coordinator(owner)}"
+        return "claimed", f"begun by {_coordinator(owner)}"
     if before.owner is None:
-        return f"taken up again by {_coordinator(owner)}"
-    return f"{_coordinator(before.owner)} died or was cut off; {_coordinator(owner)} goes on"
+        return "claimed", f"taken up again by {_coordinator(owner)}"
+    if _process(before.owner) == _process(owner):
+        return "claimed again", f"{_coordinator(owner)} could not renew its claim in time, and goes on"
+    gone, own = _coordinator(before.owner), _coordinator(owner)
+    return "claimed", f"{gone} died or was cut off; {own}{', started anew,' if own == gone else ''} goes on"
+
+
+def _process(owner: str) -> str:
+    """Of an owner, "PROCESS:CLAIM" or a process alone."""
+    return owner.rpartition(":")[0] or owner
 
 
 def _coordinator(owner: str) -> str:
-    """Of host:process:claim the first two."""
-    return f"coordinator {owner.rpartition(':')[0] or owner}"
+    """As people know it: of the parts of a process its host and its number there."""
+    return f"coordinator {':'.join(_process(owner).split(':')[:2])}"
 
 
 def _budgets(run: Run) -> tuple[int, Spec]:
