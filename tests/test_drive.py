@@ -135,6 +135,52 @@ class Held(Inline):
         return ()
 
 
+class Turn(Evaluation):
+    """Of one whose turn it has to be."""
+
+    works = False
+    compute_seconds: float | None = 0.0
+
+    @property
+    def begun(self) -> bool:
+        return self.works
+
+
+class InTurn(Deferred):
+    """Room for one evaluation, whose inbox it is too: it ends in each turn of the loop, but one in which a wish is made
+    once so many have ended."""
+
+    def __init__(self, wish: Callable[[], object] | None = None, after: int = 0) -> None:
+        super().__init__(by_formula)
+        self.evaluated: list[int] = []
+        self._wish, self._after = wish, after
+
+    def evaluate(self, job: Job, report: Report) -> Evaluation:
+        self._waiting.append((Turn(), job, report))
+        self._next()
+        return self._waiting[-1][0]
+
+    def put(self, message: Progress | Notice) -> None:
+        pass
+
+    def drain(self) -> Iterable[Progress | Notice]:
+        self._next()
+        if self._wish and len(self.evaluated) == self._after:
+            self._wish()
+            self._wish = None
+        elif self._waiting:
+            self.evaluated.append(self._waiting[0][1].number)
+            self.work(1)
+            self._next()
+        return ()
+
+    def _next(self) -> None:
+        self._waiting = [each for each in self._waiting if not each[0].cancelled()]
+        for evaluation, *_ in self._waiting[:1]:
+            assert isinstance(evaluation, Turn)
+            evaluation.works = True
+
+
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Store]:
     store = Store(f"sqlite:///{tmp_path}/nas.db")
@@ -332,6 +378,112 @@ def test_a_wish_lets_running_trials_end_and_begins_no_more(sqlite: Store, wish: 
     assert {trial.state for trial in trials} == {"done"}
 
 
+def test_what_waits_for_its_turn_does_not_begin_in_a_search_that_is_paused(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=3, trials=8))
+    first, plan = claimed(sqlite)
+    pool = InTurn(lambda: sqlite.wish(run.id, "pause"), after=3)
+    left = drive(sqlite, "me", first, plan, pool, pool)
+    assert left is not None
+    assert left.state == "paused"
+    assert pool.evaluated == [0, 1, 2, 3], "what had begun ended"
+    assert [trial.state for trial in sqlite.trials(run.id)] == [*["done"] * 4, "running"]
+    sqlite.wish(run.id, "run")
+    again, plan = claimed(sqlite)
+    drive(sqlite, "me", again, plan, pool := InTurn(), pool)
+    assert pool.evaluated == [4, 5, 6, 7]
+    assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
+    assert "taken up" not in [event.kind for event in sqlite.events(run.id)], "it had not begun"
+
+
+@pytest.mark.parametrize("name", plugins.names("nas.searchers"))
+def test_a_search_that_was_paused_while_it_waited_goes_on_as_if_it_had_not_been(sqlite: Store, name: str) -> None:
+    spec = dataclasses.replace(SPEC, searcher=name, trials=8, parallel=1)
+    whole, cut = sqlite.add_run("search", spec), sqlite.add_run("search", spec)
+    driven(sqlite)
+
+    class Crowded(Inline):
+        """The sixth trial waits, for longer than anybody wants."""
+
+        def evaluate(self, job: Job, report: Report) -> Evaluation:
+            if job.number < 5:
+                return super().evaluate(job, report)
+            sqlite.wish(cut.id, "pause")
+            return Turn()
+
+    left = driven(sqlite, pool=Crowded())
+    assert left is not None
+    assert left.state == "paused"
+    assert [trial.state for trial in sqlite.trials(cut.id)] == [*["done"] * 5, "running"]
+    sqlite.wish(cut.id, "run")
+    driven(sqlite)
+    assert [trial.job.choices for trial in sqlite.trials(cut.id)] == [
+        trial.job.choices for trial in sqlite.trials(whole.id)
+    ]
+
+
+def test_what_was_set_aside_goes_on_where_a_search_is_resumed_before_it_has_paused(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=3))
+
+    class Busy(InTurn):
+        """What works ends only when the search has been resumed."""
+
+        def drain(self) -> Iterable[Progress | Notice]:
+            wishes = [event.text for event in sqlite.events(run.id) if event.kind == "wish"]
+            if len(wishes) < 2:
+                sqlite.wish(run.id, "run" if wishes else "pause")
+                return ()
+            return super().drain()
+
+    first, plan = claimed(sqlite)
+    left = drive(sqlite, "me", first, plan, pool := Busy(), pool)
+    assert left is not None
+    assert left.state == "finished"
+    assert pool.evaluated == list(range(6))
+    assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
+
+
+def test_what_waits_for_its_turn_ends_unbegun_in_a_search_that_is_stopped(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=3))
+    first, plan = claimed(sqlite)
+    pool = InTurn(lambda: sqlite.wish(run.id, "stop"))
+    left = drive(sqlite, "me", first, plan, pool, pool)
+    assert left is not None
+    assert left.state == "stopped"
+    assert pool.evaluated == [0]
+    trials = sqlite.trials(run.id)
+    assert [trial.state for trial in trials] == ["done", "cancelled", "cancelled"]
+    assert [trial.compute_seconds for trial in trials[1:]] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("wish", "state", "trials"),
+    [
+        ("run", "finished", ["done"] * 6),
+        ("pause", "paused", ["running"] * 3),
+        ("stop", "stopped", ["cancelled", "done", "cancelled"]),
+        ("cancel", "cancelled", ["cancelled"] * 3),
+    ],
+)
+def test_of_what_a_coordinator_left_only_what_was_begun_ends_in_a_search_that_is_to_stop(
+    sqlite: Store, wish: Wish, state: str, trials: list[str]
+) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, parallel=3))
+    _, plan = claimed(sqlite)
+    for number in range(3):
+        job = plan.ask(number)
+        assert job is not None
+        sqlite.claims.begin("me", job)
+    sqlite.claims.progress("me", Progress(run=run.id, number=1, phase="training", epoch=1, epochs=3))
+    sqlite.wish(run.id, wish)
+    sqlite.claims.release(run.id, "me", "running")
+    again, plan = claimed(sqlite)
+    left = drive(sqlite, "me", again, plan, pool := InTurn(), pool)
+    assert left is not None
+    assert left.state == state
+    assert [trial.state for trial in sqlite.trials(run.id)] == trials
+    assert len(pool.evaluated) == trials.count("done")
+
+
 def test_a_paused_search_is_left_alone_until_it_is_resumed(sqlite: Store) -> None:
     run = sqlite.add_run("search", SPEC)
     sqlite.wish(run.id, "pause")
@@ -372,6 +524,24 @@ def test_a_search_whose_trials_all_fail_gives_up_and_says_why(sqlite: Store) -> 
     trials = sqlite.trials(run.id)
     assert len(trials) == FAILURES
     assert {trial.error for trial in trials} == {"RuntimeError: the oven is cold"}
+
+
+def test_what_is_given_up_does_not_go_on_with_what_was_under_way(sqlite: Store) -> None:
+    run = sqlite.add_run("search", dataclasses.replace(SPEC, trials=50, parallel=2))
+
+    class Failing(Never):
+        """All but the first, which does not end."""
+
+        def evaluate(self, job: Job, report: Report) -> Evaluation:
+            evaluation = super().evaluate(job, report)
+            if job.number > 0:
+                evaluation.set_exception(RuntimeError("the oven is cold"))
+            return evaluation
+
+    left = driven(sqlite, pool=Failing())
+    assert left is not None
+    assert left.state == "failed"
+    assert [trial.state for trial in sqlite.trials(run.id)] == ["cancelled", *["failed"] * FAILURES]
 
 
 def test_a_failed_trial_keeps_the_traceback_of_what_failed(sqlite: Store) -> None:
@@ -476,9 +646,7 @@ def test_a_full_disk_leaves_no_trial_behind_in_a_search_that_is_resumed_at_once(
     first, plan = claimed(sqlite)
     pool, inbox = Deferred(full_once), Inbox()
     inbox.drain = progress  # type: ignore[method-assign]
-    assert drive(sqlite, "me", first, plan, pool, inbox) is None
-    assert [trial.state for trial in sqlite.trials(run.id)] == ["running", "done"]
-    left = driven(sqlite)
+    left = drive(sqlite, "me", first, plan, pool, inbox)
     assert left is not None
     assert left.state == "finished"
     assert {trial.state for trial in sqlite.trials(run.id)} == {"done"}
@@ -688,6 +856,7 @@ def test_a_trial_that_was_cut_off_says_where_it_goes_on(sqlite: Store, epoch: in
     job = plan.ask(0)
     assert job is not None
     sqlite.claims.begin("me", job)
+    sqlite.claims.progress("me", Progress(run=run.id, number=0, phase="measuring"))
     sqlite.claims.release(held.id, "me", "running")
 
     def coming(job: Job, report: Report) -> Measurement:

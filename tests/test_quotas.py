@@ -78,6 +78,12 @@ class TestStore:
         assert [usage.usage(store, name) for name in ("anna", "bert", "zoe")] == [expected[0], *expected[2:]]
         assert usage.usage(store, "nobody") == Usage(owner="nobody")
 
+    def test_trials_of_a_run_that_is_paused_neither_run_nor_wait(self, store: Store) -> None:
+        run = submitted(store, "anna")
+        store.claims.begin(ANNA, job(run, 0))
+        store.claims.release(run, ANNA, "paused")
+        assert store.owners.usages() == [Usage(owner="anna")]
+
     def test_hours_of_a_run_that_was_deleted_stay_spent_and_its_weights_do_not_count(self, store: Store) -> None:
         for hours in (2.0, 0.5):
             run = submitted(store, "anna", hours, weights="ab" * 32)

@@ -38,6 +38,21 @@ class TestClaims:
         newcomers = [store.claims.claim("bert", 60, newcomers=True) for _ in range(3)]
         assert [run and asked.index(run.id) for run in newcomers] == [3, 4, None], "of zoe one is held"
 
+    def test_a_run_that_was_set_aside_is_resumed_as_others_and_ends_whatever_else_is_held(self, store: Store) -> None:
+        asked = [store.add_run("search", SEARCH, by="zoe").id for _ in range(3)]
+        for run in asked[:2]:
+            claimed = store.claims.claim("anna", 60)
+            assert claimed
+            store.claims.begin("anna", job(run))
+        store.wish(asked[1], "pause")
+        store.claims.release(asked[1], "anna", "paused")
+        assert store.wish(asked[1], "run").state == "queued"
+        assert store.claims.claim("anna", 60, newcomers=True) is None
+        store.wish(asked[1], "stop")
+        ending = store.claims.claim("anna", 60, newcomers=True)
+        assert ending
+        assert ending.id == asked[1]
+
     def test_runs_that_wait_are_moved_before_and_behind_the_others(self, store: Store) -> None:
         asked = [store.add_run("search", SEARCH, by=by).id for by in ("zoe", "zoe", "zoe", "max")]
         store.move(asked[2], "first", "zoe")

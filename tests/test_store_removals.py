@@ -79,15 +79,19 @@ def test_a_run_that_is_worked_on_does_not_go(store: Store) -> None:
     with pytest.raises(Conflict, match=rf"run {run} is running: pause or cancel it first"):
         store.removals.delete_run(run)
     store.claims.begin(ANNA, job(run))
-    store.claims.release(run, ANNA, "paused")  # with a trial that nobody has ended
-    with pytest.raises(Conflict, match=r"is paused: .* wait until that has come about"):
+    store.claims.release(run, ANNA, "running")  # with a trial that nobody has ended
+    with pytest.raises(Conflict, match=r"is running: .* wait until that has come about"):
         store.removals.delete_run(run)
     assert store.trials(run)
 
 
 def test_runs_that_wait_or_are_paused_go(store: Store) -> None:
+    aside = saved(store, ending=None)
+    store.claims.begin(ANNA, job(aside))
+    store.wish(aside, "pause")
+    store.claims.release(aside, ANNA, "paused")  # with a trial that had not begun
     paused, waiting = saved(store, sha(1), ending="paused"), store.add_run("search", SEARCH).id
-    for run in (paused, waiting):
+    for run in (paused, waiting, aside):
         store.removals.delete_run(run)
     assert store.runs() == []
 

@@ -496,6 +496,46 @@ def test_runs_are_driven_side_by_side(
     assert begun.index(few.spec.priority) < 6, "before most of those that were there before"
 
 
+@contextlib.contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """What happens meanwhile, to trials that are `waiting` until it has."""
+    asked = home.folder("resume") / "all-asked"
+
+    def worked() -> None:
+        try:
+            work()
+        finally:
+            asked.touch()
+
+    thread = threading.Thread(target=worked)
+    thread.start()
+    yield
+    thread.join()
+    asked.unlink()
+
+
+def test_what_waits_for_a_processor_does_not_begin_in_a_run_that_is_paused(
+    store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool.slots, "_room", lambda: 1.0)
+    monkeypatch.setattr(pool, "function", waiting)
+    run = store.add_run("search", spec(folder, trials=4, parallel=3))
+
+    def paused() -> None:
+        eventually(lambda: len(pool.slots._waiting) == 2)
+        store.wish(run.id, "pause")
+        eventually(lambda: not pool.slots._waiting)
+
+    with beside(paused):
+        coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(run.id).state == "paused"
+    assert [trial.state for trial in store.trials(run.id)] == ["done", "running", "running"]
+    store.wish(run.id, "run")
+    monkeypatch.setattr(pool, "function", counting)
+    coordinate(store, pool, threading.Event(), once=True)
+    assert [trial.state for trial in store.trials(run.id)] == ["done"] * 4
+
+
 def test_a_coordinator_that_loses_its_claim_goes_on_and_is_the_same(
     store: Store, pool: RayPool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

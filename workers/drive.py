@@ -14,7 +14,7 @@ from nas.home import folder
 from nas.measurements import Measurement
 from nas.models.checkpoint import artifact
 from nas.plans import Plan
-from nas.records import Job, Notice, Progress, Run, RunState, Trial, TrialState
+from nas.records import Job, Notice, Progress, Run, RunState, Trial, TrialState, Wish
 from nas.specs import SearchSpec
 from nas.store import LostRun, Store
 from nas.tracebacks import traced
@@ -32,6 +32,11 @@ class Evaluation(Future[Measurement]):
     the seconds); None: nobody knows."""
 
     compute_seconds: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it works, and does not merely wait for its turn."""
+        return True
 
     def cancel(self) -> bool:
         """Also tells whoever waits for it, at once and not when all that worked on it is gone."""
@@ -84,22 +89,20 @@ def drive(
     under way then stay `running` in the store, and whoever claims the run next evaluates them again.
     """
     leave = leave or threading.Event()
-    running: dict[Evaluation, Job] = {}
     noted: set[str] = set()
-    aside = False  # whether a trial that met a full disk waits for a new plan to evaluate it again
+    under_way = UnderWay(pool, inbox)
+    running = under_way.running
     try:
-        past, begun = replay(plan, ended(store, run.id), store.trials(run.id, state="running"))
-        number, proposals = len(past.errors) + len(begun), Proposals(plan)
-        for job in begun:
-            running[pool.evaluate(job, inbox.put)] = job
-        taken_up = {job.number for job in begun}
+        past = replay(plan, ended(store, run.id), cut_off := store.trials(run.id, state="running"))
+        under_way.take_up(cut_off)
+        number, proposals = past.ended + len(cut_off), Proposals(plan)
+        taken_up = {trial.number for trial in cut_off if trial.progress}
         while not leave.is_set():
             run = store.claims.renew(run.id, owner, LEASE_SECONDS)
             plan.trials, plan.again, thinking = run.trials, run.again, False
-            if run.wish == "cancel" or _hopeless(plan, past.errors):
-                for evaluation in running:
-                    evaluation.cancel()
-            elif run.wish == "run" and not aside:
+            wish: Wish = "cancel" if _hopeless(plan, past.errors) else run.wish
+            under_way.heed(wish)
+            if wish == "run":
                 while len(running) < run.spec.parallel and not past.spent(run, len(running)):
                     if number < run.trials and (why := usage.exceeded(store, run.submitted_by)):
                         store.note(run.id, "quota", f"{why}; resume the run then")
@@ -110,14 +113,11 @@ def drive(
                         thinking = proposals.late
                         break
                     store.claims.begin(owner, proposed)
-                    running[pool.evaluate(proposed, inbox.put)] = proposed
+                    under_way.begin(proposed)
                     number += 1
                 if 1 < run.spec.parallel <= len(running) and number < run.trials:  # alone each knows all before it
                     proposals.ahead(number)
             if not running and not thinking:
-                if aside and run.wish != "pause":
-                    store.claims.release(run.id, owner, "running")  # whoever claims it next begins with that trial
-                    return None
                 state, error = _verdict(run, plan, past.errors)
                 reason = plan.exhausted or past.spent(run, 0) if state == "finished" and number < run.trials else None
                 return store.claims.release(run.id, owner, state, error, run, reason)
@@ -129,7 +129,7 @@ def drive(
                 job = running.pop(evaluation)
                 if run.wish in ("run", "pause") and _disk_is_full(evaluation):
                     _pause(store, run, job, evaluation)
-                    aside = True
+                    under_way.aside.append(job)
                     continue
                 trial = _end(store, owner, job, evaluation)
                 if trial.measurement:
@@ -164,20 +164,61 @@ def _hear(store: Store, owner: str, messages: list[Progress | Notice], noted: se
             store.note(notice.run, "warning", f"trial {notice.number}: {_cut(notice.text)}")
 
 
+class UnderWay:
+    """The jobs that have begun in the store: `running` in the pool, or set `aside` until the run goes on."""
+
+    def __init__(self, pool: Pool, inbox: Inbox) -> None:
+        self.running: dict[Evaluation, Job] = {}
+        self.aside: list[Job] = []
+        self._pool, self._inbox = pool, inbox
+        self._trained: set[int] = set()  # in part, before they were cut off
+
+    def take_up(self, trials: Iterable[Trial]) -> None:
+        """What an earlier owner of the run left, as soon as it goes on."""
+        for trial in trials:
+            self.aside.append(trial.job)
+            if trial.progress:
+                self._trained.add(trial.number)
+
+    def begin(self, job: Job) -> None:
+        self.running[self._pool.evaluate(job, self._inbox.put)] = job
+
+    def heed(self, wish: Wish) -> None:
+        """What works ends, unless it is cancelled. What waits for its turn is set aside by a pause, and does not begin
+        any more where the run is to stop."""
+        if wish == "pause":
+            waiting = [evaluation for evaluation in self.running if not evaluation.begun and evaluation.cancel()]
+            self.aside += [self.running.pop(evaluation) for evaluation in waiting]
+            return
+        for job in self.aside:
+            if wish == "run" or (wish == "stop" and job.number in self._trained):
+                self.begin(job)
+            else:
+                self.running[_unbegun()] = job
+        self.aside.clear()
+        for evaluation, job in self.running.items():
+            if wish == "cancel" or (wish == "stop" and not evaluation.begun and job.number not in self._trained):
+                evaluation.cancel()
+
+
 class Past:
-    """What a run needs to know of the trials that have ended: their errors, in that order, and what they have cost."""
+    """What a run needs to know of the trials that have ended: how many did, their errors, in that order, and what they
+    have cost."""
 
     def __init__(self) -> None:
+        self.ended = 0
         self.errors: list[str | None] = []
         self._compute_seconds = 0.0
 
     def tell(self, trial: Trial) -> None:
-        self.errors.append(trial.error)
+        self.ended += 1
+        if trial.state != "cancelled":  # which says nothing of whether others would fail
+            self.errors.append(trial.error)
         self._compute_seconds += trial.compute_seconds or 0.0
 
     def spent(self, run: Run, running: int) -> str | None:
         """Why no trial may begin beside so many `running`, which are expected to cost what the others did."""
-        expected = self._compute_seconds * (1 + running / max(1, len(self.errors)))
+        expected = self._compute_seconds * (1 + running / max(1, self.ended))
         return run.spent(expected)
 
 
@@ -190,17 +231,16 @@ def ended(store: Store, run: str) -> Iterator[Trial]:
         after = part[-1].finished or after
 
 
-def replay(plan: Plan, ended: Iterable[Trial], running: Iterable[Trial]) -> tuple[Past, list[Job]]:
-    """Tell the plan what has been. Gives what has been, and the jobs under way."""
+def replay(plan: Plan, ended: Iterable[Trial], running: Iterable[Trial]) -> Past:
+    """Tell the plan what has been, and what is under way."""
     past = Past()
     with uncollected():
         for trial in ended:
             plan.tell(trial.job, trial.measurement)
             past.tell(trial)
-    begun = [trial.job for trial in running]
-    for job in begun:
-        plan.begun(job)
-    return past, begun
+    for trial in running:
+        plan.begun(trial.job)
+    return past
 
 
 def _hopeless(plan: Plan, errors: list[str | None]) -> bool:
@@ -220,6 +260,14 @@ def _verdict(run: Run, plan: Plan, errors: list[str | None]) -> tuple[RunState, 
     if errors and all(errors):
         return "failed", f"every trial failed, the last one with {errors[-1]}"
     return "finished", None
+
+
+def _unbegun() -> Evaluation:
+    """Of a job that nothing works on any more."""
+    evaluation = Evaluation()
+    evaluation.compute_seconds = 0.0
+    evaluation.cancel()
+    return evaluation
 
 
 def _end(store: Store, owner: str, job: Job, evaluation: Evaluation) -> Trial:

@@ -60,6 +60,10 @@ class _Evaluation(Evaluation):
     compute_seconds: float | None = 0.0  # of what was never sent
 
     @property
+    def begun(self) -> bool:
+        return self.sent is not None
+
+    @property
     def share(self) -> float:
         """GPUs, or a part of one, or processors where there are none."""
         return self.gpus or float(self.processes)

@@ -36,8 +36,8 @@ class Claims:
 
     def claim(self, owner: str, seconds: float, *, newcomers: bool = False) -> Run | None:
         """A run that has something to be done and that nobody holds, the next one of whoever has fewest that are held,
-        claimed for so many seconds; None if there is none. With `newcomers` only of whoever has none that is held. Its
-        state becomes `running` unless its wish is another.
+        claimed for so many seconds; None if there is none. With `newcomers` only of whoever has none that is held, or
+        one that is to end. Its state becomes `running` unless its wish is another.
 
         Runs of a submitter whose running trials are limited are held by one process alone, which counts them: owners
         "PROCESS:…" are one process."""
@@ -65,7 +65,7 @@ class Claims:
             following = select(RUN.c.id, RUN.c.owner, RUN.c.started_at).where(free)
             following = following.order_by(held, RUN.c.turn, RUN.c.serial).limit(1)
             if newcomers:
-                following = following.where(held == 0)
+                following = following.where(or_(held == 0, RUN.c.wish.in_(("stop", "cancel"))))
             while before := connection.execute(following).one_or_none():
                 # Another owner may have been faster since; the condition is checked again where it counts.
                 taken = update(RUN).where(RUN.c.id == before.id, free).values(values).returning(*RUN.c)

@@ -63,7 +63,7 @@ class Owners:
             .join_from(OUTLINE, RUN, OUTLINE.c.run == RUN.c.id)
             .join(TRIAL, own)
         )
-        trials = trials.where(whose, OUTLINE.c.state == "running")
+        trials = trials.where(whose, RUN.c.state == "running", OUTLINE.c.state == "running")
         hours = select(by, func.sum(TALLY.c.compute_seconds)).join_from(TALLY, RUN).where(whose)
         weights = select(by.label("by"), MODEL.c.sha256, MODEL.c.bytes).join_from(MODEL, RUN, MODEL.c.run == RUN.c.id)
         kept = weights.where(whose, MODEL.c.removed.is_(None)).distinct().subquery()

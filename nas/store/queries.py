@@ -33,8 +33,12 @@ def sent_row(connection: Connection, sending: Sending) -> Row[Any] | None:
 def idle(connection: Connection, row: Row[Any], now: float) -> bool:
     """Whether nobody works on the run, and nothing of it is left to be cleaned up."""
     running = select(func.count()).where(OUTLINE.c.run == row.id, OUTLINE.c.state == "running")
-    held = row.owner is not None and row.expires_at > now
-    return not held and not connection.scalars(running).one()
+    return not held(row, now) and not connection.scalars(running).one()
+
+
+def held(row: Row[Any], now: float) -> bool:
+    """Whether a coordinator has claimed the run."""
+    return row.owner is not None and row.expires_at > now
 
 
 def trial_row(connection: Connection, run: str, number: int) -> Row[Any]:

@@ -16,7 +16,7 @@ from nas.records import ENDED, Model
 from nas.store.database import Database
 from nas.store.errors import Conflict
 from nas.store.owners import spend
-from nas.store.queries import idle, model_row, run_row, write_event
+from nas.store.queries import held, idle, model_row, run_row, write_event
 from nas.store.tables import EVENT, MODEL, OUTLINE, RUN, TALLY, TRIAL
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -97,7 +97,9 @@ class Removals:
         more. Raises Conflict while it is worked on, or while others need one of its models."""
         with self._database.writing() as connection:
             row = run_row(connection, run, lock=True)
-            if not (row.state in ENDED or idle(connection, row, self._clock())):
+            now = self._clock()
+            rests = row.state == "paused" and not held(row, now)  # with whatever trials were set aside
+            if not (row.state in ENDED or rests or idle(connection, row, now)):
                 raise Conflict(
                     f"run {run} is {row.state}: pause or cancel it first, and wait until that has come about"
                 )

@@ -18,7 +18,7 @@ from nas.store.claims import Claims
 from nas.store.database import Database
 from nas.store.errors import Conflict
 from nas.store.owners import Owners
-from nas.store.queries import idle, run_row, sent_row, trial_row, write_event
+from nas.store.queries import held, idle, run_row, sent_row, trial_row, write_event
 from nas.store.reader import Reader
 from nas.store.removals import Removals, require_kept
 from nas.store.rows import run_of, trial_of
@@ -117,7 +117,7 @@ class Store(Reader):
             now, values = self._clock(), {"wish": wish}
             if row.wish != wish:
                 write_event(connection, now, run, "wish", f"{'resume' if wish == 'run' else wish} wished for", by)
-            if idle(connection, row, now):
+            if idle(connection, row, now) or (wish == "run" and not held(row, now)):
                 values |= self._come_true(row, wish)
             connection.execute(update(RUN).where(RUN.c.id == run).values(values))
             if state := values.get("state"):
