@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -534,6 +535,35 @@ def test_what_waits_for_a_processor_does_not_begin_in_a_run_that_is_paused(
     monkeypatch.setattr(pool, "function", counting)
     coordinate(store, pool, threading.Event(), once=True)
     assert [trial.state for trial in store.trials(run.id)] == ["done"] * 4
+
+
+def test_a_run_whose_images_change_on_the_way_is_paused_before_its_next_trials(
+    store: Store, pool: RayPool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(folder, own)
+    shutil.copytree(folder / "red", own / "rose")
+    contents = datasets.describe(f"folder:{own}", home.folder("datasets"))
+    run = store.add_run("search", spec(own, trials=3, parallel=1, contents=contents))
+    monkeypatch.setattr("workers.images.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "function", waiting)
+
+    def changed() -> None:
+        eventually(lambda: store.trials(run.id))
+        (own / "rose").rename(tmp_path / "rose")
+        eventually(lambda: store.run(run.id).wish == "pause")
+
+    with beside(changed):
+        coordinate(store, pool, threading.Event(), once=True)
+    assert store.run(run.id).state == "paused"
+    assert [trial.state for trial in store.trials(run.id)] == ["done"]
+    (said,) = [event.text for event in store.events(run.id) if event.kind == "images changed"]
+    assert said.startswith("class 'rose' is gone; there are 108 train images instead of 162")
+    (tmp_path / "rose").rename(own / "rose")
+    store.wish(run.id, "run")
+    monkeypatch.setattr(pool, "function", counting)
+    coordinate(store, pool, threading.Event(), once=True)
+    assert [trial.state for trial in store.trials(run.id)] == ["done"] * 3
 
 
 def test_a_coordinator_that_loses_its_claim_goes_on_and_is_the_same(

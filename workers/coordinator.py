@@ -10,21 +10,20 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, cast
 
-from nas import datasets, devices, home, logs, retention, settings
-from nas.datasets import Changed, DatasetError, Remark
+from nas import devices, logs, retention, settings
+from nas.datasets import Changed, DatasetError
 from nas.disk import going
 from nas.models.checkpoint import artifact
-from nas.networks.architecture import Images
 from nas.plans import plan_for
 from nas.plugins import BrokenPlugin, UnknownPlugin
 from nas.records import ENDED, Run
 from nas.refusal import Refusal
-from nas.roots import Roots
-from nas.specs import BenchmarkSpec, GrowthSpec, SearchSpec
+from nas.specs import GrowthSpec, SearchSpec
 from nas.store import Conflict, LostRun, Store, StoreError
 from nas.tracebacks import traced
 from workers.drive import LEASE_SECONDS, TURN_SECONDS, drive
 from workers.earlier import learnt
+from workers.images import images_of, pause_for, tell, watched
 from workers.pool import RayPool
 from workers.prediction import prediction
 
@@ -112,19 +111,20 @@ def _drive(store: Store, pool: RayPool, run: Run, owner: str, leave: threading.E
     log.info("%s claimed", run.kind)
     try:
         with logs.heard(lambda text: store.note(run.id, "warning", text)):
-            images = _images(run, pool.roots)
+            images = images_of(run, pool.roots)
             plan = plan_for(run, images, prediction(store, run), learnt(store, run, images))
         with pool.workplace(run, lambda job: store.yardsticks.known([*map(devices.canonical, job.devices)])) as place:
             loading = place.load(run.spec.dataset, images.resolution)
             while not loading.done() and not leave.is_set() and store.run(run.id).wish == "run":
                 wait([loading], TURN_SECONDS)
             if loading.done():
-                _tell(store, run, loading.result().remarks)
-            left = drive(store, owner, run, plan, place, place.inbox, leave)
+                tell(store, run, loading.result().remarks)
+            with watched(store, run, pool.roots):
+                left = drive(store, owner, run, plan, place, place.inbox, leave)
     except (LostRun, Conflict, StoreError):
         raise
     except Changed as error:
-        _pause(store, run, owner, error)
+        store.claims.release(run.id, owner, "paused" if pause_for(store, run, error) else "running")
         return
     except Exception as error:  # whatever is wrong with one run must not keep the others from being driven
         expected = isinstance(error, (DatasetError, Refusal, UnknownPlugin, BrokenPlugin, OSError, ImportError))
@@ -156,41 +156,6 @@ def _tidy(store: Store, run: Run) -> None:
     if isinstance(run.spec, GrowthSpec) and run.spec.drop_dominated:
         retention.drop_dominated(store, run)
     retention.make_room(store)
-
-
-def _images(run: Run, roots: Roots | None) -> Images:
-    """What the run's dataset gives a network. Raises DatasetError, Changed where a trial that begins now would have
-    other images than those before it, and UnknownPlugin for a dataset that is none."""
-    if isinstance(run.spec, BenchmarkSpec):
-        return run.spec.images
-    if isinstance(run.spec, GrowthSpec) and run.spec.contents is None:
-        return run.spec.architecture.images
-    info = datasets.describe(run.spec.dataset, home.folder("datasets"), roots)
-    if run.wish == "run":
-        datasets.require_same(run.spec.contents, info)
-    if isinstance(run.spec, GrowthSpec):
-        return run.spec.architecture.images
-    return info.as_seen(run.spec.resolution)
-
-
-def _tell(store: Store, run: Run, remarks: tuple[Remark, ...]) -> None:
-    """Write down what was noticed of the images only when they were decoded, once."""
-    known = {remark.text for remark in run.spec.contents.remarks} if run.spec.contents else set[str]()
-    if any(remark.text not in known for remark in remarks):
-        known |= {event.text for event in store.events(run.id, limit=1000) if event.kind == "images"}
-    for remark in remarks:
-        if remark.text not in known:
-            store.note(run.id, "images", remark.text)
-
-
-def _pause(store: Store, run: Run, owner: str, error: Changed) -> None:
-    """Until the images are what they were."""
-    log.warning("%s", error)
-    store.note(run.id, "images changed", f"{error}; resume this one when they are back")
-    wished = store.run(run.id).wish == "run"
-    if wished:  # nothing else has been wished for meanwhile
-        store.wish(run.id, "pause")
-    store.claims.release(run.id, owner, "paused" if wished else "running")
 
 
 def _fail(store: Store, run: Run, owner: str, error: str, traceback: str) -> None:
