@@ -31,6 +31,7 @@ TRAINED_ON = 0.9  # of the training images; the others are kept out, to be score
 # in training, of which a step has three times those of its images.
 CORE = Pace(line=(0.0, 3 / 25e9), besides_seconds=2.0, share=1.0, error=None, trainings=0)
 UNSURE = 4.0  # times as long, or as short, as that, it may take
+FEW = 2.0  # likewise where too few were trained to foretell each from the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def forecast(spec: SearchSpec, store: Store, roots: Roots, *, remote_workers: bo
     ]
     if not past.trainings:
         each = [each[1] / UNSURE, each[1], UNSURE * each[1]]
-    off = 1 + (learnt.error or 0.0)
+    off = FEW if past.trainings and learnt.error is None else 1 + (learnt.error or 0.0)
     each = [each[0] / off, each[1], each[2] * off]
     baselines = {
         name: learnt.seconds(cost, _images(spec.recipe, whole)) for name, cost in _baselines(spec, info).items()

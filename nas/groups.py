@@ -28,6 +28,12 @@ def require(classes: Mapping[str, str], separator: str, folds: int) -> None:
     for name, own in classes.items():
         members.setdefault(group(name, separator), []).append(name)
         within.setdefault(own, set()).add(group(name, separator))
+    if len(members) == len(classes):
+        raise Refusal(
+            f"group {separator!r} puts no two of {len(classes):,} images together: give text that their names have "
+            "behind what they share, or leave it out",
+            field="group",
+        )
     if len(members) < folds:
         counted = [f"{_told(key)} with {len(members[key]):,}" for key in sorted(members)[:3]]
         raise Refusal(

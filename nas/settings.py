@@ -34,7 +34,7 @@ class Setting:
     def number(self) -> int:
         """What is set, where that is a whole number from 1 on. Raises Refusal."""
         if not re.fullmatch(r"[1-9]\d{0,17}", self.value):
-            raise Refusal(f"{self.name} {self.value!r} is no whole number: give one like {self.default}")
+            raise Refusal(f"{self.name} {self.value!r} is not a whole number from 1 on: give one like {self.default}")
         return int(self.value)
 
     @property

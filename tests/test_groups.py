@@ -144,6 +144,7 @@ def test_what_cannot_be_grouped_is_refused_in_words() -> None:
         ({}, "-", 2, "no file names"),
         (pets, "-", 5, "makes 4 of 12 images, 'cata' with 3, 'catb' with 3, 'doga' with 3, and 5 folds"),
         (pets, "a", 2, "class 'cat' into 'c'"),
+        (pets, "_", 2, "puts no two of 12 images together"),
     ):
         with pytest.raises(Refusal, match=said) as caught:
             require(classes, separator, folds)

@@ -228,5 +228,5 @@ def test_bytes_are_bounded_over_all_runs_the_oldest_first(
 def test_a_bound_is_a_whole_number(setting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("0", "-1", "10GB", "1.5"):
         monkeypatch.setenv(setting.name, value)
-        with pytest.raises(Refusal, match=rf"{setting.name} '{value}' is no whole number: give one like"):
+        with pytest.raises(Refusal, match=rf"{setting.name} '{value}' is not a whole number from 1 on: give one like"):
             _ = setting.number

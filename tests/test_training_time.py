@@ -56,12 +56,12 @@ SPEC = SearchSpec(dataset="fashion_mnist", searcher="random", trials=40, paralle
 BODY = {"dataset": "fashion_mnist", "trials": 40, "parallel": 1, "recipe": {"epochs": 3}}
 
 
-def trained(running: Service, machine: str, seconds_an_image: float, space: str = "mbconv") -> None:
-    """A search of four trials whose trainings see 54,000 images each, all at one pace."""
+def trained(running: Service, machine: str, seconds_an_image: float, space: str = "mbconv", trainings: int = 4) -> None:
+    """A search whose trainings see 54,000 images each, all at one pace."""
     run = running.claimed(running.store.add_run("search", dataclasses.replace(SPEC, space=space)))
     plan = plan_for(run, GREY)
     took = 54_000 * seconds_an_image
-    for number in range(4):
+    for number in range(trainings):
         job = plan.ask(number)
         assert job is not None
         running.store.claims.begin(OWNER, job)
@@ -74,6 +74,16 @@ def trained(running: Service, machine: str, seconds_an_image: float, space: str 
             trained_on=machine,
         )
         running.store.claims.end(OWNER, number, run.id, "done", found, compute_seconds=found.seconds)
+
+
+def test_one_training_does_not_say_how_far_others_are_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_HOME", str(tmp_path))
+    with service_over(f"sqlite:///{tmp_path}/nas.db") as running:
+        trained(running, "this machine", 1e-3, trainings=1)
+        found = running.post("/v1/forecasts", BODY, status=200)
+        low, high = found["seconds_range"]
+        assert (found["trainings"], found["error"]) == (1, None)
+        assert low <= found["seconds"] / 2 < 2 * found["seconds"] <= high
 
 
 def test_a_forecast_rests_on_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
