@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from nas import datasets, home
-from nas.datasets import DatasetError, DatasetInfo, Remark
+from nas.datasets import Changed, DatasetError, DatasetInfo, Remark
 from nas.networks.architecture import Images
 from nas.records import Run
 from nas.roots import Roots
@@ -55,14 +55,17 @@ def watched(store: Store, run: Run, roots: Roots | None) -> Iterator[None]:
     done = threading.Event()
 
     def look() -> None:
-        pause = LOOK_SECONDS
+        pause, missed = LOOK_SECONDS, False
         while not done.wait(pause):
             begun = time.perf_counter()
             try:
                 datasets.require_same(run.spec.contents, _described(run, roots))
+                missed = False
             except DatasetError as error:
-                with contextlib.suppress(StoreError, Conflict, NotFound):
-                    pause_for(store, run, error)
+                if missed or isinstance(error, Changed):  # a disk that is away for a moment is no other
+                    with contextlib.suppress(StoreError, Conflict, NotFound):
+                        pause_for(store, run, error)
+                missed = True
             pause = max(LOOK_SECONDS, (time.perf_counter() - begun) / LOOKING)
 
     thread = threading.Thread(target=look, name=f"images of {run.id}", daemon=True)
