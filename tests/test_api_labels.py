@@ -55,4 +55,6 @@ def test_the_command_line_edits_and_lists(service: Service) -> None:
     assert run not in nas("list").out
     assert run in nas("list", "--archived", "--tag", "b").out
     assert nas("edit", run, "--unarchive", "--json").json["archived"] is False
+    both = nas("edit", run, "--archive", "--unarchive")
+    assert (both.code, "not allowed with argument" in both.error) == (2, True)
     assert run in nas("list").out
