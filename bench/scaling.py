@@ -95,7 +95,7 @@ class Scaling:
             score = "measured" if measured.accuracy is None else f"{measured.accuracy:.4f}"
             print(f"{job.member}, seed {job.seed}: {score}", file=sys.stderr)
         self.seconds = time.perf_counter() - begun
-        return {each.member: each for each in family(spec, trials, ended=True)}
+        return {each.member: each for each in family(spec, trials, state="finished")}
 
 
 def fit(scale: Scaling, wanted: Fit) -> None:

@@ -108,6 +108,18 @@ def test_a_family_that_is_compared_says_what_it_is_scored_on(service: Service) -
     assert compared["spec"]["scored_on"] == "validation"
 
 
+@pytest.mark.parametrize("name", ["latency_ms<=0.0001", "width:latency_ms<=0.0001"])  # of a family, or compared
+def test_a_growth_that_found_nothing_says_so_of_itself_and_of_its_member(service: Service, name: str) -> None:
+    run = service.growth(service.search([(0.9, 1000)]), (name,), ended=0)
+    assert "queued" in nas("show", run.id).out
+    service.store.claims.release(run.id, OWNER, "finished", reason="no network was within it")
+    shown = unwrapped(nas("show", run.id).out)
+    assert "State finished: no network was within it" in shown
+    assert "queued" not in shown
+    assert "skipped" in shown
+    assert "no measured network is within it" in shown
+
+
 @pytest.mark.parametrize(
     ("scored_on", "words"),
     [

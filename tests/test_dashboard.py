@@ -64,6 +64,8 @@ def test_a_measurement_has_a_line_for_each_network_and_device(view: View) -> Non
     expect(page.get_by_role("button", name="Raise budget")).to_be_hidden()
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".heading .pill")).to_have_text("stopping")
+    view.service.store.claims.release(run.id, OWNER, "stopped")
+    expect(rows.nth(3)).to_contain_text("cancelled")
 
 
 def test_a_proxy_shows_its_report_as_it_fills_up(view: View) -> None:
@@ -147,6 +149,10 @@ def test_each_training_of_a_family_is_counted_and_has_a_line(view: View) -> None
     expect(page.locator(".lines .who")).to_have_text(["B1 seed 0", "B1 seed 1"])
     past.end(past.store.trial(run.id, 0).job)
     expect(page.locator(".lines .who")).to_have_text(["B1 seed 1", "free"])
+    expect(page.locator("tr[data-key='B0']")).to_contain_text("queued")
+    past.store.claims.end(OWNER, 1, run.id, "cancelled")
+    past.store.claims.release(run.id, OWNER, "cancelled")
+    expect(page.locator("tr[data-key='B0']")).to_contain_text("skippedthe growth was cancelled before its turn")
     run = past.growth(old, 15, 0, running=3, members=("B0",), seeds=3, parallel=3)
     view.growth(run)
     expect(page.locator(".counts")).to_contain_text("0 of 3 trainings · 3 running")

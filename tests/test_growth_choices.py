@@ -137,12 +137,29 @@ def test_candidates_of_which_nothing_is_expected_are_skipped_and_the_best_is_not
     assert (plan.exhausted or "").startswith(
         f"{left} candidates are skipped: none is expected to raise the best score by"
     )
-    rows = family(spec, trials, ended=True)
+    rows = family(spec, trials, state="finished")
     assert sum(row.skipped == "too little is expected of it" for row in rows) == left
     assert not any(row.skipped for row in family(spec, trials))  # while it may still be trained
     again, rest = grown(spec, wide, trials[:7])
     assert [each.job for each in rest] == [each.job for each in trials]
     assert again.exhausted == plan.exhausted
+
+
+def test_a_member_that_no_network_is_within_is_skipped_once_the_growth_has_ended() -> None:
+    spec = dataclasses.replace(SPEC, members=("latency_ms<=0.0001", "latency_ms<=2x"))
+    plan, trials = grown(spec, measured)
+    while_it_runs = {row.member: (row.state, row.skipped) for row in family(spec, trials)}
+    assert while_it_runs == {"latency_ms<=0.0001": ("queued", None), "latency_ms<=2x": ("done", None)}
+    rows = {row.member: row for row in family(spec, trials, state="finished", reason=plan.exhausted)}
+    assert {name: (row.state, row.skipped) for name, row in rows.items()} == {
+        "latency_ms<=0.0001": ("skipped", "no measured network is within it"),
+        "latency_ms<=2x": ("done", None),
+    }
+    untaught = dataclasses.replace(
+        spec, members=("B0", "latency_ms<=2x"), recipe=dataclasses.replace(spec.recipe, teacher="B0")
+    )
+    why = "B0, which was to teach the others, has failed"
+    assert [row.skipped for row in family(untaught, (), state="finished", reason=why)] == [why, why]
 
 
 def test_no_candidate_is_skipped_unless_that_is_asked_for() -> None:

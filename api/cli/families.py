@@ -77,6 +77,7 @@ def family(growth: Json) -> RenderableType:
     parts: list[RenderableType] = [
         Text(f"Family of trial {number} of search {search}, {images}"),
         Fitted(headings, rows, flexible=["Model"]),
+        *_skipped(growth["family"]),
         Text(MEDIAN, style="dim"),
     ]
     if any(row["accuracy_error"] is not None for row in growth["family"]):
@@ -88,6 +89,13 @@ def family(growth: Json) -> RenderableType:
     if any(_latency(row, device).startswith(numbers.ABOUT) for row in growth["family"] for device in devices):
         parts.append(Text(f"{numbers.ABOUT} a latency that is noisy", style="dim"))
     return Group(*parts)
+
+
+def _skipped(rows: list[Json]) -> list[Text]:
+    """A line for each reason why members are not trained: a column of them would leave no room for the others."""
+    reasons = dict.fromkeys(row["skipped"] for row in rows if row["skipped"])
+    named = {why: ", ".join(row["member"] for row in rows if row["skipped"] == why) for why in reasons}
+    return [Text(f"Skipped: {members}, as {why}", style="yellow") for why, members in named.items()]
 
 
 def _latency(row: Json, device: str) -> str:
@@ -117,6 +125,7 @@ def compared(growth: Json) -> RenderableType:
     return Group(
         Text(f"Members of trial {number} of search {search}, scored on {growth['spec']['scored_on']} images"),
         Fitted(["", "Scaled by", ">×", ">Latency", ">Score", ""], rows),
+        *_skipped(growth["family"]),
         Text("Scaled by: depth, width, resolution, where these are not 1; ×: multiply-adds", style="dim"),
     )
 

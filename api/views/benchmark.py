@@ -1,7 +1,7 @@
 """What is shown of a benchmark, computed from its rows when it is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from api.views.run import Shown, common
@@ -9,7 +9,7 @@ from nas.measurements import Latency, Measurement
 from nas.networks.architecture import Choices
 from nas.networks.counts import counts
 from nas.outlines import summed
-from nas.records import Job, Run, Trial, TrialState
+from nas.records import ENDED, Job, Run, Trial, TrialState
 from nas.specs import BenchmarkSpec
 
 
@@ -23,6 +23,7 @@ class Reading:
     number: int | None
     """The number of the trial that measures it; null before that has begun."""
     state: Literal["queued"] | TrialState
+    """Where that is; before it has begun "queued", or "cancelled" where the run has ended without it."""
     latency: Latency | None = None
     """The latency."""
     error: str | None = None
@@ -57,18 +58,18 @@ def view(run: Run, trials: Sequence[Trial], *, whole: bool = True) -> Benchmark:
     return Benchmark(
         **common(run, summed(trials), f"/v1/benchmarks/{run.id}"),
         spec=run.spec,
-        networks=tuple(_measured(run.spec.devices, trials)) if whole else None,
+        networks=tuple(_measured(run.spec.devices, trials, ended=run.state in ENDED)) if whole else None,
     )
 
 
-def _measured(named: Sequence[str], trials: Sequence[Trial]) -> list[Measured]:
+def _measured(named: Sequence[str], trials: Sequence[Trial], *, ended: bool) -> list[Measured]:
     """A row a network: trials are numbered device by device."""
-    rows = []
+    rows, to_come = [], Reading(device="", number=None, state="cancelled" if ended else "queued")
     for first in range(0, len(trials), len(named)):
         own = trials[first : first + len(named)]
         counted = counts(own[0].job.architecture)
         readings = [_reading(trial) for trial in own]
-        readings += [Reading(device=device, number=None, state="queued") for device in named[len(own) :]]
+        readings += [replace(to_come, device=device) for device in named[len(own) :]]
         rows.append(
             Measured(
                 choices=own[0].job.choices,

@@ -17,7 +17,7 @@ from nas.networks.counts import counts
 from nas.networks.members import Scaled, factors, is_measured, way
 from nas.networks.scaling import DOUBLED, CompoundScaling
 from nas.outlines import summed
-from nas.records import ENDED, Job, Progress, Run, Trial, TrialState
+from nas.records import ENDED, Job, Progress, Run, RunState, Trial, TrialState
 from nas.rounding import Rounding
 from nas.specs import GrowthSpec
 
@@ -33,7 +33,7 @@ class Member:
     member: str
     """Its name, as it was asked for: B0 to B7, or another."""
     state: Literal["queued", "skipped"] | TrialState
-    """Where its trainings are; "skipped": it is a candidate of a fit that is not trained."""
+    """Where its trainings are; "skipped": it is not trained, and will not be."""
     number: int | None
     """The number of its first trial."""
     resolution: int | None
@@ -92,7 +92,7 @@ class Member:
     inherited: float | None = None
     """The part of its parameters that it began with from a parent, or the member before, from 0 to 1; null: none."""
     seconds: float | None = None
-    """Seconds of its trainings, each from its beginning to its end."""
+    """Seconds of its trainings, without those in which they waited for a processor or a GPU."""
     model: str | None = None
     """The id of the first seed's model. To pick the best one would be to choose by the images that it is scored on."""
     models: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ def view(run: Run, trials: Sequence[Trial], hint: str | None = None, found: Tria
     """`found` is the trial that its network is from, where that is still there."""
     assert isinstance(run.spec, GrowthSpec)
     shown = common(run, summed(trials), f"/v1/growths/{run.id}")
-    members = family(run.spec, trials, ended=run.state in ENDED)
+    members = family(run.spec, trials, state=run.state, reason=run.reason)
     fit = fitted(members) if run.spec.fit else None
     verdict = of_comparison(members) or of_growth(members, run.spec, found)
     verdict = of_fit(members, fit) if run.spec.fit else verdict
@@ -160,8 +160,11 @@ def _uneven(spec: GrowthSpec) -> str | None:
     return (members and f"{', '.join(members)}, as the strides are {base.total_stride}") or None
 
 
-def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) -> tuple[Member, ...]:
-    """One row a member, smallest first; what is not trained yet is known by arithmetic, unless it is to be measured."""
+def family(
+    spec: GrowthSpec, trials: Iterable[Trial], *, state: RunState = "running", reason: str | None = None
+) -> tuple[Member, ...]:
+    """One row a member, smallest first; what is not trained yet is known by arithmetic, unless it is to be measured.
+    `state` and `reason` are those of the growth."""
     trials = sorted(trials, key=lambda trial: trial.number)
     begun: dict[str, list[Trial]] = {name: [] for name in spec.members}
     for trial in trials:
@@ -185,7 +188,10 @@ def family(spec: GrowthSpec, trials: Iterable[Trial], *, ended: bool = False) ->
         accuracy, value, test = accuracies.get(name), values.get(name), tests.get(name)
         latency, whole = (medians.get(one, {}).get(spec.devices[0]) for one in (name, "B0"))
         times = latency / whole if latency and whole else None
-        skipped = _skipped(name, spec, times, begun[name], ended=ended) if name in alike else None
+        skipped = None
+        if not begun[name]:
+            skipped = _passed_over(name, spec, times) if name in alike else None
+            skipped = skipped or _left_out(name, spec, begun, state, reason, fitted=name in alike)
         rows.append(
             replace(
                 row,
@@ -230,23 +236,41 @@ def _latencies(
     }
 
 
-def _skipped(
-    name: str, spec: GrowthSpec, times: float | None, trainings: Sequence[Trial], *, ended: bool
-) -> str | None:
-    """Why this candidate of a fit is not trained; None where it is, or it is not known yet that it is not."""
+def _passed_over(name: str, spec: GrowthSpec, times: float | None) -> str | None:
+    """Why this candidate of a fit is not to be trained, by its latency; None where nothing speaks against it."""
     assert spec.fit
-    if trainings:
-        return None
     if spec.fit.timed and times and not spec.fit.near(times) and factors(name) != CompoundScaling():
         return f"{times:.2f} times the latency"
-    return "too little is expected of it" if ended and spec.fit.least_gain is not None else None
+    return None
+
+
+def _left_out(
+    name: str,
+    spec: GrowthSpec,
+    begun: Mapping[str, Sequence[Trial]],
+    state: RunState,
+    reason: str | None,
+    *,
+    fitted: bool,
+) -> str | None:
+    """Why no training of this member has begun in a growth that has ended; None before."""
+    if state not in ENDED:
+        return None
+    if state != "finished":
+        return f"the growth {'failed' if state == 'failed' else f'was {state}'} before its turn"
+    if fitted and spec.fit and spec.fit.least_gain is not None:
+        return "too little is expected of it"
+    teacher = spec.teacher
+    untaught = teacher not in (None, name) and not any(trial.measurement for trial in begun[teacher or ""])
+    if is_measured(name) and not untaught:
+        return "no measured network is within it"
+    return reason or "it was left out"
 
 
 def _member(name: str, spec: GrowthSpec, found: Scaled | None, trials: Sequence[Trial]) -> Member:
     """What is known of a member without its scores."""
     counted = counts(found.architecture) if found else None
     measured = [trial.measurement for trial in trials if trial.measurement]
-    took = [trial.ended_at - trial.started_at for trial in trials if trial.measurement and trial.ended_at]
     models = tuple(
         f"{trial.run}-{trial.number}"
         for trial in sorted(trials, key=lambda trial: not trial.job.final)  # what was tested has learnt from all images
@@ -267,7 +291,7 @@ def _member(name: str, spec: GrowthSpec, found: Scaled | None, trials: Sequence[
         model_bytes=counted.model_bytes(spec.precision) if counted else None,
         rounding=next((row.rounding for row in measured if row.rounding), None),
         inherited=next((row.inherited for row in measured if row.inherited is not None), None),
-        seconds=sum(took) if took else None,
+        seconds=sum(row.seconds for row in measured) if measured else None,
         model=models[0] if models else None,
         models=models,
         progress=next((trial.progress for trial in trials if trial.state == "running"), None)

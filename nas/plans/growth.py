@@ -213,7 +213,7 @@ class GrowthPlan:
     def _networks(self) -> dict[str, Scaled]:
         """Of the members that there are, in the order in which they are named."""
         near = self._grid.answer() if self._grid else None
-        networks = {}
+        networks, missing = {}, []
         for name in self._spec.members:
             if near is not None and name in self._candidates and name not in near:
                 continue
@@ -222,7 +222,9 @@ class GrowthPlan:
             if member:
                 networks[name] = member
             else:
-                self.exhausted = f"no network of the family that was measured is within {name}"
+                missing.append(name)
+        if missing:
+            self.exhausted = f"no network of the family that was measured is within {' or '.join(missing)}"
         if self._grid and len(near or []) < 2:
             self.exhausted = f"no candidate of the grid has about twice the latency: {self._grid.nearest()}"
         return networks
