@@ -295,7 +295,7 @@ def test_the_command_shows_who_uses_what_and_sets_quotas(
         assert "anna 0 1 0 0 0.00 of 1.5 0 B of 50.0 GB" in words
         assert nas("quota", "bert", "--json").json["quota"]["disk_bytes"] is None
         assert "bert" not in nas("top").out, "who is only asked for has none"
-        unheard_of = "Nobody called bert has used anything or had a quota yet: nas token list has the names of owners"
+        unheard_of = "Nobody called bert has used anything here: nas token list has the names of owners"
         assert unheard_of in unwrapped(nas("quota", "bert").out)
         assert unheard_of in unwrapped(nas("quota", "bert", "--running-trials", "1").out)
         assert "Nobody called" not in nas("quota", "bert").out

@@ -202,7 +202,7 @@ def rows(store: Store, table: Any) -> list[dict[str, Any]]:
     )
 
 
-SINCE = ("expected_gain", "label", "turn", "again")  # columns of runs that there were none of then
+SINCE = ("expected_gain", "label", "turn", "again", "sent_as", "sent")  # columns of runs that there were none of then
 
 
 @pytest.mark.parametrize("again", [0.0, 0.1])

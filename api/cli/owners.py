@@ -57,7 +57,7 @@ def limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
 def _unheard_of(owner: str, rows: Collection[str]) -> Iterator[Text]:
     """That it may be a slip of the pen; a quota may all the same be there before its owner."""
     if owner not in rows:
-        words = f"Nobody called {owner} has used anything or has a quota: nas token list has the names of owners"
+        words = f"Nobody called {owner} has used anything here: nas token list has the names of owners"
         yield Text(words, style="yellow")
 
 
