@@ -16,6 +16,7 @@ MODULES = (
     "agents/measuring",
     "agents/parcel",
     "agents/program",
+    "alongside",
     "metering/__init__",
     "metering/host",
     "metering/meter",

@@ -190,19 +190,18 @@ def _problem(request: Request, error: Exception) -> HTTPException:
 def _methods(request: Request, error: HTTPException) -> str:
     """All that the address takes; the framework knows only those of one route, whatever words stand in it."""
     path = request.url.path.removeprefix("/v1")
-    routes = [route for router in request.app.routers for route in router.routes if route.path_regex.match(path)]
-    methods = {method for route in routes if _may_stand(route, path) for method in route.methods}
-    if not routes:  # the description itself, and the dashboard's files
+    matches = [(route, route.path_regex.match(path)) for router in request.app.routers for route in router.routes]
+    taken = [(route, match.groupdict()) for route, match in matches if match]
+    methods = {method for route, words in taken if _may_stand(route, words) for method in route.methods}
+    if not taken:  # the description itself, and the dashboard's files
         methods = {*(error.headers or {}).get("Allow", "").split(", ")}
     return ", ".join(sorted({*methods, "HEAD"} if "GET" in methods else methods))
 
 
-def _may_stand(route: APIRoute, path: str) -> bool:
-    """Whether the words in the address are among those that the route knows, where it knows few, as verbs."""
-    words, few = route.path_regex.match(path), route.dependant.path_params
-    return words is not None and all(
-        words[one.alias] in (get_args(one.field_info.annotation) or (words[one.alias],)) for one in few
-    )
+def _may_stand(route: APIRoute, words: Mapping[str, str]) -> bool:
+    """Whether these words of an address are among those that the route knows, where it knows few, as verbs."""
+    few = {one.alias: get_args(one.field_info.annotation) for one in route.dependant.path_params}
+    return all(words[name] in known for name, known in few.items() if known)
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -219,11 +218,9 @@ def _invalid(error: RequestValidationError) -> Problem:
         if failure["type"] == "missing":
             faults.append(Fault(pointer=f"?{name}", value=None, detail=f"{name} is missing"))
             continue
-        detail = complaint(name, failure["input"], failure["msg"])
-        if place == "path":
-            return Problem(404, detail)
-        if place == "header":  # a pointer is for the body and for what is asked with the address
-            return Problem(422, complaint(name.title(), failure["input"], failure["msg"]))
+        detail = complaint(name.title() if place == "header" else name, failure["input"], failure["msg"])
+        if place in ("path", "header"):  # a pointer is for the body and for what is asked with the address
+            return Problem(404 if place == "path" else 422, detail)
         faults.append(Fault(pointer=f"?{name}", value=failure["input"], detail=detail))
     return Problem(422, "; ".join(fault.detail for fault in faults), faults=faults)
 

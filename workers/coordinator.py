@@ -6,11 +6,12 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from nas import devices, logs, retention, settings
+from nas.alongside import alongside
 from nas.datasets import Changed, DatasetError
 from nas.disk import going
 from nas.models.checkpoint import artifact
@@ -165,20 +166,12 @@ def _fail(store: Store, run: Run, owner: str, error: str, traceback: str) -> Non
     store.claims.release(run.id, owner, "failed", error)
 
 
-@contextlib.contextmanager
-def _kept(store: Store, run: Run, owner: str) -> Iterator[None]:
+def _kept(store: Store, run: Run, owner: str) -> AbstractContextManager[None]:
     """The claim is renewed meanwhile, however long a dataset takes to load. The drive loop sees it if it is lost."""
-    done = threading.Event()
 
-    def renew() -> None:
+    def renew(done: threading.Event) -> None:
         while not done.wait(LEASE_SECONDS / 4):
             with contextlib.suppress(LostRun, StoreError):
                 store.claims.renew(run.id, owner, LEASE_SECONDS)
 
-    thread = threading.Thread(target=renew, name=f"claim of {run.id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return alongside(f"claim of {run.id}", renew)

@@ -4,9 +4,10 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from nas import datasets, home
+from nas.alongside import alongside
 from nas.datasets import Changed, DatasetError, DatasetInfo, Remark
 from nas.networks.architecture import Images
 from nas.records import Run
@@ -45,16 +46,13 @@ def tell(store: Store, run: Run, remarks: tuple[Remark, ...]) -> None:
             store.note(run.id, "images", remark.text)
 
 
-@contextlib.contextmanager
-def watched(store: Store, run: Run, roots: Roots | None) -> Iterator[None]:
+def watched(store: Store, run: Run, roots: Roots | None) -> AbstractContextManager[None]:
     """Meanwhile the run is paused where its images are no more what they were when it was submitted, or are not to be
     had; those that are in memory would do, but not for whoever takes the run up or trains its networks again."""
     if run.spec.contents is None or not run.spec.contents.digest:  # unknown, or always the same
-        yield
-        return
-    done = threading.Event()
+        return contextlib.nullcontext()
 
-    def look() -> None:
+    def look(done: threading.Event) -> None:
         pause, missed = LOOK_SECONDS, False
         while not done.wait(pause):
             begun = time.perf_counter()
@@ -68,13 +66,7 @@ def watched(store: Store, run: Run, roots: Roots | None) -> Iterator[None]:
                 missed = True
             pause = max(LOOK_SECONDS, (time.perf_counter() - begun) / LOOKING)
 
-    thread = threading.Thread(target=look, name=f"images of {run.id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return alongside(f"images of {run.id}", look)
 
 
 def pause_for(store: Store, run: Run, error: DatasetError) -> bool:

@@ -17,12 +17,13 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from nas import settings
 from nas.agents import http, parcel
 from nas.agents.measuring import LONGEST_ERROR, Measuring, fingerprint
+from nas.alongside import alongside
 from nas.refusal import Refusal
 
 WAIT_SECONDS = 10  # for the next errand, before it asks again
@@ -93,25 +94,17 @@ class Agent:
     def _send(self, path: str, body: bytes = b"") -> bytes:
         return http.ask("POST", self._url + path, body, {"Content-Type": "application/json", **self._headers})
 
-    @contextlib.contextmanager
-    def _heard(self) -> Iterator[None]:
+    def _heard(self) -> AbstractContextManager[None]:
         """The service is told meanwhile that this agent is there, every ten seconds for ten minutes."""
-        done = threading.Event()
 
-        def beat() -> None:
+        def beat(done: threading.Event) -> None:
             for _ in range(MOST_HEARTBEATS):
                 if done.wait(HEARTBEAT_SECONDS):
                     return
                 with contextlib.suppress(OSError, http.NotTaken):  # the answer will meet with the same
                     self._send(self._own("heartbeat"))
 
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+        return alongside("heartbeat", beat)
 
 
 def say(text: str) -> None:

@@ -97,9 +97,8 @@ def _began(origin: Origin) -> str:
 
 
 def _recipe(card: Card) -> str:
-    recipe, some = card.recipe, ""
-    if recipe.train_images:
-        some = f" of {recipe.train_images:,} images"
+    recipe = card.recipe
+    some = f" of {recipe.train_images:,} images" if recipe.train_images else ""
     plural = "" if recipe.epochs == 1 else "s"
     epochs = f"{recipe.epochs} epoch{plural}{some}" if recipe.epochs else "as many epochs as its images asked for"
     if recipe.folds > 1 and card.test_accuracy is None:
